@@ -1,0 +1,146 @@
+"""What a data set and a pool are.
+
+``gather`` is the only way to inputs, so a tensor on the device, a memory map and a folder of images
+look the same to everyone else. N points of a pool, C classes.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Inputs(Protocol):
+    """A fixed collection of model inputs, read by index."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input: (channels, height, width) for images, (features,) for tables."""
+
+    def __len__(self) -> int: ...
+
+    def gather(self, indices: Tensor, device: torch.device) -> Tensor:
+        """Inputs at ``indices`` (n,), normalised, float32, on ``device``: (n, *input_shape)."""
+
+
+@dataclass(frozen=True)
+class TensorInputs:
+    """Inputs held in one tensor, moved to a device once and kept there.
+
+    Args:
+        values: (n, *input_shape), uint8 (read as value / 255) or floating point.
+        mean: Subtracted per channel (axis 1) after the division; a number or one a channel.
+        std: Divided by afterwards.
+    """
+
+    values: Tensor
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    _resident: dict[torch.device, Tensor] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        return tuple(self.values.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def gather(self, indices: Tensor, device: torch.device) -> Tensor:
+        """Normalised float32 inputs at ``indices``: (n, *input_shape)."""
+        if device not in self._resident:
+            self._resident[device] = self.values.to(device)
+        values = self._resident[device][indices.to(device)]
+        scale = 255.0 if values.dtype == torch.uint8 else 1.0
+        shape = (1, -1) + (1,) * (values.ndim - 2)
+        # (v / scale - mean) / std as one multiplication and one addition
+        factor = torch.tensor([1.0 / (scale * s) for s in self.std], device=device).view(shape)
+        shift = torch.tensor(
+            [-m / s for m, s in zip(self.mean, self.std, strict=True)], device=device
+        ).view(shape)
+        return values.to(torch.float32) * factor + shift
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs with their labels, (n,) int64 in 0 … C-1."""
+
+    inputs: Inputs
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set with its fixed test set.
+
+    Args:
+        train: What pools are made of.
+        test: Held out; only ``evaluate`` ever sees it.
+        class_names: C names.
+        fingerprint: Changes when the content does (hash of inputs, labels and normalisation).
+    """
+
+    train: Examples
+    test: Examples
+    class_names: tuple[str, ...]
+    fingerprint: str
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return len(self.class_names)
+
+
+class DatasetSource(Protocol):
+    """What a file under ``conf/dataset`` builds: cheap to make, expensive to load."""
+
+    def load(self) -> Dataset:
+        """Read the data set; raises DataError when it is missing, damaged or misshapen."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The points that can be labeled, after all pool transforms.
+
+    Args:
+        inputs: N inputs.
+        labels: (N,) int64, what the annotator answers.
+        true_labels: (N,) int64, the answer before label noise.
+        source_index: (N,) int64, the point's index in its data set before any transform; copies of
+            one point share it.
+        origin: (N,) int64, position in ``origins``.
+        refused: (N,) bool, points that the annotator declines to label.
+        origins: Names of the data sets that the points come from.
+        num_classes: C.
+    """
+
+    inputs: Inputs
+    labels: Tensor
+    true_labels: Tensor
+    source_index: Tensor
+    origin: Tensor
+    refused: Tensor
+    origins: tuple[str, ...]
+    num_classes: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @classmethod
+    def of(cls, examples: Examples, num_classes: int, name: str) -> "Pool":
+        """The pool of all ``examples`` of the data set ``name``, untransformed."""
+        n = len(examples)
+        return cls(
+            inputs=examples.inputs,
+            labels=examples.labels,
+            true_labels=examples.labels,
+            source_index=torch.arange(n),
+            origin=torch.zeros(n, dtype=torch.int64),
+            refused=torch.zeros(n, dtype=torch.bool),
+            origins=(name,),
+            num_classes=num_classes,
+        )

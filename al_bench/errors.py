@@ -1,0 +1,52 @@
+"""The errors al-bench raises on purpose, each one line that says what to do next."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class AlBenchError(Exception):
+    """Something went wrong that the user can act on.
+
+    Args:
+        message: What is wrong, with the value received and what is valid.
+        hint: What to type or do next; printed after the message.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message, hint)  # both in args, so that the error survives pickling
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class ConfigError(AlBenchError):
+    """The request itself is wrong; nothing has been run."""
+
+    exit_code = 2
+
+
+class DataError(AlBenchError):
+    """A data set is missing, damaged or of the wrong form; nothing has been run."""
+
+    exit_code = 2
+
+
+class ResultsError(AlBenchError):
+    """A results folder cannot be read or written."""
+
+
+class TrainingError(AlBenchError):
+    """A model could not be trained (for example: the loss became NaN)."""
+
+
+def choose(name: str, valid: Iterable[str]) -> str:
+    """Sentence naming the close matches of ``name``, or else everything that is valid."""
+    valid = sorted(valid)
+    close = difflib.get_close_matches(name, valid, n=3, cutoff=0.6)
+    if close:
+        return f"Did you mean {' or '.join(repr(match) for match in close)}?"
+    return f"Valid: {', '.join(valid)}." if valid else "There is nothing to choose from."

@@ -1,0 +1,105 @@
+"""What a network, a posterior and a model are.
+
+A model is a posterior family over a network. n points, K posterior samples, C classes, D features.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+SAMPLES = "samples"  # log-probabilities that differ between posterior samples
+FEATURES = "features"  # the inputs of the last linear layer
+GRADIENTS = "gradients"  # a last linear layer, so gradient factors exist
+
+
+class Network(nn.Module):
+    """A classifier that splits at its first stochastic layer.
+
+    ``forward(x, masks)`` is ``output(body(prefix(x), masks))``. The prefix is deterministic, so
+    scoring many posterior samples computes it once.
+
+    Attributes:
+        output: The last linear layer, from D features to C logits.
+        mask_units: Units (channels or features) of each dropout layer in the order in which they
+            act; empty for a network without dropout.
+        dropout: Probability with which a unit is dropped.
+    """
+
+    output: nn.Linear
+    mask_units: tuple[int, ...] = ()
+    dropout: float = 0.0
+
+    def prefix(self, inputs: Tensor) -> Tensor:
+        """Everything before the first dropout layer: (n, *input_shape) to (n, …)."""
+        raise NotImplementedError
+
+    def body(self, hidden: Tensor, masks: Sequence[Tensor] | None = None) -> Tensor:
+        """From the prefix's output to the last layer's features (n, D).
+
+        Args:
+            hidden: What ``prefix`` returned.
+            masks: One a dropout layer, (n, units) or (1, units), 0 where a unit is dropped and
+                1 / (1 - dropout) where it is kept; ``None`` keeps every unit unscaled.
+        """
+        raise NotImplementedError
+
+    def forward(self, inputs: Tensor, masks: Sequence[Tensor] | None = None) -> Tensor:
+        """Logits (n, C)."""
+        logits: Tensor = self.output(self.body(self.prefix(inputs), masks))
+        return logits
+
+
+class NetworkFactory(Protocol):
+    """What a file under ``conf/model/network`` builds."""
+
+    def __call__(self, *, input_shape: tuple[int, ...], num_classes: int) -> Network:
+        """A network with fresh weights; raises ConfigError when it cannot take that shape."""
+
+
+class Posterior(Protocol):
+    """A fitted model: K functions ω_1 … ω_K from inputs to class probabilities.
+
+    Sample k is one function whatever inputs it is shown and in whatever chunks, so quantities of
+    several points together are meaningful. No method changes the model.
+    """
+
+    num_samples: int
+    provides: frozenset[str]
+
+    def log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
+        """Log-probabilities (n, K, C), float32, of the first ``num_samples`` samples (all if None).
+
+        Entries may be -inf (a tree that has never seen a class).
+        """
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Features (n, D), float32, of the mean network (no unit dropped)."""
+
+    def chunk_size(self, input_shape: tuple[int, ...], chunk_bytes: int) -> int:
+        """Points that may be shown at once within ``chunk_bytes`` of working memory, at least 1."""
+
+
+class Model(Protocol):
+    """What a file under ``conf/model`` builds: a posterior family with its network."""
+
+    num_samples: int  # K
+    num_networks: int  # networks trained for one posterior: 1, or the members of an ensemble
+
+    def build(self, input_shape: tuple[int, ...], num_classes: int) -> Network:
+        """One untrained network, weights drawn from torch's global generator."""
+
+    def provides(self, network: Network) -> frozenset[str]:
+        """Which of SAMPLES, FEATURES, GRADIENTS the posterior over ``network`` offers."""
+
+    def posterior(
+        self, networks: Sequence[Network], generator: torch.Generator, precision: torch.dtype
+    ) -> Posterior:
+        """The posterior of trained networks.
+
+        Args:
+            networks: ``num_networks`` trained networks.
+            generator: Draws the posterior samples; sample k does not depend on K.
+            precision: float32 or bfloat16, of the forward passes; log-probabilities are float32.
+        """

@@ -1,0 +1,1 @@
+"""What runs leave on disk: curves, acquisitions, manifests, locks and the ledger."""

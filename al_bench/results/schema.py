@@ -1,0 +1,127 @@
+"""The one schema of everything stored. Columns are only ever added, and then nullable.
+
+A curve has a row a (trial, round); acquisitions have a row a labeled point.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+NUMERICS_VERSION = 1  # raised when the same configuration gives other results; part of the run id
+
+IDENTITY = (
+    "task",
+    "run_id",
+    "protocol_id",
+    "dataset",
+    "pool",
+    "model",
+    "network",
+    "training",
+    "budget",
+    "strategy",
+    "strategy_label",
+)
+
+METRICS = (
+    "test_accuracy",
+    "test_balanced_accuracy",
+    "test_macro_f1",
+    "test_nll",
+    "test_brier",
+    "test_ece",
+    "test_entropy",
+    "validation_accuracy",
+    "validation_nll",
+)
+
+ENGINE = (
+    "device",
+    "device_name",
+    "scoring_precision",
+    "training_precision",
+    "threads",
+    "chunk_bytes",
+    "pack_width",
+    "torch_version",
+    "al_bench_version",
+    "numerics_version",
+)
+
+# Columns in which two runs of the same trial may differ.
+MEASURED = (
+    "seconds_fit",
+    "seconds_evaluate",
+    "seconds_score",
+    "seconds_select",
+    "peak_memory_bytes",
+    "peak_device_memory_bytes",
+)
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+CURVE = pa.schema(
+    [
+        *(_required(name, pa.string()) for name in IDENTITY),
+        _required("seed", pa.int64()),
+        _required("round", pa.int64()),
+        _required("num_labeled", pa.int64()),  # size of the set that trained the evaluated model
+        _required("num_queried", pa.int64()),  # labels asked for so far, refused ones included
+        _required("num_validation", pa.int64()),
+        _required("steps", pa.int64()),  # optimizer steps of this round
+        *(pa.field(name, pa.float64()) for name in METRICS),
+        pa.field("test_class_accuracy", pa.list_(pa.float64())),  # (C,), null for an absent class
+        pa.field("test_calibration_count", pa.list_(pa.int64())),  # per confidence bin
+        pa.field("test_calibration_confidence", pa.list_(pa.float64())),
+        pa.field("test_calibration_accuracy", pa.list_(pa.float64())),
+        pa.field("epochs", pa.int64()),
+        pa.field("best_epoch", pa.int64()),
+        pa.field("train_loss", pa.float64()),
+        pa.field("train_accuracy", pa.float64()),
+        pa.field("seconds_fit", pa.float64()),
+        pa.field("seconds_evaluate", pa.float64()),
+        pa.field("seconds_score", pa.float64()),
+        pa.field("seconds_select", pa.float64()),
+        pa.field("peak_memory_bytes", pa.int64()),
+        pa.field("peak_device_memory_bytes", pa.int64()),
+        pa.field("notes", pa.string()),  # JSON object: what the strategy reported
+        pa.field("strategy_state", pa.string()),  # JSON object: what it gets back next round
+        _required("device", pa.string()),
+        pa.field("device_name", pa.string()),
+        _required("scoring_precision", pa.string()),
+        _required("training_precision", pa.string()),
+        _required("threads", pa.int64()),
+        _required("chunk_bytes", pa.int64()),
+        pa.field("pack_width", pa.int64()),  # null: trained one by one
+        _required("torch_version", pa.string()),
+        _required("al_bench_version", pa.string()),
+        _required("numerics_version", pa.int64()),
+    ]
+)
+
+ACQUISITIONS = pa.schema(
+    [
+        _required("run_id", pa.string()),
+        _required("seed", pa.int64()),
+        pa.field("round", pa.int64()),  # the round that bought it; null for the initial set
+        _required("rank", pa.int64()),  # 0 is the best of its batch
+        _required("index", pa.int64()),  # in the pool
+        _required("source_index", pa.int64()),  # in the data set, before pool transforms
+        pa.field("label", pa.int64()),  # what the annotator answered; null when refused
+        _required("true_label", pa.int64()),
+        _required("origin", pa.string()),  # the data set it came from
+        pa.field("score", pa.float64()),
+    ]
+)
+
+
+def table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows cast to ``schema``; a missing nullable column is null, an unknown one is an error."""
+    unknown = {name for row in rows for name in row} - set(schema.names)
+    if unknown:
+        raise ValueError(f"not in the schema: {', '.join(sorted(unknown))}")
+    return pa.Table.from_pylist(rows, schema=schema)
