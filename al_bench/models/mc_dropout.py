@@ -1,0 +1,116 @@
+"""MC dropout: a posterior sample is a network with some of its units dropped.
+
+n points, K posterior samples, C classes, D features.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from al_bench.errors import ConfigError
+from al_bench.models.base import SAMPLES, Network, NetworkFactory
+from al_bench.models.ensemble import checked_count
+from al_bench.models.frozen import (
+    NETWORK_PROVIDES,
+    bytes_per_point,
+    frozen_copy,
+    mean_features,
+    normalized,
+    require_network,
+)
+from al_bench.models.masks import draw_masks
+
+
+class MCDropoutPosterior:
+    """K consistent dropout masks over one network.
+
+    Mask k belongs to sample k and is shared by every point (Kirsch et al. 2019, arXiv:1906.08158,
+    section 3.2), without which joint quantities of several points mean nothing.
+
+    Args:
+        network: The trained network; copied.
+        num_samples: K.
+        provides: What the posterior offers.
+        generator: Draws the masks.
+        precision: Of the forward passes.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        num_samples: int,
+        provides: frozenset[str],
+        generator: torch.Generator,
+        precision: torch.dtype,
+    ) -> None:
+        self.provides = provides
+        self.num_samples = num_samples
+        self._network = frozen_copy(network, precision)
+        weight = self._network.output.weight
+        masks = draw_masks(network, num_samples, generator, weight.device)
+        self._masks = [mask.to(precision) for mask in masks]
+
+    def log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
+        """Log-probabilities (n, K, C), float32, of the first ``num_samples`` samples."""
+        return self.masked_log_probs(inputs, num_samples)
+
+    def masked_log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
+        """The same as ``log_probs`` by full-size passes that multiply by the masks."""
+        count = checked_count(num_samples, self.num_samples)
+        output = self._network.output
+        log_probs = inputs.new_empty(len(inputs), count, output.out_features, dtype=torch.float32)
+        with torch.inference_mode():
+            hidden = self._network.prefix(inputs.to(output.weight.dtype))
+            for k in range(count):
+                features = self._network.body(hidden, [mask[k : k + 1] for mask in self._masks])
+                log_probs[:, k] = normalized(output(features))
+        return log_probs
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Features (n, D), float32, with no unit dropped."""
+        return mean_features([self._network], inputs)
+
+    def chunk_size(self, input_shape: tuple[int, ...], chunk_bytes: int) -> int:
+        """Points that may be shown at once within ``chunk_bytes`` of working memory, at least 1."""
+        results = 4 * self.num_samples * self._network.output.out_features
+        return max(1, chunk_bytes // (bytes_per_point(self._network, input_shape) + results))
+
+
+@dataclass(frozen=True)
+class MCDropout:
+    """Dropout kept on at prediction time (Gal & Ghahramani 2016, arXiv:1506.02142).
+
+    Args:
+        network: Builds the network.
+        num_samples: Posterior samples K.
+    """
+
+    network: NetworkFactory
+    num_samples: int = 20
+    num_networks: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        require_network(self.network)
+        if self.num_samples < 1:
+            raise ConfigError(f"model.num_samples must be at least 1, got {self.num_samples}.")
+
+    def build(self, input_shape: tuple[int, ...], num_classes: int) -> Network:
+        """One untrained network, weights drawn from torch's global generator."""
+        return self.network(input_shape=input_shape, num_classes=num_classes)
+
+    def provides(self, network: Network) -> frozenset[str]:
+        """Features and gradients; samples if there are two or more and something is dropped."""
+        differ = self.num_samples > 1 and len(network.mask_units) > 0
+        return NETWORK_PROVIDES | ({SAMPLES} if differ else frozenset())
+
+    def posterior(
+        self, networks: Sequence[Network], generator: torch.Generator, precision: torch.dtype
+    ) -> MCDropoutPosterior:
+        """The network under ``num_samples`` masks drawn from ``generator``."""
+        (network,) = networks
+        return MCDropoutPosterior(
+            network, self.num_samples, self.provides(network), generator, precision
+        )

@@ -1,0 +1,76 @@
+"""Small convolutional networks."""
+
+from al_bench.models.networks.blocks import BlockNetwork, Conv, Dense
+from al_bench.models.networks.shapes import require, require_dropout
+
+
+def batchbald_cnn(
+    *, input_shape: tuple[int, ...], num_classes: int, dropout: float = 0.5
+) -> BlockNetwork:
+    """The MNIST network of BatchBALD (Kirsch et al. 2019, arXiv:1906.08158).
+
+    Two 5×5 convolutions of 32 and 64 channels, each with channel dropout and a 2×2 max-pool, then
+    128 units with dropout. 28×28 images leave 1,024 features after the convolutions.
+
+    Args:
+        input_shape: (channels, height, width), at least 16×16.
+        num_classes: C.
+        dropout: Probability with which a channel or unit is dropped.
+
+    Raises:
+        ConfigError: The inputs are not images of that size.
+    """
+    require("batchbald_cnn", input_shape, num_classes)
+    require_dropout(dropout)
+    blocks = (Conv(32, 5, pool=2), Conv(64, 5, pool=2), Dense(128))
+    return BlockNetwork(input_shape, num_classes, blocks, dropout)
+
+
+def emnist_cnn(
+    *, input_shape: tuple[int, ...], num_classes: int, dropout: float = 0.5
+) -> BlockNetwork:
+    """The EMNIST network of BatchBALD (Kirsch et al. 2019, arXiv:1906.08158).
+
+    Three 3×3 convolutions of 32, 64 and 128 channels with channel dropout, max-pools after the
+    first and the third, then 512 units with dropout. 28×28 images leave 2,048 features after the
+    convolutions.
+
+    Args:
+        input_shape: (channels, height, width), at least 14×14.
+        num_classes: C.
+        dropout: Probability with which a channel or unit is dropped.
+
+    Raises:
+        ConfigError: The inputs are not images of that size.
+    """
+    require("emnist_cnn", input_shape, num_classes)
+    require_dropout(dropout)
+    blocks = (Conv(32, 3, pool=2), Conv(64, 3), Conv(128, 3, pool=2), Dense(512))
+    return BlockNetwork(input_shape, num_classes, blocks, dropout)
+
+
+def digits_cnn(
+    *, input_shape: tuple[int, ...], num_classes: int, dropout: float = 0.5
+) -> BlockNetwork:
+    """A network for 8×8 digits that trains in a second.
+
+    Two 3×3 convolutions of 16 and 32 channels, a 2×2 max-pool and channel dropout after the second,
+    then 64 units with dropout. Both convolutions lie before the first dropout layer, so scoring
+    runs them once a point.
+
+    Args:
+        input_shape: (channels, height, width), at least 4×4.
+        num_classes: C.
+        dropout: Probability with which a channel or unit is dropped.
+
+    Raises:
+        ConfigError: The inputs are not images of that size.
+    """
+    require("digits_cnn", input_shape, num_classes)
+    require_dropout(dropout)
+    blocks = (
+        Conv(16, 3, padding=1, masked=False),
+        Conv(32, 3, padding=1, pool=2),
+        Dense(64),
+    )
+    return BlockNetwork(input_shape, num_classes, blocks, dropout)

@@ -1,0 +1,32 @@
+"""Multilayer perceptron."""
+
+from collections.abc import Sequence
+
+from al_bench.errors import ConfigError
+from al_bench.models.networks.blocks import BlockNetwork, Dense
+from al_bench.models.networks.shapes import require, require_dropout
+
+
+def mlp(
+    *,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    hidden: Sequence[int] = (256, 256),
+    dropout: float = 0.5,
+) -> BlockNetwork:
+    """Fully connected layers with ReLU and dropout; inputs of any shape are flattened.
+
+    Args:
+        input_shape: Shape of one input.
+        num_classes: C.
+        hidden: Widths of the hidden layers; empty for a linear classifier, which has no dropout.
+        dropout: Probability with which a hidden unit is dropped.
+
+    Raises:
+        ConfigError: A width is below 1.
+    """
+    require("mlp", input_shape, num_classes)
+    require_dropout(dropout)
+    if any(width < 1 for width in hidden):
+        raise ConfigError(f"model.network.hidden must hold widths from 1, got {list(hidden)}.")
+    return BlockNetwork(input_shape, num_classes, [Dense(width) for width in hidden], dropout)

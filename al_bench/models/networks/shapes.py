@@ -1,0 +1,50 @@
+"""Which of our networks take which inputs."""
+
+from al_bench.errors import ConfigError
+
+# Smallest height and width whose feature maps never vanish; None: any shape.
+SMALLEST_IMAGE: dict[str, int | None] = {
+    "batchbald_cnn": 16,
+    "digits_cnn": 4,
+    "emnist_cnn": 14,
+    "mlp": None,
+    "resnet18": 8,
+}
+
+
+def networks_for(input_shape: tuple[int, ...]) -> list[str]:
+    """Names of our networks that take inputs of that shape."""
+    return [name for name in SMALLEST_IMAGE if _takes(name, input_shape)]
+
+
+def require(name: str, input_shape: tuple[int, ...], num_classes: int) -> None:
+    """Raise ConfigError unless the network ``name`` takes ``input_shape`` and has classes."""
+    if num_classes < 2:
+        raise ConfigError(f"A classifier needs at least 2 classes, got {num_classes}.")
+    if _takes(name, input_shape):
+        return
+    size = SMALLEST_IMAGE[name]
+    needed = "at least one feature" if size is None else f"images of at least {size}x{size} pixels"
+    fitting = networks_for(input_shape)
+    raise ConfigError(
+        f"The network {name} needs {needed}, got inputs of shape {input_shape}.",
+        f"These fit: {', '.join(f'model/network={other}' for other in fitting)}."
+        if fitting
+        else None,
+    )
+
+
+def require_dropout(dropout: float) -> None:
+    """Raise ConfigError unless ``dropout`` is a probability below 1."""
+    if not 0.0 <= dropout < 1.0:
+        raise ConfigError(
+            f"model.network.dropout must be at least 0 and below 1, got {dropout}.",
+            "Use 0 for a network without dropout.",
+        )
+
+
+def _takes(name: str, input_shape: tuple[int, ...]) -> bool:
+    size = SMALLEST_IMAGE[name]
+    if not input_shape or min(input_shape) < 1:
+        return False
+    return size is None or (len(input_shape) == 3 and min(input_shape[1:]) >= size)
