@@ -1,0 +1,97 @@
+"""What a file under ``conf/budget`` says: how many labels, and when to stop."""
+
+import re
+from dataclasses import dataclass
+
+from al_bench.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many labels are bought, and in what batches.
+
+    Args:
+        init_size: Labels at round 0, drawn uniformly; 0 starts empty. ``None`` with
+            ``init_per_class``.
+        init_per_class: Labels a class at round 0 instead.
+        batch_size: Labels bought a round; the last batch is shorter where needed.
+        total: Labels at the end, initial ones included.
+        validation_size: Points taken out of the pool for validation: a number, or a multiple of
+            the initial labels written ``5x``.
+        target_accuracy: Stop at this validation accuracy, in (0, 1]; ``None`` buys all labels.
+    """
+
+    init_size: int | None = 20
+    init_per_class: int | None = None
+    batch_size: int = 10
+    total: int = 120
+    validation_size: int | str = 0
+    target_accuracy: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.init_size is None) == (self.init_per_class is None):
+            raise ConfigError(
+                f"Give one of budget.init_size and budget.init_per_class, got {self.init_size} "
+                f"and {self.init_per_class}.",
+                "Set the other to null.",
+            )
+        for name, least in (("init_size", 0), ("init_per_class", 1), ("batch_size", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigError(f"budget.{name} must be at least {least}, got {value}.")
+        if self.total < 1:
+            raise ConfigError(f"budget.total must be at least 1, got {self.total}.")
+        multiple = isinstance(self.validation_size, str)
+        if multiple and not re.fullmatch(r"\d+x", str(self.validation_size)):
+            raise ConfigError(
+                f"budget.validation_size={self.validation_size} is neither a number nor a multiple "
+                "of the initial labels.",
+                "Write for example 100 or 5x.",
+            )
+        if not multiple and int(self.validation_size) < 0:
+            raise ConfigError(
+                f"budget.validation_size must be at least 0, got {self.validation_size}."
+            )
+        if self.target_accuracy is not None and not 0 < self.target_accuracy <= 1:
+            raise ConfigError(
+                f"budget.target_accuracy must be in (0, 1], got {self.target_accuracy}.",
+                "Use null to buy all labels.",
+            )
+
+    def initial_labels(self, num_classes: int) -> int:
+        """Labels at round 0."""
+        if self.init_per_class is not None:
+            return self.init_per_class * num_classes
+        assert self.init_size is not None
+        return self.init_size
+
+    def validation_labels(self, num_classes: int) -> int:
+        """Points set aside for validation."""
+        if isinstance(self.validation_size, str):
+            return int(self.validation_size[:-1]) * self.initial_labels(num_classes)
+        return self.validation_size
+
+    def check(self, pool_size: int, num_classes: int) -> None:
+        """Raise ConfigError unless the budget fits a pool of ``pool_size`` points."""
+        initial = self.initial_labels(num_classes)
+        validation = self.validation_labels(num_classes)
+        if initial > self.total:
+            raise ConfigError(
+                f"The initial set has {initial} labels, more than budget.total={self.total}.",
+                "Lower budget.init_size or raise budget.total.",
+            )
+        if self.total + validation > pool_size:
+            spare = f" beside {validation} validation points" if validation else ""
+            raise ConfigError(
+                f"budget.total={self.total}{spare} is more than the pool's {pool_size} points.",
+                f"Use budget.total={max(pool_size - validation, 1)} or less.",
+            )
+        if self.target_accuracy is not None and validation == 0:
+            raise ConfigError(
+                f"budget.target_accuracy={self.target_accuracy} needs a validation set.",
+                "Add for example budget.validation_size=100.",
+            )
+
+    def num_rounds(self, num_classes: int) -> int:
+        """Rounds until ``total`` labels are reached, the first one included."""
+        return 1 + -(-(self.total - self.initial_labels(num_classes)) // self.batch_size)

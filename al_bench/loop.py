@@ -1,0 +1,47 @@
+"""The rounds: fit, evaluate, select, label. Knows neither configuration nor file formats."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from al_bench.evaluation import evaluate
+from al_bench.training.trainer import Fitted, Trainer
+from al_bench.trial import Trial
+
+
+class RoundStore(Protocol):
+    """Where rounds go; a committed round survives anything."""
+
+    def commit(self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]) -> None: ...
+
+    def fail(self, trial: Trial, error: Exception) -> None: ...
+
+
+def execute(
+    trials: Sequence[Trial],
+    trainer: Trainer,
+    store: RoundStore,
+    on_round: Callable[[Trial, dict[str, Any]], None] = lambda trial, row: None,
+) -> None:
+    """Run all trials to their end, round by round; a trial that fails leaves the others alone."""
+    while ready := [trial for trial in trials if not trial.finished]:
+        for trial, fitted in trainer.fit(ready):
+            try:
+                row = advance(trial, fitted, store)
+            except Exception as error:
+                trial.finished = True
+                store.fail(trial, error)
+            else:
+                on_round(trial, row)
+
+
+def advance(trial: Trial, fitted: Fitted | Exception, store: RoundStore) -> dict[str, Any]:
+    """Evaluate, select and label one trial after its fit; the committed curve row."""
+    if isinstance(fitted, Exception):
+        raise fitted
+    row = trial.row({**fitted.diagnostics, **evaluate(fitted.posterior, trial)})
+    selection = trial.select(fitted.posterior, row)
+    acquired = trial.acquisitions(selection)
+    trial.weights = fitted.weights
+    store.commit(trial, row, acquired)  # durable before the next round starts
+    trial.label(row, acquired)
+    return row

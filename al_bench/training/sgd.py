@@ -1,0 +1,175 @@
+"""Train one network by stochastic gradient descent, with early stopping.
+
+M labeled points, n of a batch.
+"""
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from al_bench.data.base import Inputs
+from al_bench.engine import PRECISIONS, Engine
+from al_bench.errors import TrainingError
+from al_bench.models.base import Network
+from al_bench.models.masks import draw_masks
+from al_bench.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class LabeledSet:
+    """Some inputs of a pool with their labels.
+
+    Args:
+        inputs: The pool's inputs.
+        indices: (M,) int64, which of them.
+        labels: (M,) int64.
+    """
+
+    inputs: Inputs
+    indices: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def on(self, device: torch.device, chunk_bytes: int) -> "Batches":
+        """Reader of batches on ``device``; a set within ``chunk_bytes`` is gathered only once."""
+        return Batches(self, device, chunk_bytes)
+
+
+class Batches:
+    """Reads batches of a labeled set by place in the set."""
+
+    def __init__(self, points: LabeledSet, device: torch.device, chunk_bytes: int) -> None:
+        self._points = points
+        self._device = device
+        self._labels = points.labels.to(device)
+        size = 4 * math.prod(points.inputs.input_shape) * len(points)
+        self._held = points.inputs.gather(points.indices, device) if size <= chunk_bytes else None
+        # activations of a small network take some 64 times the bytes of its input
+        self.chunk = max(1, chunk_bytes // (256 * math.prod(points.inputs.input_shape)))
+
+    def __call__(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs (n, …) and labels (n,) at ``places`` (n,)."""
+        labels = self._labels[places.to(self._device)]
+        if self._held is not None:
+            return self._held[places.to(self._device)], labels
+        return self._points.inputs.gather(self._points.indices[places], self._device), labels
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What came of training one network: curve columns of the same names."""
+
+    steps: int
+    epochs: int
+    best_epoch: int | None  # the epoch whose weights were kept, from 1
+    train_loss: float | None  # mean over the last epoch's points, nats
+    train_accuracy: float | None  # of the kept weights, no unit dropped
+
+
+def train(
+    network: Network,
+    labeled: LabeledSet,
+    validation: LabeledSet,
+    recipe: Recipe,
+    order: torch.Generator,
+    mask: torch.Generator,
+    engine: Engine,
+) -> Training:
+    """Train ``network`` in place.
+
+    Args:
+        network: Weights to start from, on the engine's device.
+        labeled: The training set; an empty one leaves the network as it is.
+        validation: Watched when the recipe monitors something.
+        recipe: How.
+        order: Draws the order of training points.
+        mask: Draws dropout masks.
+        engine: Device and precision.
+
+    Raises:
+        TrainingError: The loss is not finite.
+    """
+    if len(labeled) == 0:
+        network.eval()
+        return Training(steps=0, epochs=0, best_epoch=None, train_loss=None, train_accuracy=None)
+    read = labeled.on(engine.device, engine.chunk_bytes)
+    read_validation = validation.on(engine.device, engine.chunk_bytes)
+    optimizer = recipe.make_optimizer(network)
+    best_value, best_epoch, best_state = -math.inf, 0, None
+    steps = epoch = 0
+    mean_loss = math.nan
+    for epoch in range(1, recipe.max_epochs + 1):
+        network.train()
+        total = torch.zeros((), device=engine.device)
+        count = 0
+        for places in recipe.batches(len(labeled), order):
+            inputs, labels = read(places)
+            loss = _loss(network, inputs, labels, mask, engine)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.detach() * len(places)
+            count += len(places)
+            steps += 1
+        mean_loss = float(total) / count
+        if not math.isfinite(mean_loss):
+            raise TrainingError(
+                f"The training loss became {mean_loss} in epoch {epoch}.",
+                f"Try a learning rate below training.learning_rate={recipe.learning_rate}.",
+            )
+        if recipe.monitor is not None and recipe.patience is not None:
+            accuracy, nll = _assess(network, read_validation, engine)
+            value = accuracy if recipe.monitor == "accuracy" else -nll
+            if value > best_value:
+                best_value, best_epoch = value, epoch
+                best_state = copy.deepcopy(network.state_dict())
+            elif epoch - best_epoch >= recipe.patience:
+                break
+    if best_state is not None:
+        network.load_state_dict(best_state)
+    network.eval()
+    return Training(
+        steps=steps,
+        epochs=epoch,
+        best_epoch=best_epoch or epoch,
+        train_loss=mean_loss,
+        train_accuracy=_assess(network, read, engine)[0],
+    )
+
+
+def _loss(
+    network: Network, inputs: Tensor, labels: Tensor, mask: torch.Generator, engine: Engine
+) -> Tensor:
+    masks = draw_masks(network, len(labels), mask, engine.device)
+    with _autocast(engine):
+        logits = network(inputs, masks)  # (n, C)
+    return F.cross_entropy(logits.float(), labels)
+
+
+def _autocast(engine: Engine) -> Any:
+    dtype = PRECISIONS[engine.training_precision]
+    return torch.autocast(engine.device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+
+@torch.inference_mode()
+def _assess(network: Network, read: Batches, engine: Engine) -> tuple[float, float]:
+    """Accuracy and mean NLL (nats) with no unit dropped."""
+    network.eval()
+    correct = nll = torch.zeros((), dtype=torch.float64, device=engine.device)
+    for places in torch.arange(len(read)).split(read.chunk):
+        inputs, labels = read(places)
+        with _autocast(engine):
+            logits = network(inputs)
+        correct = correct + (logits.argmax(dim=1) == labels).sum()
+        nll = nll + F.cross_entropy(logits.double(), labels, reduction="sum")
+    return float(correct) / len(read), float(nll) / len(read)

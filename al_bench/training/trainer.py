@@ -1,0 +1,131 @@
+"""Fit the posteriors of many trials."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from al_bench.engine import PRECISIONS, Engine
+from al_bench.models.base import Model, Network, Posterior
+from al_bench.seeding import Streams, isolated
+from al_bench.training.recipe import Recipe
+from al_bench.training.sgd import LabeledSet, train
+
+Weights = list[dict[str, Tensor]]  # a state dict a network
+
+
+class Trainable(Protocol):
+    """What a trainer needs of a trial."""
+
+    streams: Streams
+    round: int
+    weights: Weights | None  # of the round before, where training starts warm
+
+    @property
+    def model(self) -> Model: ...
+
+    @property
+    def recipe(self) -> Recipe: ...
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def num_classes(self) -> int: ...
+
+    def labeled_set(self) -> LabeledSet:
+        """The points to train on."""
+
+    def validation_set(self) -> LabeledSet:
+        """The points that early stopping watches."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained posterior.
+
+    Args:
+        posterior: Ready for evaluation and scoring.
+        diagnostics: Curve columns: steps, epochs, best_epoch, train_loss, train_accuracy,
+            seconds_fit.
+        weights: The networks' weights on the CPU when the recipe starts warm, else ``None``.
+    """
+
+    posterior: Posterior
+    diagnostics: Mapping[str, Any]
+    weights: Weights | None = None
+
+
+class Trainer(Protocol):
+    """Trains any number of trials, in whatever packs."""
+
+    def fit(self, trials: Iterable[Any]) -> Iterator[tuple[Any, Fitted | Exception]]:
+        """Each trial with its posterior as it finishes, or with the error that stopped it."""
+
+
+class SequentialTrainer:
+    """Trains one network after the other."""
+
+    def fit(self, trials: Iterable[Any]) -> Iterator[tuple[Any, Fitted | Exception]]:
+        """Each trial with its posterior as it finishes, or with the error that stopped it."""
+        for trial in trials:
+            outcome: Fitted | Exception
+            try:
+                outcome = fit_one(trial)
+            except Exception as error:  # the other trials go on
+                outcome = error
+            yield trial, outcome
+
+
+def fit_one(trial: Trainable) -> Fitted:
+    """Train the networks of one trial's model on its labeled set."""
+    started = time.perf_counter()
+    streams, engine, recipe = trial.streams, trial.engine, trial.recipe
+    warm = recipe.start == "warm"
+    networks: list[Network] = []
+    runs = []
+    for member in range(trial.model.num_networks):
+        network = initial_network(trial, member)
+        if warm and trial.weights is not None:
+            network.load_state_dict(trial.weights[member])
+        network.to(engine.device)
+        order = streams.generator("order", trial.round, member)
+        mask = streams.generator("mask", trial.round, member)
+        labeled, validation = trial.labeled_set(), trial.validation_set()
+        runs.append(train(network, labeled, validation, recipe, order, mask, engine))
+        networks.append(network)
+    posterior = trial.model.posterior(
+        networks,
+        streams.generator("posterior", trial.round),
+        PRECISIONS[engine.scoring_precision],
+    )
+    diagnostics = {
+        "steps": sum(run.steps for run in runs),
+        "epochs": max(run.epochs for run in runs),
+        "best_epoch": runs[0].best_epoch if len(runs) == 1 else None,
+        "train_loss": _mean([run.train_loss for run in runs]),
+        "train_accuracy": _mean([run.train_accuracy for run in runs]),
+        "seconds_fit": time.perf_counter() - started,
+    }
+    return Fitted(posterior, diagnostics, _weights(networks) if warm else None)
+
+
+def initial_network(trial: Trainable, member: int) -> Network:
+    """The untrained network of one member: fresh weights every round, equal for all strategies."""
+    round = 0 if trial.recipe.start == "warm" else trial.round
+    with isolated(trial.streams.generator("init", round, member)):
+        return trial.model.build(trial.labeled_set().inputs.input_shape, trial.num_classes)
+
+
+def _weights(networks: Sequence[Network]) -> Weights:
+    return [
+        {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+        for network in networks
+    ]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
