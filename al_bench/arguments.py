@@ -1,0 +1,207 @@
+"""The command lines of every command but ``run``: words and ``key=value``, nothing else."""
+
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from al_bench.errors import ConfigError, choose
+
+_KEY_VALUE = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+
+
+def text(value: str) -> str:
+    """The value as it was typed; anything but nothing."""
+    if not value:
+        raise ValueError("needs a value")
+    return value
+
+
+def number(minimum: float = float("-inf"), maximum: float = float("inf")) -> Callable[[str], float]:
+    """A reader of numbers from ``minimum`` to ``maximum``, both included."""
+
+    def read(value: str) -> float:
+        try:
+            result = float(value)
+        except ValueError:
+            raise ValueError("must be a number") from None
+        if not minimum <= result <= maximum:  # also refuses nan
+            raise ValueError(f"must be a number from {minimum:g} to {maximum:g}")
+        return result
+
+    return read
+
+
+def whole_number(minimum: int = 0) -> Callable[[str], int]:
+    """A reader of whole numbers from ``minimum``."""
+
+    def read(value: str) -> int:
+        if not re.fullmatch(r"[+-]?[0-9]+", value) or int(value) < minimum:
+            raise ValueError(f"must be a whole number from {minimum}")
+        return int(value)
+
+    return read
+
+
+def one_of(*valid: str) -> Callable[[str], str]:
+    """A reader that takes one of the names ``valid``."""
+
+    def read(value: str) -> str:
+        if value not in valid:
+            raise ValueError("must be a known name", choose(value, valid))
+        return value
+
+    return read
+
+
+def switch(value: str) -> bool:
+    """``true`` or ``false``."""
+    return one_of("true", "false")(value) == "true"
+
+
+def listed(read: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    """A reader of one or several values, ``a,b`` or ``[a,b]``, each read by ``read``."""
+
+    def read_all(value: str) -> list[Any]:
+        inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+        return [read(part.strip()) for part in inner.split(",")]
+
+    return read_all
+
+
+@dataclass(frozen=True)
+class Option:
+    """One ``key=value`` of a command.
+
+    Args:
+        name: The key.
+        help: What it does, without a full stop.
+        default: The value when the key isn't given; None shows as "decided for you".
+        read: Turns what was typed into the value, or raises ``ValueError(reason, hint)``: the end
+            of a sentence that begins with the key ("must be a number"), and what to type instead
+            (may be left out).
+    """
+
+    name: str
+    help: str
+    default: Any = None
+    read: Callable[[str], Any] = text
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a command understands.
+
+    Args:
+        name: As it is typed after ``al-bench``.
+        summary: One sentence: what it does.
+        options: The keys it takes.
+        words: What the words before, between and after the keys are, for the help ("results");
+            None when the command takes none.
+        words_help: What they mean.
+        choices: The only words allowed; empty allows all.
+        max_words: How many there may be; None sets no limit.
+    """
+
+    name: str
+    summary: str
+    options: Sequence[Option] = ()
+    words: str | None = None
+    words_help: str = ""
+    choices: Sequence[str] = ()
+    max_words: int | None = None
+
+    def parse(self, arguments: Sequence[str]) -> "Arguments | None":
+        """What was typed, complete with defaults; None when it was ``--help``, which is answered.
+
+        A word that holds ``=`` after a plain name is a key and its value; write a folder of such a
+        name with a leading ``./``.
+
+        Raises:
+            ConfigError: An unknown key or word, a key given twice, or a value that doesn't fit.
+        """
+        if any(argument in ("--help", "-h") for argument in arguments):
+            print(self.help())
+            return None
+        words: list[str] = []
+        values: dict[str, Any] = {}
+        for argument in arguments:
+            if match := _KEY_VALUE.fullmatch(argument):
+                name, value = match.groups()
+                if name in values:
+                    raise ConfigError(f"{name}= is given twice.", self._hint())
+                values[name] = self._read(name, value)
+            else:
+                words.append(self._word(argument, len(words)))
+        defaults = {option.name: option.default for option in self.options}
+        return Arguments(words, {**defaults, **values})
+
+    def help(self) -> str:
+        """The command's page: usage, summary, and a line for each key."""
+        words = f" [{self.words} …]" if self.words else ""
+        keys = " [key=value …]" if self.options else ""
+        lines = [f"Usage: al-bench {self.name}{words}{keys}", "", self.summary]
+        rows = [(self.words, self.words_help)] if self.words else []
+        for option in self.options:
+            default = f" (default: {_shown(option.default)})" if option.default is not None else ""
+            rows.append((f"{option.name}=", option.help + default))
+        width = max((len(left) for left, _ in rows), default=0)
+        indent = " " * (width + 4)
+        lines += [""] if rows else []
+        for left, right in rows:
+            wrapped = textwrap.fill(
+                right,
+                width=96,
+                initial_indent=f"  {left:<{width}}  ",
+                subsequent_indent=indent,
+                break_on_hyphens=False,
+            )
+            lines.append(wrapped)
+        return "\n".join(lines)
+
+    def _read(self, name: str, value: str) -> Any:
+        option = {option.name: option for option in self.options}.get(name)
+        if option is None:
+            valid = [option.name for option in self.options]
+            raise ConfigError(f"al-bench {self.name} has no key {name!r}.", choose(name, valid))
+        try:
+            return option.read(value)
+        except ValueError as error:
+            reason, hint = (*error.args, self._hint())[:2]
+            raise ConfigError(f"{name} {reason}, got {value!r}.", hint) from None
+
+    def _word(self, word: str, position: int) -> str:
+        if word.startswith("-"):
+            key = word.lstrip("-").split("=")[0].replace("-", "_")
+            names = [option.name for option in self.options]
+            hint = f"Write {key}=…" if key in names else self._hint()
+            raise ConfigError(f"{word!r} is not understood: options are written key=value.", hint)
+        if self.words is None or (self.max_words is not None and position >= self.max_words):
+            valid = [f"{option.name}=" for option in self.options]
+            raise ConfigError(f"{word!r} is one word too many.", choose(word, valid))
+        if self.choices and word not in self.choices:
+            raise ConfigError(f"There is no {word!r} to {self.name}.", choose(word, self.choices))
+        return word
+
+    def _hint(self) -> str:
+        return f"See al-bench {self.name} --help."
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What was typed: ``words`` in their order, and every key's value by name."""
+
+    words: list[str]
+    values: dict[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, list | tuple):
+        return ",".join(map(_shown, default))
+    return str(default)
