@@ -1,0 +1,165 @@
+"""What a trial has done so far, as its files tell it, and where those files are."""
+
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pyarrow as pa
+
+from al_bench.results import atomic, parquet
+from al_bench.results.schema import ACQUISITIONS, CURVE
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class History:
+    """The committed rounds of a trial.
+
+    Args:
+        rows: Curve rows, oldest first.
+        acquisitions: Acquisitions of those rounds in the order of purchase, the initial set first.
+        checkpoint: What the last round left for a warm start; ``None`` if it left nothing.
+    """
+
+    rows: list[dict[str, Any]]
+    acquisitions: list[dict[str, Any]]
+    checkpoint: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class TrialPaths:
+    """Where the files of a trial are.
+
+    Args:
+        folder: The run's folder.
+        seed: The trial's seed.
+    """
+
+    folder: Path
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The trial's name within its run."""
+        return f"seed={self.seed}"
+
+    @property
+    def config(self) -> Path:
+        """The run's configuration, shared by its trials."""
+        return self.folder / "config.yaml"
+
+    @property
+    def curve(self) -> Path:
+        """A row a round."""
+        return self.folder / "curves" / f"{self.name}.parquet"
+
+    @property
+    def acquisitions(self) -> Path:
+        """A row a labeled point."""
+        return self.folder / "acquisitions" / f"{self.name}.parquet"
+
+    @property
+    def manifest(self) -> Path:
+        """Status and provenance."""
+        return self.folder / "manifests" / f"{self.name}.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while a process works on the trial; never removed."""
+        return self.folder / "locks" / f"{self.name}.lock"
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """One file in each folder that every trial needs."""
+        return self.curve, self.acquisitions, self.manifest, self.lock
+
+    def checkpoint(self, round: int) -> Path:
+        """The weights that round left for the next (warm start only)."""
+        return self.folder / "checkpoints" / f"{self.name}.round={round}.pt"
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints that are there."""
+        return sorted((self.folder / "checkpoints").glob(f"{self.name}.round=*.pt"))
+
+
+class _Unusable(Exception):
+    """The files do not make up a history."""
+
+
+def load_history(paths: TrialPaths, run_id: str, finished: bool) -> History:
+    """The trial's committed rounds; empty if there are none or they cannot be continued.
+
+    A damaged file is moved aside as ``*.damaged``, with a warning. Only for the lock's holder.
+
+    Args:
+        paths: The trial.
+        run_id: The run the files must belong to.
+        finished: The trial is done: it needs its curve, and nothing else to go on.
+    """
+    try:
+        curve = _read(paths.curve, CURVE, run_id, paths.seed)
+        if curve is None:
+            return History([], [], None)
+        rows = curve.to_pylist()
+        if [row["round"] for row in rows] != list(range(len(rows))):
+            _set_aside(paths.curve, "its rounds are not 0, 1, 2 ...")
+        if finished:
+            return History(rows, [], None)
+        bought = _read(paths.acquisitions, ACQUISITIONS, run_id, paths.seed)
+        if bought is None:
+            raise _Unusable(f"{paths.acquisitions} is missing")
+        committed = [
+            row for row in bought.to_pylist() if row["round"] is None or row["round"] < len(rows)
+        ]
+        checkpoint = None
+        if b"checkpoint" in (curve.schema.metadata or {}):
+            checkpoint = _load_checkpoint(paths.checkpoint(len(rows) - 1))
+    except _Unusable as reason:
+        logger.warning("%s in %s starts again: %s.", paths.name, paths.folder, reason)
+        return History([], [], None)
+    return History(rows, committed, checkpoint)
+
+
+def save_checkpoint(path: Path, content: Mapping[str, Any], owner: str) -> None:
+    """Write what ``load_history`` finds again: tensors and plain values."""
+    import torch
+
+    atomic.make_folder(path.parent)
+    buffer = io.BytesIO()
+    torch.save(dict(content), buffer)
+    atomic.write(path, buffer.getvalue(), owner)
+
+
+def _load_checkpoint(path: Path) -> dict[str, Any]:
+    import torch
+
+    if not path.exists():
+        raise _Unusable(f"{path} is missing")
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its unpickler stumbles over
+        _set_aside(path, str(error).splitlines()[0])
+    return content
+
+
+def _read(path: Path, schema: pa.Schema, run_id: str, seed: int) -> pa.Table | None:
+    """The file's table, ``None`` without a file."""
+    try:
+        found = parquet.read(path, schema)
+    except FileNotFoundError:
+        return None
+    except parquet.DamagedFile as error:
+        _set_aside(path, error.message)
+    owners = {(row["run_id"], row["seed"]) for row in found.select(["run_id", "seed"]).to_pylist()}
+    if owners - {(run_id, seed)}:
+        _set_aside(path, "it belongs to another trial")
+    return found
+
+
+def _set_aside(path: Path, reason: str) -> NoReturn:
+    atomic.move(path, path.with_name(f"{path.name}.damaged"))
+    raise _Unusable(f"{path} was damaged and is kept as {path.name}.damaged ({reason})")

@@ -1,0 +1,104 @@
+"""Who a run is: the columns that name it, its folder, and the hash that tells it from others."""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from al_bench.results.schema import IDENTITY, NUMERICS_VERSION
+
+MAX_NAME = 80  # characters of a folder name; file systems allow 255 bytes
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """One configuration, all its seeds.
+
+    Args:
+        run_id: ``config_hash`` of everything that decides the results, seeds left out.
+        protocol_id: ``config_hash`` of all that but the strategy.
+        task: Kind of experiment.
+        dataset: Name of the data set.
+        pool: Name of the pool transform.
+        model: Name of the posterior.
+        network: Name of the network.
+        training: Name of the training recipe.
+        budget: Name of the budget.
+        strategy: Name of the strategy.
+        strategy_label: That name with the parameters that differ from their defaults.
+        config: The resolved configuration as YAML text.
+    """
+
+    run_id: str
+    protocol_id: str
+    task: str
+    dataset: str
+    pool: str
+    model: str
+    network: str
+    training: str
+    budget: str
+    strategy: str
+    strategy_label: str
+    config: str
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The identity columns of a curve's row."""
+        return {name: getattr(self, name) for name in IDENTITY}
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder below the results folder: dataset/model/strategy/run id."""
+        return Path(*map(safe_name, (self.dataset, self.model, self.strategy, self.run_id)))
+
+
+def safe_name(name: str) -> str:
+    """``name`` as one visible folder name on every file system.
+
+    Names that differ may become equal; the run id at the end of the path keeps runs apart.
+    """
+    safe = re.sub(r"[^\w.+=@-]+", "_", name).strip(" .")[:MAX_NAME]
+    return safe.rstrip(" .") or "_"
+
+
+def config_hash(config: Mapping[str, Any], fingerprint: str, *, without: Collection[str]) -> str:
+    """Twelve hexadecimal digits that stand for a configuration and its data.
+
+    Nulls are left out at every depth, and with them mappings in which nothing remains, so that a
+    new option that is null by default changes no hash. A number's type is not told apart
+    (``1`` and ``1.0``). ``NUMERICS_VERSION`` is hashed too.
+
+    Args:
+        config: The resolved configuration: mappings, lists and plain values.
+        fingerprint: The data set's content fingerprint.
+        without: Keys left out, dotted for nested ones (``"model.network"``).
+    """
+    content = {
+        "config": _normal(config, frozenset(without), ""),
+        "fingerprint": fingerprint,
+        "numerics_version": NUMERICS_VERSION,
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _normal(value: Any, without: frozenset[str], path: str) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            str(key): kept
+            for key, item in value.items()
+            if f"{path}{key}" not in without
+            and (kept := _normal(item, without, f"{path}{key}.")) is not None
+            and kept != {}
+        }
+    if isinstance(value, list | tuple):
+        return [_normal(item, without, f"{path}*.") for item in value]  # positions matter: no drops
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, PurePath):
+        return value.as_posix()
+    return value

@@ -1,0 +1,91 @@
+"""The account of a trial: status, attempts, times, and what it was run with."""
+
+import json
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from al_bench.results import atomic, provenance
+from al_bench.results.identity import RunIdentity
+from al_bench.results.lease import Holder
+
+RUNNING = "running"
+DONE = "done"
+FAILED = "failed"
+INTERRUPTED = "interrupted"
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """The manifest at ``path``; ``None`` if there is none that can be read."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+class Manifest:
+    """The manifest of a trial whose lock is held.
+
+    Args:
+        path: ``manifests/seed=3.json`` of the run.
+        owner: ``"seed=3"``.
+    """
+
+    def __init__(self, path: Path, owner: str) -> None:
+        self.path = path
+        self.owner = owner
+        self.content = read(path) or {}
+
+    @property
+    def status(self) -> str | None:
+        """Status stored last; ``None`` before the first attempt."""
+        return self.content.get("status")
+
+    def begin(
+        self, identity: RunIdentity, seed: int, engine: dict[str, Any], rounds: int, holder: Holder
+    ) -> None:
+        """Open the next attempt, which starts with ``rounds`` rounds done."""
+        now = _now()
+        self.content = {
+            "status": RUNNING,
+            "attempt": int(self.content.get("attempt", 0)) + 1,
+            "first_started": self.content.get("first_started", now),
+            "started": now,
+            "ended": None,
+            "rounds_at_start": rounds,
+            "rounds": rounds,
+            **identity.columns,
+            "seed": seed,
+            "host": holder.host,
+            "pid": holder.pid,
+            "command": provenance.command(),
+            "engine": engine,
+            "versions": provenance.versions(),
+            "hardware": provenance.hardware(),
+            "code": {name: self._stored(state) for name, state in provenance.code().items()},
+        }
+        self._write()
+
+    def end(self, status: str, rounds: int, **details: Any) -> None:
+        """Close the attempt with its outcome."""
+        self.content |= {"status": status, "ended": _now(), "rounds": rounds, **details}
+        self._write()
+
+    def _stored(self, state: dict[str, str]) -> dict[str, str | None]:
+        """Commit and the name of the file beside the manifest that holds the diff, once a run."""
+        diff = state["diff"].encode()
+        if not diff:
+            return {"commit": state["commit"], "diff": None}
+        path = self.path.with_name(f"diff-{sha256(diff).hexdigest()[:12]}.patch")
+        if not path.exists():
+            atomic.write(path, diff + b"\n", self.owner)
+        return {"commit": state["commit"], "diff": path.name}
+
+    def _write(self) -> None:
+        atomic.write(self.path, json.dumps(self.content, indent=2).encode() + b"\n", self.owner)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,67 @@
+"""One parquet file: encoded with its metadata, read back in the fixed schema or not at all."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from al_bench.errors import ResultsError
+
+
+class DamagedFile(ResultsError):
+    """A parquet file that cannot be read, or that is not one of ours."""
+
+
+def encode(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a parquet file with checksums and key-value metadata."""
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata(metadata), buffer, write_page_checksum=True)
+    return buffer.getvalue().to_pybytes()
+
+
+def read(path: Path, schema: pa.Schema) -> pa.Table:
+    """The table at ``path`` in ``schema``, its file metadata kept.
+
+    Nullable columns the file lacks are null; columns the schema lacks are left out.
+
+    Raises:
+        DamagedFile: The file is truncated, corrupted or not one of ours.
+        FileNotFoundError: There is no file.
+        ResultsError: The file may not be read.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+            found = file.read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DamagedFile(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    try:
+        columns = [_column(found, field) for field in schema]
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise DamagedFile(f"{path} is not a results file: {error}") from error
+    return pa.Table.from_arrays(columns, schema=schema.with_metadata(found.schema.metadata))
+
+
+def num_rows(path: Path) -> int:
+    """Rows of the file, from its footer alone; 0 if it cannot be read."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError, ValueError):
+        return 0
+
+
+def _column(found: pa.Table, field: pa.Field) -> pa.ChunkedArray:
+    if field.name in found.schema.names:
+        column = found.column(field.name).cast(field.type)
+        if column.null_count and not field.nullable:
+            raise ValueError(f"column {field.name} has nulls")
+        return column
+    if not field.nullable:
+        raise ValueError(f"column {field.name} is missing")
+    return pa.chunked_array([pa.nulls(found.num_rows, field.type)])

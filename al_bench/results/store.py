@@ -1,0 +1,242 @@
+"""Trials on disk: claimed, continued from their last committed round, committed round by round.
+
+A commit writes the checkpoint (warm start only), the acquisitions and then the curve, each whole
+and durable before the next. The curve's row is the commit: what lies beyond it does not count.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import pyarrow as pa
+
+from al_bench.errors import ConfigError
+from al_bench.results import atomic, locks, parquet
+from al_bench.results.history import History, TrialPaths, load_history, save_checkpoint
+from al_bench.results.identity import RunIdentity
+from al_bench.results.lease import Holder
+from al_bench.results.manifest import DONE, FAILED, INTERRUPTED, Manifest
+from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, SCHEMA_VERSION, table
+
+logger = logging.getLogger(__name__)
+
+Resume = Literal["same", "any"]
+
+
+class Store:
+    """The results folder.
+
+    Args:
+        root: Where runs have their folders; made when the first trial is claimed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def claim(
+        self,
+        identity: RunIdentity,
+        seed: int,
+        engine_columns: Mapping[str, Any],
+        resume: Resume = "same",
+    ) -> "TrialFiles":
+        """Take a trial for this process, with what it has already done.
+
+        A trial that is done stays as it is. One that is half done goes on after its last committed
+        round if that round was computed by the same engine, or by whichever with ``resume="any"``;
+        otherwise it starts again, and what it had is replaced by its first commit.
+
+        Args:
+            identity: The run.
+            seed: The trial.
+            engine_columns: Every column named in ``schema.ENGINE``.
+            resume: ``"same"`` or ``"any"``.
+
+        Raises:
+            TrialHeld: Another process has the trial.
+            ResultsError: The folder cannot be written, or the disk is full.
+        """
+        if resume not in ("same", "any"):
+            raise ConfigError(f"resume must be same or any, got {resume!r}.")
+        if set(engine_columns) != set(ENGINE):
+            raise ValueError(f"engine columns must be {ENGINE}, got {tuple(engine_columns)}")
+        paths = TrialPaths(self.root / identity.folder, seed)
+        for path in paths.all:
+            atomic.make_folder(path.parent)
+        lock = locks.take(paths.lock)
+        try:
+            for folder in {paths.folder, *(path.parent for path in paths.all)}:
+                atomic.clean(folder, paths.name)
+            return TrialFiles(paths, lock, identity, dict(engine_columns), resume)
+        except BaseException:
+            lock.release()
+            raise
+
+
+class TrialFiles:
+    """The files of a claimed trial; ``Store.claim`` makes one, leaving the ``with`` gives it back.
+
+    Attributes:
+        history: What the trial has done, up to its last committed round.
+        is_done: Whether the trial is finished; then nothing can be committed.
+        folder: The run's folder.
+        seed: The trial's seed.
+    """
+
+    def __init__(
+        self,
+        paths: TrialPaths,
+        lock: locks.TrialLock,
+        identity: RunIdentity,
+        engine: dict[str, Any],
+        resume: Resume,
+    ) -> None:
+        self.folder = paths.folder
+        self.seed = paths.seed
+        self._paths = paths
+        self._lock = lock
+        self._identity = identity
+        self._engine = engine
+        self._manifest = Manifest(paths.manifest, paths.name)
+        finished = self._manifest.status == DONE
+        self.history = load_history(paths, identity.run_id, finished)
+        self.is_done = finished and bool(self.history.rows)
+        if self.is_done:
+            return
+        if resume == "same" and self.history.rows:
+            self._require_same_engine(self.history.rows[-1])
+        self._curve = table(self.history.rows, CURVE)
+        self._acquisitions = table(self.history.acquisitions, ACQUISITIONS)
+        self._metadata = {
+            "schema_version": str(SCHEMA_VERSION),
+            "run_id": identity.run_id,
+            "config": _config_json(identity.config),
+        }
+        if not paths.config.exists():
+            atomic.write(paths.config, identity.config.encode(), paths.name)
+        self._manifest.begin(identity, self.seed, engine, self.num_rounds, Holder.here())
+
+    @property
+    def num_rounds(self) -> int:
+        """Committed rounds of this trial."""
+        return len(self.history.rows) if self.is_done else self._curve.num_rows
+
+    def commit(
+        self,
+        row: Mapping[str, Any],
+        acquisitions: Sequence[Mapping[str, Any]],
+        checkpoint: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Store one round durably. If this raises, the round is not stored and may be repeated.
+
+        Args:
+            row: The round's curve row; identity, seed and engine columns are filled in.
+            acquisitions: The points this round bought, best first; at round 0 also the initial
+                set, with round ``None``. The run id and the seed are filled in.
+            checkpoint: What a warm start needs, for ``torch.save``: tensors and plain values.
+
+        Raises:
+            ResultsError: The disk refuses, or the trial was taken over by another process.
+        """
+        if self.is_done:
+            raise ValueError("a finished trial cannot be continued")
+        round = self.num_rounds
+        if row.get("round") != round:
+            raise ValueError(f"the next round is {round}, got {row.get('round')}")
+        allowed = {round, None} if round == 0 else {round}
+        if any(bought.get("round") not in allowed for bought in acquisitions):
+            raise ValueError(f"acquisitions of round {round} must say so")
+        keys = {"run_id": self._identity.run_id, "seed": self.seed}
+        full = {**row, **self._identity.columns, **self._engine, "seed": self.seed}
+        curve = _append(self._curve, [full], CURVE)
+        bought_rows = [{**bought, **keys} for bought in acquisitions]
+        acquired = _append(self._acquisitions, bought_rows, ACQUISITIONS)
+        acquired_bytes = parquet.encode(acquired, self._metadata)
+        warm = {} if checkpoint is None else {"checkpoint": self._paths.checkpoint(round).name}
+        curve_bytes = parquet.encode(curve, self._metadata | warm)
+
+        self._lock.check()
+        if round == 0:
+            # Rounds of an abandoned start must be gone before anything of this one is there.
+            atomic.remove(self._paths.curve)
+        if checkpoint is not None:
+            save_checkpoint(self._paths.checkpoint(round), checkpoint, self._paths.name)
+        atomic.write(self._paths.acquisitions, acquired_bytes, self._paths.name)
+        atomic.write(self._paths.curve, curve_bytes, self._paths.name)
+        self._curve, self._acquisitions = curve, acquired
+        if checkpoint is not None:
+            self._remove_checkpoints(keep=round)
+
+    def finish(self, reason: str) -> None:
+        """The trial is done, for ``reason`` (which stop rule); it will not be restarted."""
+        self._lock.check()
+        self._manifest.end(DONE, self.num_rounds, reason=reason)
+        self._remove_checkpoints(keep=None)
+
+    def fail(self, error: BaseException, traceback_text: str, round: int) -> None:
+        """The trial failed in ``round``; the rounds before are kept."""
+        self._lock.check()
+        text = str(error) or type(error).__name__
+        self._manifest.end(
+            FAILED,
+            self.num_rounds,
+            error=text,
+            error_type=type(error).__name__,
+            traceback=traceback_text,
+            failed_round=round,
+        )
+
+    def interrupt(self) -> None:
+        """The trial was stopped from outside; it will go on where it was."""
+        self._lock.check()
+        self._manifest.end(INTERRUPTED, self.num_rounds)
+
+    def close(self) -> None:
+        """Give the trial back."""
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _require_same_engine(self, last: Mapping[str, Any]) -> None:
+        """Forget the rounds of another engine: float sums differ, so curves must not be mixed."""
+        differing = [name for name in ENGINE if last[name] != self._engine[name]]
+        if not differing:
+            return
+        changes = ", ".join(f"{name} {last[name]} -> {self._engine[name]}" for name in differing)
+        logger.warning(
+            "%s in %s has %d rounds of another engine (%s) and starts again. "
+            "Use resume=any to go on all the same.",
+            self._paths.name,
+            self.folder,
+            len(self.history.rows),
+            changes,
+        )
+        self.history = History([], [], None)
+
+    def _remove_checkpoints(self, keep: int | None) -> None:
+        kept = None if keep is None else self._paths.checkpoint(keep)
+        for path in self._paths.checkpoints():
+            if path != kept:
+                atomic.remove(path)
+
+
+def _append(old: pa.Table, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables([old, table(rows, schema)]).combine_chunks()
+
+
+def _config_json(text: str) -> str:
+    import yaml  # type: ignore[import-untyped]
+
+    return json.dumps(yaml.safe_load(text), default=str)
