@@ -22,8 +22,9 @@ class Selection:
         positions: (B,) int64, distinct, best first.
         scores: (B,) float64, what each point was worth when it was picked; NaN where the strategy
             has no score.
-        notes: Things worth storing with the round, by short name: ``saturated_at`` (first pick whose
-            gain is lost in saturation), ``monte_carlo_error`` (nats), ``jitter``, ``fell_back``.
+        notes: Things worth storing with the round, by short name: ``saturated_at`` (rank of the
+            first pick whose gain is lost in saturation), ``monte_carlo_error`` (nats), ``jitter``,
+            ``fell_back``.
         state: What the strategy wants back in the next round (``view.state``), JSON-compatible.
     """
 
@@ -52,7 +53,7 @@ class PoolView(Protocol):
         """(N, K, C) float32 log-probabilities; ``num_samples`` may ask for fewer than K."""
 
     def score(self, functions: Sequence[ScoreFn], num_samples: int | None = None) -> list[Tensor]:
-        """Each pointwise score of the whole pool, (N,) float64, streamed: (N, K, C) is never held."""
+        """Each pointwise score of the pool, (N,) float64, streamed: (N, K, C) is never held."""
 
     def features(self) -> Tensor:
         """(N, D) float32 features of the pool."""
@@ -75,7 +76,8 @@ class Strategy(Protocol):
     """
 
     @property
-    def needs(self) -> frozenset[str]: ...
+    def needs(self) -> frozenset[str]:
+        """What the model must provide."""
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Choose ``batch_size`` distinct positions of ``view``, best first.
