@@ -37,7 +37,9 @@ class TensorInputs:
     values: Tensor
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
-    _resident: dict[torch.device, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    _resident: dict[torch.device, tuple[Tensor, Tensor, Tensor]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -50,16 +52,20 @@ class TensorInputs:
     def gather(self, indices: Tensor, device: torch.device) -> Tensor:
         """Normalised float32 inputs at ``indices``: (n, *input_shape)."""
         if device not in self._resident:
-            self._resident[device] = self.values.to(device)
-        values = self._resident[device][indices.to(device)]
-        scale = 255.0 if values.dtype == torch.uint8 else 1.0
-        shape = (1, -1) + (1,) * (values.ndim - 2)
-        # (v / scale - mean) / std as one multiplication and one addition
-        factor = torch.tensor([1.0 / (scale * s) for s in self.std], device=device).view(shape)
-        shift = torch.tensor(
-            [-m / s for m, s in zip(self.mean, self.std, strict=True)], device=device
-        ).view(shape)
-        return values.to(torch.float32) * factor + shift
+            self._resident[device] = (self.values.to(device), *self._affine(device))
+        values, factor, shift = self._resident[device]
+        return values[indices.to(device)].to(torch.float32) * factor + shift
+
+    def _affine(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """(v / scale - mean) / std as one multiplication and one addition."""
+        scale = 255.0 if self.values.dtype == torch.uint8 else 1.0
+        shape = (1, -1) + (1,) * (self.values.ndim - 2)
+        factor = [1.0 / (scale * s) for s in self.std]
+        shift = [-m / s for m, s in zip(self.mean, self.std, strict=True)]
+        return (
+            torch.tensor(factor, device=device).view(shape),
+            torch.tensor(shift, device=device).view(shape),
+        )
 
 
 @dataclass(frozen=True)
