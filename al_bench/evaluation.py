@@ -10,7 +10,7 @@ from torch import Tensor
 
 from al_bench import metrics
 from al_bench.data.base import Inputs
-from al_bench.information import predictive
+from al_bench.information.entropies import predictive_log_probs
 from al_bench.models.base import Posterior
 from al_bench.trial import Trial
 from al_bench.view import chunked
@@ -44,7 +44,8 @@ def _predict(posterior: Posterior, trial: Trial, inputs: Inputs, indices: Tensor
     engine = trial.engine
     count = min(trial.run.evaluation_samples or posterior.num_samples, posterior.num_samples)
     chunks = chunked(posterior, inputs, indices, engine.device, engine.chunk_bytes)
-    return torch.cat([predictive(posterior.log_probs(chunk, count)).cpu() for chunk in chunks])
+    parts = [predictive_log_probs(posterior.log_probs(chunk, count)).cpu() for chunk in chunks]
+    return torch.cat(parts)
 
 
 def peak_memory(device: torch.device) -> dict[str, int | None]:

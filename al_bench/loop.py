@@ -1,6 +1,6 @@
 """The rounds: fit, evaluate, select, label. Knows neither configuration nor file formats."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from al_bench.evaluation import evaluate
@@ -13,29 +13,24 @@ class RoundStore(Protocol):
 
     def commit(self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]) -> None: ...
 
+    def finish(self, trial: Trial) -> None: ...
+
     def fail(self, trial: Trial, error: Exception) -> None: ...
 
 
-def execute(
-    trials: Sequence[Trial],
-    trainer: Trainer,
-    store: RoundStore,
-    on_round: Callable[[Trial, dict[str, Any]], None] = lambda trial, row: None,
-) -> None:
+def execute(trials: Sequence[Trial], trainer: Trainer, store: RoundStore) -> None:
     """Run all trials to their end, round by round; a trial that fails leaves the others alone."""
     while ready := [trial for trial in trials if not trial.finished]:
         for trial, fitted in trainer.fit(ready):
             try:
-                row = advance(trial, fitted, store)
+                advance(trial, fitted, store)
             except Exception as error:
                 trial.finished = True
                 store.fail(trial, error)
-            else:
-                on_round(trial, row)
 
 
-def advance(trial: Trial, fitted: Fitted | Exception, store: RoundStore) -> dict[str, Any]:
-    """Evaluate, select and label one trial after its fit; the committed curve row."""
+def advance(trial: Trial, fitted: Fitted | Exception, store: RoundStore) -> None:
+    """Evaluate, select, commit and label one trial after its fit."""
     if isinstance(fitted, Exception):
         raise fitted
     row = trial.row({**fitted.diagnostics, **evaluate(fitted.posterior, trial)})
@@ -44,4 +39,5 @@ def advance(trial: Trial, fitted: Fitted | Exception, store: RoundStore) -> dict
     trial.weights = fitted.weights
     store.commit(trial, row, acquired)  # durable before the next round starts
     trial.label(row, acquired)
-    return row
+    if trial.finished:
+        store.finish(trial)

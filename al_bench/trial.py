@@ -3,7 +3,6 @@
 A *position* is a place in the pool view, an *index* an id in the pool.
 """
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -138,10 +137,8 @@ class Trial:
 
     def row(self, measured: Mapping[str, Any]) -> dict[str, Any]:
         """The curve row of this round, without what the selection adds."""
-        identity = dataclasses.asdict(self.run.identity)
-        identity.pop("config")
         return {
-            **identity,
+            **self.run.identity.columns,
             "seed": self.seed,
             "round": self.round,
             "num_labeled": len(self.labeled),

@@ -1,0 +1,88 @@
+"""The command line: finds the command, prints errors in one line, sets the exit code."""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from al_bench.errors import AlBenchError, ConfigError, choose
+
+# Command: module, function, what it does. Modules are imported when their command is used.
+COMMANDS = {
+    "run": ("al_bench.hydra_cli", "run", "run an experiment, or with -m a sweep of them"),
+    "plot": ("al_bench.plots.command", "plot", "draw learning curves of stored results"),
+    "status": ("al_bench.status", "status", "what is planned, running, done, failed or stale"),
+    "list": ("al_bench.listing", "list_choices", "data sets, models, strategies, … to choose from"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run al-bench with these words (default: the command line's); the exit code.
+
+    0 is success, 1 a failure, 2 bad input, 130 an interruption.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    verbose = "verbose=true" in words
+    try:
+        return _dispatch(words)
+    except AlBenchError as error:
+        return _complain(error, error.exit_code, verbose)
+    except KeyboardInterrupt:
+        print("al-bench: stopped; finished rounds are kept. Run it again to go on.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        return _complain(error, 1, verbose)
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("--help", "-h", "help"):
+        print(usage())
+        return 0
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"al-bench {version('al-bench')}")
+        return 0
+    if words[0] not in COMMANDS:
+        raise ConfigError(f"There is no command {words[0]!r}.", choose(words[0], COMMANDS))
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # users' own classes lie beside them
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _interrupt)
+    module, function, _ = COMMANDS[words[0]]
+    code: int = getattr(importlib.import_module(module), function)(words[1:])
+    return code
+
+
+def usage() -> str:
+    """The page of ``al-bench --help``."""
+    lines = ["Usage: al-bench COMMAND [word …] [key=value …]", ""]
+    lines += ["Benchmarks of active learning: strategies compared by seed, exactly resumed.", ""]
+    lines += [f"  {name:8}{entry[2]}" for name, entry in COMMANDS.items()]
+    lines += ["", "al-bench COMMAND --help says more. A first run:", ""]
+    lines += ["  al-bench run -m strategy=random,bald,batchbald", "  al-bench plot"]
+    return "\n".join(lines)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _complain(error: Exception, code: int, verbose: bool) -> int:
+    if verbose:
+        import traceback
+
+        traceback.print_exception(error)
+    own = isinstance(error, AlBenchError)
+    text = str(error) if own else f"{type(error).__name__}: {error}. Add verbose=true for more."
+    print(f"al-bench: {' '.join(text.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

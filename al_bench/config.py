@@ -1,0 +1,181 @@
+"""The top level of a run's configuration, and how it is composed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from al_bench.errors import ConfigError
+
+CONFIG_NAME = "config"
+
+# Keys that say how and where a run is computed, not what it computes: not part of its id.
+ENGINE_KEYS = (
+    "seeds",
+    "results",
+    "device",
+    "scoring_precision",
+    "training_precision",
+    "threads",
+    "workers",
+    "chunk_bytes",
+    "resume",
+    "on_error",
+    "dry_run",
+    "verbose",
+)
+
+
+@dataclass
+class RunConfig:
+    """The keys of ``conf/config.yaml`` with their types; group nodes are checked when built."""
+
+    dataset: Any = MISSING
+    pool: Any = MISSING
+    model: Any = MISSING
+    budget: Any = MISSING
+    training: Any = MISSING
+    strategy: Any = MISSING
+    evaluation: Any = MISSING
+    seeds: Any = 5
+    streams: dict[str, int] = field(default_factory=dict)
+    results: str = "results"
+    device: str = "auto"
+    scoring_precision: str = "float32"
+    training_precision: str = "float32"
+    threads: int = 1
+    workers: int = 1
+    chunk_bytes: int | None = None
+    resume: str = "same"
+    on_error: str = "continue"
+    dry_run: bool = False
+    verbose: bool = False
+
+
+def register_schema() -> None:
+    """Let Hydra check the top level against RunConfig."""
+    ConfigStore.instance().store(name="schema", node=RunConfig)
+
+
+def config_dir() -> Path:
+    """The folder of al-bench's own configuration, in a wheel as in a checkout."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / f"{CONFIG_NAME}.yaml").exists():
+            return folder
+    raise ConfigError("al-bench's own conf folder is missing.", "Reinstall al-bench.")
+
+
+def parse_seeds(value: Any) -> list[int]:
+    """Seeds from ``seeds=5`` (0 to 4) or ``seeds=[3,7]`` (those)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise ConfigError(f"seeds={value}: at least one seed is needed.", "Try seeds=5.")
+        return list(range(value))
+    if OmegaConf.is_list(value) or isinstance(value, (list, tuple)):
+        seeds = list(value)
+        if not seeds:
+            raise ConfigError("seeds=[] is empty.", "Try seeds=5 or seeds=[3,7].")
+        for seed in seeds:
+            if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+                raise ConfigError(f"A seed must be a whole number from 0, got {seed!r}.")
+        repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+        if repeated:
+            raise ConfigError(f"seeds={seeds} repeats {repeated[0]}.", "Give every seed once.")
+        return seeds
+    raise ConfigError(f"seeds={value!r} is neither a number nor a list.", "Try seeds=5.")
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A configuration with the names of the choices that made it.
+
+    Args:
+        config: The composed configuration without Hydra's own part.
+        names: Group to choice as typed: dataset, pool, model, network, training, budget, strategy.
+        strategy_label: The strategy's choice with the parameters that differ from its default.
+    """
+
+    config: DictConfig
+    names: Mapping[str, str]
+    strategy_label: str
+
+
+def compose(overrides: Sequence[str] = (), config_folder: str | Path | None = None) -> Composed:
+    """Compose a run's configuration as ``al-bench run`` does.
+
+    Args:
+        overrides: What one would type after ``al-bench run``, such as ``strategy=batchbald``.
+        config_folder: A further folder of configuration (``--config-dir``).
+    """
+    import hydra
+
+    register_schema()
+    own = [f"hydra.searchpath=[file://{Path(config_folder).resolve()}]"] if config_folder else []
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        config = hydra.compose(CONFIG_NAME, [*own, *overrides], return_hydra_config=True)
+        return _composed(config)
+
+
+def composed_job(config: DictConfig) -> Composed:
+    """The same of the Hydra job that is running."""
+    whole = OmegaConf.create({"hydra": HydraConfig.get()}, flags={"allow_objects": True})
+    return _composed(OmegaConf.merge(whole, config))  # type: ignore[arg-type]
+
+
+def _composed(config: DictConfig) -> Composed:
+    choices = dict(config.hydra.runtime.choices)
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    pool = own.pool if own.pool else {}
+    names = {
+        "dataset": choices["dataset"],
+        "pool": "+".join(str(name) for name in pool) or "full",
+        "model": choices["model"],
+        "network": choices.get("model/network", ""),
+        "training": choices["training"],
+        "budget": choices["budget"],
+        "strategy": choices["strategy"],
+    }
+    return Composed(own, names, _label("strategy", choices, own))
+
+
+def _label(group: str, choices: Mapping[str, str], config: DictConfig) -> str:
+    """A choice with what differs from its default: ``bald(rule=power, beta=4)``."""
+    choice = f"{group}={choices[group]}"
+    default = _load([choice])
+    parts, overrides = [], [choice]
+    for name, option in choices.items():
+        if name.startswith(f"{group}/") and default.hydra.runtime.choices.get(name) != option:
+            parts.append(f"{name.removeprefix(f'{group}/')}={option}")
+            overrides.append(f"{name}={option}")
+    if parts:
+        default = _load(overrides)
+    was, now = _flat(default[group]), _flat(config[group])
+    for key in sorted(was.keys() | now.keys()):
+        if was.get(key) != now.get(key):
+            value = now.get(key)
+            shown = "null" if value is None else str(value).lower() if value is True else value
+            parts.append(f"{key.rsplit('.', 1)[-1]}={shown}")
+    return f"{choices[group]}({', '.join(parts)})" if parts else choices[group]
+
+
+def _load(overrides: list[str]) -> DictConfig:
+    loader = GlobalHydra.instance().config_loader()
+    return loader.load_configuration(CONFIG_NAME, overrides, run_mode=RunMode.RUN)
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    container = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    if not isinstance(container, dict):
+        return {prefix.removesuffix("."): container}
+    return {
+        key: value
+        for name, child in container.items()
+        for key, value in _flat(child, f"{prefix}{name}.").items()
+    }

@@ -1,0 +1,45 @@
+"""What a run would do, without doing it."""
+
+from al_bench.prepare import Prepared
+
+
+def describe(prepared: Prepared) -> str:
+    """Sizes, rounds, forward passes to come and the output folder, a line each."""
+    run, trial = prepared.run, prepared.trial(prepared.seeds[0])
+    budget, model = run.budget, run.model
+    rounds = budget.num_rounds(trial.num_classes)
+    initial, available = len(trial.labeled), len(trial.available())
+    test = len(trial.test)
+    scored = sum(
+        max(available - step * budget.batch_size, 0) * model.num_samples
+        for step in range(rounds - 1)
+    )
+    scored = scored if run.strategy.needs or run.identity.strategy != "random" else 0
+    samples = min(run.evaluation_samples or model.num_samples, model.num_samples)
+    tested = rounds * (test + len(trial.validation)) * samples
+    trained = sum(
+        run.recipe.steps_per_epoch(max(min(initial + step * budget.batch_size, budget.total), 1))
+        * run.recipe.max_epochs
+        for step in range(rounds)
+    )
+    trained *= model.num_networks
+    count = len(prepared.seeds)
+    shape = "×".join(map(str, trial.pool.inputs.input_shape))
+    lines = [
+        f"run        {run.identity.strategy_label} on {run.identity.task}, {run.identity.model} "
+        f"({run.identity.network})",
+        f"data       pool {len(trial.pool):,}, test {test:,}, inputs {shape}, "
+        f"{trial.num_classes} classes",
+        f"labels     {initial} to {budget.total} in batches of {budget.batch_size}, "
+        f"{len(trial.validation):,} for validation",
+        f"seeds      {count} ({', '.join(map(str, prepared.seeds))})",
+        f"rounds     {rounds} a seed, {rounds * count} in all",
+        f"training   at most {trained:,} steps a seed, {trained * count:,} in all",
+        f"scoring    about {scored:,} forward passes (points × samples) a seed, "
+        f"{scored * count:,} in all",
+        f"testing    {tested:,} forward passes a seed, {tested * count:,} in all",
+        f"engine     {run.engine.device}, {run.engine.scoring_precision} scoring, "
+        f"{run.engine.training_precision} training, {prepared.workers} worker(s)",
+        f"results    {prepared.results / run.identity.folder}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,93 @@
+"""``al-bench run``: one Hydra job, or a sweep of them."""
+
+import logging
+import traceback
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from al_bench import sweep
+from al_bench.config import CONFIG_NAME, Composed, composed_job, config_dir, register_schema
+from al_bench.errors import AlBenchError, ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Run what ``sys.argv`` asks for; the exit code."""
+    register_schema()
+    codes: list[int] = []
+
+    @hydra.main(config_path=str(config_dir()), config_name=CONFIG_NAME, version_base="1.3")
+    def job(config: DictConfig) -> None:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            run_sweep_job(config)
+        else:
+            codes.append(run_composed(composed_job(config)))
+
+    job()
+    if (folder := sweep.current_folder()) is not None:
+        return sweep.summarize(folder)
+    return max(codes, default=0)
+
+
+def run_composed(composed: Composed, record: sweep.JobRecord | None = None) -> int:
+    """Run one composed configuration to its end; 0 when every seed is done, else 1."""
+    from rich.console import Console
+
+    from al_bench import dry_run, progress
+    from al_bench.prepare import prepare
+    from al_bench.run import DONE, run_seeds
+    from al_bench.workers import run_in_workers
+
+    progress.set_up_logging()
+    console = Console()
+    prepared = prepare(composed)
+    if composed.config.dry_run:
+        console.print(dry_run.describe(prepared), highlight=False)
+        return 0
+    identity = prepared.run.identity
+    folder = prepared.results / identity.folder
+    if record is not None:
+        record.begin(folder, prepared.seeds)
+    title = f"{identity.strategy_label} on {identity.task}, {identity.model} ({identity.network})"
+    console.print(title, highlight=False)
+    with progress.make_report(console, prepared.seeds) as report:
+        if prepared.workers > 1 and len(prepared.seeds) > 1:
+            outcomes = run_in_workers(composed, prepared.seeds, prepared.workers, report)
+        else:
+            outcomes = run_seeds(prepared, prepared.seeds, report)
+    console.print(progress.outcome_table(title, outcomes))
+    console.print(f"results: {folder}", soft_wrap=True, highlight=False)
+    failed = [ended for ended in outcomes if ended.status != DONE]
+    if record is not None:
+        record.end(outcomes)
+    return 1 if failed else 0
+
+
+def run_sweep_job(config: DictConfig) -> None:
+    """Run one job of a sweep; a failure is shown, stored and left to the summary."""
+    record = sweep.JobRecord.of_running_job()
+    try:
+        composed = composed_job(config)
+        if config.device == "auto":
+            composed.config.device = _own_gpu(record.number)
+        run_composed(composed, record)
+    except Exception as error:
+        text = "".join(traceback.format_exception(error))
+        known = isinstance(error, AlBenchError)
+        message = str(error) if known else f"{type(error).__name__}: {error}"
+        record.fail(message, text, exit_code=2 if isinstance(error, ConfigError) else 1)
+        logger.error("job %d failed: %s", record.number, message)
+        if config.verbose:
+            logger.error(text)
+
+
+def _own_gpu(number: int) -> str:
+    """Jobs of a sweep take the GPUs in turn; no launcher assigns them."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return f"cuda:{number % count}" if count else "auto"

@@ -1,0 +1,235 @@
+"""From a composed configuration to trials: everything is built and checked before any work."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from al_bench.budget import Budget
+from al_bench.config import ENGINE_KEYS, Composed, parse_seeds
+from al_bench.data.base import Dataset, Pool
+from al_bench.data.pool import PoolTransform, apply_transforms
+from al_bench.engine import Engine, parse_device
+from al_bench.errors import AlBenchError, ConfigError, choose
+from al_bench.models.base import Model
+from al_bench.results.identity import RunIdentity, config_hash
+from al_bench.seeding import Streams, isolated
+from al_bench.trial import Run, Trial
+
+RESUMES = ("same", "any")
+ON_ERROR = ("continue", "stop")
+# Where a data set lies is not what it is: its content's fingerprint is in the run id instead.
+PATHS = ("dataset.root", "dataset.download", "dataset.path")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A checked run that has not begun.
+
+    Args:
+        run: What all seeds share.
+        seeds: The seeds asked for.
+        results: The results folder.
+        resume: ``same`` or ``any`` engine for half-done trials.
+        on_error: ``continue`` or ``stop``.
+        workers: Processes that share the seeds.
+        dataset: Loaded.
+        transforms: Pool transforms.
+        offsets: Stream name to offset.
+    """
+
+    run: Run
+    seeds: Sequence[int]
+    results: Path
+    resume: str
+    on_error: str
+    workers: int
+    dataset: Dataset
+    transforms: Sequence[PoolTransform]
+    offsets: Mapping[str, int]
+
+    def trial(self, seed: int) -> Trial:
+        """The trial of one seed, at its beginning."""
+        streams = Streams(seed, self.offsets)
+        name = self.run.identity.dataset
+        pool = Pool.of(self.dataset.train, self.dataset.num_classes, name)
+        pool = apply_transforms(pool, self.transforms, streams)
+        return Trial(self.run, streams, pool, self.dataset.test)
+
+
+def prepare(composed: Composed) -> Prepared:
+    """Build and check all of a run: cheap objects first, then the data set, then the fit of both.
+
+    Raises:
+        ConfigError: Something asked for does not exist, is out of range or does not go together.
+        DataError: The data set is missing or damaged.
+    """
+    config = composed.config
+    try:
+        OmegaConf.resolve(config)
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0]) from error
+    seeds = parse_seeds(config.seeds)
+    for key, valid in (("resume", RESUMES), ("on_error", ON_ERROR)):
+        if config[key] not in valid:
+            raise ConfigError(f"{key}={config[key]} is unknown.", choose(config[key], valid))
+    if config.workers < 1:
+        raise ConfigError(f"workers must be at least 1, got {config.workers}.")
+    engine = _engine(config)
+    if config.workers > 1 and engine.device.type != "cpu":
+        raise ConfigError(
+            f"workers={config.workers} shares out CPU work, but the device is {engine.device}.",
+            "Use workers=1 or device=cpu.",
+        )
+    offsets = {str(name): offset for name, offset in config.streams.items()}
+    Streams(0, offsets)  # checks them
+    strategy = build(config.strategy, "strategy")
+    model = build(config.model, "model")
+    recipe = build(config.training, "training")
+    budget = build(config.budget, "budget")
+    samples, bins = _evaluation(config.evaluation)
+    transforms = [build(node, f"pool.{name}") for name, node in (config.pool or {}).items()]
+    source = build(config.dataset, "dataset")
+    if recipe.monitor is not None and budget.validation_size in (0, "0x"):
+        raise ConfigError(
+            f"training.monitor={recipe.monitor} needs a validation set, but "
+            f"budget.validation_size={budget.validation_size}.",
+            "Add for example budget.validation_size=100, or use training=default.",
+        )
+    check_samples(strategy, model, composed)
+
+    dataset = source.load()
+    check_network(strategy, model, dataset, composed)
+    container: Any = OmegaConf.to_container(config, resolve=True)
+    meaning = {key: value for key, value in container.items() if key not in ENGINE_KEYS}
+    names = composed.names
+    identity = RunIdentity(
+        run_id=config_hash(meaning, dataset.fingerprint, without=PATHS),
+        protocol_id=config_hash(meaning, dataset.fingerprint, without=(*PATHS, "strategy")),
+        task=names["dataset"] if names["pool"] == "full" else f"{names['dataset']}/{names['pool']}",
+        **names,
+        strategy_label=composed.strategy_label,
+        config=OmegaConf.to_yaml(config),
+    )
+    run = Run(identity, model, recipe, strategy, budget, engine, samples, bins)
+    prepared = Prepared(
+        run=run,
+        seeds=seeds,
+        results=Path(config.results),
+        resume=config.resume,
+        on_error=config.on_error,
+        workers=config.workers,
+        dataset=dataset,
+        transforms=transforms,
+        offsets=offsets,
+    )
+    prepared.trial(seeds[0])  # the budget fits the pool
+    return prepared
+
+
+def build(node: Any, group: str) -> Any:
+    """The object that a configuration node describes; ConfigError when it cannot be made."""
+    if not (OmegaConf.is_config(node) and "_target_" in node):
+        raise ConfigError(f"{group} has no _target_.", f"Choose one: al-bench run {group}=…")
+    try:
+        return instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        raise _explain(error, node, group) from error
+
+
+def _explain(error: InstantiationException, node: Any, group: str) -> AlBenchError:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, AlBenchError):
+            return cause
+        if isinstance(cause, TypeError) and (
+            unexpected := re.search(r"unexpected keyword argument '(\w+)'", str(cause))
+        ):
+            known = [str(key) for key in node if key not in ("_target_", unexpected[1])]
+            return ConfigError(
+                f"{group} has no parameter {unexpected[1]!r}.", choose(unexpected[1], known)
+            )
+        if isinstance(cause, (ValueError, TypeError)) and not isinstance(
+            cause, InstantiationException
+        ):
+            return ConfigError(f"{group}: {_one_line(cause)}")
+        if isinstance(cause, (ImportError, AttributeError)):
+            return ConfigError(
+                f"{group}._target_={node.get('_target_')} cannot be loaded: {_one_line(cause)}.",
+                "A class of your own is found from the folder you start al-bench in.",
+            )
+        cause = cause.__cause__
+    return ConfigError(f"{group}: {_one_line(error)}")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def _engine(config: Any) -> Engine:
+    device = parse_device(config.device)
+    chunk_bytes = config.chunk_bytes
+    if chunk_bytes is None:
+        chunk_bytes = (64 if device.type == "cpu" else 2048) * 2**20
+    return Engine(
+        device=device,
+        scoring_precision=config.scoring_precision,
+        training_precision=config.training_precision,
+        threads=config.threads,
+        chunk_bytes=chunk_bytes,
+    )
+
+
+def _evaluation(node: Any) -> tuple[int | None, int]:
+    known = ("num_samples", "calibration_bins")
+    for key in node:
+        if key not in known:
+            raise ConfigError(f"evaluation has no parameter {key!r}.", choose(str(key), known))
+    for key in known:
+        value = node.get(key)
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise ConfigError(f"evaluation.{key} must be a whole number from 1, got {value}.")
+    return node.get("num_samples"), node.get("calibration_bins") or 15
+
+
+def check_samples(strategy: Any, model: Model, composed: Composed) -> None:
+    """A strategy may ask for fewer posterior samples than the model has, never for more."""
+    asked = getattr(strategy, "num_samples", None)
+    if asked is not None and asked > model.num_samples:
+        raise ConfigError(
+            f"strategy.num_samples={asked} is more than the {model.num_samples} samples of "
+            f"model={composed.names['model']}.",
+            f"Add model.num_samples={asked} or lower strategy.num_samples.",
+        )
+
+
+def check_network(strategy: Any, model: Model, dataset: Dataset, composed: Composed) -> None:
+    """The network takes the inputs, and the model provides what the strategy needs."""
+    with isolated(torch.Generator().manual_seed(0)):
+        network = model.build(dataset.train.inputs.input_shape, dataset.num_classes)
+    provided = model.provides(network)
+    missing = sorted(strategy.needs - provided)
+    if missing:
+        names = composed.names
+        lacks = {
+            "samples": "posterior samples that differ",
+            "features": "features",
+            "gradients": "gradients",
+        }
+        hint = {
+            "samples": "Use model=mc_dropout or model=deep_ensemble with two samples or more and a "
+            "network with dropout, or strategy=entropy.",
+        }.get(missing[0], "Use another model.")
+        what = " and ".join(lacks.get(name, name) for name in missing)
+        raise ConfigError(
+            f"strategy={names['strategy']} needs {what}, which model={names['model']} with "
+            f"network={names['network']} does not provide.",
+            hint,
+        )

@@ -1,0 +1,148 @@
+"""What a run says while it goes on and when it has ended."""
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from al_bench.run import DONE, SeedOutcome
+
+logger = logging.getLogger(__name__)
+
+BARS = 12  # seeds that get a bar of their own
+
+
+class LogReport:
+    """One log line a round: for files, pipes and clusters."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def begin(self, seed: int, rounds_done: int, num_rounds: int) -> None:
+        """A seed starts or goes on."""
+        if rounds_done:
+            logger.info("seed %d goes on after round %d/%d", seed, rounds_done - 1, num_rounds - 1)
+
+    def round(self, seed: int, row: dict[str, Any], num_rounds: int) -> None:
+        """A round is committed."""
+        logger.info("seed %d round %d/%d %s", seed, row["round"], num_rounds - 1, describe(row))
+
+    def end(self, outcome: SeedOutcome) -> None:
+        """A seed has ended."""
+        if outcome.status == DONE:
+            logger.info("seed %d done", outcome.seed)
+        else:
+            logger.warning("seed %d %s: %s", outcome.seed, outcome.status, outcome.message)
+
+
+class BarReport:
+    """Bars on a terminal: one a seed, and one for all."""
+
+    def __init__(self, console: Console, seeds: Sequence[int]) -> None:
+        self._seeds = list(seeds)
+        self._bars: dict[int | None, TaskID] = {}
+        self._rounds: dict[int, tuple[int, int]] = {}  # seed: done, all
+        self._started = time.perf_counter()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[said]}"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def begin(self, seed: int, rounds_done: int, num_rounds: int) -> None:
+        """A seed starts or goes on."""
+        self._show(seed, rounds_done, num_rounds, "")
+
+    def round(self, seed: int, row: dict[str, Any], num_rounds: int) -> None:
+        """A round is committed."""
+        self._show(seed, row["round"] + 1, num_rounds, describe(row))
+
+    def end(self, outcome: SeedOutcome) -> None:
+        """A seed has ended."""
+        if outcome.status == DONE:
+            rounds = max(outcome.rounds, 1)
+            said = f"done, {outcome.num_labeled} labels, accuracy {outcome.accuracy:.3f}"
+            self._show(outcome.seed, rounds, rounds, said)
+        else:
+            self._progress.console.print(
+                f"[yellow]seed {outcome.seed} {outcome.status}:[/] {outcome.message}"
+            )
+
+    def _show(self, seed: int, done: int, rounds: int, said: str) -> None:
+        self._rounds[seed] = (done, rounds)
+        if len(self._seeds) <= BARS:
+            self._bar(seed, f"seed {seed}", done, rounds, said)
+        known = list(self._rounds.values())
+        everything = max(rounds for _, rounds in known) * len(self._seeds)
+        finished = sum(done == rounds for done, rounds in known)
+        label = f"{finished}/{len(self._seeds)} trials"
+        self._bar(None, "all", sum(done for done, _ in known), everything, label)
+
+    def _bar(self, key: int | None, name: str, done: int, rounds: int, said: str) -> None:
+        if key not in self._bars:
+            self._bars[key] = self._progress.add_task(name, total=rounds, said=said)
+        self._progress.update(self._bars[key], completed=done, total=rounds, said=said)
+
+
+def describe(row: dict[str, Any]) -> str:
+    """A committed round in a few words."""
+    parts = ("seconds_fit", "seconds_evaluate", "seconds_score", "seconds_select")
+    seconds = sum(row.get(part) or 0.0 for part in parts)
+    return (
+        f"labels={row['num_labeled']} accuracy={row['test_accuracy']:.3f} "
+        f"nll={row['test_nll']:.3f} {seconds:.1f}s"
+    )
+
+
+def make_report(console: Console, seeds: Sequence[int]) -> LogReport | BarReport:
+    """Bars on a terminal, log lines elsewhere."""
+    return BarReport(console, seeds) if console.is_terminal else LogReport()
+
+
+def outcome_table(title: str, outcomes: Sequence[SeedOutcome]) -> Table:
+    """A row a seed."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("seed", justify="right")
+    table.add_column("status")
+    for name in ("rounds", "labels", "test accuracy"):
+        table.add_column(name, justify="right")
+    if any(ended.message for ended in outcomes):
+        table.add_column("message", overflow="fold")
+    for ended in outcomes:
+        accuracy = "" if ended.accuracy is None else f"{ended.accuracy:.4f}"
+        labels = "" if ended.num_labeled is None else str(ended.num_labeled)
+        cells = [str(ended.seed), ended.status, str(ended.rounds), labels, accuracy]
+        table.add_row(*cells, *([ended.message or ""] if len(table.columns) > 5 else []))
+    return table
+
+
+def set_up_logging() -> None:
+    """Log lines of al-bench on standard output; libraries' warnings too."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    root = logging.getLogger("al_bench")
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    root.propagate = False

@@ -1,0 +1,185 @@
+"""Run the seeds of one prepared run: claim, restore, execute, in this process or in several."""
+
+import contextlib
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from al_bench.errors import AlBenchError
+from al_bench.loop import execute
+from al_bench.prepare import Prepared
+from al_bench.results.locks import TrialHeld
+from al_bench.results.store import Store, TrialFiles
+from al_bench.training.trainer import SequentialTrainer
+from al_bench.trial import Trial
+
+DONE, FAILED, HELD = "done", "failed", "held"
+
+
+@dataclass(frozen=True)
+class SeedOutcome:
+    """How one seed of a run ended.
+
+    Args:
+        seed: The seed.
+        status: ``done``, ``failed`` or ``held`` (another process has it).
+        rounds: Rounds committed.
+        num_labeled: Labels in the last of them.
+        accuracy: Test accuracy of the last of them.
+        message: What went wrong.
+    """
+
+    seed: int
+    status: str
+    rounds: int
+    num_labeled: int | None = None
+    accuracy: float | None = None
+    message: str | None = None
+
+
+class Report(Protocol):
+    """Who hears of a run while it goes on."""
+
+    def begin(self, seed: int, rounds_done: int, num_rounds: int) -> None: ...
+
+    def round(self, seed: int, row: dict[str, Any], num_rounds: int) -> None: ...
+
+    def end(self, outcome: SeedOutcome) -> None: ...
+
+
+class Rounds:
+    """The loop's store: commits each trial's rounds to its files."""
+
+    def __init__(self, files: dict[int, TrialFiles], report: Report, on_error: str) -> None:
+        self._files = files  # by seed
+        self._report = report
+        self._on_error = on_error
+        self.outcomes: list[SeedOutcome] = []
+
+    def commit(self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]) -> None:
+        """Make the round durable."""
+        checkpoint = None if trial.weights is None else {"weights": trial.weights}
+        self._files[trial.seed].commit(row, acquired, checkpoint)
+        self._report.round(trial.seed, row, num_rounds(trial))
+
+    def finish(self, trial: Trial) -> None:
+        """Record that the trial has come to its end."""
+        files = self._files.pop(trial.seed)
+        files.finish(_reason(trial))
+        files.close()
+        self.end(outcome(trial.seed, DONE, trial.rows))
+
+    def fail(self, trial: Trial, error: Exception) -> None:
+        """Record why the trial stopped; its committed rounds stay."""
+        text = "".join(traceback.format_exception(error))
+        files = self._files.pop(trial.seed)
+        with contextlib.suppress(OSError, AlBenchError):  # a full disk: the error below counts
+            files.fail(error, text, trial.round)
+        files.close()
+        kind = "" if isinstance(error, AlBenchError) else f"{type(error).__name__}: "
+        message = f"round {trial.round}: {kind}{error}"
+        self.end(outcome(trial.seed, FAILED, trial.rows, message))
+        if self._on_error == "stop":
+            raise AlBenchError(f"Seed {trial.seed} failed in {message}") from error
+
+    def interrupt(self) -> None:
+        """Let go of trials that are not at their end."""
+        for files in self._files.values():
+            with contextlib.suppress(OSError, AlBenchError):
+                files.interrupt()
+            files.close()
+        self._files.clear()
+
+    def end(self, outcome: SeedOutcome) -> None:
+        """Tell how a seed ended."""
+        self.outcomes.append(outcome)
+        self._report.end(outcome)
+
+
+def run_seeds(prepared: Prepared, seeds: Sequence[int], report: Report) -> list[SeedOutcome]:
+    """Run these seeds in this process, one network at a time; seeds held elsewhere come last.
+
+    Finished seeds are not run again; half-done ones go on after their last committed round.
+    """
+    prepared.run.engine.set_up()
+    store = Store(prepared.results)
+    outcomes, held = _run_claimable(prepared, seeds, report, store)
+    if held:
+        more, held = _run_claimable(prepared, list(held), report, store)
+        outcomes += more
+    for seed, holder in held.items():
+        ended = SeedOutcome(seed, HELD, rounds=0, message=str(holder))
+        report.end(ended)
+        outcomes.append(ended)
+    return sorted(outcomes, key=lambda ended: ended.seed)
+
+
+def _run_claimable(
+    prepared: Prepared, seeds: Sequence[int], report: Report, store: Store
+) -> tuple[list[SeedOutcome], dict[int, TrialHeld]]:
+    run = prepared.run
+    held: dict[int, TrialHeld] = {}
+    files: dict[int, TrialFiles] = {}
+    rounds = Rounds(files, report, prepared.on_error)
+    trials = []
+    with _interrupting(rounds):
+        for seed in seeds:
+            try:
+                claimed = store.claim(run.identity, seed, run.engine.columns(), prepared.resume)
+            except TrialHeld as holder:
+                held[seed] = holder
+                continue
+            history = claimed.history
+            if claimed.is_done:
+                claimed.close()
+                rounds.end(outcome(seed, DONE, history.rows))
+                continue
+            files[seed] = claimed
+            trial = prepared.trial(seed)
+            trial.restore(history.rows, history.acquisitions)
+            if history.checkpoint is not None:
+                trial.weights = history.checkpoint["weights"]
+            report.begin(seed, len(trial.rows), num_rounds(trial))
+            if trial.finished:
+                rounds.finish(trial)
+            else:
+                trials.append(trial)
+        execute(trials, SequentialTrainer(), rounds)
+    return rounds.outcomes, held
+
+
+@contextlib.contextmanager
+def _interrupting(rounds: Rounds) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        rounds.interrupt()  # nothing is left to interrupt after a complete run
+
+
+def num_rounds(trial: Trial) -> int:
+    """Rounds of a trial whose budget is spent to the end."""
+    return trial.run.budget.num_rounds(trial.num_classes)
+
+
+def outcome(
+    seed: int, status: str, rows: Sequence[dict[str, Any]], message: str | None = None
+) -> SeedOutcome:
+    """How a seed with these committed rows ended."""
+    if not rows:
+        return SeedOutcome(seed, status, 0, message=message)
+    last = rows[-1]
+    return SeedOutcome(
+        seed, status, len(rows), last["num_labeled"], last["test_accuracy"], message
+    )
+
+
+def _reason(trial: Trial) -> str:
+    budget, last = trial.run.budget, trial.rows[-1]
+    if last["num_queried"] >= budget.total:
+        return "budget"
+    reached = last["validation_accuracy"]
+    if budget.target_accuracy is not None and reached is not None:
+        if reached >= budget.target_accuracy:
+            return "target accuracy"
+    return "pool is empty"

@@ -1,0 +1,92 @@
+"""Share the seeds of a run among processes: a trial depends on itself alone, so nothing changes."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.connection import wait
+from typing import Any
+
+from al_bench.config import Composed
+from al_bench.errors import AlBenchError
+from al_bench.prepare import Prepared, prepare
+from al_bench.run import Report, SeedOutcome, run_seeds
+
+_prepared: Prepared  # set once in each worker process
+_messages: Any
+
+
+def run_in_workers(
+    composed: Composed, seeds: Sequence[int], workers: int, report: Report
+) -> list[SeedOutcome]:
+    """Run the seeds in ``workers`` processes, each taking the next seed when it is free."""
+    context = multiprocessing.get_context("spawn")
+    messages = context.SimpleQueue()
+    listener = threading.Thread(target=_listen, args=(messages, report), daemon=True)
+    listener.start()
+    executor = ProcessPoolExecutor(
+        min(workers, len(seeds)), context, _set_up_worker, (composed, messages)
+    )
+    outcomes: list[SeedOutcome] = []
+    try:
+        for future in as_completed([executor.submit(_run_seed, seed) for seed in seeds]):
+            outcomes += future.result()
+    except BaseException as error:
+        _stop(executor, wait_first=isinstance(error, AlBenchError))
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
+        messages.put(None)
+        listener.join()
+    return sorted(outcomes, key=lambda ended: ended.seed)
+
+
+def _stop(executor: ProcessPoolExecutor, wait_first: bool) -> None:
+    """End the workers; each keeps its committed rounds."""
+    del wait_first
+    for process in list((executor._processes or {}).values()):
+        process.terminate()
+
+
+def _listen(messages: Any, report: Report) -> None:
+    while (message := messages.get()) is not None:
+        name, arguments = message
+        getattr(report, name)(*arguments)
+
+
+class _Forwarded:
+    """A report that sends what it hears to the parent process."""
+
+    def begin(self, *arguments: Any) -> None:
+        _messages.put(("begin", arguments))
+
+    def round(self, *arguments: Any) -> None:
+        _messages.put(("round", arguments))
+
+    def end(self, *arguments: Any) -> None:
+        _messages.put(("end", arguments))
+
+
+def _set_up_worker(composed: Composed, messages: Any) -> None:
+    global _prepared, _messages
+    signal.signal(signal.SIGTERM, _interrupt)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _messages = messages
+    _prepared = prepare(composed)
+
+
+def _interrupt(signum: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _run_seed(seed: int) -> list[SeedOutcome]:
+    return run_seeds(_prepared, [seed], _Forwarded())
