@@ -22,6 +22,8 @@ from al_bench.models.frozen import (
     require_network,
 )
 from al_bench.models.masks import draw_masks
+from al_bench.models.networks.blocks import BlockNetwork
+from al_bench.models.stacked import StackedForm, fits_in_memory
 
 
 class MCDropoutPosterior:
@@ -50,12 +52,39 @@ class MCDropoutPosterior:
         self.num_samples = num_samples
         self._network = frozen_copy(network, precision)
         weight = self._network.output.weight
-        masks = draw_masks(network, num_samples, generator, weight.device)
-        self._masks = [mask.to(precision) for mask in masks]
+        self._masks = draw_masks(network, num_samples, generator, weight.device)
+        # Slices are cut from the unrounded weights.
+        self._unrounded = frozen_copy(network, torch.float32)
+        self._forms: dict[int, StackedForm | None] = {}  # by number of samples
 
     def log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
         """Log-probabilities (n, K, C), float32, of the first ``num_samples`` samples."""
-        return self.masked_log_probs(inputs, num_samples)
+        count = checked_count(num_samples, self.num_samples)
+        form = self._form(count)
+        if form is None:
+            return self.masked_log_probs(inputs, count)
+        output = self._network.output
+        log_probs = inputs.new_empty(len(inputs), count, output.out_features, dtype=torch.float32)
+        with torch.inference_mode():
+            for start in range(0, len(inputs), form.points):
+                tile = inputs[start : start + form.points].to(output.weight.dtype)
+                if len(tile) < form.points:
+                    missing = tile.new_zeros(form.points - len(tile), *tile.shape[1:])
+                    tile = torch.cat([tile, missing])
+                results = log_probs[start : start + form.points]
+                results.copy_(form.log_probs(self._network.prefix(tile))[: len(results)])
+        return log_probs
+
+    def _form(self, count: int) -> StackedForm | None:
+        """The stacked form of the first ``count`` samples, built once; None where there is none."""
+        if count not in self._forms:
+            network = self._unrounded
+            form = None
+            if isinstance(network, BlockNetwork) and self._masks and fits_in_memory(network, count):
+                masks = [mask[:count] for mask in self._masks]
+                form = StackedForm(network, masks, self._network.output.weight.dtype)
+            self._forms[count] = form
+        return self._forms[count]
 
     def masked_log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
         """The same as ``log_probs`` by full-size passes that multiply by the masks."""
@@ -64,8 +93,9 @@ class MCDropoutPosterior:
         log_probs = inputs.new_empty(len(inputs), count, output.out_features, dtype=torch.float32)
         with torch.inference_mode():
             hidden = self._network.prefix(inputs.to(output.weight.dtype))
+            masks = [mask.to(hidden.dtype) for mask in self._masks]
             for k in range(count):
-                features = self._network.body(hidden, [mask[k : k + 1] for mask in self._masks])
+                features = self._network.body(hidden, [mask[k : k + 1] for mask in masks])
                 log_probs[:, k] = normalized(output(features))
         return log_probs
 

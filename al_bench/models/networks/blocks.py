@@ -106,6 +106,12 @@ class BlockNetwork(Network):
                 hidden = hidden * mask.view(*mask.shape, *(1,) * (hidden.ndim - 2))
         return hidden.flatten(1)
 
+    def linear(self, i: int) -> nn.Linear | nn.Conv2d:
+        """The linear map of block ``i``; the output layer for the ``i`` after the last."""
+        layer = self.layers[i] if i < len(self.blocks) else self.output
+        assert isinstance(layer, nn.Linear | nn.Conv2d)
+        return layer
+
     def block(self, i: int, hidden: Tensor) -> Tensor:
         """Block ``i`` without its mask."""
         block, layer = self.blocks[i], self.layers[i]
