@@ -1,0 +1,63 @@
+"""What a stored column measures, in words."""
+
+import math
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How to show a column and which way is up.
+
+    Args:
+        words: What it is.
+        unit: Its unit once multiplied by ``scale``; empty for none.
+        scale: Shown value over stored value.
+        higher_is_better: None where neither is.
+        low: Least possible stored value.
+        high: Greatest possible stored value.
+    """
+
+    words: str
+    unit: str = ""
+    scale: float = 1.0
+    higher_is_better: bool | None = None
+    low: float = -math.inf
+    high: float = math.inf
+
+    @property
+    def label(self) -> str:
+        """Words and unit, beginning with a capital, as on an axis."""
+        words = self.words[0].upper() + self.words[1:]
+        return f"{words} ({self.unit})" if self.unit else words
+
+
+def _fraction(words: str, higher_is_better: bool = True) -> Measure:
+    return Measure(words, "%", 100.0, higher_is_better, 0.0, 1.0)
+
+
+_MEASURES = {
+    "accuracy": _fraction("accuracy"),
+    "balanced_accuracy": _fraction("balanced accuracy"),
+    "macro_f1": _fraction("macro F1"),
+    "nll": Measure("NLL", "nats", higher_is_better=False, low=0.0),
+    "brier": Measure("Brier score", higher_is_better=False, low=0.0, high=2.0),
+    "ece": _fraction("calibration error (ECE)", higher_is_better=False),
+    "entropy": Measure("predictive entropy", "nats", low=0.0),
+    "loss": Measure("loss", higher_is_better=False),
+}
+
+
+def measure(column: str) -> Measure:
+    """The measure of a stored column; one that is not known is shown by its name."""
+    part, _, quantity = column.partition("_")
+    if part in ("test", "validation", "train") and quantity in _MEASURES:
+        known = _MEASURES[quantity]
+        part = "training" if part == "train" else part
+        return replace(known, words=f"{part} {known.words}")
+    if part == "seconds":
+        words = f"{quantity} time per round".replace("_", " ")
+        return Measure(words, "s", higher_is_better=False, low=0.0)
+    if column.endswith("_bytes"):
+        words = column.removesuffix("_bytes").replace("_", " ")
+        return Measure(words, "MiB", 2.0**-20, higher_is_better=False, low=0.0)
+    return Measure(column.replace("_", " "))

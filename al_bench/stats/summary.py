@@ -1,0 +1,213 @@
+"""Learning curves over seeds: tidy rows, means with intervals, and a row of numbers a strategy.
+
+Only stored label counts are used; nothing is interpolated. The order of rows never matters.
+"""
+
+import math
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from al_bench.errors import ConfigError, choose
+from al_bench.results.schema import ENGINE
+from al_bench.stats.intervals import mean_interval
+from al_bench.stats.protocols import titles
+
+CURVE = ["protocol_id", "strategy_label"]  # what makes rows one curve; its seeds are averaged
+TRIAL = [*CURVE, "seed"]
+
+
+def metrics(frame: pd.DataFrame) -> list[str]:
+    """Names of the columns that can be drawn: numbers, at least one of them finite."""
+    keys = {"seed", "round", "num_labeled"}
+    return [
+        str(name)
+        for name in frame.columns
+        if name not in keys
+        and name not in ENGINE
+        and pd.api.types.is_numeric_dtype(frame[name])
+        and np.isfinite(frame[name].astype(float)).any()
+    ]
+
+
+def tidy(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One row a (protocol, strategy, seed, label count), sorted.
+
+    Where a trial has several rounds at one label count (refused labels), the last one stands.
+    Strategies of equal label but different runs are kept apart by the run's id in their label.
+    Rows stored twice count once. Warns, naming strategy, seed and counts, where rounds are missing
+    or where copies of one trial disagree.
+
+    Args:
+        frame: Rows of curves, with the columns of ``results.schema.CURVE`` that name a row.
+        metric: A numeric column; rows without a finite value count as missing.
+
+    Returns:
+        Columns ``protocol_id strategy_label seed num_labeled value piece``: within a trial, rows
+        of one piece come from rounds without a gap.
+
+    Raises:
+        ConfigError: There is no such column, or it holds no numbers.
+    """
+    valid = metrics(frame)
+    if metric not in valid:
+        message = f"These results have no values of a metric {metric!r}."
+        raise ConfigError(message, choose(metric, valid))
+    rows = _without_copies(frame, metric)
+    rows = rows.assign(strategy_label=_distinct_labels(rows), value=rows[metric].astype(float))
+    names = titles(rows)
+    rows = rows.sort_values([*TRIAL, "round"])
+    for keys, curve in rows.groupby(CURVE):
+        where = f"{keys[1]} ({names[str(keys[0])]})" if len(names) > 1 else str(keys[1])
+        for sentence in _missing(curve, metric):
+            warnings.warn(f"{where}: {sentence}", stacklevel=2)
+    rows = rows[np.isfinite(rows["value"])]
+    rows = rows.assign(piece=rows["round"] - rows.groupby(TRIAL).cumcount())
+    rows = rows.drop_duplicates([*TRIAL, "num_labeled"], keep="last")
+    rows = rows.sort_values([*TRIAL, "num_labeled"])
+    return rows[[*TRIAL, "num_labeled", "value", "piece"]].reset_index(drop=True)
+
+
+def summarize(curves: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Mean and interval over seeds at every stored label count.
+
+    Args:
+        curves: What ``tidy`` returned.
+        level: Of the interval; see ``mean_interval``.
+
+    Returns:
+        Columns ``protocol_id strategy_label num_labeled mean low high num_seeds joined``; the last
+        says whether any seed went from the count before to this one without a missing round.
+    """
+    parts = []
+    for keys, curve in curves.groupby(CURVE):
+        values = curve.pivot(index="seed", columns="num_labeled", values="value")  # S × R
+        pieces = curve.pivot(index="seed", columns="num_labeled", values="piece").to_numpy()
+        mean, low, high, count = mean_interval(values.to_numpy(), level)
+        joined = np.zeros(len(mean), dtype=bool)
+        joined[1:] = (pieces[:, 1:] == pieces[:, :-1]).any(axis=0)  # NaN equals nothing
+        columns = {"mean": mean, "low": low, "high": high, "num_seeds": count, "joined": joined}
+        names = dict(zip(CURVE, keys, strict=True))
+        parts.append(pd.DataFrame({**names, "num_labeled": values.columns.to_numpy(), **columns}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def final_table(
+    curves: pd.DataFrame,
+    thresholds: Sequence[float] = (),
+    higher_is_better: bool = True,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """A row of numbers for each protocol and strategy.
+
+    Args:
+        curves: What ``tidy`` returned.
+        thresholds: Values of the metric whose first crossing is looked for.
+        higher_is_better: Whether a threshold is reached from below or from above.
+        level: Of the intervals.
+
+    Returns:
+        ``protocol_id strategy_label num_seeds first_labels last_labels``;
+        ``final final_low final_high final_seeds``, the metric at the last label count, over the
+        seeds that are there;
+        ``area area_low area_high area_seeds``, the area under the curve over its range of labels
+        (trapezoids between stored counts, in units of the metric), over the seeds that lack no
+        count, and NaN where a count is all there is;
+        for each threshold t ``labels_to_t``, the median over seeds of the first stored count at
+        which it is reached (infinite where half of the seeds never do), and ``never_t``, how many
+        never do.
+    """
+    rows = []
+    for keys, curve in curves.groupby(CURVE):
+        values = curve.pivot(index="seed", columns="num_labeled", values="value")
+        counts = values.columns.to_numpy(dtype=float)  # (R,)
+        table = values.to_numpy()  # (S, R), NaN where missing
+        whole = ~np.isnan(table).any(axis=1) & (curve.groupby("seed")["piece"].nunique() == 1)
+        final = mean_interval(table[:, -1], level)
+        area = mean_interval(_area(counts, table[whole.to_numpy()]), level)
+        row: dict[str, Any] = dict(zip(CURVE, keys, strict=True))
+        row |= {"num_seeds": len(table)}
+        row |= {"first_labels": int(counts[0]), "last_labels": int(counts[-1])}
+        for name, interval in (("final", final), ("area", area)):
+            mean, low, high, count = (value.item() for value in interval)
+            row |= {name: mean, f"{name}_low": low, f"{name}_high": high, f"{name}_seeds": count}
+        for threshold in thresholds:
+            first = _first_crossing(counts, table, threshold, higher_is_better)
+            row[f"labels_to_{threshold:g}"] = float(np.median(first))
+            row[f"never_{threshold:g}"] = int(np.isinf(first).sum())
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _area(counts: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area under each row of ``values`` (S, R) over the range of ``counts`` (R,): (S,)."""
+    if len(counts) < 2:
+        return np.full(len(values), np.nan)
+    widths = np.diff(counts)
+    return ((values[:, 1:] + values[:, :-1]) / 2) @ widths / widths.sum()
+
+
+def _first_crossing(
+    counts: NDArray[np.float64], values: NDArray[np.float64], threshold: float, higher: bool
+) -> NDArray[np.float64]:
+    """The first count at which each row of ``values`` (S, R) is good enough, or inf: (S,)."""
+    reached = values >= threshold if higher else values <= threshold  # False for NaN
+    first = counts[reached.argmax(axis=1)]
+    return np.where(reached.any(axis=1), first, math.inf)
+
+
+def _without_copies(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One row a (run, seed, round); which of differing copies stays is a matter of sorting."""
+    key = ["run_id", "seed", "round"]
+    order = [*key, *(name for name in ENGINE if name in frame.columns), "num_labeled", metric]
+    rows = frame.sort_values(order)
+    copies = rows[rows.duplicated(key, keep=False)].drop_duplicates([*key, "num_labeled", metric])
+    differing = copies[copies.duplicated(key)]
+    for (run, seed), rounds in differing.groupby(["run_id", "seed"])["round"]:
+        label = frame.loc[frame["run_id"] == run, "strategy_label"].iloc[0]
+        warnings.warn(
+            f"{label}: two different copies of seed {seed} of run {run}, at {_list(rounds)}; "
+            "one is used.",
+            stacklevel=3,
+        )
+    return rows.drop_duplicates(key)
+
+
+def _distinct_labels(rows: pd.DataFrame) -> "pd.Series[str]":
+    runs = rows.groupby(CURVE)["run_id"].transform("nunique")
+    apart = rows["strategy_label"] + " [" + rows["run_id"].str[:8] + "]"
+    return rows["strategy_label"].where(runs == 1, apart)
+
+
+def _missing(curve: pd.DataFrame, metric: str) -> list[str]:
+    """Sentences on what the seeds of one curve lack."""
+    rows = curve[np.isfinite(curve["value"])]
+    if rows.empty:
+        return [f"there is no {metric}."]
+    sentences = []
+    everywhere = set(rows["num_labeled"])
+    lacking: dict[tuple[int, ...], list[int]] = {}
+    for seed in sorted(set(curve["seed"])):
+        absent = everywhere - set(rows.loc[rows["seed"] == seed, "num_labeled"])
+        if absent:
+            lacking.setdefault(tuple(sorted(absent)), []).append(seed)
+    for counts, seeds in sorted(lacking.items()):
+        who = f"seed{'s' * (len(seeds) > 1)} {_list(seeds)}"
+        sentences.append(f"nothing from {who} at {_list(counts)} labels, where other seeds are.")
+    rounds = set(rows["round"])
+    if absent := set(range(max(rounds) + 1)) - rounds:
+        which = f"round{'s' * (len(absent) > 1)} {_list(absent)}"
+        sentences.append(f"{which} missing for every seed; the curve is not drawn across them.")
+    return sentences
+
+
+def _list(values: Iterable[int]) -> str:
+    """Numbers in a row, at most six of them written out."""
+    numbers = [str(value) for value in sorted(set(values))]
+    if len(numbers) > 6:
+        return f"{', '.join(numbers[:4])}, …, {numbers[-1]} ({len(numbers)} in all)"
+    return ", ".join(numbers)
