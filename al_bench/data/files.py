@@ -1,9 +1,11 @@
 """Data files found, fetched and checked, so that a damaged one is named and never trained on."""
 
+import gzip
 import hashlib
 import importlib
 import os
 import tempfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,17 +43,24 @@ def locate(
         DataError: A file is missing, or could not be downloaded.
     """
     path = (Path(root).expanduser() / folder).absolute()
-    absent = [name for name in names if not (path / name).exists()]
-    if absent and download:
+    if download and missing(path, names):
         _download(path, Path(root).expanduser(), folder, using, arguments)
-        absent = [name for name in names if not (path / name).exists()]
+    absent = missing(path, names)
     if absent:
-        where = "is missing" if path.is_dir() else "is missing, and so is the folder"
-        raise DataError(
-            f"Looked for the data in {path}: {absent[0]} {where}.",
-            "Name the folder that holds it with dataset.root=... or add dataset.download=true.",
-        )
+        what = f"{path} lacks {absent[0]}." if path.is_dir() else f"There is no folder {path}."
+        holds = f"the folder that holds {folder or absent[0]}"
+        raise DataError(what, f"Set dataset.root=... to {holds}, or add dataset.download=true.")
     return path
+
+
+def missing(folder: Path, names: Sequence[str]) -> list[str]:
+    """Which of the files ``names`` are in ``folder`` neither as they are nor packed with gzip."""
+    return [name for name in names if not (folder / name).exists() and not _packed(folder / name)]
+
+
+def _packed(path: Path) -> Path | None:
+    packed = path.with_name(path.name + ".gz")
+    return packed if packed.exists() else None
 
 
 def _download(path: Path, root: Path, folder: str, using: str, arguments: dict[str, Any]) -> None:
@@ -91,7 +100,7 @@ def read_checked(
     """The bytes of a file; ``None`` leaves a property unchecked.
 
     Args:
-        path: The file.
+        path: The file; where only ``path``.gz exists, that is unpacked.
         size: Its length in bytes.
         md5: In hexadecimal.
         sha256: In hexadecimal.
@@ -99,8 +108,15 @@ def read_checked(
     Raises:
         DataError: The file cannot be read, or is not what it should be.
     """
+    packed = None if path.exists() else _packed(path)
     try:
-        data = np.fromfile(path, dtype=np.uint8)
+        if packed:
+            path = packed
+            data = np.frombuffer(bytearray(gzip.decompress(path.read_bytes())), np.uint8)
+        else:
+            data = np.fromfile(path, dtype=np.uint8)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise damaged(path, _line(error)) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {_line(error)}.") from error
     if size is not None and len(data) != size:

@@ -48,14 +48,14 @@ class RepeatedInputs:
         inputs = self.base.gather(position, device)
         if self.noise_std == 0:
             return inputs
-        flat = inputs.view(len(inputs), -1)
         position, copy = position.to(device), copy.to(device)
-        block = BLOCK if device.type == "cpu" else max(1, len(flat))
-        for start in range(0, len(flat), block):
+        noise = torch.empty(len(inputs), math.prod(self.input_shape), device=device)
+        block = BLOCK if device.type == "cpu" else max(1, len(noise))
+        for start in range(0, len(noise), block):
             part = slice(start, start + block)
-            noise = normal_noise(self.key, copy[part], position[part], flat.shape[1])
-            flat[part] += noise.mul_(self.noise_std)
-        return inputs
+            draws = normal_noise(self.key, copy[part], position[part], noise.shape[1])
+            torch.mul(draws, self.noise_std, out=noise[part])
+        return inputs + noise.view_as(inputs)
 
 
 @dataclass(frozen=True)

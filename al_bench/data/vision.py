@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from al_bench.data import checksums
 from al_bench.data.base import Dataset
 from al_bench.data.build import in_memory
-from al_bench.data.files import check_source, damaged, locate
+from al_bench.data.files import check_source, damaged, locate, missing
 from al_bench.data.formats import (
     read_cifar_binary,
     read_cifar_pickle,
@@ -38,6 +38,7 @@ CIFAR10_CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
 )
+BINARY = "cifar-10-batches-bin"
 
 
 class Part(NamedTuple):
@@ -224,13 +225,16 @@ class CIFAR10:
 
     def load(self) -> Dataset:
         """Read the six files; raises DataError where one is missing or damaged."""
-        binary = (Path(self.root).expanduser() / "cifar-10-batches-bin").is_dir()
-        known = checksums.CIFAR10_BINARY_MD5 if binary else checksums.CIFAR10_PICKLE_MD5
+        folder = Path(self.root).expanduser() / BINARY
+        known = checksums.CIFAR10_BINARY_MD5
+        binary = folder.is_dir() and not (self.download and missing(folder, list(known)))
+        if not binary:
+            known = checksums.CIFAR10_PICKLE_MD5
         folder = locate(
             self.root,
-            "cifar-10-batches-bin" if binary else "cifar-10-batches-py",
+            BINARY if binary else "cifar-10-batches-py",
             list(known),
-            download=self.download and not binary,
+            download=self.download,
             using="CIFAR10",
         )
         read = read_cifar_binary if binary else read_cifar_pickle

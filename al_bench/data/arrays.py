@@ -1,0 +1,135 @@
+"""A user's own data, as NumPy arrays."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from al_bench.data.array_checks import (
+    check_class_names,
+    check_inputs,
+    check_labels,
+    count_classes,
+)
+from al_bench.data.array_files import read_arrays
+from al_bench.data.base import Dataset, Examples, Inputs, TensorInputs
+from al_bench.data.build import blocks, fingerprint
+from al_bench.data.mapped import MappedInputs
+from al_bench.errors import ConfigError
+
+Array = NDArray[np.generic]
+Moments = NDArray[np.float64]  # broadcasts against one input
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Your own arrays: one ``.npz`` file, or a folder with one ``.npy`` file for each key.
+
+    ``x_train`` and ``x_test`` are tables (n, features) or images (n, channels, height, width):
+    uint8 images are read as value / 255, everything else as the numbers it holds. ``y_train`` and
+    ``y_test`` (n,) are whole numbers from 0. ``class_names`` (C,) may name the classes; without it
+    there are as many as the largest label says. Other keys are ignored. In a folder, inputs above
+    1 GiB stay on the disk.
+
+    Args:
+        path: The file or the folder, relative to the current directory.
+        standardize: Whether each feature, or each channel of images, gets mean 0 and standard
+            deviation 1 over the training inputs.
+    """
+
+    path: str
+    standardize: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str) or not self.path:
+            raise ConfigError(
+                f"dataset.path must be a file or a folder, got {self.path!r}.",
+                "Use dataset.path=my_data.npz.",
+            )
+        if not isinstance(self.standardize, bool):
+            raise ConfigError(
+                f"dataset.standardize must be true or false, got {self.standardize!r}."
+            )
+
+    def load(self) -> Dataset:
+        """Read and check the arrays; raises DataError that names the one that is wrong."""
+        path = Path(self.path).expanduser().absolute()
+        arrays = read_arrays(path)
+        names = check_class_names(arrays.get("class_names"))
+        check_inputs(arrays)
+        for part in ("train", "test"):
+            check_labels(
+                f"y_{part}",
+                arrays[f"y_{part}"],
+                len(arrays[f"x_{part}"]),
+                None if names is None else len(names),
+            )
+        y_train, y_test = (arrays[key].astype(np.int64) for key in ("y_train", "y_test"))
+        if names is None:
+            names = tuple(str(label) for label in range(count_classes(y_train, y_test)))
+        x_train, x_test = arrays["x_train"], arrays["x_test"]
+        mean, std = _moments(x_train) if self.standardize else _identity(x_train)
+        return Dataset(
+            train=Examples(
+                _inputs(x_train, path / "x_train.npy", mean, std), torch.from_numpy(y_train)
+            ),
+            test=Examples(
+                _inputs(x_test, path / "x_test.npy", mean, std), torch.from_numpy(y_test)
+            ),
+            class_names=names,
+            # The moments follow from the inputs, but their last digits from the machine too.
+            fingerprint=fingerprint(
+                (x_train, y_train, x_test, y_test),
+                names,
+                "standardized" if self.standardize else "as it is",
+            ),
+        )
+
+
+def _identity(x: Array) -> tuple[Moments, Moments]:
+    """Mean and standard deviation that leave table and float inputs as they are."""
+    shape = (x.shape[1],) + (1,) * (x.ndim - 2)
+    return np.zeros(shape), np.full(shape, _unit(x))
+
+
+def _unit(x: Array) -> float:
+    """What counts as 1 in ``x``: 255 in uint8 images."""
+    return 255.0 if x.dtype == np.uint8 and x.ndim == 4 else 1.0
+
+
+def _moments(x: Array) -> tuple[Moments, Moments]:
+    """Mean and standard deviation of each feature or channel; 1 for a constant one's deviation."""
+    axes = (0,) if x.ndim == 2 else (0, 2, 3)
+    count = 0
+    mean = np.zeros(1)
+    squares = np.zeros(1)  # summed squared distances from the mean
+    for _, block in blocks(x):  # parts are combined as in Chan, Golub and LeVeque (1983)
+        values = block.astype(np.float64)
+        size = values.size // x.shape[1]
+        block_mean = values.mean(axis=axes, keepdims=True)[0]
+        distance = block_mean - mean
+        squares = squares + np.square(values - block_mean).sum(axis=axes, keepdims=True)[0]
+        squares = squares + np.square(distance) * (count * size / (count + size))
+        mean = mean + distance * (size / (count + size))
+        count += size
+    std = np.sqrt(squares / count)
+    return mean, np.where(std > 1e-10 * np.abs(mean), std, _unit(x))
+
+
+def _inputs(x: Array, path: Path, mean: Moments, std: Moments) -> Inputs:
+    """Inputs that standardise ``x``: from the disk, from uint8, or at once."""
+    if isinstance(x, np.memmap):
+        return MappedInputs(path, mean, std)
+    unit = _unit(x)
+    if unit != 1.0:
+        return TensorInputs(
+            torch.from_numpy(np.ascontiguousarray(x)),
+            mean=tuple((mean / unit).ravel().tolist()),
+            std=tuple((std / unit).ravel().tolist()),
+        )
+    values = np.empty(x.shape, dtype=np.float32)
+    for part, block in blocks(x):
+        values[part] = (block.astype(np.float64) - mean) / std
+    return TensorInputs(torch.from_numpy(values))
