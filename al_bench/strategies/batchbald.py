@@ -18,6 +18,7 @@ from al_bench.strategies.rules import Power
 from al_bench.strategies.samples import check_num_samples, requested_samples
 
 BLOCK_BYTES = 2**25  # of float64 working memory, for quantities of single points
+SATURATED = 0.05  # nats below log K
 SMALL_TABLE = 10  # a table this many times smaller than the largest is evaluated for all points
 
 
@@ -25,19 +26,21 @@ SMALL_TABLE = 10  # a table this many times smaller than the largest is evaluate
 class BatchBALD:
     """Greedy maximisation of I[Y_1, …, Y_B; Ω]; Kirsch et al. (2019), arXiv:1906.08158.
 
-    The joint information of K posterior samples cannot exceed log K. Once less than ``tolerance``
-    is left, further picks would follow the accidents of these K samples, so the rest of the batch
-    is drawn as PowerBALD does (highest BALD would buy copies of what was bought).
+    The joint information of K posterior samples cannot exceed log K. With less than ``SATURATED``
+    nats left the batch is noted as saturated: further picks follow the accidents of these K
+    samples, and more samples or a smaller batch would help. They go on as published all the same,
+    until less than ``tolerance`` is left and gains drown in rounding; then the rest of the batch is
+    drawn as PowerBALD does (highest BALD would buy copies of what was bought).
 
     Args:
         max_configurations: Joint labelings of a batch to keep: exact while all of them fit,
             sampled from then on.
-        tolerance: Nats left below log K at which the batch counts as saturated; 0 never does.
+        tolerance: Nats left below log K at which the joint computation ends; 0 never does.
         num_samples: Posterior samples to score with; ``None`` takes all K of the model.
     """
 
     max_configurations: int = 10_000
-    tolerance: float = 0.05
+    tolerance: float = 0.0001
     num_samples: int | None = None
 
     def __post_init__(self) -> None:
@@ -58,8 +61,9 @@ class BatchBALD:
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are the information that each pick added, in nats.
 
-        Picks after saturation have no score (NaN). Notes: ``information`` (nats, of the picks
-        before saturation together), ``saturated_at`` (rank of the first pick after saturation),
+        Picks beyond ``tolerance`` have no score (NaN). Notes: ``information`` (nats, of the picks
+        with a score together), ``saturated_at`` (rank of the first pick with less than SATURATED
+        nats left to gain), ``num_drawn`` (picks without a score),
         ``monte_carlo_error`` (standard error of ``information`` and of the joint entropy, nats),
         ``num_exact`` (picks made before sampling began), ``share_evaluated`` (work done, as a share
         of evaluating every candidate at every pick).
@@ -75,8 +79,9 @@ class BatchBALD:
         while len(positions) < batch_size:
             if positions:
                 greedy.add(positions[-1])
+                if greedy.outcomes.remaining < SATURATED:
+                    notes.setdefault("saturated_at", len(positions))
                 if greedy.outcomes.remaining < self.tolerance:
-                    notes["saturated_at"] = len(positions)
                     break
             position, gain = greedy.best()
             num_exact += greedy.outcomes.exact
@@ -90,6 +95,7 @@ class BatchBALD:
         }
         missing = batch_size - len(positions)
         if missing:
+            notes["num_drawn"] = missing
             scores = greedy.bald.index_fill(0, torch.tensor(positions), -math.inf)
             positions += Power()(scores, missing, generator).tolist()
             gains += [math.nan] * missing
