@@ -27,7 +27,7 @@ PACKAGES = (
 
 def command() -> str:
     """The command line of this process."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return f"{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}".rstrip()  # argv[0] is "al-bench run"
 
 
 @functools.cache
