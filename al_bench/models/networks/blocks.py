@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from al_bench.errors import ConfigError
 from al_bench.models.base import Network
 
 
@@ -51,7 +52,11 @@ class BlockNetwork(Network):
         blocks: The declared blocks.
         layers: Their convolutions and linear maps, in the same order.
         shapes: Shape of each block's output for one point, after pooling.
+        masked_blocks: Which blocks have a mask.
         split: Number of blocks in the prefix.
+
+    Raises:
+        ConfigError: The feature maps vanish.
     """
 
     def __init__(
@@ -75,6 +80,11 @@ class BlockNetwork(Network):
                 )
                 grown = (s + 2 * block.padding - block.kernel + 1 for s in size)
                 shape = (block.channels, *(s // block.pool for s in grown))
+                if min(shape) < 1:
+                    raise ConfigError(
+                        f"Inputs of shape {tuple(input_shape)} are too small for {block}, "
+                        f"whose feature maps would be {shape}."
+                    )
             else:
                 self.layers.append(nn.Linear(math.prod(shape), block.width))
                 shape = (block.width,)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from al_bench.errors import ConfigError
 from al_bench.models.base import Network
 from al_bench.models.networks.shapes import require, require_dropout
 
@@ -82,8 +83,10 @@ def resnet18(
             none; posteriors by MC dropout need some.
 
     Raises:
-        ConfigError: The inputs are not images of that size.
+        ConfigError: The inputs are not images of that size, or the width is below 1.
     """
     require("resnet18", input_shape, num_classes)
     require_dropout(dropout)
+    if width < 1:
+        raise ConfigError(f"model.network.width must be at least 1, got {width}.")
     return ResNet(input_shape[0], num_classes, width, dropout)

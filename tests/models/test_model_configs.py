@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+CONF = Path(__file__).parents[2] / "conf" / "model"
+MODELS = sorted(path.stem for path in CONF.glob("*.yaml"))
+NETWORKS = sorted(path.stem for path in (CONF / "network").glob("*.yaml"))
+
+
+def configured(model, *overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(model, overrides=list(overrides))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_builds_every_network(name, network):
+    model = instantiate(configured(name, f"network={network}"))
+    built = model.build((1, 28, 28), 4)
+    assert built.output.out_features == 4
+    posterior = model.posterior(
+        [built] * model.num_networks, torch.Generator().manual_seed(0), torch.float32
+    )
+    assert posterior.log_probs(torch.zeros(1, 1, 28, 28)).shape == (1, model.num_samples, 4)
+    assert posterior.provides == model.provides(built)
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_file_begins_with_one_line_that_says_what_it_is(path):
+    first, second = path.read_text(encoding="utf-8").splitlines()[:2]
+    assert first.startswith("# ")
+    assert 20 < len(first) <= 100
+    assert not second.startswith("#")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_defaults_in_the_file_are_those_of_the_class(name):
+    config = configured(name)
+    model = instantiate(config)
+    plain = type(model)(model.network)
+    for parameter in config:
+        if parameter not in ("_target_", "network"):
+            assert getattr(model, parameter) == getattr(plain, parameter)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_defaults_in_a_network_file_are_those_of_its_function(network):
+    from inspect import signature
+
+    factory = instantiate(configured("deterministic", f"network={network}")).network
+    defaults = signature(factory.func).parameters
+    for name, value in factory.keywords.items():
+        default = defaults[name].default
+        assert (tuple(value) if isinstance(default, tuple) else value) == default
