@@ -1,24 +1,27 @@
 """Reading of a user's ``.npz`` and ``.npy`` files."""
 
+import contextlib
 import pickle
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from al_bench.errors import DataError
 
+Array = NDArray[np.generic]
+
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 OPTIONAL = ("class_names",)
 NEEDED = f"Needed: {', '.join(KEYS)}; optional: {', '.join(OPTIONAL)}."
+DAMAGED = (zipfile.BadZipFile, zlib.error, pickle.UnpicklingError)
 RESIDENT_BYTES = 2**30  # a .npy file above this is memory-mapped
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+def read_arrays(path: Path) -> dict[str, Array]:
     """The arrays in an ``.npz`` file or in a folder of ``.npy`` files, by key.
 
     Raises:
@@ -30,21 +33,30 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         raise DataError(
             f"There is no file or folder {path}.", "Set dataset.path=... to your arrays."
         )
-    archive = _load(path)
-    if isinstance(archive, np.ndarray):
-        raise DataError(f"{path} holds one array instead of several with names.", NEEDED)
-    with archive:
+    with _reading(path), path.open("rb") as file:
+        archive = np.load(file, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise DataError(f"{path} holds one array instead of several with names.", NEEDED)
         _require(path, archive.files, "")
         return {key: _member(path, archive, key) for key in _wanted(archive.files)}
 
 
-def _read_folder(path: Path) -> dict[str, NDArray[np.generic]]:
+def _read_folder(path: Path) -> dict[str, Array]:
     files = {file.stem: file for file in sorted(path.glob("*.npy"))}
     _require(path, files, ".npy")
-    return {
-        key: _load(files[key], "r" if files[key].stat().st_size > RESIDENT_BYTES else None)
-        for key in _wanted(files)
-    }
+    arrays = {}
+    for key in _wanted(files):
+        with _reading(files[key]):
+            large = files[key].stat().st_size > RESIDENT_BYTES
+            arrays[key] = _open(files[key], large)
+    return arrays
+
+
+def _open(path: Path, mapped: bool) -> Array:
+    if mapped:
+        return np.lib.format.open_memmap(path, mode="r")
+    with path.open("rb") as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _wanted(found: Iterable[str]) -> list[str]:
@@ -58,25 +70,20 @@ def _require(path: Path, found: Iterable[str], ending: str) -> None:
         raise DataError(f"{path} lacks {', '.join(missing)}; it has {there}.", NEEDED)
 
 
-def _load(path: Path, mmap_mode: Any = None) -> Any:
-    try:
-        return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _member(path: Path, archive: Any, key: str) -> NDArray[np.generic]:
-    try:
+def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> Array:
+    with _reading(f"{key} in {path}"):
         return archive[key]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise _unreadable(f"{key} in {path}", error) from error
 
 
-def _unreadable(what: Path | str, error: Exception) -> DataError:
-    if "allow_pickle" in str(error):
-        reason = "it is not an array of numbers or strings, or not a NumPy file at all"
-    else:
+@contextlib.contextmanager
+def _reading(what: Path | str) -> Iterator[None]:
+    """Turn what NumPy raises about a damaged file into DataError."""
+    try:
+        yield
+    except (OSError, ValueError, EOFError, *DAMAGED) as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return DataError(
-        f"{what} cannot be read: {reason}.", "Write it again with np.savez or np.save."
-    )
+        if "allow_pickle" in reason:
+            reason = "it is not an array of numbers or strings, or not a NumPy file at all"
+        raise DataError(
+            f"{what} cannot be read: {reason}.", "Write it again with np.savez or np.save."
+        ) from error

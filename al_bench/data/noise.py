@@ -32,7 +32,7 @@ def normal_noise(key: int, copy: Tensor, position: Tensor, num_elements: int) ->
     counter = torch.arange(1, pairs + 1, device=point.device) * _GOLDEN
     bits = _mix(point[:, None] + counter)  # (n, pairs)
     steps = bits.view(torch.int16).to(torch.int32).add_(STEPS // 2)  # (n, 4 * pairs)
-    values = _table(point.device).index_select(0, steps.view(-1)).view(len(point), -1, 2)
+    values = _table(point.device).index_select(0, steps.view(-1)).view(-1, 2 * pairs, 2)
     return (values[..., 0] + values[..., 1])[:, :num_elements]
 
 

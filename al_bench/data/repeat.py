@@ -14,7 +14,7 @@ from al_bench.data.pool import Stage
 from al_bench.errors import ConfigError
 from al_bench.seeding import Streams
 
-BLOCK = 64  # points whose noise is made at once, so that it stays in a CPU's cache
+BLOCK = 128  # points whose noise is made at once, so that it stays in a CPU's cache
 
 
 @dataclass(frozen=True, eq=False)

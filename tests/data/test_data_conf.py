@@ -1,0 +1,48 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+CONF = Path(__file__).parents[2] / "conf"
+CHOICES = [*sorted(CONF.glob("dataset/*.yaml")), *sorted(CONF.glob("pool/*.yaml"))]
+
+
+def objects(path: Path) -> list[DictConfig]:
+    """What the file builds: a data set, or the transforms of a pool by their keys."""
+    config = OmegaConf.load(path)
+    assert isinstance(config, DictConfig)
+    config.pop("defaults", None)
+    if path.parent.name == "dataset":
+        return [config]
+    return [config[key] for key in config]
+
+
+@pytest.mark.parametrize("path", CHOICES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_choice_says_what_it_is_and_repeats_the_defaults_of_its_class(path: Path) -> None:
+    assert path.read_text().startswith("# ")
+    for config in objects(path):
+        cls = get_class(config.pop("_target_"))
+        fields = [field for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
+        assert list(config) == [field.name for field in fields]
+        for field in fields:
+            if field.default is dataclasses.MISSING:
+                assert OmegaConf.is_missing(config, field.name)
+            else:
+                assert config[field.name] == field.default
+
+
+@pytest.mark.parametrize("path", CHOICES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_choice_builds_its_object_without_loading_anything(path: Path) -> None:
+    for config in objects(path):
+        if path.stem == "arrays":
+            config.path = "mine.npz"
+        built = instantiate(config)
+        assert hasattr(built, "load") or hasattr(built, "stage")
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("pool/*.yaml")), ids=lambda path: path.stem)
+def test_a_pool_choice_is_named_by_its_key(path: Path) -> None:
+    config = OmegaConf.load(path)
+    assert list(config) == ([] if path.stem == "full" else [path.stem])
