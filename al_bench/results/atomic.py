@@ -116,7 +116,7 @@ def clean(folder: Path, owner: str) -> None:
 def _sync_folder(folder: Path) -> None:
     if os.name == "nt":
         return  # folders cannot be opened there
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = open_file(folder, os.O_RDONLY)
     try:
         fsync(descriptor)
     except OSError as error:

@@ -73,9 +73,10 @@ class TrialPaths:
         return self.folder / "locks" / f"{self.name}.lock"
 
     @property
-    def all(self) -> tuple[Path, ...]:
-        """One file in each folder that every trial needs."""
-        return self.curve, self.acquisitions, self.manifest, self.lock
+    def folders(self) -> tuple[Path, ...]:
+        """The folders every trial needs."""
+        files = (self.config, self.curve, self.acquisitions, self.manifest, self.lock)
+        return tuple(file.parent for file in files)
 
     def checkpoint(self, round: int) -> Path:
         """The weights that round left for the next (warm start only)."""
@@ -98,7 +99,7 @@ def load_history(paths: TrialPaths, run_id: str, finished: bool) -> History:
     Args:
         paths: The trial.
         run_id: The run the files must belong to.
-        finished: The trial is done: it needs its curve, and nothing else to go on.
+        finished: The trial is done: only its curve is read.
     """
     try:
         curve = _read(paths.curve, CURVE, run_id, paths.seed)

@@ -91,7 +91,7 @@ class Lease:
 def take_lease(path: Path) -> "Lease | Holder":
     """The lease at ``path``, or whoever holds it; OSError if the folder cannot be written."""
     holder = Holder.here()
-    probe = path.with_name(f".{path.name}.{holder.token}.tmp")
+    probe = path.with_name(f".{path.name}.{holder.token}.probe")
     probe.write_bytes(holder.to_bytes())
     try:
         now = probe.stat().st_mtime  # the file server's clock, which also dates the lease

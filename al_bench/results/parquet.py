@@ -38,7 +38,7 @@ def read(path: Path, schema: pa.Schema) -> pa.Table:
         raise ResultsError(f"{path} cannot be read: {error.strerror}.") from error
     try:
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
-            found = file.read()
+            found = file.read(use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DamagedFile(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
     try:

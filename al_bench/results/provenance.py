@@ -27,7 +27,9 @@ PACKAGES = (
 
 def command() -> str:
     """The command line of this process."""
-    return f"{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}".rstrip()  # argv[0] is "al-bench run"
+    return (
+        f"{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}".rstrip()
+    )  # argv[0] is "al-bench run"
 
 
 @functools.cache

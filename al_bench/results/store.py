@@ -34,7 +34,7 @@ class Store:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = Path(root)
+        self.root = Path(root).absolute()
 
     def claim(
         self,
@@ -64,11 +64,11 @@ class Store:
         if set(engine_columns) != set(ENGINE):
             raise ValueError(f"engine columns must be {ENGINE}, got {tuple(engine_columns)}")
         paths = TrialPaths(self.root / identity.folder, seed)
-        for path in paths.all:
-            atomic.make_folder(path.parent)
+        for folder in paths.folders:
+            atomic.make_folder(folder)
         lock = locks.take(paths.lock)
         try:
-            for folder in {paths.folder, *(path.parent for path in paths.all)}:
+            for folder in (*paths.folders, paths.checkpoint(0).parent):
                 atomic.clean(folder, paths.name)
             return TrialFiles(paths, lock, identity, dict(engine_columns), resume)
         except BaseException:
@@ -80,8 +80,9 @@ class TrialFiles:
     """The files of a claimed trial; ``Store.claim`` makes one, leaving the ``with`` gives it back.
 
     Attributes:
-        history: What the trial has done, up to its last committed round.
-        is_done: Whether the trial is finished; then nothing can be committed.
+        history: What the trial had done when it was claimed, up to its last committed round; of a
+            finished trial the rows alone.
+        is_done: Whether the trial was finished before; then nothing can be committed.
         folder: The run's folder.
         seed: The trial's seed.
     """
@@ -105,6 +106,7 @@ class TrialFiles:
         self.history = load_history(paths, identity.run_id, finished)
         self.is_done = finished and bool(self.history.rows)
         if self.is_done:
+            self._remove_checkpoints(keep=None)
             return
         if resume == "same" and self.history.rows:
             self._require_same_engine(self.history.rows[-1])
