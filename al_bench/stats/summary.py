@@ -34,13 +34,23 @@ def metrics(frame: pd.DataFrame) -> list[str]:
     ]
 
 
+def distinct_runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with the run's id in the labels of strategies that several runs share.
+
+    Within a protocol a label stands for one run, but for strategies of the same name whose code or
+    hidden defaults changed.
+    """
+    runs = frame.groupby(CURVE)["run_id"].transform("nunique")
+    apart = frame["strategy_label"] + " [" + frame["run_id"].str[:8] + "]"
+    return frame.assign(strategy_label=frame["strategy_label"].where(runs == 1, apart))
+
+
 def tidy(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One row a (protocol, strategy, seed, label count), sorted.
 
     Where a trial has several rounds at one label count (refused labels), the last one stands.
-    Strategies of equal label but different runs are kept apart by the run's id in their label.
-    Rows stored twice count once. Warns, naming strategy, seed and counts, where rounds are missing
-    or where copies of one trial disagree.
+    Strategies are told apart by ``distinct_runs``. Rows stored twice count once. Warns, naming
+    strategy, seed and counts, where rounds are missing or where copies of one trial disagree.
 
     Args:
         frame: Rows of curves, with the columns of ``results.schema.CURVE`` that name a row.
@@ -57,8 +67,8 @@ def tidy(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     if metric not in valid:
         message = f"These results have no values of a metric {metric!r}."
         raise ConfigError(message, choose(metric, valid))
-    rows = _without_copies(frame, metric)
-    rows = rows.assign(strategy_label=_distinct_labels(rows), value=rows[metric].astype(float))
+    rows = distinct_runs(_without_copies(frame, metric))
+    rows = rows.assign(value=rows[metric].astype(float))
     names = titles(rows)
     rows = rows.sort_values([*TRIAL, "round"])
     for keys, curve in rows.groupby(CURVE):
@@ -175,12 +185,6 @@ def _without_copies(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
             stacklevel=3,
         )
     return rows.drop_duplicates(key)
-
-
-def _distinct_labels(rows: pd.DataFrame) -> "pd.Series[str]":
-    runs = rows.groupby(CURVE)["run_id"].transform("nunique")
-    apart = rows["strategy_label"] + " [" + rows["run_id"].str[:8] + "]"
-    return rows["strategy_label"].where(runs == 1, apart)
 
 
 def _missing(curve: pd.DataFrame, metric: str) -> list[str]:

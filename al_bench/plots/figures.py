@@ -1,0 +1,98 @@
+"""What a figure is, where figures are found, and how they are written.
+
+A figure is a module with a function ``draw(frame, options)``: from the rows of curves to matplotlib
+figures by file name (no ending), an empty dict where it has nothing to show. Its docstring's first
+line says what it shows. Put it into this package, or anywhere and name it with its dots
+(``figure=mine.heatmap``); nothing else has to be touched. Build figures from
+``matplotlib.figure.Figure`` within ``style.look()``, never through pyplot, which keeps them alive.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pandas as pd
+
+from al_bench.errors import ConfigError, ResultsError, choose
+from al_bench.plots import __path__ as _package_path
+from al_bench.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "pdf")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every figure is told.
+
+    Args:
+        metric: The column to show.
+        level: Of the intervals.
+    """
+
+    metric: str = "test_accuracy"
+    level: float = 0.95
+
+
+class Draw(Protocol):
+    """A figure module's ``draw``."""
+
+    def __call__(self, frame: pd.DataFrame, options: Options) -> "Mapping[str, Figure]":
+        """Figures by file name."""
+
+
+def available() -> dict[str, Draw]:
+    """The figures of this package, by name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(_package_path))
+    modules = {name: importlib.import_module(f"al_bench.plots.{name}") for name in names}
+    return {name: module.draw for name, module in modules.items() if hasattr(module, "draw")}
+
+
+def find(name: str) -> Draw:
+    """The figure of that name, or the one in the module of that dotted name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    figures = available()
+    if name in figures:
+        return figures[name]
+    if "." not in name:
+        raise ConfigError(f"There is no figure {name!r}.", choose(name, figures))
+    try:
+        draw: Draw = importlib.import_module(name).draw
+    except (ImportError, AttributeError) as error:
+        message = f"The figure {name!r} cannot be used ({error})."
+        raise ConfigError(message, "It must be a module with a function draw.") from error
+    return draw
+
+
+def save(
+    figures: "Mapping[str, Figure]", folder: Path, formats: Sequence[str] = FORMATS
+) -> list[Path]:
+    """Write each figure in each format; the paths written.
+
+    Equal figures give equal files.
+
+    Raises:
+        ResultsError: The folder cannot be written.
+    """
+    paths = []
+    for name, figure in figures.items():
+        for ending in formats:
+            path = folder / f"{name}.{ending}"
+            stamp = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(ending)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                with style.look():
+                    figure.savefig(path, metadata=stamp)
+            except OSError as error:
+                message = f"Cannot write {path} ({error.strerror or error})."
+                raise ResultsError(message, "Choose another folder with out=…") from error
+            paths.append(path)
+    return paths

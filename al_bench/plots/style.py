@@ -1,0 +1,132 @@
+"""The look of every figure: sizes, palette, and one color, marker and line a strategy."""
+
+import hashlib
+import itertools
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+COLUMN_WIDTH = 3.4  # inches, one column of a two-column page
+PAGE_WIDTH = 7.0  # inches, both columns
+
+RC: dict[str, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "figure.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.handlelength": 2.2,
+    "legend.columnspacing": 0.9,
+    "legend.handletextpad": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.0,
+    "lines.markeredgewidth": 0.0,
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,  # text stays text; Type 3 fonts are refused by many publishers
+    "svg.fonttype": "none",
+    "svg.hashsalt": "al-bench",  # the same figure is the same file
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a strategy is drawn: arguments of ``Axes.plot`` by their names."""
+
+    color: str
+    marker: str
+    linestyle: str | tuple[float, tuple[float, ...]]
+
+    def line(self) -> dict[str, Any]:
+        """Color, marker and line style as keyword arguments."""
+        return {"color": self.color, "marker": self.marker, "linestyle": self.linestyle}
+
+
+_DASHED = (0.0, (4.0, 1.5))
+_DASH_DOTTED = (0.0, (4.0, 1.2, 1.0, 1.2))
+_DOTTED = (0.0, (1.2, 1.2))
+
+BASELINE = "random"
+_BASELINE_STYLE = Style("#7F7F7F", "h", _DASHED)
+
+# Okabe and Ito's colors without yellow, which is too pale for a line, and with a wine red that is
+# told from the others with deuteranopia and protanopia too. Neighbours in hue differ in their line.
+_SLOTS = (
+    Style("#0072B2", "o", "solid"),  # blue
+    Style("#D55E00", "s", "solid"),  # vermilion
+    Style("#009E73", "^", _DASHED),  # bluish green
+    Style("#CC79A7", "D", _DASH_DOTTED),  # reddish purple
+    Style("#E69F00", "v", _DASHED),  # orange
+    Style("#56B4E9", "P", _DASH_DOTTED),  # sky blue
+    Style("#000000", "X", _DOTTED),  # black
+    Style("#6A1B4D", "<", "solid"),  # wine
+)
+_MARKERS = tuple(slot.marker for slot in _SLOTS)
+_LINES = ("solid", _DASHED, _DASH_DOTTED, _DOTTED)
+
+# With this salt the strategies met most often prefer eight different slots, so that they keep their
+# looks whatever they are drawn with: bald batchbald powerbald entropy margin least_confidence badge
+# epig. It is a number, not a table: a new strategy has its place without being entered anywhere.
+_SALT = 16668
+
+
+def assign(labels: Iterable[str]) -> dict[str, Style]:
+    """A look for each strategy label, no two alike.
+
+    A label's name decides its preferred color, so it looks the same in every figure, whatever else
+    is drawn. Where two prefer the same one, the next free color is taken, by labels with parameters
+    after labels without, and among these in an order that only depends on their names. Give all
+    labels of the results at once, not those of one figure: then all figures of these results agree.
+    From the ninth strategy on colors return with another marker and line. ``random`` is grey.
+    """
+    styles: dict[str, Style] = {}
+    taken: set[tuple[int, int]] = set()
+    for label in sorted(set(labels), key=lambda label: (not label.isidentifier(), _hash(label))):
+        if label == BASELINE:
+            styles[label] = _BASELINE_STYLE
+            continue
+        preferred = _hash(label) % len(_SLOTS)
+        order = (divmod(n, len(_SLOTS)) for n in itertools.count())  # lap, step
+        places = (((preferred + step) % len(_SLOTS), lap) for lap, step in order)
+        place = next(place for place in places if place not in taken)
+        taken.add(place)
+        styles[label] = _style(*place)
+    return styles
+
+
+def _style(slot: int, lap: int) -> Style:
+    """Slot ``slot``, its marker and line moved on by ``lap``."""
+    first = _SLOTS[slot]
+    marker = _MARKERS[(slot + 3 * lap) % len(_MARKERS)]
+    line = _LINES[(_LINES.index(first.linestyle) + lap) % len(_LINES)]
+    return Style(first.color, marker, line)
+
+
+def _hash(label: str) -> int:
+    digest = hashlib.blake2s(f"{_SALT}{label}".encode()).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+def order(labels: Iterable[str]) -> list[str]:
+    """Labels as a legend lists them: the baseline, then by name."""
+    return sorted(set(labels), key=lambda label: (label != BASELINE, label))
+
+
+def look() -> AbstractContextManager[None]:
+    """Within this context new figures look like all others; matplotlib's settings come back."""
+    import matplotlib
+
+    settings: Any = RC
+    return matplotlib.rc_context(settings)
