@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from al_bench.config_dir import config_dir
 from al_bench.errors import ConfigError
 
 CONFIG_NAME = "config"
@@ -61,15 +62,6 @@ class RunConfig:
 def register_schema() -> None:
     """Let Hydra check the top level against RunConfig."""
     ConfigStore.instance().store(name="schema", node=RunConfig)
-
-
-def config_dir() -> Path:
-    """The folder of al-bench's own configuration, in a wheel as in a checkout."""
-    package = Path(__file__).resolve().parent
-    for folder in (package / "conf", package.parent / "conf"):
-        if (folder / f"{CONFIG_NAME}.yaml").exists():
-            return folder
-    raise ConfigError("al-bench's own conf folder is missing.", "Reinstall al-bench.")
 
 
 def parse_seeds(value: Any) -> list[int]:

@@ -7,7 +7,8 @@ import sys
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from al_bench.config import RunConfig, config_dir
+from al_bench.config import RunConfig
+from al_bench.config_dir import config_dir
 from al_bench.errors import ConfigError, choose
 
 

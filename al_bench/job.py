@@ -9,7 +9,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from al_bench import sweep
-from al_bench.config import CONFIG_NAME, Composed, composed_job, config_dir, register_schema
+from al_bench.config import CONFIG_NAME, Composed, composed_job, register_schema
+from al_bench.config_dir import config_dir
 from al_bench.errors import AlBenchError, ConfigError
 
 logger = logging.getLogger(__name__)
