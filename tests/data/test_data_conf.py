@@ -24,7 +24,7 @@ def test_a_choice_says_what_it_is_and_repeats_the_defaults_of_its_class(path: Pa
     assert path.read_text().startswith("# ")
     for config in objects(path):
         cls = get_class(config.pop("_target_"))
-        fields = [field for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
+        fields = [field for field in dataclasses.fields(cls) if field.init]
         assert list(config) == [field.name for field in fields]
         for field in fields:
             if field.default is dataclasses.MISSING:
