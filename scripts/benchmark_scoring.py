@@ -5,9 +5,9 @@
 
 Ways: ``stacked`` (what al-bench runs), ``masked`` (full-size passes that share the prefix,
 channels-last) and ``usual`` (inputs repeated K times, every layer on every copy, dropout before
-pooling as published). With one thread the clock is the process's own CPU time, so that neighbors on
-the machine count less. The network is trained on 40 labels: of scikit-learn's digits enlarged to
-28x28, or of MNIST with ``--data ROOT``.
+pooling as published, torch's default memory layout). With one thread the clock is the process's own
+CPU time, so that neighbors on the machine count less. The network is trained on 40 labels: of
+scikit-learn's digits enlarged to 28x28, or of MNIST with ``--data ROOT``.
 """
 
 import argparse
@@ -28,8 +28,10 @@ from al_bench.models.networks.blocks import BlockNetwork
 from al_bench.models.networks.cnn import batchbald_cnn
 from al_bench.strategies.batchbald import BatchBALD
 
-MASKED_POINTS = 128  # a chunk of the masked passes: the fastest of 32 to 512 on one core
-USUAL_COPIES = 200  # points x samples of a chunk of the usual form: the fastest of 100 to 1,600
+MASKED_POINTS = 128  # a chunk of the masked passes: as fast as any from 64 to 512 on one core
+USUAL_COPIES = (
+    200  # points x samples of a chunk of the usual form: the fastest of 100 to 1,600 on one core
+)
 
 
 class View:

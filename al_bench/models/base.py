@@ -65,8 +65,13 @@ class Posterior(Protocol):
     several points together are meaningful. No method changes the model.
     """
 
-    num_samples: int
-    provides: frozenset[str]
+    @property
+    def num_samples(self) -> int:
+        """K."""
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Which of SAMPLES, FEATURES, GRADIENTS it offers."""
 
     def log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
         """Log-probabilities (n, K, C), float32, of the first ``num_samples`` samples (all if None).
@@ -84,8 +89,13 @@ class Posterior(Protocol):
 class Model(Protocol):
     """What a file under ``conf/model`` builds: a posterior family with its network."""
 
-    num_samples: int  # K
-    num_networks: int  # networks trained for one posterior: 1, or the members of an ensemble
+    @property
+    def num_samples(self) -> int:
+        """K."""
+
+    @property
+    def num_networks(self) -> int:
+        """Networks trained for one posterior: 1, or the members of an ensemble."""
 
     def build(self, input_shape: tuple[int, ...], num_classes: int) -> Network:
         """One untrained network, weights drawn from torch's global generator."""

@@ -23,14 +23,14 @@ from al_bench.models.frozen import (
 )
 from al_bench.models.masks import draw_masks
 from al_bench.models.networks.blocks import BlockNetwork
-from al_bench.models.stacked import StackedForm, fits_in_memory
+from al_bench.models.stacked import StackedForm, fits_in_memory, tiling_for
 
 
 class MCDropoutPosterior:
     """K consistent dropout masks over one network.
 
-    Mask k belongs to sample k and is shared by every point (Kirsch et al. 2019, arXiv:1906.08158,
-    section 3.2), without which joint quantities of several points mean nothing.
+    Mask k belongs to sample k and is shared by every point (Kirsch et al. 2019, arXiv:1906.08158);
+    without that, joint quantities of several points mean nothing.
 
     Args:
         network: The trained network; copied.
@@ -106,7 +106,9 @@ class MCDropoutPosterior:
     def chunk_size(self, input_shape: tuple[int, ...], chunk_bytes: int) -> int:
         """Points that may be shown at once within ``chunk_bytes`` of working memory, at least 1."""
         results = 4 * self.num_samples * self._network.output.out_features
-        return max(1, chunk_bytes // (bytes_per_point(self._network, input_shape) + results))
+        size = chunk_bytes // (bytes_per_point(self._network, input_shape) + results)
+        points = tiling_for(self._network.output.weight.device).points
+        return max(1, size if size < points else size // points * points)  # whole tiles
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 n points, K samples. *Rows* are units; maps (rows, h, w, n) have the points last.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -73,7 +74,25 @@ def linear_slices(network: BlockNetwork, masks: Sequence[Tensor]) -> list[Linear
     return linears
 
 
-def patches(maps: Tensor, block: Block | None) -> tuple[Tensor, int]:
+class Workspace:
+    """Memory for intermediate results, used again from tile to tile.
+
+    Fresh memory costs more than the products that fill it: its pages have to be mapped each time.
+    """
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self._device, self._dtype = device, dtype
+        self._buffers: dict[str, Tensor] = {}
+
+    def take(self, name: str, *shape: int) -> Tensor:
+        """An uninitialised tensor; what was taken under the same name before is overwritten."""
+        size = math.prod(shape)
+        if name not in self._buffers or len(self._buffers[name]) < size:
+            self._buffers[name] = torch.empty(size, device=self._device, dtype=self._dtype)
+        return self._buffers[name][:size].view(shape)
+
+
+def patches(maps: Tensor, block: Block | None, workspace: Workspace) -> tuple[Tensor, int]:
     """What each output value sees: (rows, h, w, n) to (rows, taps, pool² · positions · n).
 
     The positions pooled together are the slowest of the last axis. Returns pool² as well.
@@ -88,11 +107,5 @@ def patches(maps: Tensor, block: Block | None) -> tuple[Tensor, int]:
     maps = maps.unfold(1, window, pool).unfold(2, window, pool)
     maps = maps.unfold(4, kernel, 1).unfold(5, kernel, 1)
     maps = maps.permute(0, 6, 7, 4, 5, 1, 2, 3)
-    return maps.reshape(maps.shape[0], kernel**2, -1), pool**2
-
-
-def pooled(rows: Tensor, pool: int, out: Tensor | None = None) -> Tensor:
-    """The largest of the ``pool`` values that lie furthest apart: (rows, pool · m) to (rows, m)."""
-    if pool > 1:
-        return torch.amax(rows.view(len(rows), pool, -1), dim=1, out=out)
-    return rows if out is None else out.copy_(rows)
+    columns = workspace.take("patches", *maps.shape).copy_(maps)
+    return columns.view(maps.shape[0], kernel**2, -1), pool**2

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from al_bench.models.frozen import normalized
 from al_bench.models.networks.blocks import BlockNetwork
-from al_bench.models.slices import LinearSlices, linear_slices
+from al_bench.models.slices import LinearSlices, Workspace, linear_slices
 from al_bench.models.stacked_layers import (
     CPU_TILING,
     DEVICE_TILING,
@@ -54,7 +54,7 @@ class StackedForm:
         tiling: Tiling | None = None,
     ) -> None:
         device = network.output.weight.device
-        self._tiling = tiling or (CPU_TILING if device.type == "cpu" else DEVICE_TILING)
+        self._tiling = tiling or tiling_for(device)
         self._num_classes = network.output.out_features
         linears = linear_slices(network, masks)
         kept = linears[0].kept_in
@@ -72,6 +72,7 @@ class StackedForm:
             for samples in torch.split(self._order, sizes)
         ]
         self._inverse = self._order.argsort()
+        self._workspace = Workspace(device, precision)
 
     @property
     def points(self) -> int:
@@ -83,11 +84,20 @@ class StackedForm:
         points = len(hidden)
         rows = hidden.movedim(0, -1).contiguous()  # (units, …, n)
         if self._mixture is not None:
-            rows = self._mixture(rows if rows.ndim == 4 else rows[:, None, None])
+            rows = self._mixture(rows, self._workspace)
         rows = rows.flatten(1)
-        logits = torch.cat([group(rows, points) for group in self._groups])  # (K, C, n)
-        logits = logits.view(len(self._order), self._num_classes, points)
+        logits = self._workspace.take("logits", len(self._order), self._num_classes, points)
+        start = 0
+        for group in self._groups:
+            found = group(rows, points, self._workspace)
+            logits[start : start + len(found)] = found
+            start += len(found)
         return normalized(logits.permute(2, 0, 1))[:, self._inverse]
+
+
+def tiling_for(device: torch.device) -> Tiling:
+    """The tiling for products on ``device``."""
+    return CPU_TILING if device.type == "cpu" else DEVICE_TILING
 
 
 def fits_in_memory(network: BlockNetwork, num_samples: int) -> bool:
