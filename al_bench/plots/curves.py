@@ -127,10 +127,10 @@ def _limits(summary: pd.DataFrame, shown: Measure) -> tuple[float, float]:
     With two seeds an interval is 13 standard errors wide to either side and would flatten the rest.
     """
     means = summary["mean"] * shown.scale
-    span = max(means.max() - means.min(), 1e-3 * abs(means).max(), 1e-9)
+    span = max(means.max() - means.min(), 1e-3 * abs(means).max(), 1e-3 * shown.scale)
     low = np.fmin(means.min(), max(summary["low"].min() * shown.scale, means.min() - span / 3))
     high = np.fmax(means.max(), min(summary["high"].max() * shown.scale, means.max() + span / 3))
-    margin = 0.04 * (high - low)
+    margin = 0.04 * max(high - low, span)
     # Never beyond what is possible, but for half a marker.
     return (
         float(max(low - margin, shown.low * shown.scale - margin / 2)),

@@ -1,0 +1,130 @@
+"""``al-bench plot``: stored results as figures and tables."""
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from al_bench.arguments import Command, Option, listed, number, text
+from al_bench.errors import ConfigError, ResultsError, choose
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COMMAND = Command(
+    name="plot",
+    summary="Draws stored results, learning curves above all, and prints their numbers.",
+    options=(
+        Option("metric", "column to show, or several", ["test_accuracy"], listed(text)),
+        Option("out", "folder of the figures (default: plots in the first folder of results)"),
+        Option(
+            "figure",
+            "figures to draw: modules of al_bench.plots by name, your own by dotted name "
+            "(default: all of al_bench.plots that have something to show)",
+            read=listed(text),
+        ),
+        Option(
+            "reach",
+            "values of the metric, 0.9 for 90 %: how many labels do they take",
+            read=listed(number()),
+        ),
+    ),
+    words="results",
+    words_help="folders of results, whole, in part or copied (default: results)",
+)
+
+
+def plot(arguments: Sequence[str]) -> int:
+    """Draw what the arguments ask for; print the paths and the numbers.
+
+    Warnings go to stderr, a line each.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        ConfigError: There is no such key, folder, metric or figure.
+        ResultsError: There are no results, or the figures cannot be written.
+    """
+    parsed = COMMAND.parse(arguments)
+    if parsed is None:
+        return 0
+    folders = [Path(word) for word in parsed.words or ["results"]]
+    out = Path(parsed["out"]) if parsed["out"] else folders[0] / "plots"
+    with _warnings_as_lines():
+        _plot(folders, out, parsed["metric"], parsed["figure"], parsed["reach"])
+    return 0
+
+
+def _plot(
+    folders: Sequence[Path],
+    out: Path,
+    chosen_metrics: Sequence[str],
+    chosen_figures: Sequence[str] | None,
+    reach: Sequence[float] | None,
+) -> None:
+    from rich.console import Console
+
+    from al_bench.plots.figures import Options, available, find, save
+    from al_bench.plots.table import tables
+    from al_bench.stats.summary import metrics
+
+    drawers = {name: find(name) for name in chosen_figures} if chosen_figures else available()
+    frame = _read(folders)
+    valid = metrics(frame)
+    for metric in chosen_metrics:
+        if metric not in valid:
+            message = f"These results have no values of a metric {metric!r}."
+            raise ConfigError(message, choose(metric, valid))
+    printed = [table for metric in chosen_metrics for table in tables(frame, metric, reach)]
+    for metric in chosen_metrics:
+        for name, draw in drawers.items():
+            figures = draw(frame, Options(metric))
+            for path in save(figures, out):
+                print(path)
+            if not figures and chosen_figures:
+                print(f"{name} has nothing to show for {metric}.", file=sys.stderr)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120  # a pipe has no width, and 80 columns would fold the numbers
+    for table in printed:
+        console.print()
+        console.print(table)
+
+
+def _read(folders: Sequence[Path]) -> "pd.DataFrame":
+    """The rows of all folders."""
+    import pandas as pd
+
+    from al_bench.results.frame import read_curves
+
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(
+                f"There is no folder {str(folder)!r}.",
+                "Name a folder of results, or make some: al-bench run",
+            )
+    frames = [frame for folder in folders if len(frame := read_curves(folder))]
+    if not frames:
+        where = " or ".join(repr(str(folder)) for folder in folders)
+        raise ResultsError(f"There are no results in {where}.", "To make some: al-bench run")
+    return pd.concat(frames, ignore_index=True)
+
+
+@contextlib.contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Print each warning meant for the user once, in a line, and pass the others on."""
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+    finally:
+        spoken = [str(w.message) for w in caught if w.category is UserWarning]
+        for sentence in dict.fromkeys(spoken):
+            print(f"warning: {sentence}", file=sys.stderr)
+        for other in caught:
+            if other.category is not UserWarning:
+                warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)

@@ -1,0 +1,113 @@
+"""The numbers behind learning curves, as tables for a terminal."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from al_bench.errors import ConfigError
+from al_bench.stats.measures import Measure, measure
+from al_bench.stats.protocols import titles
+from al_bench.stats.summary import final_table, tidy
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_REACH = (0.9, 0.95)
+
+
+def tables(
+    frame: pd.DataFrame, metric: str, reach: Sequence[float] | None = None, level: float = 0.95
+) -> "list[Table]":
+    """A table for each protocol, a row for each strategy, the best final value first.
+
+    Args:
+        frame: Rows of curves.
+        metric: A numeric column.
+        reach: Values of the metric as stored (0.9 for 90 %); the labels it takes to reach them are
+            shown. None looks for 0.9 and 0.95 where the metric is a fraction to be raised, and
+            shows those that some strategy reaches.
+        level: Of the intervals.
+
+    Raises:
+        ConfigError: The metric cannot be shown, or a value of ``reach`` lies out of its range.
+    """
+    shown = measure(metric)
+    _check_reach(reach or (), metric, shown)
+    usual = _REACH if shown.higher_is_better and shown.unit == "%" else ()
+    thresholds = list(usual if reach is None else dict.fromkeys(reach))
+    descending = shown.higher_is_better is not False
+    numbers = final_table(tidy(frame, metric), thresholds, descending, level)
+    numbers = numbers.sort_values("strategy_label")
+    numbers = numbers.sort_values("final", ascending=not descending, kind="stable")
+    result = []
+    for key, title in titles(frame).items():
+        rows = numbers[numbers["protocol_id"] == key].to_dict("records")
+        columns = [
+            t for t in thresholds if reach or any(r[f"never_{t:g}"] < r["num_seeds"] for r in rows)
+        ]
+        if rows:
+            result.append(_table(title, rows, shown, columns, level))
+    return result
+
+
+def _table(
+    title: str,
+    rows: Sequence[dict[Any, Any]],
+    shown: Measure,
+    thresholds: Sequence[float],
+    level: float,
+) -> "Table":
+    from rich.table import Table
+
+    caption = f"± half of the {100 * level:g} % interval over seeds"
+    heading = f"{title}: {shown.label}"
+    table = Table(title=heading, title_justify="left", caption=caption, caption_justify="left")
+    table.add_column("strategy", overflow="fold")
+    for name in ("seeds", "labels", "at the end", "normalized area"):
+        table.add_column(name, justify="right")
+    for threshold in thresholds:
+        unit = " %" if shown.unit == "%" else ""
+        table.add_column(f"labels to {threshold * shown.scale:g}{unit}", justify="right")
+    for row in rows:
+        table.add_row(
+            row["strategy_label"],
+            str(row["num_seeds"]),
+            f"{row['first_labels']} to {row['last_labels']}",
+            _with_interval(row, "final", shown),
+            _with_interval(row, "area", shown),
+            *(_labels_to(row, threshold) for threshold in thresholds),
+        )
+    return table
+
+
+def _with_interval(row: dict[Any, Any], name: str, shown: Measure) -> str:
+    """``91.25 ± 0.40``, and of how many seeds where some have no part in it."""
+    mean, half = row[name] * shown.scale, (row[f"{name}_high"] - row[name]) * shown.scale
+    if math.isnan(mean):
+        return "n/a"
+    digits = 3 if shown.scale == 1 else 2
+    text = f"{mean:.{digits}f}" + ("" if math.isnan(half) else f" ± {half:.{digits}f}")
+    seeds = row[f"{name}_seeds"]
+    return text if seeds == row["num_seeds"] else f"{text} ({seeds} of {row['num_seeds']})"
+
+
+def _labels_to(row: dict[Any, Any], threshold: float) -> str:
+    """The median count, and how many seeds never got there."""
+    median, never = row[f"labels_to_{threshold:g}"], row[f"never_{threshold:g}"]
+    if never == row["num_seeds"]:
+        return "never"
+    text = "more" if math.isinf(median) else f"{median:g}"
+    return f"{text} ({never} of {row['num_seeds']} never)" if never else text
+
+
+def _check_reach(reach: Sequence[float], metric: str, shown: Measure) -> None:
+    for value in reach:
+        if shown.higher_is_better is None:
+            raise ConfigError(f"{metric} is neither to be raised nor lowered; leave reach out.")
+        if not shown.low <= value <= shown.high:
+            raise ConfigError(
+                f"reach must lie between {shown.low:g} and {shown.high:g} for {metric}, "
+                f"got {value:g}."
+            )
