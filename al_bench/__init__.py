@@ -1,0 +1,35 @@
+"""al-bench: a benchmark runner for deep active learning.
+
+From a notebook::
+
+    import al_bench
+
+    curves = al_bench.run("strategy=batchbald", "seeds=3")  # what `al-bench run` does; a frame
+    curves = al_bench.read_curves(["results"])  # everything stored, as a frame
+    trials = al_bench.trials("strategy=bald", "seeds=[3,7]")  # one a seed, at their beginning
+    curves = al_bench.execute(trials)  # in memory, nothing stored
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from al_bench.notebook import execute, run, trials
+    from al_bench.results.frame import read_acquisitions, read_curves
+
+__all__ = ["execute", "read_acquisitions", "read_curves", "run", "trials"]
+
+_HOMES = {
+    "execute": "al_bench.notebook",
+    "read_acquisitions": "al_bench.results.frame",
+    "read_curves": "al_bench.results.frame",
+    "run": "al_bench.notebook",
+    "trials": "al_bench.notebook",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on use: the command line must not wait for torch or pandas.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'al_bench' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,7 +1,7 @@
 """The top level of a run's configuration, and how it is composed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class RunConfig:
     strategy: Any = MISSING
     evaluation: Any = MISSING
     seeds: Any = 5
-    streams: dict[str, int] = field(default_factory=dict)
+    streams: Any = MISSING
     results: str = "results"
     device: str = "auto"
     scoring_precision: str = "float32"
@@ -127,7 +127,7 @@ def _composed(config: DictConfig) -> Composed:
     pool = own.pool if own.pool else {}
     names = {
         "dataset": choices["dataset"],
-        "pool": "+".join(str(name) for name in pool) or "full",
+        "pool": "+".join(sorted(str(name) for name in pool)) or "full",
         "model": choices["model"],
         "network": choices.get("model/network", ""),
         "training": choices["training"],

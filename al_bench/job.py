@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from al_bench import sweep
 from al_bench.config import CONFIG_NAME, Composed, composed_job, register_schema
 from al_bench.config_dir import config_dir
-from al_bench.errors import AlBenchError, ConfigError
+from al_bench.errors import AlBenchError
 
 logger = logging.getLogger(__name__)
 
@@ -20,21 +20,30 @@ def main() -> int:
     """Run what ``sys.argv`` asks for; the exit code."""
     register_schema()
     codes: list[int] = []
+    errors: list[Exception] = []
 
     @hydra.main(config_path=str(config_dir()), config_name=CONFIG_NAME, version_base="1.3")
     def job(config: DictConfig) -> None:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            run_sweep_job(config)
-        else:
-            codes.append(run_composed(composed_job(config)))
+            run_sweep_job(config)  # perhaps in another process: its outcome is on disk
+            return
+        try:
+            record = sweep.JobRecord.of_running_job(config.results)
+            codes.append(run_composed(composed_job(config), record))
+        except Exception as error:  # Hydra would add a line of its own
+            errors.append(error)
 
     job()
+    if errors:
+        raise errors[0]
     if (folder := sweep.current_folder()) is not None:
-        return sweep.summarize(folder)
+        from al_bench.status import summarize_sweep
+
+        return summarize_sweep(folder)
     return max(codes, default=0)
 
 
-def run_composed(composed: Composed, record: sweep.JobRecord | None = None) -> int:
+def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     """Run one composed configuration to its end; 0 when every seed is done, else 1."""
     from rich.console import Console
 
@@ -50,9 +59,7 @@ def run_composed(composed: Composed, record: sweep.JobRecord | None = None) -> i
         console.print(dry_run.describe(prepared), highlight=False)
         return 0
     identity = prepared.run.identity
-    folder = prepared.results / identity.folder
-    if record is not None:
-        record.begin(folder, prepared.seeds)
+    record.covers(identity, prepared.seeds)
     title = f"{identity.strategy_label} on {identity.task}, {identity.model} ({identity.network})"
     console.print(title, highlight=False)
     with progress.make_report(console, prepared.seeds) as report:
@@ -61,27 +68,23 @@ def run_composed(composed: Composed, record: sweep.JobRecord | None = None) -> i
         else:
             outcomes = run_seeds(prepared, prepared.seeds, report)
     console.print(progress.outcome_table(title, outcomes))
-    console.print(f"results: {folder}", soft_wrap=True, highlight=False)
-    failed = [ended for ended in outcomes if ended.status != DONE]
-    if record is not None:
-        record.end(outcomes)
-    return 1 if failed else 0
+    console.print(f"results: {prepared.results / identity.folder}", soft_wrap=True, highlight=False)
+    return 0 if all(ended.status == DONE for ended in outcomes) else 1
 
 
 def run_sweep_job(config: DictConfig) -> None:
     """Run one job of a sweep; a failure is shown, stored and left to the summary."""
-    record = sweep.JobRecord.of_running_job()
+    record = sweep.JobRecord.of_running_job(config.results)
     try:
         composed = composed_job(config)
         if config.device == "auto":
             composed.config.device = _own_gpu(record.number)
         run_composed(composed, record)
     except Exception as error:
+        kind = "" if isinstance(error, AlBenchError) else f"{type(error).__name__}: "
         text = "".join(traceback.format_exception(error))
-        known = isinstance(error, AlBenchError)
-        message = str(error) if known else f"{type(error).__name__}: {error}"
-        record.fail(message, text, exit_code=2 if isinstance(error, ConfigError) else 1)
-        logger.error("job %d failed: %s", record.number, message)
+        record.refused(f"{kind}{error}", text)
+        logger.error("job %d failed: %s%s", record.number, kind, error)
         if config.verbose:
             logger.error(text)
 

@@ -74,6 +74,10 @@ def prepare(composed: Composed) -> Prepared:
     config = composed.config
     try:
         OmegaConf.resolve(config)
+        for group in ("dataset", "model", "training", "budget", "strategy", "pool"):
+            if missing := sorted(OmegaConf.missing_keys(config[group])):
+                key = f"{group}.{missing[0]}"
+                raise ConfigError(f"{key} has no default.", f"Add {key}=…")
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0]) from error
     seeds = parse_seeds(config.seeds)
@@ -88,7 +92,7 @@ def prepare(composed: Composed) -> Prepared:
             f"workers={config.workers} shares out CPU work, but the device is {engine.device}.",
             "Use workers=1 or device=cpu.",
         )
-    offsets = {str(name): offset for name, offset in config.streams.items()}
+    offsets = {str(key): offset for key, offset in config.streams.items() if offset is not None}
     Streams(0, offsets)  # checks them
     strategy = build(config.strategy, "strategy")
     model = build(config.model, "model")
@@ -224,8 +228,8 @@ def check_network(strategy: Any, model: Model, dataset: Dataset, composed: Compo
             "gradients": "gradients",
         }
         hint = {
-            "samples": "Use model=mc_dropout or model=deep_ensemble with two samples or more and a "
-            "network with dropout, or strategy=entropy.",
+            "samples": "Use model=deep_ensemble, or model=mc_dropout with a network that drops units "
+            "(model.network.dropout=0.5), or strategy=entropy.",
         }.get(missing[0], "Use another model.")
         what = " and ".join(lacks.get(name, name) for name in missing)
         raise ConfigError(

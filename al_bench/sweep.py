@@ -1,12 +1,18 @@
-"""The record of a sweep: what was planned, what came of each job, and the summary at the end."""
+"""The record of a command line: what was planned, what each job covers, and the summary at the end."""
 
+import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig
+
+from al_bench.results import atomic, sweeps
+from al_bench.results.identity import RunIdentity
 
 _folder: Path | None = None  # of the sweep that this process has started
 
@@ -25,7 +31,7 @@ class PlanRecorder(Callback):
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
-        from al_bench.results.ledger import write_plan
+        from al_bench.results.provenance import command
 
         _folder = Path(config.hydra.sweep.dir)
         given = list(config.hydra.overrides.task)
@@ -34,27 +40,41 @@ class PlanRecorder(Callback):
         given += [f"{key}={value}" for key, value in params.items() if key not in typed]
         parsed = OverridesParser.create().parse_overrides(given)
         (jobs,) = BasicSweeper.split_arguments(parsed, None)
-        write_plan(_folder, jobs)
+        sweeps.write_plan(_folder, jobs, command())
 
 
 class JobRecord:
-    """One job of a sweep on disk.
+    """The record of one job, of a sweep or alone.
 
     Args:
-        folder: The job's own folder below the sweep's.
-        number: The job's number, from 0.
-        overrides: What tells it from the other jobs.
+        folder: The job's own folder, ``<results>/.sweeps/<sweep>/<job>``.
+        number: The job's number in its sweep, from 0.
+        overrides: What was typed for it.
     """
 
     def __init__(self, folder: Path, number: int, overrides: Sequence[str]) -> None:
         self.folder = folder
         self.number = number
         self.overrides = list(overrides)
-        self._run: dict[str, Any] = {}
 
     @classmethod
-    def of_running_job(cls) -> "JobRecord":
+    def of_running_job(cls, results: str) -> "JobRecord":
         """The record of the Hydra job that is running."""
         config = HydraConfig.get()
-        folder = Path(config.sweep.dir) / str(config.sweep.subdir)
-        return cls(folder, int(config.job.num), config.overrides.task)
+        if config.mode == RunMode.MULTIRUN:
+            folder = Path(config.sweep.dir) / str(config.sweep.subdir)
+            return cls(folder, int(config.job.num), config.overrides.task)
+        now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+        folder = Path(results) / sweeps.FOLDER / f"{now}-{os.getpid()}" / "0"
+        return cls(folder, 0, config.overrides.task)
+
+    def covers(self, identity: RunIdentity, seeds: Sequence[int]) -> None:
+        """The job is about to run these seeds."""
+        sweeps.write_job(self.folder, self.overrides, {identity.folder: seeds})
+
+    def refused(self, message: str, traceback_text: str) -> None:
+        """The job could not start, or could not go on; the traceback lies beside its record."""
+        known = sweeps.read_job(self.folder)
+        trials = {Path(name): seeds for name, seeds in (known and known.trials or {}).items()}
+        sweeps.write_job(self.folder, self.overrides, trials, message)
+        atomic.write(self.folder / "traceback.txt", traceback_text.encode(), "sweep")

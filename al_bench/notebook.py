@@ -1,0 +1,97 @@
+"""The same from Python: runs and trials from overrides."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from al_bench import loop
+from al_bench.config import compose
+from al_bench.errors import ResultsError
+from al_bench.prepare import prepare
+from al_bench.progress import LogReport
+from al_bench.run import DONE, run_seeds
+from al_bench.training.trainer import SequentialTrainer, Trainer
+from al_bench.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def trials(*overrides: str, config_dir: str | Path | None = None) -> list[Trial]:
+    """Trials at their beginning, one a seed; ``execute`` runs them.
+
+    Args:
+        overrides: What one would type after ``al-bench run``, such as ``strategy=batchbald``.
+        config_dir: A folder of your own configuration.
+
+    Raises:
+        ConfigError, DataError: As ``al-bench run`` would say.
+    """
+    prepared = prepare(compose(overrides, config_dir))
+    prepared.run.engine.set_up()
+    return [prepared.trial(seed) for seed in prepared.seeds]
+
+
+def execute(trials: Sequence[Trial], trainer: Trainer | None = None) -> "pd.DataFrame":
+    """Run trials to their end in memory, nothing stored; their curves as a frame.
+
+    Args:
+        trials: From ``trials``; they are advanced in place.
+        trainer: Trains them; ``None`` trains one network after the other.
+
+    Raises:
+        Whatever stops a trial.
+    """
+    import pandas as pd
+
+    store = MemoryStore()
+    loop.execute(trials, trainer or SequentialTrainer(), store)
+    return pd.DataFrame(store.rows)
+
+
+def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame":
+    """Run what ``al-bench run`` would, in this process, and return its learning curves.
+
+    Finished seeds are read rather than run again. Progress goes to the ``al_bench`` logger.
+
+    Returns:
+        A row a (seed, round), with the columns of ``al_bench.results.schema.CURVE``.
+
+    Raises:
+        ResultsError: A seed failed or is being run elsewhere; the others are stored.
+    """
+    from al_bench.results.frame import read_curves
+
+    prepared = prepare(compose(overrides, config_dir))
+    outcomes = run_seeds(prepared, prepared.seeds, LogReport())
+    missing = [ended for ended in outcomes if ended.status != DONE]
+    if missing:
+        said = "; ".join(f"seed {ended.seed} {ended.status}: {ended.message}" for ended in missing)
+        raise ResultsError(f"Not every seed is done: {said}")
+    curves: Any = read_curves([prepared.results / prepared.run.identity.folder])
+    return curves[curves["seed"].isin(list(prepared.seeds))].reset_index(drop=True)
+
+
+class MemoryStore:
+    """Keeps committed rounds in memory: for notebooks and tests.
+
+    Attributes:
+        rows: Curve rows of all trials, in the order of their commits.
+        acquired: Acquisition rows likewise.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.acquired: list[dict[str, Any]] = []
+
+    def commit(self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]) -> None:
+        """Keep a round."""
+        self.rows.append(row)
+        self.acquired += acquired
+
+    def finish(self, trial: Trial) -> None:
+        """Nothing is left to do."""
+
+    def fail(self, trial: Trial, error: Exception) -> None:
+        """Raise what stopped the trial."""
+        raise error

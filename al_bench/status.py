@@ -1,0 +1,131 @@
+"""``al-bench status``, and the table at the end of a sweep: what became of everything."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from al_bench.arguments import Command, Option, one_of
+from al_bench.results import sweeps
+from al_bench.results.ledger import DONE, FAILED, RUNNING, STALE, STATES, Entry
+from al_bench.results.ledger import status as ledger
+
+COLORS = {DONE: "green", FAILED: "red", RUNNING: "cyan", STALE: "yellow"}
+
+COMMAND = Command(
+    "status",
+    "Tells what is planned, running, done, failed, stale or interrupted in a results folder.",
+    options=[Option("state", "show only these: " + ", ".join(STATES), None, one_of(*STATES))],
+    words="results",
+    words_help="the results folder (default: results)",
+    max_words=1,
+)
+
+
+def status(arguments: list[str]) -> int:
+    """Print a line a run and state; failed trials with what went wrong."""
+    parsed = COMMAND.parse(arguments)
+    if parsed is None:
+        return 0
+    root = Path(parsed.words[0] if parsed.words else "results")
+    entries = ledger(root)
+    if parsed["state"]:
+        entries = [entry for entry in entries if entry.state == parsed["state"]]
+    show(entries)
+    print(counts(entries))
+    return 0
+
+
+def summarize_sweep(folder: Path) -> int:
+    """Print how the jobs of a sweep ended; 0 when every trial of every job is done, else 1."""
+    root = folder.parent.parent
+    jobs = [
+        sweeps.read_job(folder / planned.job) or planned for planned in sweeps.read_plan(folder)
+    ]
+    trials = {
+        (root / name, seed)
+        for job in jobs
+        for name, seeds in (job.trials or {}).items()
+        for seed in seeds
+    }
+    entries = [entry for entry in ledger(root) if (entry.folder, entry.seed) in trials]
+    for job in jobs:
+        if job.error is not None or job.trials is None:
+            message = job.error or "it did not start"
+            entries.append(Entry(FAILED, job=job.job, overrides=job.overrides, message=message))
+    show(entries)
+    print(f"{len(jobs)} jobs, {counts(entries)}\nresults: {root}")
+    return 0 if all(entry.state == DONE for entry in entries) else 1
+
+
+def show(entries: Sequence[Entry]) -> None:
+    """Print a row a run and state, then what went wrong and who runs what, a line each."""
+    console = Console(highlight=False, soft_wrap=True)
+    if entries:
+        console.print(table(entries))
+    for group in _grouped(entries):
+        first = group[0]
+        where = f"{first.run_id} seed {spans(seeds_of(group))}" if first.run_id else _typed(first)
+        if first.message:
+            console.print(f"{first.state}: {where}: {first.message}", markup=False)
+        elif first.state == RUNNING:
+            console.print(f"running: {where} on {first.host}, process {first.pid}")
+
+
+def table(entries: Sequence[Entry]) -> Table:
+    """A row a run and state; jobs without trials have rows of their own."""
+    shown = Table()
+    for name in ("data set", "model", "strategy", "state", "seeds", "labels", "run"):
+        shown.add_column(name, justify="right" if name == "labels" else "left", no_wrap=True)
+    for group in _grouped(entries):
+        first = group[0]
+        labels = sorted({entry.num_labeled for entry in group if entry.num_labeled is not None})
+        shown.add_row(
+            first.dataset,
+            first.model,
+            first.strategy_label or _typed(first),
+            f"[{COLORS.get(first.state, 'default')}]{first.state}[/]",
+            spans(seeds_of(group)),
+            "–".join(map(str, dict.fromkeys([labels[0], labels[-1]]))) if labels else "",
+            first.run_id,
+        )
+    return shown
+
+
+def seeds_of(entries: Iterable[Entry]) -> list[int]:
+    """The seeds of trials."""
+    return [entry.seed for entry in entries if entry.seed is not None]
+
+
+def _typed(entry: Entry) -> str:
+    """What tells a job that has no trials: its choice of strategy, or all that was typed."""
+    chosen = [word for word in entry.overrides if word.startswith(("strategy=", "model="))]
+    return " ".join(chosen or entry.overrides)
+
+
+def _grouped(entries: Iterable[Entry]) -> list[list[Entry]]:
+    groups: dict[tuple[object, ...], list[Entry]] = {}
+    for entry in entries:
+        where = (entry.host, entry.pid) if entry.state == RUNNING else ()
+        key = (entry.folder, entry.overrides, entry.state, entry.message, where)
+        groups.setdefault(key, []).append(entry)
+    return list(groups.values())
+
+
+def spans(seeds: Sequence[int]) -> str:
+    """Seeds in short: ``0–4, 7``."""
+    parts: list[list[int]] = []
+    for seed in sorted(seeds):
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return ", ".join(f"{p[0]}–{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)
+
+
+def counts(entries: Sequence[Entry]) -> str:
+    """How many trials are in which state."""
+    tally = Counter(entry.state for entry in entries)
+    return ", ".join(f"{tally[state]} {state}" for state in STATES if tally[state]) or "nothing yet"

@@ -1,0 +1,33 @@
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+# A run that takes a tenth of a second a round: small steps, few samples.
+QUICK = (
+    "training.max_epochs=1",
+    "training.epoch_size=128",
+    "model.num_samples=4",
+    "budget.total=45",
+)
+
+
+@pytest.fixture
+def quick(tmp_path):
+    """Overrides of a run that is over in a second and writes below tmp_path."""
+    return [*QUICK, f"results={tmp_path / 'results'}"]
+
+
+@pytest.fixture
+def make_trials(quick):
+    """Trials of a quick run with further overrides."""
+    from al_bench import notebook
+
+    def make(*overrides):
+        return notebook.trials(*quick, *overrides)
+
+    return make

@@ -1,0 +1,49 @@
+import pytest
+
+from al_bench.budget import Budget
+from al_bench.errors import ConfigError
+
+
+def test_validation_may_be_a_multiple_of_the_initial_labels():
+    assert Budget(init_size=20, validation_size="5x").validation_labels(10) == 100
+    assert Budget(init_size=None, init_per_class=2, validation_size="3x").validation_labels(4) == 24
+
+
+@pytest.mark.parametrize(
+    ("init", "batch", "total", "rounds"),
+    [(20, 10, 120, 11), (20, 10, 125, 12), (0, 10, 10, 2), (20, 10, 20, 1)],
+)
+def test_the_last_batch_is_short_so_that_the_budget_is_met(init, batch, total, rounds):
+    assert Budget(init_size=init, batch_size=batch, total=total).num_rounds(10) == rounds
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"init_size": -1}, "init_size must be at least 0"),
+        ({"init_size": 20, "init_per_class": 2}, "Set the other to null"),
+        ({"init_size": None}, "init_size and budget.init_per_class"),
+        ({"total": 0}, "total must be at least 1"),
+        ({"validation_size": "5"}, "neither a number nor a multiple"),
+        ({"validation_size": -3}, "at least 0"),
+        ({"target_accuracy": 1.5}, r"in \(0, 1\]"),
+    ],
+)
+def test_a_wrong_budget_is_refused_with_a_reason(wrong, said):
+    with pytest.raises(ConfigError, match=said):
+        Budget(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (Budget(total=101), "total=101 is more than the pool's 100 points. Use budget.total=100"),
+        (Budget(total=90, validation_size=20), "beside 20 validation points"),
+        (Budget(init_size=50, total=40), "initial set has 50 labels"),
+        (Budget(total=50, target_accuracy=0.9), "needs a validation set"),
+    ],
+)
+def test_a_budget_that_does_not_fit_the_pool_is_refused(budget, said):
+    with pytest.raises(ConfigError, match=said):
+        budget.check(100, 10)

@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from al_bench.errors import ConfigError
+from al_bench.training.recipe import Recipe
+
+
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+def sizes(recipe, num_labeled):
+    return [len(batch) for batch in recipe.batches(num_labeled, generator())]
+
+
+def test_a_small_labeled_set_still_gets_the_epochs_steps():
+    recipe = Recipe(batch_size=64, epoch_size=5056)
+    assert sizes(recipe, 20) == [64] * 79
+    assert recipe.steps_per_epoch(20) == 79
+
+
+def test_plain_epochs_show_every_point_once():
+    recipe = Recipe(batch_size=8, epoch_size=None)
+    batches = list(recipe.batches(20, generator()))
+    assert [len(batch) for batch in batches] == [8, 8, 4]
+    assert sorted(torch.cat(batches).tolist()) == list(range(20))
+    assert recipe.steps_per_epoch(20) == 3
+
+
+def test_full_batch_is_one_step_with_all_points():
+    recipe = Recipe(batch_size=None, epoch_size=None)
+    assert sizes(recipe, 20) == [20]
+    assert recipe.steps_per_epoch(20) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"optimizer": "adm"}, "Did you mean 'adam'"),
+        ({"start": "hot"}, "start=hot"),
+        ({"monitor": "acuracy", "patience": 3}, "Did you mean 'accuracy'"),
+        ({"monitor": "nll"}, "go together"),
+        ({"learning_rate": 0}, "above 0"),
+        ({"momentum": 0.9}, "needs training.optimizer=sgd"),
+        ({"momentum": 1.0, "optimizer": "sgd"}, "in"),
+        ({"weight_decay": -1}, "at least 0"),
+        ({"batch_size": None}, "epoch_size=null"),
+        ({"max_epochs": 0}, "at least 1"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_with_a_reason(wrong, said):
+    with pytest.raises(ConfigError, match=said):
+        Recipe(**wrong)
