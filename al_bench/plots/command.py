@@ -5,13 +5,9 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from al_bench.arguments import Command, Option, listed, number, text
-from al_bench.errors import ConfigError, ResultsError, choose
-
-if TYPE_CHECKING:
-    import pandas as pd
+from al_bench.errors import ConfigError, choose
 
 COMMAND = Command(
     name="plot",
@@ -46,13 +42,14 @@ def plot(arguments: Sequence[str]) -> int:
 
     Raises:
         ConfigError: There is no such key, folder, metric or figure.
-        ResultsError: There are no results, or the figures cannot be written.
+        ResultsError: There is nothing to read, or the figures cannot be written.
     """
     parsed = COMMAND.parse(arguments)
     if parsed is None:
         return 0
     folders = [Path(word) for word in parsed.words or ["results"]]
-    out = Path(parsed["out"]) if parsed["out"] else folders[0] / "plots"
+    first = folders[0].parent if folders[0].is_file() else folders[0]
+    out = Path(parsed["out"]) if parsed["out"] else first / "plots"
     with _warnings_as_lines():
         _plot(folders, out, parsed["metric"], parsed["figure"], parsed["reach"])
     return 0
@@ -69,10 +66,11 @@ def _plot(
 
     from al_bench.plots.figures import Options, available, find, save
     from al_bench.plots.table import tables
+    from al_bench.results.frame import read_curves
     from al_bench.stats.summary import metrics
 
     drawers = {name: find(name) for name in chosen_figures} if chosen_figures else available()
-    frame = _read(folders)
+    frame = read_curves(folders)
     valid = metrics(frame)
     for metric in chosen_metrics:
         if metric not in valid:
@@ -92,25 +90,6 @@ def _plot(
     for table in printed:
         console.print()
         console.print(table)
-
-
-def _read(folders: Sequence[Path]) -> "pd.DataFrame":
-    """The rows of all folders."""
-    import pandas as pd
-
-    from al_bench.results.frame import read_curves
-
-    for folder in folders:
-        if not folder.is_dir():
-            raise ConfigError(
-                f"There is no folder {str(folder)!r}.",
-                "Name a folder of results, or make some: al-bench run",
-            )
-    frames = [frame for folder in folders if len(frame := read_curves(folder))]
-    if not frames:
-        where = " or ".join(repr(str(folder)) for folder in folders)
-        raise ResultsError(f"There are no results in {where}.", "To make some: al-bench run")
-    return pd.concat(frames, ignore_index=True)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,4 @@
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 from al_bench.results import parquet, schema
@@ -67,7 +66,8 @@ def store(tmp_path):
             folder = tmp_path / root / names["dataset"] / names["model"] / names["strategy"] / run
             folder = folder / "curves"
             folder.mkdir(parents=True, exist_ok=True)
-            table = pa.Table.from_pandas(rows, schema=schema.CURVE, preserve_index=False)
+            present = rows.dropna(axis="columns", how="all").to_dict("records")
+            table = schema.table(present, schema.CURVE)
             (folder / f"seed={seed}.parquet").write_bytes(parquet.encode(table, {}))
         return tmp_path / root
 

@@ -1,0 +1,186 @@
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from al_bench.errors import ConfigError, ResultsError
+from al_bench.plots import command
+from al_bench.plots.command import plot
+
+
+@pytest.fixture
+def results(make_frame, store):
+    return store(
+        pd.concat([make_frame("random", range(3), range(5)), make_frame("bald", [0], range(5))])
+    )
+
+
+def refusal(*arguments, kind=ConfigError):
+    with pytest.raises(kind) as caught:
+        plot([str(argument) for argument in arguments])
+    return str(caught.value)
+
+
+def test_figures_are_written_and_named_and_the_numbers_printed(results, capsys):
+    assert plot([str(results)]) == 0
+    printed = capsys.readouterr()
+    paths = [results / "plots" / f"curves_test_accuracy.{ending}" for ending in ("png", "pdf")]
+    assert printed.out.splitlines()[:2] == [str(path) for path in paths]
+    assert paths[0].read_bytes().startswith(b"\x89PNG")
+    assert paths[1].read_bytes().startswith(b"%PDF")
+    rows = [line.split("│") for line in printed.out.splitlines() if "│" in line]
+    cells = [[cell.strip() for cell in row[1:-1]] for row in rows]
+    # means of 0.90, 0.91 and 0.92, with 4.303 standard errors of 0.01 / sqrt(3) to either side
+    assert ["random", "3", "10 to 50", "91.00 ± 2.48", "71.00 ± 2.48", "50"] in cells
+    assert ["bald", "1", "10 to 50", "90.00", "70.00", "50"] in cells
+    assert "digits · full · mc_dropout · small: Test accuracy (%)" in printed.out
+    assert printed.err == ""
+
+
+def test_results_in_the_current_folder_are_drawn_by_default(results, monkeypatch, capsys):
+    monkeypatch.chdir(results.parent)
+    assert plot([]) == 0
+    assert capsys.readouterr().out.startswith(os.path.join("results", "plots"))
+    assert (results / "plots" / "curves_test_accuracy.png").exists()
+
+
+def test_several_folders_are_drawn_together(make_frame, store, tmp_path, capsys):
+    first = store(make_frame("random", range(2), range(2)), "first")
+    second = store(make_frame("bald", range(2), range(2)), "second")
+    assert plot([str(first), str(second), f"out={tmp_path / 'figures'}"]) == 0
+    assert (tmp_path / "figures" / "curves_test_accuracy.pdf").exists()
+    assert not (first / "plots").exists()
+    out = capsys.readouterr().out
+    assert "random" in out
+    assert "bald" in out
+
+
+def test_drawing_again_gives_the_same_files(results, capsys):
+    plot([str(results)])
+    folder = results / "plots"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    plot([str(results)])
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_several_metrics_are_drawn_and_a_loss_is_best_when_low(make_frame, store, capsys):
+    frame = pd.concat(
+        [
+            make_frame("random", [0, 1], range(2)).assign(test_nll=0.5),
+            make_frame("bald", [0, 1], range(2)).assign(test_nll=0.25),
+        ]
+    )
+    results = store(frame)
+    assert plot([str(results), "metric=test_nll,test_accuracy", "figure=curves"]) == 0
+    out = capsys.readouterr().out
+    assert len(list((results / "plots").iterdir())) == 4
+    numbers = out[out.index("Test NLL (nats)") : out.index("Test accuracy")]
+    assert numbers.index("bald") < numbers.index("random")
+    assert "0.250 ± 0.000" in numbers
+
+
+def test_reach_says_which_labels_are_looked_for(results, capsys):
+    plot([str(results), "reach=0.7,0.915"])
+    out = capsys.readouterr().out
+    assert "labels to 70 %" in out
+    assert "labels to 91.5 %" in out
+    assert "more (2 of 3 never)" in out
+    assert "never" in out
+
+
+def test_missing_rounds_are_named_once_whatever_is_drawn(make_frame, store, capsys):
+    frame = make_frame("random", range(3), range(4)).assign(test_nll=0.5)
+    results = store(frame[(frame["seed"] != 1) | (frame["round"] < 2)])
+    plot([str(results), "metric=test_accuracy,test_nll"])
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: random: nothing from seed 1 at 30, 40 labels, where other seeds are."
+    ]
+
+
+def test_a_damaged_file_is_named_and_the_rest_drawn(results, caplog, capsys):
+    [victim] = results.rglob("p0-random/curves/seed=1.parquet")
+    victim.write_bytes(victim.read_bytes()[:100])
+    assert plot([str(results)]) == 0
+    assert str(victim) in caplog.text
+    assert "random" in capsys.readouterr().out
+
+
+def test_an_unknown_metric_names_its_neighbours(results):
+    assert refusal(results, "metric=test_acuracy").endswith("Did you mean 'test_accuracy'?")
+
+
+def test_a_metric_that_these_results_lack_is_refused_before_anything_is_written(results):
+    message = refusal(results, "metric=test_accuracy,seconds_fit")
+    assert message == (
+        "These results have no values of a metric 'seconds_fit'. Valid: num_queried, "
+        "num_validation, steps, test_accuracy."
+    )
+    assert not (results / "plots").exists()
+
+
+def test_an_unknown_figure_or_key_names_its_neighbours(results):
+    assert refusal(results, "figure=curve").endswith("Did you mean 'curves'?")
+    assert refusal(results, "metrics=test_nll").endswith("Did you mean 'metric'?")
+    assert "'no.such.module' cannot be used" in refusal(results, "figure=no.such.module")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["reach=90"], "reach must lie between 0 and 1 for test_accuracy, got 90."),
+        (["metric=steps", "reach=10"], "steps is neither to be raised nor lowered"),
+    ],
+)
+def test_a_threshold_that_does_not_fit_is_refused(results, arguments, message):
+    assert message in refusal(results, *arguments)
+
+
+def test_folders_without_results_say_what_to_type(tmp_path):
+    assert "al-bench run" in refusal(tmp_path, kind=ResultsError)
+    assert "al-bench run" in refusal(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_written_is_refused(results, tmp_path):
+    (tmp_path / "file").write_text("")
+    message = refusal(results, f"out={tmp_path / 'file'}", kind=ResultsError)
+    assert "Cannot write" in message
+    assert message.endswith("out=…")
+
+
+def test_a_figure_of_ones_own_is_a_module_with_draw(results, tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "nothing.py").write_text("def draw(frame, options):\n    return {}\n")
+    (tmp_path / "mine" / "rows.py").write_text(
+        "from matplotlib.figure import Figure\n"
+        "def draw(frame, options):\n"
+        "    figure = Figure()\n"
+        "    figure.suptitle(f'{len(frame)} rows of {options.metric}')\n"
+        "    return {'rows': figure}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert plot([str(results), "figure=mine.rows,mine.nothing"]) == 0
+    printed = capsys.readouterr()
+    assert {path.name for path in (results / "plots").iterdir()} == {"rows.png", "rows.pdf"}
+    assert "mine.nothing has nothing to show for test_accuracy." in printed.err
+
+
+def test_help_lists_the_keys(capsys):
+    assert plot(["--help"]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("Usage: al-bench plot [results …] [key=value …]")
+    for option in command.COMMAND.options:
+        assert f"  {option.name}=" in page
+
+
+def test_plotting_needs_neither_torch_nor_pyplot(results):
+    script = (
+        "import sys; from al_bench.plots.command import plot; "
+        f"plot([{str(results)!r}]); "
+        "print({'torch', 'matplotlib.pyplot'} & set(sys.modules))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.splitlines()[-1] == "set()"
