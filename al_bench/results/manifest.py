@@ -43,10 +43,9 @@ class Manifest:
         """Status stored last; ``None`` before the first attempt."""
         return self.content.get("status")
 
-    def begin(
-        self, identity: RunIdentity, seed: int, engine: dict[str, Any], rounds: int, holder: Holder
-    ) -> None:
+    def begin(self, identity: RunIdentity, seed: int, engine: dict[str, Any], rounds: int) -> None:
         """Open the next attempt, which starts with ``rounds`` rounds done."""
+        holder = Holder.here()
         now = _now()
         self.content = {
             "status": RUNNING,
@@ -55,7 +54,6 @@ class Manifest:
             "started": now,
             "ended": None,
             "rounds_at_start": rounds,
-            "rounds": rounds,
             **identity.columns,
             "seed": seed,
             "host": holder.host,
@@ -68,9 +66,10 @@ class Manifest:
         }
         self._write()
 
-    def end(self, status: str, rounds: int, **details: Any) -> None:
+    def end(self, status: str, rounds: int, num_labeled: int | None, **details: Any) -> None:
         """Close the attempt with its outcome."""
-        self.content |= {"status": status, "ended": _now(), "rounds": rounds, **details}
+        done = {"rounds": rounds, "num_labeled": num_labeled}
+        self.content |= {"status": status, "ended": _now(), **done, **details}
         self._write()
 
     def _stored(self, state: dict[str, str]) -> dict[str, str | None]:

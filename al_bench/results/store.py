@@ -17,7 +17,6 @@ from al_bench.errors import ConfigError
 from al_bench.results import atomic, locks, parquet
 from al_bench.results.history import History, TrialPaths, load_history, save_checkpoint
 from al_bench.results.identity import RunIdentity
-from al_bench.results.lease import Holder
 from al_bench.results.manifest import DONE, FAILED, INTERRUPTED, Manifest
 from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, SCHEMA_VERSION, table
 
@@ -119,7 +118,7 @@ class TrialFiles:
         }
         if not paths.config.exists():
             atomic.write(paths.config, identity.config.encode(), paths.name)
-        self._manifest.begin(identity, self.seed, engine, self.num_rounds, Holder.here())
+        self._manifest.begin(identity, self.seed, engine, self.num_rounds)
 
     @property
     def num_rounds(self) -> int:
@@ -174,17 +173,14 @@ class TrialFiles:
 
     def finish(self, reason: str) -> None:
         """The trial is done, for ``reason`` (which stop rule); it will not be restarted."""
-        self._lock.check()
-        self._manifest.end(DONE, self.num_rounds, reason=reason)
+        self._end(DONE, reason=reason)
         self._remove_checkpoints(keep=None)
 
     def fail(self, error: BaseException, traceback_text: str, round: int) -> None:
         """The trial failed in ``round``; the rounds before are kept."""
-        self._lock.check()
         text = str(error) or type(error).__name__
-        self._manifest.end(
+        self._end(
             FAILED,
-            self.num_rounds,
             error=text,
             error_type=type(error).__name__,
             traceback=traceback_text,
@@ -193,8 +189,7 @@ class TrialFiles:
 
     def interrupt(self) -> None:
         """The trial was stopped from outside; it will go on where it was."""
-        self._lock.check()
-        self._manifest.end(INTERRUPTED, self.num_rounds)
+        self._end(INTERRUPTED)
 
     def close(self) -> None:
         """Give the trial back."""
@@ -226,6 +221,14 @@ class TrialFiles:
             changes,
         )
         self.history = History([], [], None)
+
+    def _end(self, status: str, **details: Any) -> None:
+        if self.is_done:
+            raise ValueError("a finished trial has its outcome already")
+        self._lock.check()
+        labeled = self._curve.column("num_labeled")
+        num_labeled = labeled[-1].as_py() if len(labeled) else None
+        self._manifest.end(status, self.num_rounds, num_labeled, **details)
 
     def _remove_checkpoints(self, keep: int | None) -> None:
         kept = None if keep is None else self._paths.checkpoint(keep)

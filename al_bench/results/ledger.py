@@ -1,0 +1,163 @@
+"""What became of everything that was started or planned below a results folder."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from al_bench.errors import ConfigError, ResultsError
+from al_bench.results import manifest, parquet, sweeps
+from al_bench.results.history import TrialPaths
+from al_bench.results.locks import held_by
+from al_bench.results.schema import CURVE
+
+PLANNED = "planned"
+RUNNING = manifest.RUNNING
+DONE = manifest.DONE
+FAILED = manifest.FAILED
+STALE = "stale"  # says it is running, but nobody holds it: killed, or its machine went down
+INTERRUPTED = manifest.INTERRUPTED
+STATES = (PLANNED, RUNNING, DONE, FAILED, STALE, INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger: a trial, or a job that has no trials yet.
+
+    Args:
+        state: One of ``STATES``.
+        dataset: Name of the data set; empty while unknown, like all names.
+        model: Name of the posterior.
+        strategy_label: The strategy with the parameters that differ from their defaults.
+        run_id: The run.
+        seed: The trial; ``None`` for a job whose trials are not known.
+        folder: The run's folder; ``None`` for such a job.
+        rounds: Committed rounds.
+        num_labeled: Labels the last committed round was trained on; ``None`` before.
+        message: Why it failed.
+        host: Where it runs or ran last.
+        pid: Process id there.
+        attempt: How many times it was started.
+        started: When it was started last, ISO 8601.
+        sweep: Sweep of a planned or refused job.
+        job: That job.
+        overrides: What was typed for it.
+    """
+
+    state: str
+    dataset: str = ""
+    model: str = ""
+    strategy_label: str = ""
+    run_id: str = ""
+    seed: int | None = None
+    folder: Path | None = None
+    rounds: int = 0
+    num_labeled: int | None = None
+    message: str = ""
+    host: str = ""
+    pid: int = 0
+    attempt: int = 0
+    started: str = ""
+    sweep: str = ""
+    job: str = ""
+    overrides: tuple[str, ...] = ()
+
+
+def status(root: Path) -> list[Entry]:
+    """Every trial below ``root``, sorted by folder and seed, then what is only planned.
+
+    A planned job is left out once a job with the same overrides has started, in whichever sweep;
+    a refused job once such a job was accepted.
+
+    Raises:
+        ConfigError: The folder does not exist.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise ConfigError(
+            f"There is no results folder {root}.", "Name the one that al-bench run has written."
+        )
+    trials = {}
+    for paths in _trials(root):
+        trials[paths.folder, paths.seed] = _trial(paths)
+    entries = [trials[key] for key in sorted(trials)]
+    return entries + list(_planned(root, set(trials)))
+
+
+def _trials(root: Path) -> Iterator[TrialPaths]:
+    for folder, below, names in os.walk(root):
+        below[:] = [name for name in below if not name.startswith(".")]
+        if os.path.basename(folder) != "manifests":
+            continue
+        for name in names:
+            seed = name.removeprefix("seed=").removesuffix(".json")
+            if name == f"seed={seed}.json" and seed.isdecimal():
+                yield TrialPaths(Path(folder).parent, int(seed))
+
+
+def _trial(paths: TrialPaths) -> Entry:
+    content = manifest.read(paths.manifest)
+    if content is None:
+        message = f"{paths.manifest} cannot be read"
+        return Entry(STALE, seed=paths.seed, folder=paths.folder, message=message)
+    state = content.get("status", STALE)
+    host, pid = content.get("host", ""), content.get("pid", 0)
+    rounds, num_labeled = content.get("rounds", 0), content.get("num_labeled")
+    if state == RUNNING:
+        holder = held_by(paths.lock)
+        state = RUNNING if holder else STALE
+        if holder and holder.pid:
+            host, pid = holder.host, holder.pid
+        rounds, num_labeled = _progress(paths.curve)
+    return Entry(
+        state=state,
+        **{name: content.get(name, "") for name in ("dataset", "model", "strategy_label")},
+        run_id=content.get("run_id", ""),
+        seed=paths.seed,
+        folder=paths.folder,
+        rounds=rounds,
+        num_labeled=num_labeled,
+        message=_message(content),
+        host=host,
+        pid=pid,
+        attempt=content.get("attempt", 0),
+        started=content.get("started", ""),
+    )
+
+
+def _message(content: dict[str, Any]) -> str:
+    if content.get("status") != FAILED:
+        return ""
+    return f"round {content.get('failed_round')}: {content.get('error')}"
+
+
+def _progress(curve: Path) -> tuple[int, int | None]:
+    """Committed rounds, and labels in the last one."""
+    try:
+        column = parquet.read(curve, pa.schema([CURVE.field("num_labeled")]))["num_labeled"]
+    except (FileNotFoundError, ResultsError):
+        return 0, None
+    return len(column), column[-1].as_py() if len(column) else None
+
+
+def _planned(root: Path, started: set[tuple[Path, int]]) -> Iterator[Entry]:
+    """Jobs without trials, and trials of jobs that nobody has begun."""
+    jobs = sweeps.read_sweeps(root)
+    latest = {job.request: job for job in jobs if job.written}  # oldest first: the last one stays
+    covered: set[tuple[Path, int]] = set(started)
+    for job in [*latest.values(), *(job for job in jobs if job.request not in latest)]:
+        entry = Entry(PLANNED, sweep=job.sweep, job=job.job, overrides=job.overrides)
+        if job.error is not None:
+            yield replace(entry, state=FAILED, message=job.error)
+        elif job.trials is None:
+            yield entry
+        for name, seeds in (job.trials or {}).items():
+            folder = root / name
+            for seed in sorted(set(seeds)):
+                if (folder, seed) in covered:
+                    continue
+                covered.add((folder, seed))
+                yield replace(entry, run_id=folder.name, seed=seed, folder=folder)

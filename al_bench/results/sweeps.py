@@ -1,0 +1,129 @@
+"""What was asked for: a record a sweep and a job, from which the ledger knows what is planned.
+
+``<results>/.sweeps/<sweep>/plan.json`` lists the jobs of a multirun before any has started;
+``<results>/.sweeps/<sweep>/<job>/job.json`` says which trials a job covers once it knows them.
+A single run has a job and no plan.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from al_bench.results import atomic
+
+FOLDER = ".sweeps"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep.
+
+    Args:
+        sweep: Name of the sweep's folder.
+        job: Name of the job's folder in it.
+        overrides: What was typed for it.
+        written: When its record was written, ISO 8601; empty while it is only planned.
+        trials: Run folder (relative to the results folder, with forward slashes) to seeds.
+        error: Why it ended before it had trials; ``None`` if it did not.
+    """
+
+    sweep: str
+    job: str
+    overrides: tuple[str, ...]
+    written: str = ""
+    trials: Mapping[str, Sequence[int]] | None = None
+    error: str | None = None
+
+    @property
+    def request(self) -> frozenset[str]:
+        """The overrides without their order: equal requests lead to the same trials."""
+        return frozenset(self.overrides)
+
+
+def write_plan(sweep_folder: Path, jobs: Sequence[Sequence[str]], command: str = "") -> None:
+    """Record the jobs of a sweep before the first one starts; job i gets the folder ``str(i)``.
+
+    Args:
+        sweep_folder: ``<results>/.sweeps/<sweep>``.
+        jobs: The overrides of each job.
+        command: The command line.
+    """
+    atomic.make_folder(sweep_folder)
+    listed = [{"job": str(i), "overrides": list(job)} for i, job in enumerate(jobs)]
+    _write(sweep_folder / "plan.json", {"command": command, "jobs": listed})
+
+
+def write_job(
+    job_folder: Path,
+    overrides: Sequence[str],
+    trials: Mapping[Path, Sequence[int]],
+    error: str | None = None,
+) -> None:
+    """Record what a job covers, as soon as it knows, or why it will not run.
+
+    Args:
+        job_folder: ``<results>/.sweeps/<sweep>/<job>``.
+        overrides: What was typed for this job.
+        trials: ``RunIdentity.folder`` of each of its runs to its seeds.
+        error: One line, if the job was refused before training; what trials do is in their
+            manifests.
+    """
+    atomic.make_folder(job_folder)
+    content = {
+        "overrides": list(overrides),
+        "trials": {folder.as_posix(): list(seeds) for folder, seeds in trials.items()},
+        "error": error,
+    }
+    _write(job_folder / "job.json", content)
+
+
+def read_plan(sweep_folder: Path) -> list[Job]:
+    """The planned jobs; empty without a plan that can be read."""
+    content = _read(sweep_folder / "plan.json")
+    return [
+        Job(sweep_folder.name, entry["job"], tuple(entry["overrides"]))
+        for entry in content.get("jobs", [])
+    ]
+
+
+def read_job(job_folder: Path) -> Job | None:
+    """The job's record; ``None`` if it has not got that far."""
+    content = _read(job_folder / "job.json")
+    if not content:
+        return None
+    return Job(
+        job_folder.parent.name,
+        job_folder.name,
+        tuple(content.get("overrides", ())),
+        content.get("written", ""),
+        content.get("trials", {}),
+        content.get("error"),
+    )
+
+
+def read_sweeps(root: Path) -> list[Job]:
+    """Every job recorded below the results folder, oldest first, those only planned last."""
+    recorded, planned = [], []
+    for sweep in sorted((root / FOLDER).glob("*/")):
+        started = {path.parent.name for path in sweep.glob("*/job.json")}
+        recorded += [read_job(sweep / name) for name in started]
+        planned += [job for job in read_plan(sweep) if job.job not in started]
+    found = [job for job in recorded if job is not None]
+    return sorted(found, key=lambda job: (job.written, job.sweep, job.job)) + planned
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    written = datetime.now(UTC).isoformat(timespec="microseconds")
+    data = json.dumps({"version": 1, "written": written, **content}, indent=2)
+    atomic.write(path, data.encode() + b"\n", "sweep")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
