@@ -6,14 +6,17 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from al_bench.arguments import Command, Option, listed, number, text
+from al_bench.arguments import Command, Option, listed, number, one_of, text
 from al_bench.errors import ConfigError, choose
+
+FORMATS = ("png", "pdf", "svg")
 
 COMMAND = Command(
     name="plot",
     summary="Draws stored results, learning curves above all, and prints their numbers.",
     options=(
         Option("metric", "column to show, or several", ["test_accuracy"], listed(text)),
+        Option("format", "png, pdf, svg or several", ["png", "pdf"], listed(one_of(*FORMATS))),
         Option("out", "folder of the figures (default: plots in the first folder of results)"),
         Option(
             "figure",
@@ -51,15 +54,16 @@ def plot(arguments: Sequence[str]) -> int:
     first = folders[0].parent if folders[0].is_file() else folders[0]
     out = Path(parsed["out"]) if parsed["out"] else first / "plots"
     with _warnings_as_lines():
-        _plot(folders, out, parsed["metric"], parsed["figure"], parsed["reach"])
+        _plot(folders, **{**parsed.values, "out": out})
     return 0
 
 
 def _plot(
     folders: Sequence[Path],
     out: Path,
-    chosen_metrics: Sequence[str],
-    chosen_figures: Sequence[str] | None,
+    metric: Sequence[str],
+    figure: Sequence[str] | None,
+    format: Sequence[str],
     reach: Sequence[float] | None,
 ) -> None:
     from rich.console import Console
@@ -69,21 +73,21 @@ def _plot(
     from al_bench.results.frame import read_curves
     from al_bench.stats.summary import metrics
 
-    drawers = {name: find(name) for name in chosen_figures} if chosen_figures else available()
+    drawers = {name: find(name) for name in figure} if figure else available()
     frame = read_curves(folders)
     valid = metrics(frame)
-    for metric in chosen_metrics:
-        if metric not in valid:
-            message = f"These results have no values of a metric {metric!r}."
-            raise ConfigError(message, choose(metric, valid))
-    printed = [table for metric in chosen_metrics for table in tables(frame, metric, reach)]
-    for metric in chosen_metrics:
+    for column in metric:
+        if column not in valid:
+            message = f"These results have no values of a metric {column!r}."
+            raise ConfigError(message, choose(column, valid))
+    printed = [table for column in metric for table in tables(frame, column, reach)]
+    for column in metric:
         for name, draw in drawers.items():
-            figures = draw(frame, Options(metric))
-            for path in save(figures, out):
+            figures = draw(frame, Options(column))
+            for path in save(figures, out, format):
                 print(path)
-            if not figures and chosen_figures:
-                print(f"{name} has nothing to show for {metric}.", file=sys.stderr)
+            if not figures and figure:
+                print(f"{name} has nothing to show for {column}.", file=sys.stderr)
     console = Console()
     if not console.is_terminal:
         console.width = 120  # a pipe has no width, and 80 columns would fold the numbers

@@ -23,8 +23,6 @@ from al_bench.plots import style
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMATS = ("png", "pdf")
-
 
 @dataclass(frozen=True)
 class Options:
@@ -72,9 +70,7 @@ def find(name: str) -> Draw:
     return draw
 
 
-def save(
-    figures: "Mapping[str, Figure]", folder: Path, formats: Sequence[str] = FORMATS
-) -> list[Path]:
+def save(figures: "Mapping[str, Figure]", folder: Path, formats: Sequence[str]) -> list[Path]:
     """Write each figure in each format; the paths written.
 
     Equal figures give equal files.
