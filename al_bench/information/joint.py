@@ -1,58 +1,67 @@
 """Joint entropies and mutual information of several points, in nats.
 
-n points, K posterior samples ω_1 … ω_K, C classes, M outcomes. An outcome is one possible labeling
-y_A of the chosen points A. Given an outcome the posterior samples are no longer equally likely, and
+n points, K posterior samples ω_1 … ω_K, C classes, M outcomes. An *outcome* is one possible
+labeling y_A of the chosen points A. After it, posterior samples are no longer equally likely, and
 
     I[Y; Ω | x, Y_A] = Σ_m p(y_A^m) (H[Σ_k p(ω_k | y_A^m) p(Y | x, ω_k)]
                                       - Σ_k p(ω_k | y_A^m) H[p(Y | x, ω_k)])
 
-is the gain in information of one more point x. No term of it is ever negative or underflows,
-however many points have been chosen.
+is the gain in information of one more point x. Neither a sum nor a probability in it underflows,
+and no outcome contributes less than nothing, however many points have been chosen.
 """
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.special import entr
 
 from al_bench.information.entropies import entropy
 
-NEGLIGIBLE = 1e-18  # outcomes less likely than this are dropped
-TILE_BYTES = {"cpu": 2**20}  # one tile of the joint table stays in a core's cache
-DEVICE_TILE_BYTES = 2**28  # elsewhere: enough to keep the device busy
+NEGLIGIBLE = 1e-12  # outcomes that leave fewer nats to be learnt are dropped
+SMALLEST_SAMPLE = 0.1  # share of the outcomes that fit, when nothing is left to be learnt
+TINY = 1e-30  # p log p is 0 to float32's precision from here down
 TILE_ROWS = 512  # outcomes in a tile, on the CPU
+TILE_BYTES = 2**20  # a tile on the CPU: it stays in a core's cache
+DEVICE_TILE_BYTES = 2**28  # elsewhere: enough to keep the device busy
 
 
 @dataclass(frozen=True)
 class JointOutcomes:
-    """The outcomes of the points chosen so far, with the posterior after each of them.
+    """The outcomes of the points chosen so far that leave something to be learnt about Ω.
 
-    All of them while they fit, later a weighted sample that keeps every expectation over outcomes
-    unbiased.
+    All of them while they fit, later a weighted sample of them, extended label by label, which
+    leaves every expectation unbiased.
 
     Args:
         posterior: p(ω_k | y_A), (M, K) float64, rows sum to one.
-        mass: p(y_A), or the sampling weight that stands for it, (M,) float64, sums to one.
-        variance: Of ``information`` through sampling, estimated, squared nats; 0 while exact.
-        exact: Whether every outcome of non-negligible probability is present.
+        mass: p(y_A), or the weight of a sampled outcome, (M,) float64.
+        nats: What each outcome leaves to be learnt, mass × H[Ω | y_A], (M,) float64.
+        chance: With which each was kept in the last sampling, (M,) float64.
+        variance: Of ``information`` through sampling, estimated, squared nats.
+        exact: No outcome was ever sampled.
     """
 
     posterior: Tensor
     mass: Tensor
+    nats: Tensor
+    chance: Tensor
     variance: float = 0.0
     exact: bool = True
 
     @classmethod
     def none(cls, num_samples: int, device: torch.device | str = "cpu") -> "JointOutcomes":
         """The one outcome of no points: K equally likely posterior samples."""
-        uniform = torch.full((1, num_samples), 1 / num_samples, dtype=torch.float64, device=device)
-        return cls(uniform, torch.ones(1, dtype=torch.float64, device=device))
+        posterior = torch.full((1, num_samples), 1 / num_samples, dtype=torch.float64)
+        one, nats = torch.ones(1, dtype=torch.float64), entr(posterior).sum(dim=1)
+        return cls(posterior.to(device), one.to(device), nats.to(device), one.to(device))
 
     @property
     def remaining(self) -> float:
         """H[Ω | Y_A], what is left to be learnt about which sample is true: between 0 and log K."""
-        return float(self.mass @ torch.special.entr(self.posterior).sum(dim=1))
+        return float(self.nats.sum())
 
     @property
     def information(self) -> float:
@@ -66,98 +75,121 @@ class JointOutcomes:
 
         Args:
             log_probs: Log-probabilities of the point, (K, C).
-            max_outcomes: Outcomes to keep at most; beyond that they are sampled.
+            max_outcomes: Outcomes to keep at most; beyond that they are sampled, the fewer the less
+                is left to be learnt, since sampling errors are in proportion to that.
             generator: Draws the sample; unused while everything fits.
         """
         probs = log_probs.double().exp()  # (K, C)
-        mass = (self.mass[:, None] * (self.posterior @ probs)).flatten()  # (M * C,)
-        mass = mass.masked_fill(mass < NEGLIGIBLE, 0.0)
-        kept, weights, chances = thinned(mass, max_outcomes, generator)
+        predictive = self.posterior @ probs  # (M, C): p(y | x, y_A)
+        entropies = entr(self.posterior) @ probs + self.posterior @ entr(probs) - entr(predictive)
+        nats = self.mass[:, None] * entropies  # (M, C): p(y_A, y) H[Ω | y_A, y]
+        exact = self.exact and int((nats >= NEGLIGIBLE).sum()) <= max_outcomes
+        share = 1.0 if exact else float(nats.sum()) / math.log(len(probs))
+        size = math.ceil(max_outcomes * max(share, SMALLEST_SAMPLE))
+        kept, weights, chance = thinned(nats.flatten(), min(size, max_outcomes), generator)
         rows, labels = kept // probs.shape[1], kept % probs.shape[1]
         posterior = self.posterior[rows] * probs[:, labels].T  # (M', K)
-        posterior /= posterior.sum(dim=1, keepdim=True)
-        # What one sampled outcome contributes varies as its remaining entropy does.
-        entropies = torch.special.entr(posterior).sum(dim=1)
-        spread = (1 - chances) * weights**2
-        center = (spread @ entropies) / spread.sum().clamp_min(torch.finfo(spread.dtype).tiny)
         return JointOutcomes(
-            posterior=posterior,
-            mass=weights / weights.sum(),
-            variance=self.variance + float(spread @ (entropies - center) ** 2),
-            exact=self.exact and bool((chances == 1).all()),
+            posterior=posterior / posterior.sum(dim=1, keepdim=True),
+            mass=weights * (predictive / entropies)[rows, labels],
+            nats=weights,
+            chance=chance,
+            variance=self.variance + self._variance(self.nats - nats.sum(dim=1)),
+            exact=exact,
         )
 
-    def gains(
-        self, log_probs: Tensor, entropies: Tensor, precision: torch.dtype = torch.float32
-    ) -> Tensor:
+    def gains(self, log_probs: Tensor, entropies: Tensor) -> Tensor:
         """I[Y; Ω | x, Y_A], what one more point's label adds.
+
+        The matrix product is in float32, the sums are in float64: good to about 1e-7 nats.
 
         Args:
             log_probs: Log-probabilities of n candidates, (n, K, C).
-            entropies: Their entropies H[p(Y | x, ω_k)], (n, K) float64.
-            precision: Of the matrix product; sums are float64.
+            entropies: Their entropies H[Y | x, ω_k], (n, K) float64.
 
         Returns:
             Nats, float64, at least 0, (n,).
         """
         n, num_samples, num_classes = log_probs.shape
-        probs = log_probs.to(precision).exp()  # (n, K, C)
-        columns = probs.permute(1, 0, 2).reshape(num_samples, n * num_classes)
-        posterior, mass = self.posterior.to(precision), self.mass.to(precision)
-        total = torch.zeros(n * num_classes, dtype=torch.float64, device=probs.device)
-        height = TILE_ROWS if probs.device.type == "cpu" else len(mass)
-        smallest = torch.finfo(precision).tiny  # 0 log 0 = 0, up to 1e-36
-        for start in range(0, len(mass), height):
-            tile = posterior[start : start + height] @ columns  # (height, n * C): p(y | x, y_A)
-            tile.clamp_min_(smallest)
-            tile *= tile.log()
-            total -= (mass[start : start + height] @ tile).double()
-        predictive = total.view(n, num_classes).sum(dim=1)
-        return (predictive - entropies @ (self.mass @ self.posterior)).clamp_min(0.0)
+        probs = log_probs.float().exp().permute(1, 0, 2).reshape(num_samples, n * num_classes)
+        negative = torch.zeros(n * num_classes, dtype=torch.float64, device=probs.device)
+        for posterior, mass in self._tiles:
+            predictive = posterior @ probs  # (rows, n * C): p(y | x, y_A)
+            predictive.clamp_min_(TINY)
+            predictive *= predictive.log()
+            negative += mass @ predictive
+        predictive_entropies = -negative.view(n, num_classes).sum(dim=1)
+        return (predictive_entropies - entropies @ self._average).clamp_min(0.0)
 
     def block_size(self, num_classes: int) -> int:
         """Candidates that ``gains`` should be given at once, at least 1."""
-        device = self.mass.device.type
-        height = min(len(self.mass), TILE_ROWS) if device == "cpu" else len(self.mass)
-        budget = TILE_BYTES.get(device, DEVICE_TILE_BYTES)
-        return max(1, budget // (4 * height * num_classes))
+        num_outcomes, num_samples = self.posterior.shape
+        on_cpu = self.mass.device.type == "cpu"
+        rows = min(TILE_ROWS, num_outcomes) if on_cpu else num_outcomes
+        budget = TILE_BYTES if on_cpu else DEVICE_TILE_BYTES
+        return max(1, budget // (4 * max(rows, num_samples) * num_classes))
+
+    @cached_property
+    def _average(self) -> Tensor:
+        return self.mass @ self.posterior  # (K,)
+
+    @cached_property
+    def _tiles(self) -> list[tuple[Tensor, Tensor]]:
+        height = TILE_ROWS if self.mass.device.type == "cpu" else max(1, len(self.mass))
+        posterior, mass = self.posterior.float(), self.mass.float()
+        starts = range(0, len(mass), height)
+        return [(posterior[i : i + height], mass[i : i + height]) for i in starts]
+
+    def _variance(self, gains: Tensor) -> float:
+        """Of the sum of each outcome's ``gains`` (M,), through the last sampling of outcomes.
+
+        Sampling leaves ``remaining`` as it is, since outcomes are drawn in proportion to it. What
+        varies is how much of its share each sampled outcome gives away.
+        """
+        doubt = 1 - self.chance
+        center = (doubt @ gains) / doubt.sum().clamp_min(TINY)
+        return float(doubt @ (gains - center) ** 2)
 
 
 def thinned(
-    mass: Tensor, max_outcomes: int, generator: torch.Generator
+    weights: Tensor, max_outcomes: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A sample of weighted outcomes that leaves every expectation unbiased.
+    """A sample of weighted outcomes that leaves every weighted sum unbiased, and their sum equal.
 
     Outcomes above a threshold are kept as they are, the others are drawn with a chance proportional
-    to their mass and then weigh as much as the threshold: the sampling of least variance, Fearnhead
-    and Clifford (2003), with systematic draws.
+    to their weight and then weigh as much as the threshold (Fearnhead and Clifford 2003). One is
+    drawn from every stratum of equal weight, in the order of the outcomes, so that all ancestors
+    keep descendants; a single draw for all strata would give most of them the same label.
 
     Args:
-        mass: Probabilities of outcomes, (m,) float64.
-        max_outcomes: How many to keep at most.
-        generator: Draws one number if outcomes have to go.
+        weights: At least 0, (m,) float64; outcomes below ``NEGLIGIBLE`` are dropped.
+        max_outcomes: How many to keep at most, at least 1.
+        generator: Draws the sample; unused while everything fits.
 
     Returns:
-        Their positions, their new mass and the chance with which they were kept, each (M,).
+        Positions of the kept outcomes, their new weights and the chance of each, (M,).
     """
-    positive = mass.nonzero().squeeze(1)
-    values = mass[positive]
-    if len(values) <= max_outcomes:
-        return positive, values, torch.ones_like(values)
-    ordered, order = values.sort(descending=True, stable=True)
-    tail = ordered.flip(0).cumsum(0).flip(0)[:max_outcomes]  # mass from here to the end
-    left = torch.arange(max_outcomes, 0, -1, device=mass.device)  # places left from here on
-    num_sure = int((ordered[:max_outcomes] * left < tail).int().argmax())
-    threshold = tail[num_sure] / left[num_sure]
-    sure = order[:num_sure]
-    rest = order[num_sure:].sort().values  # in the outcomes' own order: neighbours share ancestors
-    offset = torch.rand((), generator=generator, dtype=torch.float64).to(mass.device)
-    draws = torch.arange(max_outcomes - num_sure, device=mass.device) + offset
-    drawn = torch.searchsorted((values[rest] / threshold).cumsum(0), draws, right=True)
+    positions = (weights >= NEGLIGIBLE).nonzero().squeeze(1)
+    weights = weights[positions]
+    if len(weights) <= max_outcomes:
+        return positions, weights, torch.ones_like(weights)
+    ordered, order = weights.sort(descending=True, stable=True)
+    tail = ordered.flip(0).cumsum(0).flip(0)[:max_outcomes]  # weight from here to the end
+    places = torch.arange(max_outcomes, 0, -1, device=weights.device)  # left from here to the end
+    num_sure = int((ordered[:max_outcomes] * places < tail).int().argmax())
+    threshold = tail[num_sure] / places[num_sure]
+    sure, rest = order[:num_sure], order[num_sure:].sort().values
+    strata = torch.arange(max_outcomes - num_sure)
+    draws = strata + torch.rand(len(strata), generator=generator, dtype=torch.float64)
+    drawn = torch.searchsorted(
+        (weights[rest] / threshold).cumsum(0), draws.to(weights.device), right=True
+    )
     drawn = rest[drawn.clamp_max(len(rest) - 1)]
-    weights = torch.cat([values[sure], threshold.expand(len(drawn))])
-    chances = torch.cat([torch.ones_like(values[sure]), values[drawn] / threshold])
-    return positive[torch.cat([sure, drawn])], weights, chances
+    return (
+        positions[torch.cat([sure, drawn])],
+        torch.cat([weights[sure], threshold.expand(len(drawn))]),
+        torch.cat([torch.ones_like(weights[sure]), weights[drawn] / threshold]),
+    )
 
 
 def joint_entropy(
@@ -165,7 +197,7 @@ def joint_entropy(
 ) -> float:
     """Joint entropy H[Y_1, …, Y_n] of the labels of n points, in nats.
 
-    Exact while their outcomes of non-negligible probability fit, then sampled.
+    Exact while their outcomes fit, then sampled.
 
     Args:
         log_probs: Log-probabilities under the same posterior samples, (n, K, C).
@@ -173,7 +205,7 @@ def joint_entropy(
         generator: Draws the sample; ``None`` refuses to sample.
 
     Raises:
-        ValueError: The outcomes do not fit and there is no generator.
+        ValueError: The outcomes may not fit and there is no generator.
     """
     outcomes = JointOutcomes.none(log_probs.shape[1], log_probs.device)
     for point in log_probs:

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from al_bench.errors import ConfigError
+
 ScoreFn = Callable[[Tensor], Tensor]  # (n, K, C) log-probabilities to (n,) scores, higher is wanted
 
 
@@ -50,7 +52,10 @@ class PoolView(Protocol):
         """(N,) int64, the pool index of every position."""
 
     def log_probs(self, num_samples: int | None = None) -> Tensor:
-        """(N, K, C) float32 log-probabilities; ``num_samples`` may ask for fewer than K."""
+        """(N, K, C) float32 log-probabilities of the first ``num_samples`` samples (all if None).
+
+        Raises ConfigError when the model has fewer.
+        """
 
     def score(self, functions: Sequence[ScoreFn], num_samples: int | None = None) -> list[Tensor]:
         """Each pointwise score of the pool, (N,) float64, streamed: (N, K, C) is never held."""
@@ -84,3 +89,18 @@ class Strategy(Protocol):
 
         The generator is the only source of randomness. Ties are broken fairly by it.
         """
+
+
+def check_num_samples(num_samples: int | None) -> None:
+    """Refuse a ``strategy.num_samples`` that is neither null nor a whole number from 1.
+
+    Raises:
+        ConfigError: Saying so. Whether the model has as many is for the view to check.
+    """
+    if num_samples is None:
+        return
+    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
+        raise ConfigError(
+            f"strategy.num_samples must be a whole number from 1, got {num_samples!r}.",
+            "Use null for all samples of the model.",
+        )

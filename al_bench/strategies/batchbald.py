@@ -13,12 +13,12 @@ from al_bench.errors import ConfigError
 from al_bench.information.entropies import entropy, mutual_information
 from al_bench.information.joint import JointOutcomes
 from al_bench.models.base import SAMPLES
-from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.base import PoolView, Selection, check_num_samples
 from al_bench.strategies.rules import Power
-from al_bench.strategies.samples import check_num_samples, requested_samples
 
 BLOCK_BYTES = 2**25  # of float64 working memory, for quantities of single points
-SATURATED = 0.05  # nats below log K
+SATURATED = 0.05  # nats left below log K
+LEAST_GAIN = 1e-6  # nats: a joint gain below that is rounding
 SMALL_TABLE = 10  # a table this many times smaller than the largest is evaluated for all points
 
 
@@ -29,13 +29,13 @@ class BatchBALD:
     The joint information of K posterior samples cannot exceed log K. With less than ``SATURATED``
     nats left the batch is noted as saturated: further picks follow the accidents of these K
     samples, and more samples or a smaller batch would help. They go on as published all the same,
-    until less than ``tolerance`` is left and gains drown in rounding; then the rest of the batch is
+    until less than ``tolerance`` is left or a pick gains nothing; then the rest of the batch is
     drawn as PowerBALD does (highest BALD would buy copies of what was bought).
 
     Args:
         max_configurations: Joint labelings of a batch to keep: exact while all of them fit,
             sampled from then on.
-        tolerance: Nats left below log K at which the joint computation ends; 0 never does.
+        tolerance: Nats left below log K at which the joint computation ends.
         num_samples: Posterior samples to score with; ``None`` takes all K of the model.
     """
 
@@ -44,10 +44,11 @@ class BatchBALD:
     num_samples: int | None = None
 
     def __post_init__(self) -> None:
-        if self.max_configurations < 1:
+        if not isinstance(self.max_configurations, int) or self.max_configurations < 1:
             raise ConfigError(
-                "strategy.max_configurations must be at least 1, "
-                f"got {self.max_configurations}. The default is 10000."
+                "strategy.max_configurations must be a whole number from 1, "
+                f"got {self.max_configurations!r}.",
+                "The default is 10000.",
             )
         if not self.tolerance >= 0:
             raise ConfigError(f"strategy.tolerance must be 0 or positive, got {self.tolerance}.")
@@ -61,43 +62,44 @@ class BatchBALD:
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are the information that each pick added, in nats.
 
-        Picks beyond ``tolerance`` have no score (NaN). Notes: ``information`` (nats, of the picks
-        with a score together), ``saturated_at`` (rank of the first pick with less than SATURATED
-        nats left to gain), ``num_drawn`` (picks without a score),
-        ``monte_carlo_error`` (standard error of ``information`` and of the joint entropy, nats),
-        ``num_exact`` (picks made before sampling began), ``share_evaluated`` (work done, as a share
-        of evaluating every candidate at every pick).
+        Picks drawn after the joint computation has ended have no score (NaN). Notes:
+        ``information`` (nats, of the picks with a score together), ``monte_carlo_error`` (its
+        standard error, which is also that of the joint entropy, nats), ``num_exact`` (picks made
+        before sampling began), ``saturated_at`` (rank of the first pick with less than
+        ``SATURATED`` nats left to gain), ``num_drawn`` (picks without a score),
+        ``share_evaluated`` (work done, as a share of evaluating every candidate at every pick),
+        ``fell_back`` = ``random`` when no point has any information.
         """
-        log_probs = view.log_probs(requested_samples(self.num_samples, view))  # (N, K, C)
+        log_probs = view.log_probs(self.num_samples)  # (N, K, C)
         if not 1 <= batch_size <= len(log_probs):
             raise ValueError(f"cannot pick {batch_size} of {len(log_probs)} points")
         greedy = LazyGreedy(log_probs, self.max_configurations, generator)
         positions: list[int] = []
         gains: list[float] = []
-        notes: dict[str, float | int | str | bool] = {}
-        num_exact = 0
+        notes: dict[str, float | int | str | bool] = {"num_exact": 0}
         while len(positions) < batch_size:
-            if positions:
-                greedy.add(positions[-1])
-                if greedy.outcomes.remaining < SATURATED:
-                    notes.setdefault("saturated_at", len(positions))
-                if greedy.outcomes.remaining < self.tolerance:
-                    break
-            position, gain = greedy.best()
-            num_exact += greedy.outcomes.exact
+            if positions and greedy.outcomes.remaining < SATURATED:
+                notes.setdefault("saturated_at", len(positions))
+            if positions and (greedy.outcomes.remaining < self.tolerance or gains[-1] < LEAST_GAIN):
+                break
+            if greedy.outcomes.exact:
+                notes["num_exact"] = len(positions) + 1
+            position, gain = greedy.pick()
             positions.append(position)
             gains.append(gain)
-        notes |= {
-            "information": sum(gains),
-            "monte_carlo_error": math.sqrt(greedy.outcomes.variance),
-            "num_exact": num_exact,
-            "share_evaluated": greedy.work / greedy.full_work,
-        }
+        notes["information"] = greedy.outcomes.information
+        notes["monte_carlo_error"] = math.sqrt(greedy.outcomes.variance)
+        notes["share_evaluated"] = greedy.work / greedy.full_work
+        if not greedy.bald.any():
+            notes["fell_back"] = "random"
         missing = batch_size - len(positions)
         if missing:
             notes["num_drawn"] = missing
-            scores = greedy.bald.index_fill(0, torch.tensor(positions), -math.inf)
-            positions += Power()(scores, missing, generator).tolist()
+            left = torch.ones(len(log_probs), dtype=torch.bool)
+            left[positions] = False
+            candidates = left.nonzero().squeeze(1)
+            drawn = Power()(greedy.bald[candidates], missing, generator)
+            positions += candidates[drawn].tolist()
             gains += [math.nan] * missing
         return Selection(torch.tensor(positions), torch.tensor(gains, dtype=torch.float64), notes)
 
@@ -116,7 +118,7 @@ class LazyGreedy:
         generator: Permutes the pool, so that ties are fair, and samples outcomes.
 
     Attributes:
-        outcomes: The joint labelings of the points added.
+        outcomes: The joint labelings of the points picked.
         bald: Information of each point by itself, (N,) float64, on the CPU.
         work: Joint labelings × candidates evaluated so far.
         full_work: The same if every candidate had been evaluated at every pick.
@@ -128,42 +130,48 @@ class LazyGreedy:
         num_points, num_samples, num_classes = log_probs.shape
         self._log_probs, self._max_outcomes, self._generator = log_probs, max_outcomes, generator
         block_size = max(1, BLOCK_BYTES // (8 * num_samples * num_classes))
-        chunks = torch.split(log_probs, block_size)
-        self._entropies = torch.cat([entropy(chunk) for chunk in chunks])  # (N, K)
-        self.bald = torch.cat([mutual_information(chunk) for chunk in chunks]).cpu()
+        blocks = torch.split(log_probs, block_size)
+        self._entropies = torch.cat([entropy(block) for block in blocks])  # (N, K)
+        self.bald = torch.cat([mutual_information(block) for block in blocks]).cpu()
         # From here on points are in a random order, so that "the first" of equals is a fair choice.
         self._order = torch.randperm(num_points, generator=generator)
-        self._gains = self.bald[self._order]  # (N,): upper bounds where stale, -inf where added
-        self._stale = torch.zeros(num_points, dtype=torch.bool)
+        self._bounds = self.bald[self._order]  # (N,), -inf where picked
+        self._num_left = num_points
         self.outcomes = JointOutcomes.none(num_samples, log_probs.device)
-        self.work = self.full_work = num_points
+        self.work = self.full_work = 0
 
-    def add(self, position: int) -> None:
-        """Count the point at ``position`` as chosen."""
-        log_probs = self._log_probs[position]
-        self.outcomes = self.outcomes.extended(log_probs, self._max_outcomes, self._generator)
-        self._gains[self._order == position] = -math.inf
-        self._stale = self._gains > -math.inf
-        self.full_work += len(self.outcomes.mass) * int(self._stale.sum())
+    def pick(self) -> tuple[int, float]:
+        """Pick the candidate with the highest gain: its position and its gain, in nats."""
+        candidates = self._evaluated()
+        gains = self._bounds[candidates]
+        best = int(candidates[gains == gains.max()].min())
+        position, gain = int(self._order[best]), float(self._bounds[best])
+        self._bounds[best] = -math.inf
+        self._num_left -= 1
+        self.outcomes = self.outcomes.extended(
+            self._log_probs[position], self._max_outcomes, self._generator
+        )
+        return position, gain
 
-    def best(self) -> tuple[int, float]:
-        """Position and gain of the candidate with the highest gain."""
-        block_size = self.outcomes.block_size(self._log_probs.shape[2])
+    def _evaluated(self) -> Tensor:
+        """Candidates with their present gain in ``_bounds``, the best one among them."""
+        num_outcomes = len(self.outcomes.mass)
+        self.full_work += num_outcomes * self._num_left
+        queue = self._bounds.argsort(descending=True)[: self._num_left]
+        evaluated, best = 0, -math.inf
+        if self._num_left == len(self._bounds):
+            evaluated = len(queue)  # nothing is picked yet, BALD is the gain
         # A small table costs little, and its bounds save work when the table is large.
-        lazy = SMALL_TABLE * len(self.outcomes.mass) > self._max_outcomes
-        while self._stale.any():
-            bounds = self._gains.where(self._stale, -math.inf)
-            best = self._gains.where(~self._stale, -math.inf).max()
-            if lazy and bounds.max() <= best:
+        lazy = num_outcomes * SMALL_TABLE > self._max_outcomes
+        block_size = self.outcomes.block_size(self._log_probs.shape[2])
+        while evaluated < len(queue):
+            block = queue[evaluated : evaluated + block_size]
+            if lazy and float(self._bounds[block[0]]) <= best:
                 break
-            count = min(block_size, int(self._stale.sum()))
-            self._evaluate(bounds.topk(count).indices)
-        best = self._gains.where(~self._stale, -math.inf).argmax()
-        return int(self._order[best]), float(self._gains[best])
-
-    def _evaluate(self, block: Tensor) -> None:
-        points = self._order[block].to(self._log_probs.device)
-        gains = self.outcomes.gains(self._log_probs[points], self._entropies[points])
-        self._gains[block] = gains.cpu()
-        self._stale[block] = False
-        self.work += len(self.outcomes.mass) * len(block)
+            points = self._order[block].to(self._log_probs.device)
+            gains = self.outcomes.gains(self._log_probs[points], self._entropies[points]).cpu()
+            self._bounds[block] = gains
+            best = max(best, float(gains.max()))
+            evaluated += len(block)
+        self.work += num_outcomes * evaluated
+        return queue[:evaluated]

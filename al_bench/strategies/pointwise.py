@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from al_bench.strategies.base import PoolView, ScoreFn, Selection
+from al_bench.strategies.base import PoolView, ScoreFn, Selection, check_num_samples
 from al_bench.strategies.rules import BatchRule
-from al_bench.strategies.samples import check_num_samples, requested_samples
 from al_bench.strategies.scores import needs_of
 
 
@@ -38,7 +37,7 @@ class Pointwise:
         Notes ``fell_back`` = ``random`` when all scores are equal, so that the batch is a random
         one.
         """
-        (scores,) = view.score([self.score], requested_samples(self.num_samples, view))
+        (scores,) = view.score([self.score], self.num_samples)
         positions = self.rule(scores, batch_size, generator)
         tied = bool((scores == scores[0]).all())
         return Selection(
