@@ -18,19 +18,24 @@ COMMANDS = {
 }
 
 
+VERBOSE = "verbose=true"  # understood by every command
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run al-bench with these words (default: the command line's); the exit code.
 
     0 is success, 1 a failure, 2 bad input, 130 an interruption.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    verbose = "verbose=true" in words
+    verbose = VERBOSE in words
     try:
         return _dispatch(words)
     except AlBenchError as error:
         return _complain(error, error.exit_code, verbose)
     except KeyboardInterrupt:
-        print("al-bench: stopped; finished rounds are kept. Run it again to go on.", file=sys.stderr)
+        print(
+            "al-bench: stopped; finished rounds are kept. Run it again to go on.", file=sys.stderr
+        )
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -55,7 +60,8 @@ def _dispatch(words: list[str]) -> int:
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _interrupt)
     module, function, _ = COMMANDS[words[0]]
-    code: int = getattr(importlib.import_module(module), function)(words[1:])
+    rest = words[1:] if words[0] == "run" else [word for word in words[1:] if word != VERBOSE]
+    code: int = getattr(importlib.import_module(module), function)(rest)
     return code
 
 

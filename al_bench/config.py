@@ -151,10 +151,15 @@ def _label(group: str, choices: Mapping[str, str], config: DictConfig) -> str:
     was, now = _flat(default[group]), _flat(config[group])
     for key in sorted(was.keys() | now.keys()):
         if was.get(key) != now.get(key):
-            value = now.get(key)
-            shown = "null" if value is None else str(value).lower() if value is True else value
-            parts.append(f"{key.rsplit('.', 1)[-1]}={shown}")
+            parts.append(f"{key.rsplit('.', 1)[-1]}={_typed(now.get(key))}")
     return f"{choices[group]}({', '.join(parts)})" if parts else choices[group]
+
+
+def _typed(value: Any) -> str:
+    """A value as one would type it."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _load(overrides: list[str]) -> DictConfig:

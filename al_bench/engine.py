@@ -1,4 +1,4 @@
-"""How a run is computed: everything that may change the last bits of a result but not its meaning."""
+"""How a run is computed: what may change the last bits of a result, but not its meaning."""
 
 import os
 import platform
@@ -69,7 +69,7 @@ class Engine:
 
 
 def parse_device(name: str) -> torch.device:
-    """The device called ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:n``; ConfigError if absent."""
+    """The device called ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:n``."""
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda:0")

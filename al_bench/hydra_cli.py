@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from al_bench.config import RunConfig
 from al_bench.config_dir import config_dir
 from al_bench.errors import ConfigError, choose
+from al_bench.listing import KINDS, choices
 
 
 def run(arguments: list[str]) -> int:
@@ -17,7 +18,9 @@ def run(arguments: list[str]) -> int:
     from al_bench import job
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting
-    sys.argv = ["al-bench run", *arguments]
+    # Flags first: argparse takes no keys on both sides of one.
+    keys = [word for word in arguments if "=" in word and not word.startswith("-")]
+    sys.argv = ["al-bench run", *(word for word in arguments if word not in keys), *keys]
     try:
         return job.main()
     except (HydraException, OmegaConfBaseException) as error:
@@ -28,17 +31,16 @@ def explain(error: Exception) -> ConfigError:
     """What Hydra said as one line with near names."""
     text = " ".join(str(part) for part in (error, error.__cause__) if part)
     flat = " ".join(text.split())
-    if found := re.search(r"Could not find '([\w/]+)/([^'/]*)'", text):
-        group, choice = found[1], found[2]
-        options = re.search(r"Available options in '[^']*':\s*((?:\n?\s*\S+)+?)(?:\n\S|$)", text)
-        valid = options[1].split() if options else options_of(group)
-        return ConfigError(f"There is no {group}={choice}.", choose(choice, valid))
+    if found := re.search(r"Could not find '([^']+)'", text):
+        return _no_choice(found[1], text)
     if found := re.search(r"(?:Key|key) '([^']+)' (?:is )?not in", flat):
         full = re.search(r"full_key: (\S+)", flat)
         return _no_key(full[1] if full else found[1])
     if found := re.search(r"Could not override '([^']+)'", flat):
         return _no_key(found[1])
-    if found := re.search(r"Value '(.*?)' (?:of type '\w+' )?could not be converted to (\w+)", flat):
+    if found := re.search(
+        r"Value '(.*?)' (?:of type '\w+' )?could not be converted to (\w+)", flat
+    ):
         full = re.search(r"full_key: (\S+)", flat)
         kind = {"Integer": "a whole number", "Boolean": "true or false"}.get(found[2], found[2])
         return ConfigError(f"{full[1] if full else 'The value'} must be {kind}, got {found[1]!r}.")
@@ -56,6 +58,11 @@ def _no_key(key: str) -> ConfigError:
     return ConfigError(f"There is no key {key!r}.", choose(head, {*known, *groups} - {"hydra"}))
 
 
-def options_of(group: str) -> list[str]:
-    """Choices of a group in al-bench's own configuration."""
-    return sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
+def _no_choice(path: str, text: str) -> ConfigError:
+    group = max((group for group in KINDS.values() if path.startswith(f"{group}/")), key=len)
+    listed = re.search(r"Available options in '[^']*':\s*(.*)", text, re.DOTALL)
+    valid = {name for name, _ in choices(group, [config_dir()])}
+    if listed and group != "experiment":  # a user's own folder has more
+        valid |= {word for word in listed[1].split("Config search path")[0].split() if word}
+    choice = path.removeprefix(f"{group}/")
+    return ConfigError(f"There is no {group}={choice}.", choose(choice, valid))

@@ -5,6 +5,7 @@ import traceback
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 def main() -> int:
     """Run what ``sys.argv`` asks for; the exit code."""
     register_schema()
+    sweep.begin()
     codes: list[int] = []
     errors: list[Exception] = []
 
@@ -33,7 +35,11 @@ def main() -> int:
         except Exception as error:  # Hydra would add a line of its own
             errors.append(error)
 
-    job()
+    try:
+        job()
+    except HydraException:
+        sweep.withdraw()
+        raise
     if errors:
         raise errors[0]
     if (folder := sweep.current_folder()) is not None:

@@ -11,11 +11,14 @@ from al_bench.trial import Trial
 class RoundStore(Protocol):
     """Where rounds go; a committed round survives anything."""
 
-    def commit(self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]) -> None: ...
+    def commit(self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]) -> None:
+        """Make a round durable."""
 
-    def finish(self, trial: Trial) -> None: ...
+    def finish(self, trial: Trial) -> None:
+        """The trial has come to its end."""
 
-    def fail(self, trial: Trial, error: Exception) -> None: ...
+    def fail(self, trial: Trial, error: Exception) -> None:
+        """The trial was stopped by an error."""
 
 
 def execute(trials: Sequence[Trial], trainer: Trainer, store: RoundStore) -> None:

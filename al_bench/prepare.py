@@ -12,7 +12,6 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from al_bench.budget import Budget
 from al_bench.config import ENGINE_KEYS, Composed, parse_seeds
 from al_bench.data.base import Dataset, Pool
 from al_bench.data.pool import PoolTransform, apply_transforms
@@ -20,6 +19,7 @@ from al_bench.engine import Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose
 from al_bench.models.base import Model
 from al_bench.results.identity import RunIdentity, config_hash
+from al_bench.results.store import Resume
 from al_bench.seeding import Streams, isolated
 from al_bench.trial import Run, Trial
 
@@ -48,7 +48,7 @@ class Prepared:
     run: Run
     seeds: Sequence[int]
     results: Path
-    resume: str
+    resume: Resume
     on_error: str
     workers: int
     dataset: Dataset
@@ -76,8 +76,7 @@ def prepare(composed: Composed) -> Prepared:
         OmegaConf.resolve(config)
         for group in ("dataset", "model", "training", "budget", "strategy", "pool"):
             if missing := sorted(OmegaConf.missing_keys(config[group])):
-                key = f"{group}.{missing[0]}"
-                raise ConfigError(f"{key} has no default.", f"Add {key}=…")
+                raise ConfigError(f"{missing[0]} has no default.", f"Add {missing[0]}=…")
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0]) from error
     seeds = parse_seeds(config.seeds)
@@ -228,7 +227,7 @@ def check_network(strategy: Any, model: Model, dataset: Dataset, composed: Compo
             "gradients": "gradients",
         }
         hint = {
-            "samples": "Use model=deep_ensemble, or model=mc_dropout with a network that drops units "
+            "samples": "Use model=deep_ensemble, model=mc_dropout with a network that drops units "
             "(model.network.dropout=0.5), or strategy=entropy.",
         }.get(missing[0], "Use another model.")
         what = " and ".join(lacks.get(name, name) for name in missing)

@@ -41,11 +41,14 @@ class SeedOutcome:
 class Report(Protocol):
     """Who hears of a run while it goes on."""
 
-    def begin(self, seed: int, rounds_done: int, num_rounds: int) -> None: ...
+    def begin(self, seed: int, rounds_done: int, num_rounds: int) -> None:
+        """A seed starts or goes on."""
 
-    def round(self, seed: int, row: dict[str, Any], num_rounds: int) -> None: ...
+    def round(self, seed: int, row: dict[str, Any], num_rounds: int) -> None:
+        """A round is committed."""
 
-    def end(self, outcome: SeedOutcome) -> None: ...
+    def end(self, outcome: SeedOutcome) -> None:
+        """A seed has ended."""
 
 
 class Rounds:
@@ -169,9 +172,7 @@ def outcome(
     if not rows:
         return SeedOutcome(seed, status, 0, message=message)
     last = rows[-1]
-    return SeedOutcome(
-        seed, status, len(rows), last["num_labeled"], last["test_accuracy"], message
-    )
+    return SeedOutcome(seed, status, len(rows), last["num_labeled"], last["test_accuracy"], message)
 
 
 def _reason(trial: Trial) -> str:
@@ -179,7 +180,7 @@ def _reason(trial: Trial) -> str:
     if last["num_queried"] >= budget.total:
         return "budget"
     reached = last["validation_accuracy"]
-    if budget.target_accuracy is not None and reached is not None:
-        if reached >= budget.target_accuracy:
-            return "target accuracy"
+    target = budget.target_accuracy
+    if target is not None and reached is not None and reached >= target:
+        return "target accuracy"
     return "pool is empty"

@@ -1,8 +1,8 @@
 """One seed becomes named, independent streams of random numbers.
 
 A stream is a function of (seed, name, round, member) and of nothing else: not of the strategy, not
-of the other seeds, not of what was drawn before. Strategies therefore share splits, initial sets and
-initial weights, and a trial can be continued from any round.
+of the other seeds, not of what was drawn before. Strategies therefore share splits, initial sets
+and initial weights, and a trial can be continued from any round.
 """
 
 import contextlib
@@ -63,7 +63,7 @@ class Streams:
 
 @contextlib.contextmanager
 def isolated(generator: torch.Generator) -> Iterator[None]:
-    """Let code that can only draw from torch's global CPU generator draw from ``generator`` instead.
+    """Let code that draws from torch's global CPU generator draw from ``generator`` instead.
 
     The global generator is put back afterwards; ``generator`` moves on by one draw.
     """

@@ -1,5 +1,6 @@
 """``al-bench status``, and the table at the end of a sweep: what became of everything."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from rich.table import Table
 
 from al_bench.arguments import Command, Option, one_of
 from al_bench.results import sweeps
-from al_bench.results.ledger import DONE, FAILED, RUNNING, STALE, STATES, Entry
+from al_bench.results.ledger import DONE, FAILED, PLANNED, RUNNING, STALE, STATES, Entry
 from al_bench.results.ledger import status as ledger
 
 COLORS = {DONE: "green", FAILED: "red", RUNNING: "cyan", STALE: "yellow"}
@@ -62,9 +63,9 @@ def summarize_sweep(folder: Path) -> int:
 
 def show(entries: Sequence[Entry]) -> None:
     """Print a row a run and state, then what went wrong and who runs what, a line each."""
-    console = Console(highlight=False, soft_wrap=True)
-    if entries:
-        console.print(table(entries))
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+    if known := [entry for entry in entries if entry.run_id or entry.state == PLANNED]:
+        console.print(table(known))
     for group in _grouped(entries):
         first = group[0]
         where = f"{first.run_id} seed {spans(seeds_of(group))}" if first.run_id else _typed(first)

@@ -1,6 +1,8 @@
-"""The record of a command line: what was planned, what each job covers, and the summary at the end."""
+"""The record of a command line: what was planned, and what each job covers."""
 
+import contextlib
 import os
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,22 @@ from al_bench.results import atomic, sweeps
 from al_bench.results.identity import RunIdentity
 
 _folder: Path | None = None  # of the sweep that this process has started
+
+
+def begin() -> None:
+    """Forget earlier sweeps of this process (notebooks and tests have several command lines)."""
+    global _folder
+    _folder = None
+
+
+def withdraw() -> None:
+    """Take back the plan of a sweep that was refused before any job began."""
+    if _folder is None or any(_folder.glob("*/job.json")):
+        return
+    shutil.rmtree(_folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # unless there is something else in them
+        _folder.parent.rmdir()
+        _folder.parent.parent.rmdir()
 
 
 def current_folder() -> Path | None:
@@ -75,6 +93,6 @@ class JobRecord:
     def refused(self, message: str, traceback_text: str) -> None:
         """The job could not start, or could not go on; the traceback lies beside its record."""
         known = sweeps.read_job(self.folder)
-        trials = {Path(name): seeds for name, seeds in (known and known.trials or {}).items()}
+        trials = {Path(name): seeds for name, seeds in ((known and known.trials) or {}).items()}
         sweeps.write_job(self.folder, self.overrides, trials, message)
         atomic.write(self.folder / "traceback.txt", traceback_text.encode(), "sweep")

@@ -268,7 +268,7 @@ def _first_copies(pool: Pool, order: Tensor) -> Tensor:
     if len(order) == 0:
         return torch.empty(0, dtype=torch.bool)
     source = pool.origin[order] * (int(pool.source_index.max()) + 1) + pool.source_index[order]
-    _, group = source.unique(return_inverse=True)
+    _, group = torch.unique(source, return_inverse=True)
     first = torch.full((int(group.max()) + 1,), len(order), dtype=torch.int64)
     places = torch.arange(len(order))
     first.scatter_reduce_(0, group, places, reduce="amin")
@@ -279,8 +279,8 @@ def _check_selection(selection: Selection, size: int, pool_size: int) -> None:
     positions = selection.positions
     if (
         positions.shape != (size,)
-        or len(positions.unique()) != size
-        or not (0 <= int(positions.min()) and int(positions.max()) < pool_size)
+        or len(set(positions.tolist())) != size
+        or not (int(positions.min()) >= 0 and int(positions.max()) < pool_size)
     ):
         raise AlBenchError(
             f"The strategy must pick {size} different positions of {pool_size}, got "

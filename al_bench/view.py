@@ -29,7 +29,7 @@ def chunked(
 ) -> Iterator[Tensor]:
     """Inputs at ``indices`` in chunks that the posterior can be shown within ``chunk_bytes``."""
     size = posterior.chunk_size(inputs.input_shape, chunk_bytes)
-    for chunk in indices.split(size):
+    for chunk in torch.split(indices, size):
         yield inputs.gather(chunk, device)
 
 

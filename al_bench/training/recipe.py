@@ -98,10 +98,11 @@ class Recipe:
         if self.batch_size is None:
             yield torch.arange(num_labeled)
         elif self.epoch_size is None:
-            yield from torch.randperm(num_labeled, generator=generator).split(self.batch_size)
+            drawn = torch.randperm(num_labeled, generator=generator)
+            yield from torch.split(drawn, self.batch_size)
         else:
             drawn = torch.randint(num_labeled, (self.epoch_size,), generator=generator)
-            yield from drawn.split(self.batch_size)
+            yield from torch.split(drawn, self.batch_size)
 
     def steps_per_epoch(self, num_labeled: int) -> int:
         """Optimizer steps in one epoch over ``num_labeled`` points."""

@@ -166,7 +166,7 @@ def _assess(network: Network, read: Batches, engine: Engine) -> tuple[float, flo
     """Accuracy and mean NLL (nats) with no unit dropped."""
     network.eval()
     correct = nll = torch.zeros((), dtype=torch.float64, device=engine.device)
-    for places in torch.arange(len(read)).split(read.chunk):
+    for places in torch.split(torch.arange(len(read)), read.chunk):
         inputs, labels = read(places)
         with _autocast(engine):
             logits = network(inputs)

@@ -24,16 +24,20 @@ class Trainable(Protocol):
     weights: Weights | None  # of the round before, where training starts warm
 
     @property
-    def model(self) -> Model: ...
+    def model(self) -> Model:
+        """The posterior family."""
 
     @property
-    def recipe(self) -> Recipe: ...
+    def recipe(self) -> Recipe:
+        """How its networks are trained."""
 
     @property
-    def engine(self) -> Engine: ...
+    def engine(self) -> Engine:
+        """How it is computed."""
 
     @property
-    def num_classes(self) -> int: ...
+    def num_classes(self) -> int:
+        """C."""
 
     def labeled_set(self) -> LabeledSet:
         """The points to train on."""

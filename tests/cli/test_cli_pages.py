@@ -1,0 +1,45 @@
+import subprocess
+import sys
+
+import pytest
+
+from al_bench import listing
+from al_bench.config_dir import config_dir
+
+
+def test_help_and_list_import_nothing_heavy():
+    code = (
+        "import sys; from al_bench.cli import main; main(['--help']); main(['list']);"
+        "heavy = {'torch', 'pandas', 'hydra', 'matplotlib', 'numpy', 'rich'} & set(sys.modules);"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_run_help_lists_groups_and_options(al_bench):
+    with pytest.raises(SystemExit) as stopped:
+        al_bench("run", "--help")
+    assert stopped.value.code in (0, None)
+
+
+@pytest.mark.parametrize("kind", list(listing.KINDS))
+def test_every_choice_has_an_introduction(kind):
+    lines = listing.choices(listing.KINDS[kind], [config_dir()])
+    assert lines
+    assert all(said for _, said in lines), lines
+
+
+def test_list_shows_a_users_own_choices(al_bench, tmp_path):
+    (tmp_path / "mine" / "strategy").mkdir(parents=True)
+    (tmp_path / "mine" / "strategy" / "own.yaml").write_text("# My own idea\n_target_: own.Own\n")
+    code, out, _ = al_bench("list", "strategies", "config_dir=mine")
+    assert code == 0
+    assert "own" in out
+    assert "My own idea" in out
+
+
+def test_status_of_a_folder_that_is_not_there(al_bench):
+    code, _, err = al_bench("status")
+    assert code == 2
+    assert "al-bench run" in err

@@ -1,0 +1,196 @@
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+
+def test_a_run_stores_curves_acquisitions_manifests_and_its_configuration(quick_run, tmp_path):
+    code, out, err = quick_run("strategy=batchbald")
+    assert (code, err) == (0, "")
+    (folder,) = (tmp_path / "results" / "digits" / "mc_dropout" / "batchbald").iterdir()
+    for kind, suffix in (("curves", "parquet"), ("acquisitions", "parquet"), ("manifests", "json")):
+        names = {path.name for path in (folder / kind).glob("seed=*")}
+        assert names == {f"seed=0.{suffix}", f"seed=1.{suffix}"}
+    assert (
+        "_target_: al_bench.strategies.batchbald.BatchBALD" in (folder / "config.yaml").read_text()
+    )
+    manifest = json.loads((folder / "manifests" / "seed=0.json").read_text())
+    assert manifest["status"] == "done"
+    assert manifest["command"].startswith("al-bench run training.max_epochs=1")
+    assert str(folder.relative_to(tmp_path)) in out
+
+
+def test_a_finished_run_is_not_run_again_and_more_seeds_join_it(quick_run, curves, tmp_path):
+    quick_run("strategy=random", "seeds=1")
+    (curve,) = tmp_path.glob("results/**/curves/seed=0.parquet")
+    before = curve.read_bytes()
+    code, out, _ = quick_run("strategy=random", "seeds=3")
+    assert code == 0
+    assert curve.read_bytes() == before
+    assert "seed 0 round" not in out
+    assert sorted(curves()["seed"].unique()) == [0, 1, 2]
+    assert curves()["run_id"].nunique() == 1
+
+
+def test_the_same_seed_gives_the_same_rows_alone_and_in_company(quick_run, curves):
+    quick_run("strategy=bald", "seeds=[1]", "results=alone")
+    quick_run("strategy=bald", "seeds=3", "results=company")
+    company = curves("company")
+    pd.testing.assert_frame_equal(
+        curves("alone"), company[company["seed"] == 1].reset_index(drop=True)
+    )
+
+
+def test_a_sweep_gives_the_curves_of_single_runs(quick_run, curves):
+    code, _, _ = quick_run("-m", "strategy=random,bald", "results=sweep")
+    assert code == 0
+    for name in ("random", "bald"):
+        quick_run(f"strategy={name}", "results=single")
+    pd.testing.assert_frame_equal(curves("sweep"), curves("single"))
+
+
+def test_joblib_and_workers_give_the_same_curves(quick_run, curves):
+    quick_run("-m", "strategy=random,bald", "results=basic")
+    code, out, err = quick_run(
+        "-m",
+        "strategy=random,bald",
+        "results=joblib",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+    )
+    assert code == 0, out + err
+    pd.testing.assert_frame_equal(curves("basic"), curves("joblib"))
+    code, out, _ = quick_run("strategy=bald", "results=workers", "workers=2")
+    assert code == 0
+    assert "seed 1 round 2/2" in out
+    basic = curves("basic")
+    bald = basic[basic["strategy"] == "bald"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(bald, curves("workers"))
+
+
+def test_a_failing_job_is_shown_recorded_and_run_again_alone(quick_run, al_bench, tmp_path):
+    code, out, _ = quick_run("-m", "strategy=random,broken", "results=r")
+    assert code == 2  # no job has begun
+    assert not (tmp_path / "r").exists()
+    (tmp_path / "mine" / "strategy").mkdir(parents=True)
+    (tmp_path / "mine" / "strategy" / "flaky.yaml").write_text("_target_: flaky.Flaky\n")
+    (tmp_path / "flaky.py").write_text(
+        "from pathlib import Path\n"
+        "from al_bench.strategies.random import Random\n"
+        "class Flaky(Random):\n"
+        "    def select(self, view, batch_size, generator):\n"
+        "        if view.round == 1 and not Path('mended').exists():\n"
+        "            raise RuntimeError('not today')\n"
+        "        return super().select(view, batch_size, generator)\n"
+    )
+    words = ("--config-dir", "mine", "-m", "strategy=flaky,random")
+    code, out, _ = quick_run(*words)
+    assert code == 1
+    assert "seed 0 failed: round 1: RuntimeError: not today" in out
+    _, out, _ = al_bench("status")
+    assert "2 done, 2 failed" in out
+    assert "not today" in out
+    (manifest,) = tmp_path.glob("results/**/flaky/**/manifests/seed=0.json")
+    failed = json.loads(manifest.read_text())
+    assert "RuntimeError: not today" in failed["traceback"]
+    assert failed["rounds"] == 1  # the round before is kept
+
+    (tmp_path / "mended").touch()
+    code, out, _ = quick_run(*words)
+    assert code == 0
+    assert "seed 0 round 0" not in out  # goes on where it was, random is not run again
+    assert "seed 0 goes on after round 0/2" in out
+    _, out, _ = al_bench("status")
+    assert "4 done" in out
+
+
+def test_dry_run_says_what_would_be_done_and_does_nothing(quick_run, tmp_path):
+    code, out, _ = quick_run("strategy=batchbald", "dry_run=true")
+    assert code == 0
+    assert "pool 1,297, test 500" in out
+    assert "3 a seed, 6 in all" in out
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_users_own_dataset_runs_from_arrays(quick_run, tmp_path):
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 200)
+    x = rng.normal(size=(200, 4)).astype("float32") + 3 * np.eye(4, dtype="float32")[labels]
+    np.savez(
+        tmp_path / "own.npz",
+        x_train=x[:150],
+        y_train=labels[:150],
+        x_test=x[150:],
+        y_test=labels[150:],
+    )
+    code, out, err = quick_run("dataset=arrays", "dataset.path=own.npz", "strategy=bald")
+    assert (code, err) == (0, "")
+    assert "done" in out
+
+
+def test_a_nan_loss_fails_the_trial_and_keeps_earlier_rounds(quick_run, tmp_path):
+    code, out, _ = quick_run(
+        "strategy=random",
+        "training.optimizer=sgd",
+        "training.learning_rate=1e30",
+        "training.epoch_size=256",
+    )
+    assert code == 1
+    assert "The training loss became" in out
+    assert "training.learning_rate=1e+30" in out
+
+
+START = [sys.executable, "-m", "al_bench"]
+
+
+def start(tmp_path, *words):
+    return subprocess.Popen(
+        [*START, "run", "strategy=bald", "seeds=1", "training.epoch_size=512", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+@pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM"])
+def test_an_interrupted_run_keeps_its_rounds_and_exits_130(tmp_path, signal_name, curves):
+    import signal
+
+    process = start(tmp_path)
+    for line in process.stdout:
+        if "round 1/" in line:
+            process.send_signal(getattr(signal, signal_name))
+            break
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "finished rounds are kept" in err
+    assert len(curves()) >= 2
+    (manifest,) = tmp_path.glob("results/**/manifests/seed=0.json")
+    assert json.loads(manifest.read_text())["status"] == "interrupted"
+
+
+def test_a_trial_held_by_another_process_is_left_to_it(tmp_path, quick_run):
+    process = start(tmp_path, "budget.total=400")
+    try:
+        for line in process.stdout:
+            if "round 0/" in line:
+                break
+        words = ("training.max_epochs=10", "training.epoch_size=512", "model.num_samples=20")
+        code, out, _ = quick_run("strategy=bald", "seeds=1", "budget.total=400", *words)
+        assert code == 1
+        assert "held by" in out
+        assert f"process {process.pid}" in out
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+    time.sleep(0.1)
