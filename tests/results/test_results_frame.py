@@ -1,0 +1,183 @@
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fake_trials import ENGINE, IDENTITY, ROUNDS, run_trial, trial_paths
+
+from al_bench.errors import ConfigError, ResultsError
+from al_bench.results.frame import read_acquisitions, read_curves
+from al_bench.results.schema import ACQUISITIONS, CURVE
+from al_bench.results.store import Store
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    for seed in (0, 1, 10):
+        run_trial(tmp_path / "results", seed=seed)
+    return tmp_path / "results"
+
+
+def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    table = pq.read_table(pa.BufferReader(path.read_bytes()))
+    pq.write_table(change(table), path)
+
+
+def test_every_committed_round_is_a_row(results: Path) -> None:
+    curves = read_curves(results)
+    assert list(curves.columns) == CURVE.names
+    assert len(curves) == 3 * ROUNDS
+    assert set(curves["seed"]) == {0, 1, 10}
+    assert curves["test_accuracy"].between(0, 1).all()
+    acquired = read_acquisitions(results)
+    assert list(acquired.columns) == ACQUISITIONS.names
+    assert len(acquired) == 3 * (4 + 2 * (ROUNDS - 1))
+    assert acquired["round"].isna().sum() == 3 * 4
+
+
+def test_types_do_not_depend_on_what_is_missing(results: Path) -> None:
+    curves = read_curves(results)
+    assert curves["pack_width"].isna().all()
+    assert curves["pack_width"].dtype == "Int64"
+    assert curves["epochs"].dtype == "Int64"
+    assert curves["seed"].dtype == "int64"
+    assert curves["test_nll"].dtype == "float64"
+    acquired = read_acquisitions(results)
+    assert acquired["round"].dtype == "Int64"
+    assert acquired["index"].dtype == "int64"
+
+
+def test_columns_can_be_chosen(results: Path) -> None:
+    curves = read_curves(results, columns=["test_accuracy", "seed"])
+    assert list(curves.columns) == ["test_accuracy", "seed"]
+    assert len(curves) == 3 * ROUNDS
+    with pytest.raises(ConfigError, match="test_acuracy"):
+        read_curves(results, columns=["test_acuracy"])
+
+
+@pytest.mark.parametrize(
+    "below", [".", "digits", "digits/mc_dropout/bald/0123456789ab/curves", "copy"]
+)
+def test_any_folder_with_results_can_be_read(results: Path, below: str) -> None:
+    if below == "copy":
+        shutil.copytree(results, results.parent / "copy")
+        results = results.parent
+    assert len(read_curves(results / below)) == 3 * ROUNDS
+    assert len(read_curves(str(results / below))) == 3 * ROUNDS
+
+
+def test_single_files_and_overlapping_paths_are_counted_once(results: Path) -> None:
+    path = trial_paths(results, 10).curve
+    assert set(read_curves(path)["seed"]) == {10}
+    assert set(read_acquisitions(path)["seed"]) == {10}
+    shutil.copytree(results, results.parent / "copy")
+    everything = [results, path, results.parent / "copy", results]
+    assert len(read_curves(everything)) == 3 * ROUNDS
+    assert len(read_acquisitions(everything)) == len(read_acquisitions(results))
+
+
+def test_hidden_folders_and_temporary_files_are_left_out(results: Path) -> None:
+    path = trial_paths(results, 10).curve
+    shutil.copytree(results / "digits", results / ".sweeps" / "digits")
+    path.rename(path.with_name(".seed=10.seed=10.parquet.0a1b.tmp"))
+    path.with_name("seed=10.parquet.damaged").write_bytes(b"")
+    assert set(read_curves(results)["seed"]) == {0, 1}
+
+
+def test_a_damaged_file_among_good_ones_is_skipped_and_named(
+    results: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = trial_paths(results, 1).curve
+    bad.write_bytes(bad.read_bytes()[:-20])
+    curves = read_curves(results)
+    assert set(curves["seed"]) == {0, 10}
+    assert curves.attrs["skipped"] == [str(bad)]
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert str(bad) in caplog.text
+    caplog.clear()
+    acquired = read_acquisitions(results)  # how far its rounds are committed is unknown
+    assert set(acquired["seed"]) == {0, 10}
+    assert str(bad) in caplog.text
+
+
+def test_flipped_bits_are_noticed(results: Path) -> None:
+    bad = trial_paths(results, 1).curve
+    whole = bad.read_bytes()
+    expected = read_curves(results)
+    for at in range(0, len(whole), 397):
+        bad.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        found = read_curves(results)
+        if len(found) == len(expected):  # the byte says nothing about the numbers
+            pd.testing.assert_frame_equal(found, expected)
+        else:
+            assert found.attrs["skipped"] == [str(bad)]
+
+
+def test_only_damaged_files_is_an_error(tmp_path: Path) -> None:
+    run_trial(tmp_path)
+    trial_paths(tmp_path).curve.write_bytes(b"")
+    with pytest.raises(ResultsError, match="None of 1 files can be read"):
+        read_curves(tmp_path)
+
+
+def test_another_parquet_file_is_skipped_as_not_ours(
+    results: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rewrite(trial_paths(results, 1).curve, lambda table: table.drop_columns(["num_labeled"]))
+    assert set(read_curves(results)["seed"]) == {0, 10}
+    assert "column num_labeled is missing" in caplog.text
+
+
+def test_files_of_an_older_schema_get_nulls(results: Path) -> None:
+    for seed in (0, 1, 10):
+        older = trial_paths(results, seed).curve
+        rewrite(older, lambda table: table.drop_columns(["best_epoch", "test_ece"]))
+        curves = read_curves(results)
+        assert len(curves) == 3 * ROUNDS
+        assert list(curves.columns) == CURVE.names
+        assert curves["best_epoch"].isna().all()
+
+
+def test_columns_of_a_newer_schema_are_left_out_with_a_warning(
+    results: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def newer(table: pa.Table) -> pa.Table:
+        more = table.append_column("test_sharpness", pa.array([0.5] * len(table)))
+        return more.replace_schema_metadata({"schema_version": "99"})
+
+    rewrite(trial_paths(results, 0).curve, newer)
+    assert list(read_curves(results).columns) == CURVE.names
+    assert "schema 99" in caplog.text
+
+
+def test_acquisitions_beyond_the_last_committed_round_are_trimmed(results: Path) -> None:
+    rewrite(trial_paths(results, 0).curve, lambda table: table.slice(0, 1))
+    acquired = read_acquisitions(results)
+    of_trial = acquired[acquired["seed"] == 0]
+    assert of_trial["round"].isna().sum() == 4
+    assert set(of_trial["round"].dropna()) == {0}
+    trial_paths(results, 0).curve.unlink()
+    assert 0 not in set(read_acquisitions(results)["seed"])
+
+
+def test_nothing_to_read_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"There is no results folder .*nowhere"):
+        read_curves(tmp_path / "nowhere")
+    with pytest.raises(ResultsError, match=r"No curves under .*al-bench run"):
+        read_curves(tmp_path)
+    with pytest.raises(ResultsError, match="No acquisitions under no folder"):
+        read_acquisitions([])
+
+
+def test_runs_of_the_same_names_stay_apart(results: Path) -> None:
+    other = replace(IDENTITY, run_id="ffffffffffff", config="model: {num_samples: 50}\n")
+    with Store(results).claim(other, 0, ENGINE) as files:
+        row = {"num_labeled": 4, "num_queried": 4, "num_validation": 0, "steps": 1}
+        files.commit({"round": 0, **row}, [])
+    counts = read_curves(results).groupby("run_id").size().to_dict()
+    assert counts == {"0123456789ab": 3 * ROUNDS, "ffffffffffff": 1}

@@ -1,0 +1,153 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_trials import ENGINE, IDENTITY, ROUNDS, row_of, run_trial, trial_paths
+
+from al_bench.errors import ConfigError
+from al_bench.results.ledger import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    PLANNED,
+    RUNNING,
+    STALE,
+    Entry,
+    status,
+)
+from al_bench.results.store import Store
+from al_bench.results.sweeps import read_sweeps, write_job, write_plan
+
+
+def states(root: Path) -> dict[int | None, str]:
+    return {entry.seed: entry.state for entry in status(root)}
+
+
+def one(root: Path) -> Entry:
+    (entry,) = status(root)
+    return entry
+
+
+def test_every_state_of_a_trial_is_told(tmp_path: Path) -> None:
+    run_trial(tmp_path, seed=0)
+    run_trial(tmp_path, seed=1, rounds=2)  # left without a word, as a killed process leaves it
+    with Store(tmp_path).claim(IDENTITY, 2, ENGINE) as files:
+        files.commit(row_of(0), [])
+        files.fail(ValueError("loss is NaN"), "Traceback ...", round=1)
+    with Store(tmp_path).claim(IDENTITY, 10, ENGINE) as files:
+        files.interrupt()
+    with Store(tmp_path).claim(IDENTITY, 4, ENGINE) as files:
+        files.commit(row_of(0), [])
+        entries = {entry.seed: entry for entry in status(tmp_path)}
+        files.commit(row_of(1), [])  # looking has not cost us the lock
+        assert states(tmp_path)[4] == RUNNING
+    assert list(entries) == [0, 1, 2, 4, 10]
+    assert [entry.state for entry in entries.values()] == [
+        DONE,
+        STALE,
+        FAILED,
+        RUNNING,
+        INTERRUPTED,
+    ]
+    assert [entry.rounds for entry in entries.values()] == [ROUNDS, 2, 1, 1, 0]
+    assert [entry.num_labeled for entry in entries.values()] == [8, 6, 4, 4, None]
+    assert entries[2].message == "round 1: loss is NaN"
+    assert entries[0].message == ""
+    assert entries[4].pid == os.getpid()
+    assert {entry.strategy_label for entry in entries.values()} == {"bald(K=20)"}
+    assert {entry.folder for entry in entries.values()} == {tmp_path / IDENTITY.folder}
+
+
+def test_a_trial_of_a_killed_process_is_stale_and_then_done(tmp_path: Path) -> None:
+    script = "import os, signal; from pathlib import Path; from fake_trials import *\n"
+    script += "files = Store(Path(sys.argv[1])).claim(IDENTITY, 3, ENGINE)\n"
+    script += "files.commit(row_of(0), []); os.kill(os.getpid(), signal.SIGKILL)"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    subprocess.run(
+        [sys.executable, "-c", "import sys\n" + script, tmp_path], env=environment, check=False
+    )
+    stale = one(tmp_path)
+    assert (stale.state, stale.rounds, stale.attempt) == (STALE, 1, 1)
+    with Store(tmp_path).claim(IDENTITY, 3, ENGINE) as files:
+        assert len(files.history.rows) == 1
+        assert one(tmp_path).state == RUNNING
+        files.finish("target accuracy")
+    assert (one(tmp_path).state, one(tmp_path).attempt) == (DONE, 2)
+
+
+def test_jobs_are_planned_until_they_start(tmp_path: Path) -> None:
+    sweep = tmp_path / ".sweeps" / "2026-01-01_10-00-00"
+    jobs = [["strategy=random"], ["strategy=bald"]]
+    write_plan(sweep, jobs, "al-bench run -m strategy=random,bald")
+    assert [entry.overrides for entry in status(tmp_path)] == [tuple(job) for job in jobs]
+    assert {entry.state for entry in status(tmp_path)} == {PLANNED}
+    write_job(sweep / "1", jobs[1], {IDENTITY.folder: [0, 1]})
+    run_trial(tmp_path, seed=0)
+    entries = status(tmp_path)
+    assert [(entry.state, entry.seed, entry.overrides) for entry in entries] == [
+        (DONE, 0, ()),
+        (PLANNED, 1, ("strategy=bald",)),
+        (PLANNED, None, ("strategy=random",)),
+    ]
+    assert entries[1].folder == tmp_path / IDENTITY.folder
+    assert entries[1].run_id == IDENTITY.run_id
+    run_trial(tmp_path, seed=1)
+    write_job(sweep / "0", jobs[0], {IDENTITY.folder: [0, 1]})
+    assert {entry.state for entry in status(tmp_path)} == {DONE}
+
+
+def test_a_job_started_by_another_sweep_is_planned_no_more(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_plan(tmp_path / ".sweeps" / name, [["strategy=bald", "budget=small"]])
+    assert [entry.state for entry in status(tmp_path)] == [PLANNED, PLANNED]
+    started = tmp_path / ".sweeps" / "b" / "0"
+    write_job(started, ["budget=small", "strategy=bald"], {IDENTITY.folder: [0]})
+    run_trial(tmp_path, seed=0)
+    assert one(tmp_path).state == DONE
+
+
+def test_a_refused_job_is_failed_until_it_is_accepted(tmp_path: Path) -> None:
+    overrides = ["strategy=bald", "model=deterministic"]
+    write_job(tmp_path / ".sweeps" / "a" / "0", overrides, {}, error="BALD needs samples.")
+    refused = one(tmp_path)
+    assert (refused.state, refused.message, refused.sweep) == (FAILED, "BALD needs samples.", "a")
+    write_job(tmp_path / ".sweeps" / "b" / "0", overrides, {IDENTITY.folder: [5]})
+    assert states(tmp_path) == {5: PLANNED}
+
+
+def test_seeds_that_several_jobs_ask_for_are_planned_once(tmp_path: Path) -> None:
+    for name, seeds in (("a", [0, 1]), ("b", [1, 2])):
+        job = tmp_path / ".sweeps" / name / "0"
+        write_job(job, [f"seeds={seeds}"], {IDENTITY.folder: seeds})
+    assert sorted(entry.seed or 0 for entry in status(tmp_path)) == [0, 1, 2]
+
+
+def test_many_jobs_keep_their_order(tmp_path: Path) -> None:
+    write_plan(tmp_path / ".sweeps" / "a", [[f"x={number}"] for number in range(12)])
+    assert [job.job for job in read_sweeps(tmp_path)] == [str(number) for number in range(12)]
+
+
+def test_damaged_records_do_not_hide_the_others(tmp_path: Path) -> None:
+    run_trial(tmp_path, seed=0)
+    run_trial(tmp_path, seed=1)
+    trial_paths(tmp_path, 1).manifest.write_bytes(b'{"status": "do')
+    broken = tmp_path / ".sweeps" / "a"
+    (broken / "0").mkdir(parents=True)
+    (broken / "plan.json").write_text("[")
+    (broken / "0" / "job.json").write_text("")
+    assert states(tmp_path) == {0: DONE, 1: STALE}
+    assert "cannot be read" in status(tmp_path)[1].message
+
+
+def test_a_folder_without_results_is_empty_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
+    assert status(tmp_path) == []
+    with pytest.raises(ConfigError, match=r"no results folder .*nowhere"):
+        status(tmp_path / "nowhere")
+
+
+def test_the_ledger_and_the_store_need_neither_torch_nor_pandas() -> None:
+    script = "import sys, al_bench.results.ledger, al_bench.results.store, al_bench.results.frame\n"
+    script += "assert not {'torch', 'pandas', 'hydra'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
