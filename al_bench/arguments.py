@@ -89,9 +89,12 @@ class Option:
     read: Callable[[str], Any] = text
 
 
+_VERBOSE = Option("verbose", "show tracebacks", False, switch)
+
+
 @dataclass(frozen=True)
 class Command:
-    """What a command understands.
+    """What a command understands; ``verbose=`` every command does.
 
     Args:
         name: As it is typed after ``al-bench``.
@@ -134,21 +137,20 @@ class Command:
                 values[name] = self._read(name, value)
             else:
                 words.append(self._word(argument, len(words)))
-        defaults = {option.name: option.default for option in self.options}
+        defaults = {option.name: option.default for option in self._all}
         return Arguments(words, {**defaults, **values})
 
     def help(self) -> str:
         """The command's page: usage, summary, and a line for each key."""
         words = f" [{self.words} …]" if self.words else ""
-        keys = " [key=value …]" if self.options else ""
-        lines = [f"Usage: al-bench {self.name}{words}{keys}", "", self.summary]
+        lines = [f"Usage: al-bench {self.name}{words} [key=value …]", "", self.summary]
         rows = [(self.words, self.words_help)] if self.words else []
-        for option in self.options:
+        for option in self._all:
             default = f" (default: {_shown(option.default)})" if option.default is not None else ""
             rows.append((f"{option.name}=", option.help + default))
         width = max((len(left) for left, _ in rows), default=0)
         indent = " " * (width + 4)
-        lines += [""] if rows else []
+        lines.append("")
         for left, right in rows:
             wrapped = textwrap.fill(
                 right,
@@ -160,10 +162,14 @@ class Command:
             lines.append(wrapped)
         return "\n".join(lines)
 
+    @property
+    def _all(self) -> tuple[Option, ...]:
+        return (*self.options, _VERBOSE)
+
     def _read(self, name: str, value: str) -> Any:
-        option = {option.name: option for option in self.options}.get(name)
+        option = {option.name: option for option in self._all}.get(name)
         if option is None:
-            valid = [option.name for option in self.options]
+            valid = [option.name for option in self._all]
             raise ConfigError(f"al-bench {self.name} has no key {name!r}.", choose(name, valid))
         try:
             return option.read(value)
@@ -174,11 +180,11 @@ class Command:
     def _word(self, word: str, position: int) -> str:
         if word.startswith("-"):
             key = word.lstrip("-").split("=")[0].replace("-", "_")
-            names = [option.name for option in self.options]
+            names = [option.name for option in self._all]
             hint = f"Write {key}=…" if key in names else self._hint()
             raise ConfigError(f"{word!r} is not understood: options are written key=value.", hint)
         if self.words is None or (self.max_words is not None and position >= self.max_words):
-            valid = [f"{option.name}=" for option in self.options]
+            valid = [f"{option.name}=" for option in self._all]
             raise ConfigError(f"{word!r} is one word too many.", choose(word, valid))
         if self.choices and word not in self.choices:
             raise ConfigError(f"There is no {word!r} to {self.name}.", choose(word, self.choices))

@@ -40,6 +40,7 @@ def test_keys_that_are_not_given_have_their_defaults():
         "rounds": None,
         "all": False,
         "out": None,
+        "verbose": False,
     }
 
 
@@ -94,6 +95,7 @@ def test_help_shows_every_key_with_its_default_and_stops(flag, capsys):
     assert COMMAND.parse(["nonsense=1", flag]) is None
     page = capsys.readouterr().out
     assert page.startswith("Usage: al-bench draw [results …] [key=value …]\n")
-    assert "  metric=  which columns (default: accuracy)\n" in page
-    assert "  all=     also the old ones (default: false)\n" in page
-    assert "  out=     a folder\n" in page
+    assert "  metric=   which columns (default: accuracy)\n" in page
+    assert "  all=      also the old ones (default: false)\n" in page
+    assert "  out=      a folder\n" in page
+    assert "  verbose=  show tracebacks (default: false)\n" in page

@@ -54,13 +54,21 @@ def plot(arguments: Sequence[str]) -> int:
     first = folders[0].parent if folders[0].is_file() else folders[0]
     out = Path(parsed["out"]) if parsed["out"] else first / "plots"
     with _warnings_as_lines():
-        _plot(folders, **{**parsed.values, "out": out})
+        _plot(
+            folders,
+            out,
+            metric=parsed["metric"],
+            figure=parsed["figure"],
+            format=parsed["format"],
+            reach=parsed["reach"],
+        )
     return 0
 
 
 def _plot(
     folders: Sequence[Path],
     out: Path,
+    *,
     metric: Sequence[str],
     figure: Sequence[str] | None,
     format: Sequence[str],

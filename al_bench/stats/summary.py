@@ -71,12 +71,13 @@ def tidy(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     rows = rows.assign(value=rows[metric].astype(float))
     names = titles(rows)
     rows = rows.sort_values([*TRIAL, "round"])
+    there = rows[np.isfinite(rows["value"])]
+    ends = there.groupby("protocol_id")["num_labeled"].max()
     for keys, curve in rows.groupby(CURVE):
         where = f"{keys[1]} ({names[str(keys[0])]})" if len(names) > 1 else str(keys[1])
-        for sentence in _missing(curve, metric):
+        for sentence in _missing(curve, metric, ends.get(keys[0])):
             warnings.warn(f"{where}: {sentence}", stacklevel=2)
-    rows = rows[np.isfinite(rows["value"])]
-    rows = rows.assign(piece=rows["round"] - rows.groupby(TRIAL).cumcount())
+    rows = there.assign(piece=there["round"] - there.groupby(TRIAL).cumcount())
     rows = rows.drop_duplicates([*TRIAL, "num_labeled"], keep="last")
     rows = rows.sort_values([*TRIAL, "num_labeled"])
     return rows[[*TRIAL, "num_labeled", "value", "piece"]].reset_index(drop=True)
@@ -187,8 +188,8 @@ def _without_copies(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return rows.drop_duplicates(key)
 
 
-def _missing(curve: pd.DataFrame, metric: str) -> list[str]:
-    """Sentences on what the seeds of one curve lack."""
+def _missing(curve: pd.DataFrame, metric: str, end: int | None) -> list[str]:
+    """Sentences on what the seeds of one curve lack; ``end`` is where its protocol's curves end."""
     rows = curve[np.isfinite(curve["value"])]
     if rows.empty:
         return [f"there is no {metric}."]
@@ -206,6 +207,8 @@ def _missing(curve: pd.DataFrame, metric: str) -> list[str]:
     if absent := set(range(max(rounds) + 1)) - rounds:
         which = f"round{'s' * (len(absent) > 1)} {_list(absent)}"
         sentences.append(f"{which} missing for every seed; the curve is not drawn across them.")
+    if (last := max(everywhere)) != end:
+        sentences.append(f"ends at {last} labels, where other strategies go on to {end}.")
     return sentences
 
 

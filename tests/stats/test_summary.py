@@ -112,6 +112,22 @@ def test_a_strategy_without_the_metric_is_named(make_frame):
         assert set(tidy(frame, "test_accuracy")["strategy_label"]) == {"random"}
 
 
+def test_a_strategy_that_ends_before_the_others_is_named(make_frame):
+    frame = pd.concat(
+        [
+            make_frame("random", range(2), range(5), rising),
+            make_frame("bald", range(2), range(3), rising),
+            make_frame("bald", range(2), range(2), rising, protocol="p1", dataset="mnist"),
+        ]
+    )
+    with pytest.warns(UserWarning, match="ends at") as caught:
+        tidy(frame, "test_accuracy")
+    assert [str(warning.message) for warning in caught] == [
+        "bald (digits · full · mc_dropout · small): ends at 30 labels, "
+        "where other strategies go on to 50."
+    ]
+
+
 def test_with_several_protocols_the_warning_names_the_one(make_frame):
     frame = pd.concat(
         [
