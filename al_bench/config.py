@@ -174,5 +174,5 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
     return {
         key: value
         for name, child in container.items()
-        for key, value in _flat(child, f"{prefix}{name}.").items()
+        for key, value in _flat(child, f"{prefix}{name!s}.").items()
     }

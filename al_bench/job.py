@@ -54,8 +54,8 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     from rich.console import Console
 
     from al_bench import dry_run, progress
+    from al_bench.execution import DONE, run_seeds
     from al_bench.prepare import prepare
-    from al_bench.run import DONE, run_seeds
     from al_bench.workers import run_in_workers
 
     progress.set_up_logging()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from al_bench import loop
 from al_bench.config import compose
 from al_bench.errors import ResultsError
+from al_bench.execution import DONE, run_seeds
 from al_bench.prepare import prepare
 from al_bench.progress import LogReport
-from al_bench.run import DONE, run_seeds
 from al_bench.training.trainer import SequentialTrainer, Trainer
 from al_bench.trial import Trial
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from al_bench.run import DONE, SeedOutcome
+from al_bench.execution import DONE, SeedOutcome
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from al_bench.config import Composed
 from al_bench.errors import AlBenchError
+from al_bench.execution import Report, SeedOutcome, run_seeds
 from al_bench.prepare import Prepared, prepare
-from al_bench.run import Report, SeedOutcome, run_seeds
 
 _prepared: Prepared  # set once in each worker process
 _messages: Any

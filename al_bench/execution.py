@@ -68,18 +68,16 @@ class Rounds:
 
     def finish(self, trial: Trial) -> None:
         """Record that the trial has come to its end."""
-        files = self._files.pop(trial.seed)
-        files.finish(_reason(trial))
-        files.close()
+        with self._files.pop(trial.seed) as files:
+            files.finish(_reason(trial))
         self.end(outcome(trial.seed, DONE, trial.rows))
 
     def fail(self, trial: Trial, error: Exception) -> None:
         """Record why the trial stopped; its committed rounds stay."""
         text = "".join(traceback.format_exception(error))
-        files = self._files.pop(trial.seed)
-        with contextlib.suppress(OSError, AlBenchError):  # a full disk: the error below counts
+        # On a full disk the failure cannot be stored; it is still told.
+        with self._files.pop(trial.seed) as files, contextlib.suppress(OSError, AlBenchError):
             files.fail(error, text, trial.round)
-        files.close()
         kind = "" if isinstance(error, AlBenchError) else f"{type(error).__name__}: "
         message = f"round {trial.round}: {kind}{error}"
         self.end(outcome(trial.seed, FAILED, trial.rows, message))
@@ -88,11 +86,13 @@ class Rounds:
 
     def interrupt(self) -> None:
         """Let go of trials that are not at their end."""
-        for files in self._files.values():
-            with contextlib.suppress(OSError, AlBenchError):
-                files.interrupt()
-            files.close()
-        self._files.clear()
+        with contextlib.ExitStack() as stack:
+            for files in self._files.values():
+                stack.callback(files.close)
+            for files in self._files.values():
+                with contextlib.suppress(OSError, AlBenchError):
+                    files.interrupt()
+            self._files.clear()
 
     def end(self, outcome: SeedOutcome) -> None:
         """Tell how a seed ended."""

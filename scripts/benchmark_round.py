@@ -1,0 +1,179 @@
+"""Where a round's time goes: fit, evaluate, score and select, each beside its arithmetic floor.
+
+The floor of a phase is the number of operations that its matrix products and convolutions take at
+the least, divided by the rate of a large matrix product measured in the same process at the same
+precision. Phases and the matrix product are timed in turn, several times; medians are printed.
+
+    python scripts/benchmark_round.py [--root FOLDER] [--samples 20] [--repeats 5] [--out FILE]
+
+With ``--root`` (a folder that holds MNIST) the rounds are those of the BatchBALD protocol, with a
+pool of 2,000 points; without it those of digits, which need no files.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from al_bench import notebook
+from al_bench.engine import PRECISIONS, device_name
+from al_bench.evaluation import evaluate
+from al_bench.training.trainer import fit_one
+from al_bench.trial import Trial
+from al_bench.view import View
+
+MNIST = (
+    "experiment=batchbald/mnist_small",
+    "pool.subset.size=4000",
+    "budget.total=200",
+    "training.max_epochs=2",
+    "training.monitor=null",
+    "training.patience=null",
+)
+PHASES = ("fit", "evaluate", "score", "select")
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=Path, help="folder that holds MNIST; none: digits")
+    parser.add_argument("--samples", type=int, default=20, help="posterior samples K")
+    parser.add_argument("--repeats", type=int, default=5, help="timed rounds")
+    parser.add_argument("--out", type=Path, help="write the numbers as JSON")
+    asked = parser.parse_args()
+    overrides = ["strategy=batchbald", "seeds=1", f"model.num_samples={asked.samples}"]
+    overrides += [*MNIST, f"dataset.root={asked.root}"] if asked.root else []
+    (trial,) = notebook.trials(*overrides)
+    scoring = PRECISIONS[trial.engine.scoring_precision]
+    run_phases(trial)  # warm-up
+    timed: dict[str, list[float]] = {name: [] for name in (*PHASES, "gemm")}
+    for _ in range(asked.repeats):
+        for name, seconds in run_phases(trial).items():
+            timed[name].append(seconds)
+        timed["gemm"].append(gemm_rate(scoring))
+    rate = statistics.median(timed["gemm"])
+    floors = {name: count / rate for name, count in flops(trial).items()}
+    report(trial, timed, rate, floors, asked.out)
+
+
+def run_phases(trial: Trial) -> dict[str, float]:
+    """CPU seconds of one round's phases; the trial stays where it is."""
+    seconds = {}
+    started = time.process_time()
+
+    def lap(name: str) -> None:
+        nonlocal started
+        now = time.process_time()
+        seconds[name], started = now - started, now
+
+    fitted = fit_one(trial)
+    lap("fit")
+    evaluate(fitted.posterior, trial)
+    lap("evaluate")
+    view = View(trial, fitted.posterior)
+    view.log_probs()
+    lap("score")
+    generator = trial.streams.generator("select")
+    trial.run.strategy.select(view, trial.run.budget.batch_size, generator)
+    lap("select")
+    return seconds
+
+
+def gemm_rate(dtype: torch.dtype, size: int = 1024) -> float:
+    """Floating-point operations a second of one large matrix product on this process's threads."""
+    a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
+    started = time.process_time()
+    for _ in range(4):
+        a @ b
+    return 4 * 2 * size**3 / (time.process_time() - started)
+
+
+def flops(trial: Trial) -> dict[str, float]:
+    """Least operations of each phase; selection has no floor of this kind."""
+    prefix, body = layer_flops(trial)
+    count = trial.model.num_samples
+    # Forward and backward: two products for the gradients beside the forward one.
+    step = 3 * (prefix + body)
+    recipe = trial.recipe
+    points = recipe.max_epochs * (recipe.epoch_size or len(trial.labeled))
+    # A posterior sample keeps about half of the units on either side of a layer.
+    kept = (1 - 0.5) ** 2
+    a_point = prefix + count * kept * body
+    return {
+        "fit": step * points,
+        "evaluate": a_point * (len(trial.test) + len(trial.validation)),
+        "score": a_point * len(trial.available()),
+    }
+
+
+def layer_flops(trial: Trial) -> tuple[float, float]:
+    """Operations of one forward pass of one point, before and after the first dropout layer."""
+    shape = trial.pool.inputs.input_shape
+    network = trial.model.build(shape, trial.num_classes).eval()
+    counts: dict[nn.Module, float] = {}
+
+    def count(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        weights = module.weight.numel()  # type: ignore[union-attr]
+        positions = output[0, 0].numel() if isinstance(module, nn.Conv2d) else 1
+        counts[module] = 2.0 * weights * positions
+
+    hooks = [
+        module.register_forward_hook(count)
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    ]
+    with torch.inference_mode():
+        hidden = network.prefix(torch.zeros(1, *shape))
+        prefix = sum(counts.values())
+        network.output(network.body(hidden))
+    for hook in hooks:
+        hook.remove()
+    return prefix, sum(counts.values()) - prefix
+
+
+def report(
+    trial: Trial,
+    timed: dict[str, list[float]],
+    rate: float,
+    floors: dict[str, float],
+    out: Path | None,
+) -> None:
+    """Print the table and write the numbers."""
+    identity = trial.run.identity
+    print(
+        f"{device_name(trial.engine.device)}, torch {torch.__version__}, "
+        f"{trial.engine.threads} thread; {identity.task}, {identity.network}, "
+        f"K = {trial.model.num_samples}, pool {len(trial.available()):,}, "
+        f"test {len(trial.test):,}; {len(timed['gemm'])} rounds\n"
+        f"matrix product {rate / 1e9:.0f} GFLOP/s {trial.engine.scoring_precision}\n"
+    )
+    print("| phase | CPU seconds, median (min–max) | share | floor, seconds | ratio to floor |")
+    print("| --- | --- | --- | --- | --- |")
+    medians = {name: statistics.median(timed[name]) for name in PHASES}
+    total = sum(medians.values())
+    rows = {}
+    for name in PHASES:
+        spread = f"{medians[name]:.2f} ({min(timed[name]):.2f}–{max(timed[name]):.2f})"
+        floor = floors.get(name)
+        ratio = f"{medians[name] / floor:.1f}" if floor else "–"
+        shown = f"{floor:.2f}" if floor else "–"
+        print(f"| {name} | {spread} | {medians[name] / total:.0%} | {shown} | {ratio} |")
+        rows[name] = {"seconds": timed[name], "floor_seconds": floor}
+    if out:
+        content = {
+            "processor": device_name(trial.engine.device),
+            "torch": torch.__version__,
+            "python": sys.version.split()[0],
+            "gemm_flops_per_second": timed["gemm"],
+            "phases": rows,
+        }
+        out.write_text(json.dumps(content, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The page on extending al-bench, followed to the letter."""
+
+import re
+import sys
+from pathlib import Path
+
+from al_bench import cli
+
+PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+def test_the_pages_strategy_and_score_run(tmp_path, monkeypatch, capfd):
+    (tmp_path / "mine" / "strategy" / "score").mkdir(parents=True)
+    (source,) = blocks("python")
+    score = "\n\ndef my_score(log_probs):\n    return log_probs.double().exp()[:, 0, 0]\n"
+    (tmp_path / "my_strategy.py").write_text(source + score)
+    strategy, my_score = blocks("yaml")
+    (tmp_path / "mine" / "strategy" / "farthest.yaml").write_text(strategy)
+    (tmp_path / "mine" / "strategy" / "score" / "my_score.yaml").write_text(my_score)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "argv", ["al-bench"])
+    quick = ["training.max_epochs=1", "training.epoch_size=64", "budget.total=40", "seeds=1"]
+    commands = [line for block in blocks("sh") for line in block.splitlines()]
+    assert len(commands) == 3
+    for command in commands:
+        program, *words = command.split()
+        assert program == "al-bench"
+        more = quick if words[0] == "run" else []
+        assert cli.main([*words, *more]) == 0, capfd.readouterr()
+    assert list(tmp_path.glob("results/digits/mc_dropout/farthest/**/seed=0.parquet"))
+    assert list(tmp_path.glob("results/digits/mc_dropout/entropy/**/seed=0.parquet"))
+    assert "Farthest from the mean" in capfd.readouterr().out
+    monkeypatch.delitem(sys.modules, "my_strategy")

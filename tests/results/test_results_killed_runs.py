@@ -1,0 +1,172 @@
+"""Whole runs, killed at any instant and started again, end as if nothing had happened."""
+
+import contextlib
+import os
+import random
+import signal
+import time
+
+import pandas as pd
+import pytest
+from breaking_disk import BreakingDisk, Killed
+
+from al_bench import execution, loop
+from al_bench.config import compose
+from al_bench.prepare import prepare
+from al_bench.results.frame import read_acquisitions, read_curves
+from al_bench.results.schema import MEASURED
+from al_bench.training import trainer
+from al_bench.trial import Trial
+
+OVERRIDES = (
+    "strategy=bald",
+    "seeds=1",
+    "budget.total=40",
+    "model.num_samples=3",
+    "training.max_epochs=1",
+    "training.epoch_size=64",
+)
+
+
+class Silent:
+    def begin(self, *said): ...
+
+    def round(self, *said): ...
+
+    def end(self, *said): ...
+
+
+class Reported(Silent):
+    """Remembers which rounds were reported as finished."""
+
+    def __init__(self):
+        self.rounds = set()
+
+    def round(self, seed, row, num_rounds):
+        self.rounds.add((seed, row["round"], row["test_nll"]))
+
+
+@pytest.fixture(params=["cold", "warm"])
+def prepare_in(request):
+    def prepare_run(folder, *overrides):
+        words = (*OVERRIDES, f"training.start={request.param}", *overrides)
+        return prepare(compose([*words, f"results={folder}"]))
+
+    return prepare_run
+
+
+def execute(prepared, report=None):
+    outcomes = execution.run_seeds(prepared, prepared.seeds, report or Silent())
+    assert [ended.status for ended in outcomes] == ["done"] * len(prepared.seeds)
+
+
+def stored(folder):
+    curves = read_curves([folder]).drop(columns=list(MEASURED))
+    order = ["seed", "round", "rank"]
+    bought = read_acquisitions([folder]).sort_values(order).reset_index(drop=True)
+    return curves.sort_values(["seed", "round"]).reset_index(drop=True), bought
+
+
+def assert_same(folder, expected):
+    for got, wanted in zip(stored(folder), expected, strict=True):
+        pd.testing.assert_frame_equal(got, wanted)
+
+
+def operations(prepared):
+    disk = BreakingDisk(None)
+    with pytest.MonkeyPatch.context() as patch:
+        disk.install(patch)
+        execute(prepared)
+    return len(disk.operations)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("step", [23, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_run_killed_at_a_disk_operation_ends_as_if_undisturbed(
+    tmp_path, prepare_in, moment, step
+):
+    count = operations(prepare_in(tmp_path / "whole"))
+    expected = stored(tmp_path / "whole")
+    for at in range(0, count, step):
+        prepared = prepare_in(tmp_path / str(at))
+        reported = Reported()
+        with pytest.MonkeyPatch.context() as patch:
+            BreakingDisk(at, moment).install(patch)
+            with pytest.raises(Killed):
+                execute(prepared, reported)
+        before = set(reported.rounds)
+        execute(prepared, reported)
+        assert_same(tmp_path / str(at), expected)
+        kept = {(seed, round) for seed, round, _ in before}
+        again = {(seed, round) for seed, round, _ in reported.rounds - before}
+        assert not kept & again, "a round that was reported as finished was done again"
+
+
+PHASES = [
+    (trainer, "fit_one"),
+    (loop, "evaluate"),
+    (Trial, "select"),
+    (Trial, "acquisitions"),
+    (Trial, "label"),
+    (execution.Rounds, "commit"),
+    (execution.Rounds, "finish"),
+]
+
+
+@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase[1])
+def test_a_run_killed_at_a_phase_ends_as_if_undisturbed(tmp_path, prepare_in, phase):
+    whole = prepare_in(tmp_path / "whole")
+    execute(whole)
+    expected = stored(tmp_path / "whole")
+    home, name = phase
+    for moment in ("before", "after"):
+        for call in range(1 if name == "finish" else 2):
+            folder = tmp_path / f"{moment}{call}"
+            prepared = prepare_in(folder)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(home, name, dying(getattr(home, name), call, moment))
+                with pytest.raises(Killed):
+                    execute(prepared)
+            execute(prepared)
+            assert_same(folder, expected)
+
+
+def dying(function, call, moment):
+    """``function``, but the process dies before or after its ``call``-th use."""
+    calls = iter(range(10**6))
+
+    def wrapped(*arguments, **options):
+        if next(calls) != call:
+            return function(*arguments, **options)
+        if moment == "after":
+            function(*arguments, **options)
+        raise Killed
+
+    return wrapped
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_run_killed_at_random_instants_ends_as_if_undisturbed(tmp_path, prepare_in, kills):
+    more = ("seeds=2", "budget.total=60")
+    started = time.perf_counter()
+    execute(prepare_in(tmp_path / "whole", *more))
+    seconds = time.perf_counter() - started
+    prepared = prepare_in(tmp_path / "killed", *more)
+    instants = random.Random(kills)
+    survived = 0
+    for _ in range(kills):
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                execute(prepared)
+            os._exit(0)
+        time.sleep(instants.uniform(0, 0.6 * seconds))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        files = list((tmp_path / "killed").glob("**/curves/seed=*.parquet"))
+        rounds = len(read_curves(files)) if files else 0
+        assert rounds >= survived, "a committed round was lost"
+        survived = rounds
+    execute(prepared)
+    assert_same(tmp_path / "killed", stored(tmp_path / "whole"))

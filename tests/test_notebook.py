@@ -1,0 +1,28 @@
+import pytest
+
+import al_bench
+from al_bench.errors import ConfigError
+
+
+def test_a_run_from_python_is_the_run_of_the_command_line(quick):
+    curves = al_bench.run("strategy=random", "seeds=2", *quick)
+    assert curves["num_labeled"].tolist() == [20, 30, 40, 45] * 2
+    again = al_bench.run("strategy=random", "seeds=[1]", *quick)  # read, not run again
+    assert again["test_nll"].tolist() == curves[curves["seed"] == 1]["test_nll"].tolist()
+
+
+def test_trials_run_in_memory_as_they_do_on_disk(quick):
+    stored = al_bench.run("strategy=bald", "seeds=2", *quick)
+    held = al_bench.execute(al_bench.trials("strategy=bald", "seeds=2", *quick))
+    held = held.sort_values(["seed", "round"])
+    assert held["test_nll"].tolist() == stored["test_nll"].tolist()
+
+
+def test_errors_are_those_of_the_command_line(quick):
+    with pytest.raises(ConfigError, match="at least one seed"):
+        al_bench.trials("seeds=0", *quick)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = al_bench.nothing
