@@ -51,7 +51,7 @@ def test_every_preset_composes_and_is_ready_but_for_its_data(name):
     downloaded = "root" in compose([f"experiment={name}"]).config.dataset
     composed = compose([f"experiment={name}", *(["dataset.root=nowhere"] if downloaded else [])])
     if downloaded:
-        with pytest.raises(DataError, match="dataset.root="):
+        with pytest.raises(DataError, match=r"dataset\.root="):
             prepare(composed)
     else:
         assert prepare(composed).seeds
