@@ -14,7 +14,6 @@ def describe(prepared: Prepared) -> str:
         max(available - step * budget.batch_size, 0) * model.num_samples
         for step in range(rounds - 1)
     )
-    scored = scored if run.strategy.needs or run.identity.strategy != "random" else 0
     samples = min(run.evaluation_samples or model.num_samples, model.num_samples)
     tested = rounds * (test + len(trial.validation)) * samples
     trained = sum(
@@ -35,7 +34,7 @@ def describe(prepared: Prepared) -> str:
         f"seeds      {count} ({', '.join(map(str, prepared.seeds))})",
         f"rounds     {rounds} a seed, {rounds * count} in all",
         f"training   at most {trained:,} steps a seed, {trained * count:,} in all",
-        f"scoring    about {scored:,} forward passes (points × samples) a seed, "
+        f"scoring    at most {scored:,} forward passes (points × samples) a seed, "
         f"{scored * count:,} in all",
         f"testing    {tested:,} forward passes a seed, {tested * count:,} in all",
         f"engine     {run.engine.device}, {run.engine.scoring_precision} scoring, "

@@ -27,7 +27,7 @@ def main() -> int:
     @hydra.main(config_path=str(config_dir()), config_name=CONFIG_NAME, version_base="1.3")
     def job(config: DictConfig) -> None:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            run_sweep_job(config)  # perhaps in another process: its outcome is on disk
+            codes.append(run_sweep_job(config))  # lost in another process: it is on disk too
             return
         try:
             record = sweep.JobRecord.of_running_job(config.results)
@@ -78,21 +78,23 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     return 0 if all(ended.status == DONE for ended in outcomes) else 1
 
 
-def run_sweep_job(config: DictConfig) -> None:
+def run_sweep_job(config: DictConfig) -> int:
     """Run one job of a sweep; a failure is shown, stored and left to the summary."""
     record = sweep.JobRecord.of_running_job(config.results)
     try:
         composed = composed_job(config)
         if config.device == "auto":
             composed.config.device = _own_gpu(record.number)
-        run_composed(composed, record)
+        return run_composed(composed, record)
     except Exception as error:
         kind = "" if isinstance(error, AlBenchError) else f"{type(error).__name__}: "
         text = "".join(traceback.format_exception(error))
-        record.refused(f"{kind}{error}", text)
+        if not config.dry_run:
+            record.refused(f"{kind}{error}", text)
         logger.error("job %d failed: %s%s", record.number, kind, error)
         if config.verbose:
             logger.error(text)
+        return 1
 
 
 def _own_gpu(number: int) -> str:

@@ -10,27 +10,13 @@ import torch
 from torch import Tensor
 
 from al_bench.errors import TrainingError
+from al_bench.information.entropies import predictive_log_probs
 
 EPSILON = 2.0**-52
 """The least probability the NLL is charged for, so a single -inf costs 36.04 nats and not all.
 
 It is float64's machine epsilon, which scikit-learn's ``log_loss`` uses too.
 """
-
-
-def predictive(log_probs: Tensor) -> Tensor:
-    """Log-probabilities of the averaged prediction, log 1/K Σ_k p_k.
-
-    Args:
-        log_probs: (n, K, C), normalised; may hold -inf.
-
-    Returns:
-        (n, C), in the same precision and on the same device. Chunks of a test set may be averaged
-        one by one and joined.
-    """
-    if log_probs.ndim != 3:
-        raise ValueError(f"log_probs must have shape (n, K, C), got {tuple(log_probs.shape)}")
-    return log_probs.logsumexp(dim=1) - math.log(log_probs.shape[1])
 
 
 def evaluate(log_probs: Tensor, labels: Tensor, bins: int = 15) -> dict[str, Any]:
@@ -58,7 +44,7 @@ def evaluate(log_probs: Tensor, labels: Tensor, bins: int = 15) -> dict[str, Any
         TrainingError: A prediction is NaN.
     """
     if log_probs.ndim == 3:
-        log_probs = predictive(log_probs)
+        log_probs = predictive_log_probs(log_probs)
     if log_probs.ndim != 2 or labels.shape != log_probs.shape[:1] or not len(labels):
         raise ValueError(
             "log_probs must have shape (n, C) or (n, K, C) and labels (n,), n at least 1, got "

@@ -92,13 +92,13 @@ class BarReport:
 
     def _show(self, seed: int, done: int, rounds: int, said: str) -> None:
         self._rounds[seed] = (done, rounds)
-        if len(self._seeds) <= BARS:
-            self._bar(seed, f"seed {seed}", done, rounds, said)
         known = list(self._rounds.values())
         everything = max(rounds for _, rounds in known) * len(self._seeds)
         finished = sum(done == rounds for done, rounds in known)
         label = f"{finished}/{len(self._seeds)} trials"
         self._bar(None, "all", sum(done for done, _ in known), everything, label)
+        if len(self._seeds) <= BARS:
+            self._bar(seed, f"seed {seed}", done, rounds, said)
 
     def _bar(self, key: int | None, name: str, done: int, rounds: int, said: str) -> None:
         if key not in self._bars:

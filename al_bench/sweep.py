@@ -46,6 +46,8 @@ class PlanRecorder(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Store the overrides of every job to come."""
         global _folder
+        if config.dry_run:
+            return  # nothing is planned
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
         from hydra.core.override_parser.overrides_parser import OverridesParser
 

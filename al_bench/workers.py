@@ -10,12 +10,12 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from al_bench.config import Composed
-from al_bench.errors import AlBenchError
 from al_bench.execution import Report, SeedOutcome, run_seeds
 from al_bench.prepare import Prepared, prepare
 
 _prepared: Prepared  # set once in each worker process
 _messages: Any
+_busy = False
 
 
 def run_in_workers(
@@ -33,21 +33,15 @@ def run_in_workers(
     try:
         for future in as_completed([executor.submit(_run_seed, seed) for seed in seeds]):
             outcomes += future.result()
-    except BaseException as error:
-        _stop(executor, wait_first=isinstance(error, AlBenchError))
+    except BaseException:
+        for process in list((executor._processes or {}).values()):
+            process.terminate()  # each keeps its committed rounds
         raise
     finally:
         executor.shutdown(cancel_futures=True)
         messages.put(None)
         listener.join()
     return sorted(outcomes, key=lambda ended: ended.seed)
-
-
-def _stop(executor: ProcessPoolExecutor, wait_first: bool) -> None:
-    """End the workers; each keeps its committed rounds."""
-    del wait_first
-    for process in list((executor._processes or {}).values()):
-        process.terminate()
 
 
 def _listen(messages: Any, report: Report) -> None:
@@ -71,6 +65,7 @@ class _Forwarded:
 
 def _set_up_worker(composed: Composed, messages: Any) -> None:
     global _prepared, _messages
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _messages = messages
@@ -78,7 +73,8 @@ def _set_up_worker(composed: Composed, messages: Any) -> None:
 
 
 def _interrupt(signum: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+    if _busy:  # an idle worker is told to end by the parent's executor
+        raise KeyboardInterrupt
 
 
 def _die_with_parent() -> None:
@@ -89,4 +85,9 @@ def _die_with_parent() -> None:
 
 
 def _run_seed(seed: int) -> list[SeedOutcome]:
-    return run_seeds(_prepared, [seed], _Forwarded())
+    global _busy
+    _busy = True
+    try:
+        return run_seeds(_prepared, [seed], _Forwarded())
+    finally:
+        _busy = False

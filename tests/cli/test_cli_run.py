@@ -151,7 +151,7 @@ START = [sys.executable, "-m", "al_bench"]
 
 def start(tmp_path, *words):
     return subprocess.Popen(
-        [*START, "run", "strategy=bald", "seeds=1", "training.epoch_size=512", *words],
+        [*START, "run", "strategy=bald", "training.epoch_size=512", *words],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -160,11 +160,14 @@ def start(tmp_path, *words):
     )
 
 
-@pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM"])
-def test_an_interrupted_run_keeps_its_rounds_and_exits_130(tmp_path, signal_name, curves):
+@pytest.mark.parametrize(
+    ("signal_name", "words"),
+    [("SIGINT", ["seeds=1"]), ("SIGTERM", ["seeds=1"]), ("SIGTERM", ["seeds=2", "workers=2"])],
+)
+def test_an_interrupted_run_keeps_its_rounds_and_exits_130(tmp_path, signal_name, words, curves):
     import signal
 
-    process = start(tmp_path)
+    process = start(tmp_path, *words)
     for line in process.stdout:
         if "round 1/" in line:
             process.send_signal(getattr(signal, signal_name))
@@ -173,12 +176,13 @@ def test_an_interrupted_run_keeps_its_rounds_and_exits_130(tmp_path, signal_name
     assert process.returncode == 130
     assert "finished rounds are kept" in err
     assert len(curves()) >= 2
-    (manifest,) = tmp_path.glob("results/**/manifests/seed=0.json")
-    assert json.loads(manifest.read_text())["status"] == "interrupted"
+    manifests = list(tmp_path.glob("results/**/manifests/seed=*.json"))
+    statuses = {json.loads(manifest.read_text())["status"] for manifest in manifests}
+    assert statuses == {"interrupted"}
 
 
 def test_a_trial_held_by_another_process_is_left_to_it(tmp_path, quick_run):
-    process = start(tmp_path, "budget.total=400")
+    process = start(tmp_path, "seeds=1", "budget.total=400")
     try:
         for line in process.stdout:
             if "round 0/" in line:
@@ -193,4 +197,17 @@ def test_a_trial_held_by_another_process_is_left_to_it(tmp_path, quick_run):
         process.wait()
         process.stdout.close()
         process.stderr.close()
-    time.sleep(0.1)
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path, al_bench):
+    process = start(tmp_path, "seeds=2", "workers=2", "budget.total=1000")
+    for line in process.stdout:
+        if "round 1/" in line:
+            break
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 60
+    while "stale" not in (said := al_bench("status")[1]):  # nobody holds the trials any more
+        assert time.monotonic() < deadline, said
+        time.sleep(0.2)
+    assert "running" not in said
