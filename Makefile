@@ -29,10 +29,10 @@ demo: setup ## Compare random, BALD and BatchBALD on real digits and draw the cu
 	$(BIN)/al-bench plot results/demo
 
 test: setup ## Run the fast tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not slow and not gpu and not network"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not gpu and not network"
 
 test-all: setup ## Run all tests that need neither a GPU nor the internet
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not gpu and not network"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not gpu and not network"
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

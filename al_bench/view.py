@@ -74,10 +74,8 @@ class View:
         """Each pointwise score of the whole pool, (N,) float64; (N, K, C) is never held."""
         count = self._sample_count(num_samples)
         held = self._held.get("log_probs")
-        if held is not None and held.shape[1] >= count:
-            return [function(held[:, :count]).double().cpu() for function in functions]
         parts: list[list[Tensor]] = [[] for _ in functions]
-        for log_probs in self._stream_log_probs(count):
+        for log_probs in self._stream_log_probs(count) if held is None else self._cut(count):
             for part, function in zip(parts, functions, strict=True):
                 part.append(function(log_probs).double().cpu())
         return [torch.cat(part) for part in parts]
@@ -144,6 +142,12 @@ class View:
                     )
                 self._must_differ = False
             yield log_probs
+
+    def _cut(self, count: int) -> Iterator[Tensor]:
+        """The log-probabilities that are held, in chunks: scores need room for temporaries."""
+        log_probs = self.log_probs(count)
+        size = max(1, self._chunk_bytes // (8 * log_probs[0].numel()))
+        yield from torch.split(log_probs, size)
 
     def _features(self, name: str, indices: Tensor) -> Tensor:
         if name not in self._held:

@@ -162,7 +162,12 @@ def start(tmp_path, *words):
 
 @pytest.mark.parametrize(
     ("signal_name", "words"),
-    [("SIGINT", ["seeds=1"]), ("SIGTERM", ["seeds=1"]), ("SIGTERM", ["seeds=2", "workers=2"])],
+    [
+        ("SIGINT", ["seeds=1"]),
+        ("SIGTERM", ["seeds=2", "workers=2"]),
+        pytest.param("SIGTERM", ["seeds=1"], marks=pytest.mark.slow),
+        pytest.param("SIGINT", ["seeds=2", "workers=2"], marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_keeps_its_rounds_and_exits_130(tmp_path, signal_name, words, curves):
     import signal
@@ -199,6 +204,7 @@ def test_a_trial_held_by_another_process_is_left_to_it(tmp_path, quick_run):
         process.stderr.close()
 
 
+@pytest.mark.slow
 def test_workers_end_when_their_parent_is_killed(tmp_path, al_bench):
     process = start(tmp_path, "seeds=2", "workers=2", "budget.total=1000")
     for line in process.stdout:

@@ -1,6 +1,7 @@
 """Whole runs, killed at any instant and started again, end as if nothing had happened."""
 
 import contextlib
+import dataclasses
 import os
 import random
 import signal
@@ -46,13 +47,24 @@ class Reported(Silent):
         self.rounds.add((seed, row["round"], row["test_nll"]))
 
 
-@pytest.fixture(params=["cold", "warm"])
-def prepare_in(request):
-    def prepare_run(folder, *overrides):
-        words = (*OVERRIDES, f"training.start={request.param}", *overrides)
-        return prepare(compose([*words, f"results={folder}"]))
+@pytest.fixture(scope="module", params=["cold", "warm"])
+def prepared(request):
+    return prepare(compose([*OVERRIDES, f"training.start={request.param}"]))
 
-    return prepare_run
+
+@pytest.fixture(scope="module")
+def undisturbed(prepared, tmp_path_factory):
+    """The files of the whole run, and how many disk operations it took."""
+    folder = tmp_path_factory.mktemp("whole")
+    disk = BreakingDisk(None)
+    with pytest.MonkeyPatch.context() as patch:
+        disk.install(patch)
+        execute(into(prepared, folder))
+    return stored(folder), len(disk.operations)
+
+
+def into(prepared, folder):
+    return dataclasses.replace(prepared, results=folder)
 
 
 def execute(prepared, report=None):
@@ -72,23 +84,14 @@ def assert_same(folder, expected):
         pd.testing.assert_frame_equal(got, wanted)
 
 
-def operations(prepared):
-    disk = BreakingDisk(None)
-    with pytest.MonkeyPatch.context() as patch:
-        disk.install(patch)
-        execute(prepared)
-    return len(disk.operations)
-
-
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", [23, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_run_killed_at_a_disk_operation_ends_as_if_undisturbed(
-    tmp_path, prepare_in, moment, step
+    tmp_path, prepared, undisturbed, moment, step
 ):
-    count = operations(prepare_in(tmp_path / "whole"))
-    expected = stored(tmp_path / "whole")
+    expected, count = undisturbed
     for at in range(0, count, step):
-        prepared = prepare_in(tmp_path / str(at))
+        prepared = into(prepared, tmp_path / str(at))
         reported = Reported()
         with pytest.MonkeyPatch.context() as patch:
             BreakingDisk(at, moment).install(patch)
@@ -114,21 +117,21 @@ PHASES = [
 
 
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase[1])
-def test_a_run_killed_at_a_phase_ends_as_if_undisturbed(tmp_path, prepare_in, phase):
-    whole = prepare_in(tmp_path / "whole")
-    execute(whole)
-    expected = stored(tmp_path / "whole")
+@pytest.mark.parametrize("call", [1, pytest.param(0, marks=pytest.mark.slow)])
+def test_a_run_killed_at_a_phase_ends_as_if_undisturbed(
+    tmp_path, prepared, undisturbed, phase, call
+):
+    expected, _ = undisturbed
     home, name = phase
     for moment in ("before", "after"):
-        for call in range(1 if name == "finish" else 2):
-            folder = tmp_path / f"{moment}{call}"
-            prepared = prepare_in(folder)
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(home, name, dying(getattr(home, name), call, moment))
-                with pytest.raises(Killed):
-                    execute(prepared)
-            execute(prepared)
-            assert_same(folder, expected)
+        prepared = into(prepared, tmp_path / moment)
+        with pytest.MonkeyPatch.context() as patch:
+            last = 0 if name == "finish" else call
+            patch.setattr(home, name, dying(getattr(home, name), last, moment))
+            with pytest.raises(Killed):
+                execute(prepared)
+        execute(prepared)
+        assert_same(tmp_path / moment, expected)
 
 
 def dying(function, call, moment):
@@ -147,12 +150,12 @@ def dying(function, call, moment):
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_run_killed_at_random_instants_ends_as_if_undisturbed(tmp_path, prepare_in, kills):
-    more = ("seeds=2", "budget.total=60")
+def test_a_run_killed_at_random_instants_ends_as_if_undisturbed(tmp_path, prepared, kills):
+    prepared = dataclasses.replace(prepared, seeds=range(3))
     started = time.perf_counter()
-    execute(prepare_in(tmp_path / "whole", *more))
+    execute(into(prepared, tmp_path / "whole"))
     seconds = time.perf_counter() - started
-    prepared = prepare_in(tmp_path / "killed", *more)
+    prepared = into(prepared, tmp_path / "killed")
     instants = random.Random(kills)
     survived = 0
     for _ in range(kills):
