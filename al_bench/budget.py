@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, require_whole
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,11 @@ class Budget:
                 f"and {self.init_per_class}.",
                 "Set the other to null.",
             )
-        for name, least in (("init_size", 0), ("init_per_class", 1), ("batch_size", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ConfigError(f"budget.{name} must be at least {least}, got {value}.")
-        if self.total < 1:
-            raise ConfigError(f"budget.total must be at least 1, got {self.total}.")
+        for name, least in (("init_size", 0), ("init_per_class", 1)):
+            if getattr(self, name) is not None:
+                require_whole(f"budget.{name}", getattr(self, name), least)
+        require_whole("budget.batch_size", self.batch_size, 1)
+        require_whole("budget.total", self.total, 1)
         multiple = isinstance(self.validation_size, str)
         if multiple and not re.fullmatch(r"\d+x", str(self.validation_size)):
             raise ConfigError(
@@ -48,10 +47,8 @@ class Budget:
                 "of the initial labels.",
                 "Write for example 100 or 5x.",
             )
-        if not multiple and int(self.validation_size) < 0:
-            raise ConfigError(
-                f"budget.validation_size must be at least 0, got {self.validation_size}."
-            )
+        if not multiple:
+            require_whole("budget.validation_size", self.validation_size, 0)
         if self.target_accuracy is not None and not 0 < self.target_accuracy <= 1:
             raise ConfigError(
                 f"budget.target_accuracy must be in (0, 1], got {self.target_accuracy}.",

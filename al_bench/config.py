@@ -92,11 +92,13 @@ class Composed:
         config: The composed configuration without Hydra's own part.
         names: Group to choice as typed: dataset, pool, model, network, training, budget, strategy.
         strategy_label: The strategy's choice with the parameters that differ from its default.
+        is_sweep: Whether it is one job of several.
     """
 
     config: DictConfig
     names: Mapping[str, str]
     strategy_label: str
+    is_sweep: bool
 
 
 def compose(overrides: Sequence[str] = (), config_folder: str | Path | None = None) -> Composed:
@@ -134,14 +136,18 @@ def _composed(config: DictConfig) -> Composed:
         "budget": choices["budget"],
         "strategy": choices["strategy"],
     }
-    return Composed(own, names, _label("strategy", choices, own))
+    folders = [str(word) for word in config.hydra.overrides.hydra if "searchpath" in word]
+    label = _label("strategy", choices, own, folders)
+    return Composed(own, names, label, config.hydra.mode == RunMode.MULTIRUN)
 
 
-def _label(group: str, choices: Mapping[str, str], config: DictConfig) -> str:
+def _label(
+    group: str, choices: Mapping[str, str], config: DictConfig, folders: Sequence[str]
+) -> str:
     """A choice with what differs from its default: ``bald(rule=power, beta=4)``."""
-    choice = f"{group}={choices[group]}"
-    default = _load([choice])
-    parts, overrides = [], [choice]
+    overrides = [*folders, f"{group}={choices[group]}"]
+    default = _load(overrides)
+    parts = []
     for name, option in choices.items():
         if name.startswith(f"{group}/") and default.hydra.runtime.choices.get(name) != option:
             parts.append(f"{name.removeprefix(f'{group}/')}={option}")

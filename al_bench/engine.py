@@ -45,7 +45,7 @@ class Engine:
     def columns(self) -> dict[str, Any]:
         """The engine's columns of a curve row."""
         return {
-            "device": str(self.device),
+            "device": self.device.type,  # which of several equal ones does not matter
             "device_name": device_name(self.device),
             "scoring_precision": self.scoring_precision,
             "training_precision": self.training_precision,
@@ -65,6 +65,8 @@ class Engine:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.backends.cudnn.benchmark = False
             torch.backends.cudnn.deterministic = True
+            torch.backends.cudnn.allow_tf32 = False  # float32 means float32
+            torch.backends.cuda.matmul.allow_tf32 = False
             torch.use_deterministic_algorithms(True)
 
 

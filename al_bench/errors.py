@@ -50,3 +50,9 @@ def choose(name: str, valid: Iterable[str]) -> str:
     if close:
         return f"Did you mean {' or '.join(repr(match) for match in close)}?"
     return f"Valid: {', '.join(valid)}." if valid else "There is nothing to choose from."
+
+
+def require_whole(name: str, value: object, least: int) -> None:
+    """Raise ConfigError unless ``value`` is a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name} must be a whole number from {least}, got {value!r}.")

@@ -68,8 +68,8 @@ class Rounds:
 
     def finish(self, trial: Trial) -> None:
         """Record that the trial has come to its end."""
-        with self._files.pop(trial.seed) as files:
-            files.finish(_reason(trial))
+        self._files[trial.seed].finish(_reason(trial))
+        self._files.pop(trial.seed).close()
         self.end(outcome(trial.seed, DONE, trial.rows))
 
     def fail(self, trial: Trial, error: Exception) -> None:
@@ -100,10 +100,18 @@ class Rounds:
         self._report.end(outcome)
 
 
-def run_seeds(prepared: Prepared, seeds: Sequence[int], report: Report) -> list[SeedOutcome]:
+def run_seeds(
+    prepared: Prepared, seeds: Sequence[int], report: Report, report_held: bool = True
+) -> list[SeedOutcome]:
     """Run these seeds in this process, one network at a time; seeds held elsewhere come last.
 
     Finished seeds are not run again; half-done ones go on after their last committed round.
+
+    Args:
+        prepared: The run.
+        seeds: Which of its seeds.
+        report: Hears of every round.
+        report_held: Tell the report of seeds that another process still holds at the end.
     """
     prepared.run.engine.set_up()
     store = Store(prepared.results)
@@ -113,7 +121,8 @@ def run_seeds(prepared: Prepared, seeds: Sequence[int], report: Report) -> list[
         outcomes += more
     for seed, holder in held.items():
         ended = SeedOutcome(seed, HELD, rounds=0, message=str(holder))
-        report.end(ended)
+        if report_held:
+            report.end(ended)
         outcomes.append(ended)
     return sorted(outcomes, key=lambda ended: ended.seed)
 
@@ -140,7 +149,11 @@ def _run_claimable(
                 continue
             files[seed] = claimed
             trial = prepared.trial(seed)
-            trial.restore(history.rows, history.acquisitions)
+            try:
+                trial.restore(history.rows, history.acquisitions)
+            except AlBenchError as error:
+                rounds.fail(trial, error)
+                continue
             if history.checkpoint is not None:
                 trial.weights = history.checkpoint["weights"]
             report.begin(seed, len(trial.rows), num_rounds(trial))

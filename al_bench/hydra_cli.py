@@ -59,9 +59,15 @@ def _no_key(key: str) -> ConfigError:
 
 
 def _no_choice(path: str, text: str) -> ConfigError:
-    group = max((group for group in KINDS.values() if path.startswith(f"{group}/")), key=len)
+    groups = [group for group in KINDS.values() if path.startswith(f"{group}/")]
+    group = max(groups, key=len, default=path.rpartition("/")[0])
     listed = re.search(r"Available options in '[^']*':\s*(.*)", text, re.DOTALL)
     valid = {name for name, _ in choices(group, [config_dir()])}
+    if group == "hydra/launcher":
+        return ConfigError(
+            f"There is no {group}={path.rpartition('/')[2]} here.",
+            'The joblib launcher comes with pip install "al-bench[joblib]".',
+        )
     if listed and group != "experiment":  # a user's own folder has more
         valid |= {word for word in listed[1].split("Config search path")[0].split() if word}
     choice = path.removeprefix(f"{group}/")

@@ -62,19 +62,19 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     console = Console()
     prepared = prepare(composed)
     if composed.config.dry_run:
-        console.print(dry_run.describe(prepared), highlight=False)
+        console.print(dry_run.describe(prepared), highlight=False, markup=False)
         return 0
     identity = prepared.run.identity
     record.covers(identity, prepared.seeds)
     title = f"{identity.strategy_label} on {identity.task}, {identity.model} ({identity.network})"
-    console.print(title, highlight=False)
+    console.print(title, highlight=False, markup=False)
     with progress.make_report(console, prepared.seeds) as report:
         if prepared.workers > 1 and len(prepared.seeds) > 1:
             outcomes = run_in_workers(composed, prepared.seeds, prepared.workers, report)
         else:
             outcomes = run_seeds(prepared, prepared.seeds, report)
     console.print(progress.outcome_table(title, outcomes))
-    console.print(f"results: {prepared.results / identity.folder}", soft_wrap=True, highlight=False)
+    print(f"results: {prepared.results / identity.folder}")
     return 0 if all(ended.status == DONE for ended in outcomes) else 1
 
 

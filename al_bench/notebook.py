@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
 from al_bench import loop
 from al_bench.config import compose
-from al_bench.errors import ResultsError
+from al_bench.errors import ConfigError, ResultsError
 from al_bench.execution import DONE, run_seeds
-from al_bench.prepare import prepare
+from al_bench.hydra_cli import explain
+from al_bench.prepare import Prepared, prepare
 from al_bench.progress import LogReport
 from al_bench.training.trainer import SequentialTrainer, Trainer
 from al_bench.trial import Trial
@@ -27,7 +31,7 @@ def trials(*overrides: str, config_dir: str | Path | None = None) -> list[Trial]
     Raises:
         ConfigError, DataError: As ``al-bench run`` would say.
     """
-    prepared = prepare(compose(overrides, config_dir))
+    prepared = _prepared(overrides, config_dir)
     prepared.run.engine.set_up()
     return [prepared.trial(seed) for seed in prepared.seeds]
 
@@ -62,7 +66,7 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
     """
     from al_bench.results.frame import read_curves
 
-    prepared = prepare(compose(overrides, config_dir))
+    prepared = _prepared(overrides, config_dir)
     outcomes = run_seeds(prepared, prepared.seeds, LogReport())
     missing = [ended for ended in outcomes if ended.status != DONE]
     if missing:
@@ -70,6 +74,16 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
         raise ResultsError(f"Not every seed is done: {said}")
     curves: Any = read_curves([prepared.results / prepared.run.identity.folder])
     return curves[curves["seed"].isin(list(prepared.seeds))].reset_index(drop=True)
+
+
+def _prepared(overrides: Sequence[str], config_dir: str | Path | None) -> Prepared:
+    try:
+        composed = compose(overrides, config_dir)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error) from error
+    if composed.is_sweep:
+        raise ConfigError("This preset is a sweep.", "Run it with al-bench run on a command line.")
+    return prepare(composed)
 
 
 class MemoryStore:

@@ -16,8 +16,8 @@ from al_bench.config import ENGINE_KEYS, Composed, parse_seeds
 from al_bench.data.base import Dataset, Pool
 from al_bench.data.pool import PoolTransform, apply_transforms
 from al_bench.engine import Engine, parse_device
-from al_bench.errors import AlBenchError, ConfigError, choose
-from al_bench.models.base import Model
+from al_bench.errors import AlBenchError, ConfigError, choose, require_whole
+from al_bench.models.base import SAMPLES, Model
 from al_bench.results.identity import RunIdentity, config_hash
 from al_bench.results.store import Resume
 from al_bench.seeding import Streams, isolated
@@ -133,7 +133,11 @@ def prepare(composed: Composed) -> Prepared:
         transforms=transforms,
         offsets=offsets,
     )
-    prepared.trial(seeds[0])  # the budget fits the pool
+    for seed in seeds:  # the budget fits every seed's pool
+        try:
+            prepared.trial(seed)
+        except AlBenchError as error:
+            raise type(error)(f"Seed {seed}: {error.message}", error.hint) from error
     return prepared
 
 
@@ -196,15 +200,27 @@ def _evaluation(node: Any) -> tuple[int | None, int]:
         if key not in known:
             raise ConfigError(f"evaluation has no parameter {key!r}.", choose(str(key), known))
     for key in known:
-        value = node.get(key)
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise ConfigError(f"evaluation.{key} must be a whole number from 1, got {value}.")
+        if node.get(key) is not None:
+            require_whole(f"evaluation.{key}", node[key], 1)
     return node.get("num_samples"), node.get("calibration_bins") or 15
 
 
 def check_samples(strategy: Any, model: Model, composed: Composed) -> None:
     """A strategy may ask for fewer posterior samples than the model has, never for more."""
     asked = getattr(strategy, "num_samples", None)
+    evaluated = composed.config.evaluation.get("num_samples")
+    if evaluated is not None and evaluated > model.num_samples:
+        raise ConfigError(
+            f"evaluation.num_samples={evaluated} is more than the {model.num_samples} samples of "
+            f"model={composed.names['model']}.",
+            f"Add model.num_samples={evaluated} or lower evaluation.num_samples.",
+        )
+    if asked == 1 and SAMPLES in strategy.needs:
+        raise ConfigError(
+            f"strategy={composed.names['strategy']} compares posterior samples, but "
+            "strategy.num_samples=1.",
+            "Use 2 or more, or null for all of the model's.",
+        )
     if asked is not None and asked > model.num_samples:
         raise ConfigError(
             f"strategy.num_samples={asked} is more than the {model.num_samples} samples of "

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -86,9 +87,8 @@ class BarReport:
             said = f"done, {outcome.num_labeled} labels, accuracy {outcome.accuracy:.3f}"
             self._show(outcome.seed, rounds, rounds, said)
         else:
-            self._progress.console.print(
-                f"[yellow]seed {outcome.seed} {outcome.status}:[/] {outcome.message}"
-            )
+            said = f"seed {outcome.seed} {outcome.status}: {outcome.message}"
+            self._progress.console.print(said, style="yellow", markup=False)
 
     def _show(self, seed: int, done: int, rounds: int, said: str) -> None:
         self._rounds[seed] = (done, rounds)
@@ -123,7 +123,7 @@ def make_report(console: Console, seeds: Sequence[int]) -> LogReport | BarReport
 
 def outcome_table(title: str, outcomes: Sequence[SeedOutcome]) -> Table:
     """A row a seed."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     table.add_column("seed", justify="right")
     table.add_column("status")
     for name in ("rounds", "labels", "test accuracy"):
@@ -134,12 +134,13 @@ def outcome_table(title: str, outcomes: Sequence[SeedOutcome]) -> Table:
         accuracy = "" if ended.accuracy is None else f"{ended.accuracy:.4f}"
         labels = "" if ended.num_labeled is None else str(ended.num_labeled)
         cells = [str(ended.seed), ended.status, str(ended.rounds), labels, accuracy]
-        table.add_row(*cells, *([ended.message or ""] if len(table.columns) > 5 else []))
+        table.add_row(*cells, *([escape(ended.message or "")] if len(table.columns) > 5 else []))
     return table
 
 
 def set_up_logging() -> None:
     """Log lines of al-bench on standard output; libraries' warnings too."""
+    logging.raiseExceptions = False  # a closed pipe is no reason for tracebacks
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     root = logging.getLogger("al_bench")

@@ -52,6 +52,8 @@ def summarize_sweep(folder: Path) -> int:
         for seed in seeds
     }
     entries = [entry for entry in ledger(root) if (entry.folder, entry.seed) in trials]
+    for folder_, seed in trials - {(entry.folder, entry.seed) for entry in entries}:
+        entries.append(Entry(FAILED, run_id=folder_.name, seed=seed, message="it left no record"))
     for job in jobs:
         if job.error is not None or job.trials is None:
             message = job.error or "it did not start"

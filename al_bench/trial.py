@@ -85,6 +85,13 @@ class Trial:
         self.finished = False
         self._available = torch.ones(len(pool), dtype=torch.bool)
         self._available[copies_of(pool, torch.cat([self.validation, self.initial]))] = False
+        buyable, wanted = int(self._available.sum()), run.budget.total - self.num_queried
+        if wanted > buyable:
+            raise ConfigError(
+                f"budget.total={run.budget.total} is more than the {buyable + self.num_queried} "
+                "points that are left without copies of validation and initial points.",
+                f"Use budget.total={buyable + self.num_queried} or less.",
+            )
 
     # What a trainer needs.
 
@@ -227,11 +234,13 @@ class Trial:
 
 def _draw_validation(pool: Pool, budget: Budget, streams: Streams) -> Tensor:
     size = budget.validation_labels(pool.num_classes)
-    drawn = torch.randperm(len(pool), generator=streams.generator("split", member=1))
+    drawn = torch.randperm(len(pool), generator=streams.generator("split"))
     drawn = drawn[~pool.refused[drawn]]
+    drawn = drawn[_first_copies(pool, drawn)]
     if size > len(drawn):
         raise ConfigError(
-            f"budget.validation_size={size} is more than the {len(drawn)} points with labels."
+            f"budget.validation_size={size} is more than the {len(drawn)} different points with "
+            "labels."
         )
     return drawn[:size]
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from al_bench.trial import Trial
 
 
+# What a strategy may know of earlier rounds: nothing of the test set.
+HISTORY = ("round", "num_labeled", "num_queried", "validation_accuracy", "validation_nll", "notes")
+
+
 def chunked(
     posterior: Posterior,
     inputs: Inputs,
@@ -46,7 +50,9 @@ class View:
         self.num_classes = trial.num_classes
         self.num_samples = posterior.num_samples
         self.round = trial.round
-        self.history: Sequence[Mapping[str, Any]] = tuple(trial.rows)
+        self.history: Sequence[Mapping[str, Any]] = [
+            {key: row.get(key) for key in HISTORY} for row in trial.rows
+        ]
         state = trial.rows[-1].get("strategy_state") if trial.rows else None
         self.state: Mapping[str, Any] | None = json.loads(state) if state else None
         self.seconds_score = 0.0
@@ -123,6 +129,8 @@ class View:
             started = time.perf_counter()
             try:
                 computed = compute(next(chunks))
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)  # else its time would go to the selection
             except StopIteration:
                 return
             finally:

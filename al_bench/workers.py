@@ -1,5 +1,6 @@
 """Share the seeds of a run among processes: a trial depends on itself alone, so nothing changes."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -10,12 +11,15 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from al_bench.config import Composed
-from al_bench.execution import Report, SeedOutcome, run_seeds
+from al_bench.execution import HELD, Report, SeedOutcome, run_seeds
 from al_bench.prepare import Prepared, prepare
 
 _prepared: Prepared  # set once in each worker process
 _messages: Any
+_stopping: Any
 _busy = False
+
+logger = logging.getLogger(__name__)
 
 
 def run_in_workers(
@@ -26,14 +30,20 @@ def run_in_workers(
     messages = context.SimpleQueue()
     listener = threading.Thread(target=_listen, args=(messages, report), daemon=True)
     listener.start()
+    stopping = context.Event()
     executor = ProcessPoolExecutor(
-        min(workers, len(seeds)), context, _set_up_worker, (composed, messages)
+        min(workers, len(seeds)), context, _set_up_worker, (composed, messages, stopping)
     )
     outcomes: list[SeedOutcome] = []
     try:
-        for future in as_completed([executor.submit(_run_seed, seed) for seed in seeds]):
-            outcomes += future.result()
+        waiting = list(seeds)
+        for last in (False, True):  # seeds held elsewhere are done last
+            futures = [executor.submit(_run_seed, seed, last) for seed in waiting]
+            ended = [found for future in as_completed(futures) for found in future.result()]
+            waiting = [] if last else [found.seed for found in ended if found.status == HELD]
+            outcomes += [found for found in ended if found.seed not in waiting]
     except BaseException:
+        stopping.set()  # what is queued already must not begin
         for process in list((executor._processes or {}).values()):
             process.terminate()  # each keeps its committed rounds
         raise
@@ -47,7 +57,10 @@ def run_in_workers(
 def _listen(messages: Any, report: Report) -> None:
     while (message := messages.get()) is not None:
         name, arguments = message
-        getattr(report, name)(*arguments)
+        try:
+            getattr(report, name)(*arguments)
+        except Exception:  # the workers would wait for ever on a full pipe
+            logger.exception("a progress message could not be shown")
 
 
 class _Forwarded:
@@ -63,12 +76,12 @@ class _Forwarded:
         _messages.put(("end", arguments))
 
 
-def _set_up_worker(composed: Composed, messages: Any) -> None:
-    global _prepared, _messages
+def _set_up_worker(composed: Composed, messages: Any, stopping: Any) -> None:
+    global _prepared, _messages, _stopping
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    _messages = messages
+    _messages, _stopping = messages, stopping
     _prepared = prepare(composed)
 
 
@@ -84,10 +97,12 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _run_seed(seed: int) -> list[SeedOutcome]:
+def _run_seed(seed: int, report_held: bool) -> list[SeedOutcome]:
+    if _stopping.is_set():
+        return []
     global _busy
     _busy = True
     try:
-        return run_seeds(_prepared, [seed], _Forwarded())
+        return run_seeds(_prepared, [seed], _Forwarded(), report_held=report_held)
     finally:
         _busy = False

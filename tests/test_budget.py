@@ -20,13 +20,13 @@ def test_the_last_batch_is_short_so_that_the_budget_is_met(init, batch, total, r
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"batch_size": 0}, "batch_size must be at least 1"),
-        ({"init_size": -1}, "init_size must be at least 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number from 1"),
+        ({"init_size": -1}, "init_size must be a whole number from 0"),
         ({"init_size": 20, "init_per_class": 2}, "Set the other to null"),
         ({"init_size": None}, "init_size and budget.init_per_class"),
-        ({"total": 0}, "total must be at least 1"),
+        ({"total": 0}, "total must be a whole number from 1"),
         ({"validation_size": "5"}, "neither a number nor a multiple"),
-        ({"validation_size": -3}, "at least 0"),
+        ({"validation_size": -3}, "whole number from 0"),
         ({"target_accuracy": 1.5}, r"in \(0, 1\]"),
     ],
 )

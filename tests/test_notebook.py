@@ -26,3 +26,18 @@ def test_errors_are_those_of_the_command_line(quick):
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = al_bench.nothing
+
+
+def test_a_users_own_folder_works_from_python(quick, tmp_path):
+    (tmp_path / "mine" / "strategy").mkdir(parents=True)
+    own = "# Mine\n_target_: al_bench.strategies.random.Random\n"
+    (tmp_path / "mine" / "strategy" / "own.yaml").write_text(own)
+    (trial,) = al_bench.trials("strategy=own", "seeds=1", *quick, config_dir=tmp_path / "mine")
+    assert trial.run.identity.strategy_label == "own"
+
+
+def test_wrong_choices_are_answered_as_on_the_command_line(quick):
+    with pytest.raises(ConfigError, match="Did you mean 'batchbald'"):
+        al_bench.trials("strategy=batchbold", *quick)
+    with pytest.raises(ConfigError, match="is a sweep"):
+        al_bench.trials("experiment=demo", *quick)

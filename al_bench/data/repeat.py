@@ -11,7 +11,7 @@ from torch import Tensor
 from al_bench.data.base import Inputs, Pool
 from al_bench.data.noise import normal_noise
 from al_bench.data.pool import Stage
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, require_whole
 from al_bench.seeding import Streams
 
 BLOCK = 128  # points whose noise is made at once, so that it stays in a CPU's cache
@@ -75,10 +75,7 @@ class Repeat:
     noise_std: float = 0.1
 
     def __post_init__(self) -> None:
-        if isinstance(self.copies, bool) or not isinstance(self.copies, int) or self.copies < 1:
-            raise ConfigError(
-                f"pool.repeat.copies must be a whole number from 1, got {self.copies!r}."
-            )
+        require_whole("pool.repeat.copies", self.copies, 1)
         number = isinstance(self.noise_std, int | float) and not isinstance(self.noise_std, bool)
         if not number or not 0 <= self.noise_std < math.inf:
             raise ConfigError(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from al_bench.data.base import Inputs, Pool
 from al_bench.data.pool import Stage
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, require_whole
 from al_bench.seeding import Streams
 
 
@@ -45,8 +45,7 @@ class Subset:
     size: int = 1000
 
     def __post_init__(self) -> None:
-        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
-            raise ConfigError(f"pool.subset.size must be a whole number from 1, got {self.size!r}.")
+        require_whole("pool.subset.size", self.size, 1)
 
     def __call__(self, pool: Pool, streams: Streams) -> Pool:
         """The pool of ``size`` points; raises ConfigError when it has fewer."""

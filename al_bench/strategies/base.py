@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError
+from al_bench.errors import require_whole
 
 ScoreFn = Callable[[Tensor], Tensor]  # (n, K, C) log-probabilities to (n,) scores, higher is wanted
 
@@ -43,7 +43,7 @@ class PoolView(Protocol):
     num_samples: int  # K of the model
     round: int
     state: Mapping[str, Any] | None  # the strategy's own, from the round before
-    history: Sequence[Mapping[str, Any]]  # the rows of the rounds before, oldest first
+    history: Sequence[Mapping[str, Any]]  # earlier rounds, oldest first: labels, validation, notes
 
     def __len__(self) -> int: ...
 
@@ -97,10 +97,5 @@ def check_num_samples(num_samples: int | None) -> None:
     Raises:
         ConfigError: Saying so. Whether the model has as many is for the view to check.
     """
-    if num_samples is None:
-        return
-    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
-        raise ConfigError(
-            f"strategy.num_samples must be a whole number from 1, got {num_samples!r}.",
-            "Use null for all samples of the model.",
-        )
+    if num_samples is not None:
+        require_whole("strategy.num_samples", num_samples, 1)

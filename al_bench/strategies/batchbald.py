@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, require_whole
 from al_bench.information.entropies import entropy, mutual_information
 from al_bench.information.joint import JointOutcomes
 from al_bench.models.base import SAMPLES
@@ -44,12 +44,7 @@ class BatchBALD:
     num_samples: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.max_configurations, int) or self.max_configurations < 1:
-            raise ConfigError(
-                "strategy.max_configurations must be a whole number from 1, "
-                f"got {self.max_configurations!r}.",
-                "The default is 10000.",
-            )
+        require_whole("strategy.max_configurations", self.max_configurations, 1)
         if not self.tolerance >= 0:
             raise ConfigError(f"strategy.tolerance must be 0 or positive, got {self.tolerance}.")
         check_num_samples(self.num_samples)

@@ -1,12 +1,13 @@
 """What a file under ``conf/training`` says: how one network is trained on a labeled set."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from al_bench.errors import ConfigError, choose
+from al_bench.errors import ConfigError, choose, require_whole
 
 OPTIMIZERS = ("adam", "sgd")
 MONITORS = ("accuracy", "nll")
@@ -59,12 +60,11 @@ class Recipe:
                 "Set both, or both to null.",
             )
         for name in ("batch_size", "epoch_size", "max_epochs", "patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"training.{name} must be at least 1, got {value}.")
-        if self.learning_rate <= 0:
+            if name == "max_epochs" or getattr(self, name) is not None:
+                require_whole(f"training.{name}", getattr(self, name), 1)
+        if not 0 < self.learning_rate < math.inf:
             raise ConfigError(f"training.learning_rate must be above 0, got {self.learning_rate}.")
-        if self.weight_decay < 0:
+        if not 0 <= self.weight_decay < math.inf:
             raise ConfigError(f"training.weight_decay must be at least 0, got {self.weight_decay}.")
         if not 0 <= self.momentum < 1:
             raise ConfigError(f"training.momentum must be in [0, 1), got {self.momentum}.")
@@ -99,13 +99,23 @@ class Recipe:
             yield torch.arange(num_labeled)
         elif self.epoch_size is None:
             drawn = torch.randperm(num_labeled, generator=generator)
-            yield from torch.split(drawn, self.batch_size)
+            yield from _split(drawn, self.batch_size)
         else:
             drawn = torch.randint(num_labeled, (self.epoch_size,), generator=generator)
-            yield from torch.split(drawn, self.batch_size)
+            yield from _split(drawn, self.batch_size)
 
     def steps_per_epoch(self, num_labeled: int) -> int:
         """Optimizer steps in one epoch over ``num_labeled`` points."""
         if self.batch_size is None:
             return 1
-        return -(-(self.epoch_size or num_labeled) // self.batch_size)
+        count = self.epoch_size or num_labeled
+        alone = count > 1 and count % self.batch_size == 1 and self.batch_size > 1
+        return -(-count // self.batch_size) - alone
+
+
+def _split(drawn: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """Batches; a last one of a single point joins the one before (BatchNorm needs two)."""
+    parts = list(torch.split(drawn, batch_size))
+    if len(parts) > 1 and len(parts[-1]) == 1 and batch_size > 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    yield from parts

@@ -164,7 +164,7 @@ def start(tmp_path, *words):
     ("signal_name", "words"),
     [
         ("SIGINT", ["seeds=1"]),
-        ("SIGTERM", ["seeds=2", "workers=2"]),
+        ("SIGTERM", ["seeds=4", "workers=2"]),
         pytest.param("SIGTERM", ["seeds=1"], marks=pytest.mark.slow),
         pytest.param("SIGINT", ["seeds=2", "workers=2"], marks=pytest.mark.slow),
     ],
@@ -184,6 +184,7 @@ def test_an_interrupted_run_keeps_its_rounds_and_exits_130(tmp_path, signal_name
     manifests = list(tmp_path.glob("results/**/manifests/seed=*.json"))
     statuses = {json.loads(manifest.read_text())["status"] for manifest in manifests}
     assert statuses == {"interrupted"}
+    assert len(manifests) <= 2  # no further seed has begun
 
 
 def test_a_trial_held_by_another_process_is_left_to_it(tmp_path, quick_run):

@@ -45,7 +45,7 @@ def test_full_batch_is_one_step_with_all_points():
         ({"momentum": 1.0, "optimizer": "sgd"}, "in"),
         ({"weight_decay": -1}, "at least 0"),
         ({"batch_size": None}, "epoch_size=null"),
-        ({"max_epochs": 0}, "at least 1"),
+        ({"max_epochs": 0}, "whole number from 1"),
     ],
 )
 def test_a_wrong_recipe_is_refused_with_a_reason(wrong, said):
