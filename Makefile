@@ -6,7 +6,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format plots bench build clean
+.PHONY: help setup demo test test-slow test-all lint format plots bench build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ demo: setup ## Compare random, BALD and BatchBALD on real digits and draw the cu
 
 test: setup ## Run the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not gpu and not network"
+
+test-slow: setup ## Run the tests that take minutes: every kill point, joblib, interruptions
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal -m "slow and not gpu and not network"
 
 test-all: setup ## Run all tests that need neither a GPU nor the internet
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not gpu and not network"

@@ -94,16 +94,20 @@ def gemm_rate(dtype: torch.dtype, size: int = 1024) -> float:
 
 
 def flops(trial: Trial) -> dict[str, float]:
-    """Least operations of each phase; selection has no floor of this kind."""
+    """Least operations of each phase; selection has no floor of this kind.
+
+    A posterior sample keeps about half of the units on either side of a layer. The layer after the
+    first mask is linear in it: its products are needed once a point, a sample only adds them up.
+    """
     prefix, body = layer_flops(trial)
-    count = trial.model.num_samples
-    # Forward and backward: two products for the gradients beside the forward one.
-    step = 3 * (prefix + body)
     recipe = trial.recipe
     points = recipe.max_epochs * (recipe.epoch_size or len(trial.labeled))
-    # A posterior sample keeps about half of the units on either side of a layer.
-    kept = (1 - 0.5) ** 2
-    a_point = prefix + count * kept * body
+    # Forward and backward: two products for the gradients beside the forward one.
+    step = 3 * (prefix + sum(count for count, _ in body))
+    (first, taps), *rest = body
+    once = prefix + (first if taps > 1 else 0.0)
+    a_sample = 0.25 * (first / taps + sum(count for count, _ in rest))
+    a_point = once + trial.model.num_samples * a_sample
     return {
         "fit": step * points,
         "evaluate": a_point * (len(trial.test) + len(trial.validation)),
@@ -111,16 +115,21 @@ def flops(trial: Trial) -> dict[str, float]:
     }
 
 
-def layer_flops(trial: Trial) -> tuple[float, float]:
-    """Operations of one forward pass of one point, before and after the first dropout layer."""
+def layer_flops(trial: Trial) -> tuple[float, list[tuple[float, int]]]:
+    """Operations of one forward pass of one point, before and after the first dropout layer.
+
+    After it: a pair a layer, its operations and the taps of its kernel (1 for a dense layer).
+    """
     shape = trial.pool.inputs.input_shape
     network = trial.model.build(shape, trial.num_classes).eval()
-    counts: dict[nn.Module, float] = {}
+    counts: list[tuple[float, int]] = []
 
     def count(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        weights = module.weight.numel()  # type: ignore[union-attr]
-        positions = output[0, 0].numel() if isinstance(module, nn.Conv2d) else 1
-        counts[module] = 2.0 * weights * positions
+        assert isinstance(module, nn.Conv2d | nn.Linear)
+        conv = isinstance(module, nn.Conv2d)
+        positions = output[0, 0].numel() if conv else 1
+        taps = module.weight[0, 0].numel() if conv else 1
+        counts.append((2.0 * module.weight.numel() * positions, taps))
 
     hooks = [
         module.register_forward_hook(count)
@@ -129,11 +138,11 @@ def layer_flops(trial: Trial) -> tuple[float, float]:
     ]
     with torch.inference_mode():
         hidden = network.prefix(torch.zeros(1, *shape))
-        prefix = sum(counts.values())
+        before = len(counts)
         network.output(network.body(hidden))
     for hook in hooks:
         hook.remove()
-    return prefix, sum(counts.values()) - prefix
+    return sum(found for found, _ in counts[:before]), counts[before:]
 
 
 def report(

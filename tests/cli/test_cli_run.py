@@ -53,7 +53,16 @@ def test_a_sweep_gives_the_curves_of_single_runs(quick_run, curves):
     pd.testing.assert_frame_equal(curves("sweep"), curves("single"))
 
 
-def test_joblib_and_workers_give_the_same_curves(quick_run, curves):
+def test_workers_give_the_same_curves(quick_run, curves):
+    quick_run("strategy=bald", "results=alone")
+    code, out, _ = quick_run("strategy=bald", "results=workers", "workers=2")
+    assert code == 0
+    assert "seed 1 round 2/2" in out
+    pd.testing.assert_frame_equal(curves("alone"), curves("workers"))
+
+
+@pytest.mark.slow
+def test_joblib_gives_the_same_curves(quick_run, curves):
     quick_run("-m", "strategy=random,bald", "results=basic")
     code, out, err = quick_run(
         "-m",
@@ -64,12 +73,6 @@ def test_joblib_and_workers_give_the_same_curves(quick_run, curves):
     )
     assert code == 0, out + err
     pd.testing.assert_frame_equal(curves("basic"), curves("joblib"))
-    code, out, _ = quick_run("strategy=bald", "results=workers", "workers=2")
-    assert code == 0
-    assert "seed 1 round 2/2" in out
-    basic = curves("basic")
-    bald = basic[basic["strategy"] == "bald"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(bald, curves("workers"))
 
 
 def test_a_failing_job_is_shown_recorded_and_run_again_alone(quick_run, al_bench, tmp_path):
@@ -164,9 +167,9 @@ def start(tmp_path, *words):
     ("signal_name", "words"),
     [
         ("SIGINT", ["seeds=1"]),
-        ("SIGTERM", ["seeds=4", "workers=2"]),
         pytest.param("SIGTERM", ["seeds=1"], marks=pytest.mark.slow),
-        pytest.param("SIGINT", ["seeds=2", "workers=2"], marks=pytest.mark.slow),
+        pytest.param("SIGTERM", ["seeds=4", "workers=2"], marks=pytest.mark.slow),
+        pytest.param("SIGINT", ["seeds=4", "workers=2"], marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_run_keeps_its_rounds_and_exits_130(tmp_path, signal_name, words, curves):

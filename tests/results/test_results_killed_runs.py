@@ -85,7 +85,7 @@ def assert_same(folder, expected):
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("step", [23, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [37, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_run_killed_at_a_disk_operation_ends_as_if_undisturbed(
     tmp_path, prepared, undisturbed, moment, step
 ):
