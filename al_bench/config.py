@@ -43,6 +43,8 @@ class RunConfig:
     budget: Any = MISSING
     training: Any = MISSING
     strategy: Any = MISSING
+    init_strategy: Any = None
+    target: Any = None
     evaluation: Any = MISSING
     seeds: Any = 5
     streams: Any = MISSING

@@ -1,5 +1,6 @@
 """What a run would do, without doing it."""
 
+from al_bench.models.base import NetworkModel
 from al_bench.prepare import Prepared
 
 
@@ -7,7 +8,7 @@ def describe(prepared: Prepared) -> str:
     """Sizes, rounds, forward passes to come and the output folder, a line each."""
     run, trial = prepared.run, prepared.trial(prepared.seeds[0])
     budget, model = run.budget, run.model
-    rounds = budget.num_rounds(trial.num_classes)
+    rounds = run.num_rounds(trial.num_classes)
     initial, available = len(trial.labeled), len(trial.available())
     test = len(trial.test)
     scored = sum(
@@ -21,7 +22,7 @@ def describe(prepared: Prepared) -> str:
         * run.recipe.max_epochs
         for step in range(rounds)
     )
-    trained *= model.num_networks
+    trained *= model.num_networks if isinstance(model, NetworkModel) else 0
     count = len(prepared.seeds)
     shape = "×".join(map(str, trial.pool.inputs.input_shape))
     lines = [

@@ -175,7 +175,7 @@ def _interrupting(rounds: Rounds) -> Iterator[None]:
 
 def num_rounds(trial: Trial) -> int:
     """Rounds of a trial whose budget is spent to the end."""
-    return trial.run.budget.num_rounds(trial.num_classes)
+    return trial.run.num_rounds(trial.num_classes)
 
 
 def outcome(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -15,12 +14,14 @@ from omegaconf.errors import OmegaConfBaseException
 from al_bench.config import ENGINE_KEYS, Composed, parse_seeds
 from al_bench.data.base import Dataset, Pool
 from al_bench.data.pool import PoolTransform, apply_transforms
+from al_bench.data.target import PoolTargets, TargetDistribution
 from al_bench.engine import Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose, require_whole
-from al_bench.models.base import SAMPLES, Model
+from al_bench.models.base import SAMPLES, DirectModel, Model, NetworkModel
 from al_bench.results.identity import RunIdentity, config_hash
 from al_bench.results.store import Resume
-from al_bench.seeding import Streams, isolated
+from al_bench.seeding import Streams
+from al_bench.strategies.base import LABELS, Strategy
 from al_bench.trial import Run, Trial
 
 RESUMES = ("same", "any")
@@ -42,6 +43,7 @@ class Prepared:
         workers: Processes that share the seeds.
         dataset: Loaded.
         transforms: Pool transforms.
+        target: Which inputs' predictions matter.
         offsets: Stream name to offset.
     """
 
@@ -53,6 +55,7 @@ class Prepared:
     workers: int
     dataset: Dataset
     transforms: Sequence[PoolTransform]
+    target: TargetDistribution
     offsets: Mapping[str, int]
 
     def trial(self, seed: int) -> Trial:
@@ -61,7 +64,8 @@ class Prepared:
         name = self.run.identity.dataset
         pool = Pool.of(self.dataset.train, self.dataset.num_classes, name)
         pool = apply_transforms(pool, self.transforms, streams)
-        return Trial(self.run, streams, pool, self.dataset.test)
+        targets = self.target.of(self.dataset, pool)
+        return Trial(self.run, streams, pool, targets, self.dataset.test)
 
 
 def prepare(composed: Composed) -> Prepared:
@@ -93,8 +97,12 @@ def prepare(composed: Composed) -> Prepared:
         )
     offsets = {str(key): offset for key, offset in config.streams.items() if offset is not None}
     Streams(0, offsets)  # checks them
-    strategy = build(config.strategy, "strategy")
-    model = build(config.model, "model")
+    strategy = _strategy(config.strategy, "strategy")
+    init_strategy = None
+    if config.init_strategy is not None:
+        init_strategy = _strategy(config.init_strategy, "init_strategy")
+    target = build(config.target, "target") if config.target is not None else PoolTargets()
+    model = _model(config.model)
     recipe = build(config.training, "training")
     budget = build(config.budget, "budget")
     samples, bins = _evaluation(config.evaluation)
@@ -106,10 +114,25 @@ def prepare(composed: Composed) -> Prepared:
             f"budget.validation_size={budget.validation_size}.",
             "Add for example budget.validation_size=100, or use training=default.",
         )
+    if init_strategy is not None and (budget.init_size or 0) < 1:
+        raise ConfigError(
+            "init_strategy buys budget.init_size labels, but "
+            f"budget.init_size={'null' if budget.init_size is None else budget.init_size}.",
+            "Add for example budget.init_size=20 budget.init_per_class=null.",
+        )
+    if recipe.start == "warm" and not isinstance(model, NetworkModel):
+        raise ConfigError(
+            f"training.start=warm keeps a network's weights; model={composed.names['model']} has "
+            "none.",
+            "Use training.start=cold.",
+        )
     check_samples(strategy, model, composed)
 
     dataset = source.load()
-    check_network(strategy, model, dataset, composed)
+    provided = model.check(dataset.train.inputs.input_shape, dataset.num_classes)
+    for chosen in (strategy, init_strategy):
+        if chosen is not None:
+            check_needs(chosen, provided, composed)
     container: Any = OmegaConf.to_container(config, resolve=True)
     meaning = {key: value for key, value in container.items() if key not in ENGINE_KEYS}
     names = composed.names
@@ -121,7 +144,7 @@ def prepare(composed: Composed) -> Prepared:
         strategy_label=composed.strategy_label,
         config=OmegaConf.to_yaml(config),
     )
-    run = Run(identity, model, recipe, strategy, budget, engine, samples, bins)
+    run = Run(identity, model, recipe, strategy, budget, engine, samples, bins, init_strategy)
     prepared = Prepared(
         run=run,
         seeds=seeds,
@@ -131,6 +154,7 @@ def prepare(composed: Composed) -> Prepared:
         workers=config.workers,
         dataset=dataset,
         transforms=transforms,
+        target=target,
         offsets=offsets,
     )
     for seed in seeds:  # the budget fits every seed's pool
@@ -229,26 +253,53 @@ def check_samples(strategy: Any, model: Model, composed: Composed) -> None:
         )
 
 
-def check_network(strategy: Any, model: Model, dataset: Dataset, composed: Composed) -> None:
-    """The network takes the inputs, and the model provides what the strategy needs."""
-    with isolated(torch.Generator().manual_seed(0)):
-        network = model.build(dataset.train.inputs.input_shape, dataset.num_classes)
-    provided = model.provides(network)
-    missing = sorted(strategy.needs - provided)
+def check_needs(strategy: Strategy, provided: frozenset[str], composed: Composed) -> None:
+    """The model provides what the strategy needs."""
+    missing = sorted(strategy.needs - provided - {LABELS})
     if missing:
         names = composed.names
         lacks = {
             "samples": "posterior samples that differ",
             "features": "features",
-            "gradients": "gradients",
+            "gradients": "last-layer gradients",
+            "network": "the gradients of one network",
         }
+        one_network = "Use model=deterministic or model=mc_dropout."
         hint = {
             "samples": "Use model=deep_ensemble, model=mc_dropout with a network that drops units "
             "(model.network.dropout=0.5), or strategy=entropy.",
+            "gradients": one_network,
+            "network": one_network,
         }.get(missing[0], "Use another model.")
         what = " and ".join(lacks.get(name, name) for name in missing)
+        network = f" with network={names['network']}" if names["network"] else ""
         raise ConfigError(
-            f"strategy={names['strategy']} needs {what}, which model={names['model']} with "
-            f"network={names['network']} does not provide.",
+            f"strategy={names['strategy']} needs {what}, which model={names['model']}{network} "
+            "does not provide.",
             hint,
         )
+
+
+def _strategy(node: Any, group: str) -> Strategy:
+    """The strategy of ``node``; ConfigError when the class lacks something that strategies have."""
+    strategy: Strategy = build(node, group)
+    if not isinstance(getattr(strategy, "needs", None), frozenset):
+        raise ConfigError(
+            f"{group}: {type(strategy).__name__} has no frozenset called needs.",
+            "Write needs = frozenset() for nothing, or name what the model must provide.",
+        )
+    if not callable(getattr(strategy, "select", None)):
+        raise ConfigError(
+            f"{group}: {type(strategy).__name__} has no method select(view, batch_size, generator)."
+        )
+    return strategy
+
+
+def _model(node: Any) -> Model:
+    model = build(node, "model")
+    if not isinstance(model, (NetworkModel, DirectModel)):
+        raise ConfigError(
+            f"model: {type(model).__name__} is neither a NetworkModel nor a DirectModel.",
+            "al_bench.models.base says what those have.",
+        )
+    return model

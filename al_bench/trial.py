@@ -13,15 +13,16 @@ from torch import Tensor
 
 from al_bench.budget import Budget
 from al_bench.data.base import Examples, Pool
+from al_bench.data.labeled import LabeledSet
 from al_bench.data.pool import copies_of
+from al_bench.data.target import Targets
 from al_bench.engine import Engine
 from al_bench.errors import AlBenchError, ConfigError
 from al_bench.models.base import Model, Posterior
 from al_bench.results.identity import RunIdentity
 from al_bench.seeding import Streams
-from al_bench.strategies.base import Selection, Strategy
+from al_bench.strategies.base import LABELS, Selection, Strategy
 from al_bench.training.recipe import Recipe
-from al_bench.training.sgd import LabeledSet
 from al_bench.training.trainer import Weights
 from al_bench.view import View
 
@@ -39,6 +40,7 @@ class Run:
         engine: How it is computed.
         evaluation_samples: Posterior samples of test and validation metrics; ``None`` is all K.
         calibration_bins: Bins of the calibration metrics.
+        init_strategy: Buys the initial set; ``None`` draws it.
     """
 
     identity: RunIdentity
@@ -49,6 +51,17 @@ class Run:
     engine: Engine
     evaluation_samples: int | None = None
     calibration_bins: int = 15
+    init_strategy: Strategy | None = None
+
+    @property
+    def label_access(self) -> bool:
+        """Whether a strategy of this run sees labels before they are bought."""
+        strategies = (self.strategy, self.init_strategy)
+        return any(LABELS in strategy.needs for strategy in strategies if strategy is not None)
+
+    def num_rounds(self, num_classes: int) -> int:
+        """Rounds until all labels are bought; one more when the initial set is bought in one."""
+        return self.budget.num_rounds(num_classes) + (self.init_strategy is not None)
 
 
 class Trial:
@@ -58,6 +71,7 @@ class Trial:
         run: What all seeds share.
         streams: The seed's random streams.
         pool: The transformed pool of this seed.
+        targets: The inputs whose predictions matter.
         test: The fixed test set; only ``evaluate`` reads it.
 
     Attributes:
@@ -69,14 +83,19 @@ class Trial:
             the trial failed.
     """
 
-    def __init__(self, run: Run, streams: Streams, pool: Pool, test: Examples) -> None:
+    def __init__(
+        self, run: Run, streams: Streams, pool: Pool, targets: Targets, test: Examples
+    ) -> None:
         self.run = run
         self.streams = streams
         self.pool = pool
+        self.targets = targets
         self.test = test
         run.budget.check(len(pool), pool.num_classes)
         self.validation = _draw_validation(pool, run.budget, streams)
-        self.initial = _draw_initial(pool, self.validation, run.budget, streams)
+        self.initial = torch.empty(0, dtype=torch.int64)
+        if run.init_strategy is None:
+            self.initial = _draw_initial(pool, self.validation, run.budget, streams)
         self.labeled: list[int] = self.initial.tolist()
         self.num_queried = len(self.labeled)
         self.round = 0
@@ -140,7 +159,14 @@ class Trial:
         if target is not None and reached is not None and reached >= target:
             return 0
         left = budget.total - row["num_queried"]
-        return max(0, min(budget.batch_size, left, int(self._available.sum())))
+        size = budget.batch_size
+        if self._buys_initial_set:
+            size = budget.initial_labels(self.num_classes)
+        return max(0, min(size, left, int(self._available.sum())))
+
+    @property
+    def _buys_initial_set(self) -> bool:
+        return self.run.init_strategy is not None and self.round == 0
 
     def row(self, measured: Mapping[str, Any]) -> dict[str, Any]:
         """The curve row of this round, without what the selection adds."""
@@ -151,6 +177,7 @@ class Trial:
             "num_labeled": len(self.labeled),
             "num_queried": self.num_queried,
             "num_validation": len(self.validation),
+            "label_access": self.run.label_access or None,
             **measured,
             **self.engine.columns(),
         }
@@ -163,9 +190,11 @@ class Trial:
         size = self._batch_size(row)
         if size == 0:
             return Selection(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.float64))
-        view = View(self, posterior)
-        generator = self.streams.generator("select", self.round)
-        selection = view.timed_select(self.run.strategy, size, generator)
+        strategy = self.run.strategy
+        if self._buys_initial_set and self.run.init_strategy is not None:
+            strategy = self.run.init_strategy
+        view = View(self, posterior, strategy)
+        selection = view.timed_select(size, self.streams.generator("select", self.round))
         _check_selection(selection, size, len(view))
         row["seconds_score"] = view.seconds_score
         row["seconds_select"] = view.seconds_select
@@ -285,6 +314,11 @@ def _first_copies(pool: Pool, order: Tensor) -> Tensor:
 
 
 def _check_selection(selection: Selection, size: int, pool_size: int) -> None:
+    if not isinstance(selection, Selection):
+        raise AlBenchError(
+            f"The strategy's select must return a Selection, got {type(selection).__name__}.",
+            "Return al_bench.strategies.base.Selection(positions, scores).",
+        )
     positions = selection.positions
     if (
         positions.shape != (size,)

@@ -1,27 +1,41 @@
 """The pool as a strategy sees it: every quantity on demand, at most once, within a memory budget.
 
-N pool points, M labeled points, K posterior samples, C classes, D features.
+N pool points, M labeled points, T target inputs, K posterior samples, C classes, D features.
 """
 
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from al_bench.data.base import Inputs
+from al_bench.data.base import Inputs, Pool
+from al_bench.data.labeled import LabeledSet
+from al_bench.data.target import Targets
 from al_bench.errors import AlBenchError, ConfigError
-from al_bench.models.base import SAMPLES, Posterior
-from al_bench.strategies.base import ScoreFn, Selection, Strategy
-
-if TYPE_CHECKING:
-    from al_bench.trial import Trial
-
+from al_bench.look_ahead import refitted
+from al_bench.models.base import SAMPLES, GradientFactors, Network, Posterior
+from al_bench.strategies.base import LABELS, ScoreFn, Selection, Strategy
+from al_bench.training.trainer import Trainable
 
 # What a strategy may know of earlier rounds: nothing of the test set.
 HISTORY = ("round", "num_labeled", "num_queried", "validation_accuracy", "validation_nll", "notes")
+
+Computed = TypeVar("Computed", Tensor, GradientFactors)
+
+
+class Viewed(Trainable, Protocol):
+    """What a view needs of a trial."""
+
+    pool: Pool
+    targets: Targets
+    labeled: list[int]
+    rows: list[dict[str, Any]]
+
+    def available(self) -> Tensor:
+        """(N,) pool indices that can be bought."""
 
 
 def chunked(
@@ -38,14 +52,14 @@ def chunked(
 
 
 class View:
-    """The pool of one trial in one round, seen through a fitted posterior.
+    """The pool of one trial in one round, seen through a fitted posterior by a strategy.
 
     Attributes:
         seconds_score: Time spent in the posterior so far.
         seconds_select: Time the strategy took beside that, after ``timed_select``.
     """
 
-    def __init__(self, trial: "Trial", posterior: Posterior) -> None:
+    def __init__(self, trial: Viewed, posterior: Posterior, strategy: Strategy) -> None:
         self.indices = trial.available()
         self.num_classes = trial.num_classes
         self.num_samples = posterior.num_samples
@@ -57,16 +71,29 @@ class View:
         self.state: Mapping[str, Any] | None = json.loads(state) if state else None
         self.seconds_score = 0.0
         self.seconds_select = 0.0
+        self._trial = trial
         self._posterior = posterior
-        self._inputs = trial.pool.inputs
+        self._strategy = strategy
+        self._pool = trial.pool
         self._labeled = trial.labeled_set()
         self._device = trial.engine.device
         self._chunk_bytes = trial.engine.chunk_bytes
-        self._must_differ = SAMPLES in trial.run.strategy.needs and trial.round == 0
+        self._must_differ = SAMPLES in strategy.needs and trial.round == 0
         self._held: dict[str, Tensor] = {}
+        self._factors: dict[str, GradientFactors] = {}
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @property
+    def source_indices(self) -> Tensor:
+        """(N,) int64, the index in the data set of every position."""
+        return self._source(self.indices)
+
+    @property
+    def labeled_source_indices(self) -> Tensor:
+        """(M,) int64, the same of the labeled set, in the order in which it was labeled."""
+        return self._source(self._labeled.indices)
 
     def log_probs(self, num_samples: int | None = None) -> Tensor:
         """(N, K, C) float32 log-probabilities; ``num_samples`` may ask for fewer than K."""
@@ -88,11 +115,11 @@ class View:
 
     def features(self) -> Tensor:
         """(N, D) float32 features of the pool."""
-        return self._features("features", self.indices)
+        return self._features("pool", self.indices)
 
     def labeled_features(self) -> Tensor:
         """(M, D) float32 features of the labeled set, in the order in which it was labeled."""
-        return self._features("labeled_features", self._labeled.indices)
+        return self._features("labeled", self._labeled.indices)
 
     def labels(self) -> Tensor:
         """(M,) int64 labels of the labeled set, in the same order."""
@@ -100,16 +127,91 @@ class View:
 
     def inputs(self, positions: Tensor) -> Tensor:
         """(n, *input_shape) float32 inputs of the pool at ``positions``."""
-        return self._inputs.gather(self.indices[positions], self._device)
+        return self._pool.inputs.gather(self.indices[positions], self._device)
 
-    def timed_select(
-        self, strategy: Strategy, batch_size: int, generator: torch.Generator
-    ) -> Selection:
+    def labeled_inputs(self) -> Tensor:
+        """(M, *input_shape) float32 inputs of the labeled set, in the order it was labeled in."""
+        return self._pool.inputs.gather(self._labeled.indices, self._device)
+
+    def gradient_factors(self) -> GradientFactors:
+        """Factors of the last-layer gradients of the pool: (N, C) and (N, D), float32."""
+        return self._gradient_factors("pool", self._pool.inputs, self.indices)
+
+    def labeled_gradient_factors(self) -> GradientFactors:
+        """The same of the labeled set, (M, C) and (M, D), in the order it was labeled in."""
+        return self._gradient_factors("labeled", self._pool.inputs, self._labeled.indices)
+
+    def target_log_probs(self, num_targets: int, num_samples: int | None = None) -> Tensor:
+        """(T, K, C) log-probabilities of T target inputs under the same posterior samples."""
+        count = self._sample_count(num_samples)
+        drawn = self._draw_targets(num_targets)
+        name = f"target_log_probs {num_targets}"
+        held = self._held.get(name)
+        if held is None or held.shape[1] < count:
+            inputs = self._trial.targets.inputs
+            parts = self._chunks(inputs, drawn, lambda x: self._posterior.log_probs(x, count))
+            self._held[name] = held = torch.cat(list(parts))
+        return held[:, :count]
+
+    def target_gradient_factors(self, num_targets: int) -> GradientFactors:
+        """Factors of the last-layer gradients of the same T target inputs: (T, C) and (T, D)."""
+        drawn = self._draw_targets(num_targets)
+        return self._gradient_factors(f"target {num_targets}", self._trial.targets.inputs, drawn)
+
+    def network(self) -> Network:
+        """A float32 copy of the network in evaluation mode, the strategy's own."""
+        return self._posterior.network()
+
+    def pool_labels(self) -> Tensor:
+        """(N,) int64 labels of the pool, for a strategy that declares LABELS."""
+        self._require_labels()
+        return self._pool.labels[self.indices]
+
+    def look_ahead(self, positions: Tensor, reference: Tensor) -> float:
+        """Mean log-likelihood, in nats, of ``reference`` once ``positions`` are labeled too."""
+        self._require_labels()
+        bought = self.indices[positions]
+        indices = torch.cat([self._labeled.indices, bought[~self._pool.refused[bought]]])
+        labels = self._pool.labels[indices]
+        posterior = refitted(self._trial, LabeledSet(self._pool.inputs, indices, labels))
+        judged = self.indices[reference]
+        answers = self._pool.labels[judged].to(self._device)
+        total, start = 0.0, 0
+        for inputs in chunked(
+            posterior, self._pool.inputs, judged, self._device, self._chunk_bytes
+        ):
+            log_probs = posterior.log_probs(inputs)
+            of_answer = log_probs[torch.arange(len(inputs)), :, answers[start:][: len(inputs)]]
+            start += len(inputs)
+            total += float((of_answer.double().exp().mean(dim=1)).clamp_min(1e-12).log().sum())
+        return total / len(judged)
+
+    def timed_select(self, batch_size: int, generator: torch.Generator) -> Selection:
         """The strategy's selection, with the time it took kept in the view."""
         started = time.perf_counter()
-        selection = strategy.select(self, batch_size, generator)
+        selection = self._strategy.select(self, batch_size, generator)
         self.seconds_select = time.perf_counter() - started - self.seconds_score
         return selection
+
+    def _source(self, indices: Tensor) -> Tensor:
+        if bool(self._pool.origin.any()):
+            names = " and ".join(self._pool.origins)
+            raise ConfigError(
+                f"The pool mixes {names}, whose indices do not name a point.",
+                "Use another feature space.",
+            )
+        return self._pool.source_index[indices]
+
+    def _require_labels(self) -> None:
+        if LABELS not in self._strategy.needs:
+            raise AlBenchError(
+                f"{type(self._strategy).__name__} looks at labels that it has not bought.",
+                "A control says so: its needs contain al_bench.strategies.base.LABELS.",
+            )
+
+    def _draw_targets(self, count: int) -> Tensor:
+        generator = self._trial.streams.generator("target", self.round)
+        return self._trial.targets.draw(count, generator)
 
     def _sample_count(self, num_samples: int | None) -> int:
         if num_samples is None:
@@ -122,15 +224,16 @@ class View:
             )
         return num_samples
 
-    def _chunks(self, indices: Tensor, compute: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-        posterior, device = self._posterior, self._device
-        chunks = chunked(posterior, self._inputs, indices, device, self._chunk_bytes)
+    def _chunks(
+        self, inputs: Inputs, indices: Tensor, compute: Callable[[Tensor], Computed]
+    ) -> Iterator[Computed]:
+        chunks = chunked(self._posterior, inputs, indices, self._device, self._chunk_bytes)
         while True:
             started = time.perf_counter()
             try:
                 computed = compute(next(chunks))
-                if device.type == "cuda":
-                    torch.cuda.synchronize(device)  # else its time would go to the selection
+                if self._device.type == "cuda":
+                    torch.cuda.synchronize(self._device)  # else its time would go to the selection
             except StopIteration:
                 return
             finally:
@@ -139,7 +242,7 @@ class View:
 
     def _stream_log_probs(self, count: int) -> Iterator[Tensor]:
         for log_probs in self._chunks(
-            self.indices, lambda inputs: self._posterior.log_probs(inputs, count)
+            self._pool.inputs, self.indices, lambda x: self._posterior.log_probs(x, count)
         ):
             if self._must_differ and count > 1:
                 if bool((log_probs == log_probs[:, :1]).all()):
@@ -158,7 +261,17 @@ class View:
         yield from torch.split(log_probs, size)
 
     def _features(self, name: str, indices: Tensor) -> Tensor:
+        if name in self._factors:
+            return self._factors[name].features
         if name not in self._held:
-            parts = list(self._chunks(indices, self._posterior.features))
-            self._held[name] = torch.cat(parts) if parts else torch.empty(0, 0)
+            parts = self._chunks(self._pool.inputs, indices, self._posterior.features)
+            self._held[name] = torch.cat(list(parts))
         return self._held[name]
+
+    def _gradient_factors(self, name: str, inputs: Inputs, indices: Tensor) -> GradientFactors:
+        if name not in self._factors:
+            parts = list(self._chunks(inputs, indices, self._posterior.gradient_factors))
+            log_probs = torch.cat([part.log_probs for part in parts])
+            features = torch.cat([part.features for part in parts])
+            self._factors[name] = GradientFactors(log_probs, features)
+        return self._factors[name]

@@ -23,6 +23,7 @@ from torch import nn
 from al_bench import notebook
 from al_bench.engine import PRECISIONS, device_name
 from al_bench.evaluation import evaluate
+from al_bench.models.base import NetworkModel
 from al_bench.training.trainer import fit_one
 from al_bench.trial import Trial
 from al_bench.view import View
@@ -75,7 +76,7 @@ def run_phases(trial: Trial) -> dict[str, float]:
     lap("fit")
     evaluate(fitted.posterior, trial)
     lap("evaluate")
-    view = View(trial, fitted.posterior)
+    view = View(trial, fitted.posterior, trial.run.strategy)
     view.log_probs()
     lap("score")
     generator = trial.streams.generator("select")
@@ -121,6 +122,7 @@ def layer_flops(trial: Trial) -> tuple[float, list[tuple[float, int]]]:
     After it: a pair a layer, its operations and the taps of its kernel (1 for a dense layer).
     """
     shape = trial.pool.inputs.input_shape
+    assert isinstance(trial.model, NetworkModel)
     network = trial.model.build(shape, trial.num_classes).eval()
     counts: list[tuple[float, int]] = []
 

@@ -21,6 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from al_bench.data.base import TensorInputs
+from al_bench.data.labeled import LabeledSet
 from al_bench.information.entropies import mutual_information
 from al_bench.models.masks import draw_masks
 from al_bench.models.mc_dropout import MCDropout, MCDropoutPosterior
@@ -246,6 +248,8 @@ def main() -> None:
     clock = time.process_time if args.threads == 1 else time.perf_counter
     inputs, labels = images(args.data, args.points + 40)
     network = trained(inputs[:40], labels[:40], args.train_steps).eval()
+    points = LabeledSet(TensorInputs(inputs), torch.arange(40), labels)
+    labeled = points.on(torch.device("cpu"), 2**26)
     inputs = inputs[40 : 40 + args.points]
     report: dict[str, object] = {
         "processor": processor(),
@@ -260,7 +264,7 @@ def main() -> None:
     for precision in (torch.float32, torch.bfloat16) if args.bfloat16 else (torch.float32,):
         generator = torch.Generator().manual_seed(1)
         model = MCDropout(batchbald_cnn, args.samples)
-        posterior = model.posterior([network], generator, precision)
+        posterior = model.posterior([network], labeled, generator, precision)
         if precision == torch.float32:
             exact = posterior
         masks = draw_masks(

@@ -1,11 +1,29 @@
 """Small pools as strategies see them, made of given log-probabilities."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from al_bench.errors import ConfigError
+from al_bench.models.base import GradientFactors, Network
+
+
+class LinearNetwork(Network):
+    """A linear classifier behind a nonlinear layer."""
+
+    def __init__(self, num_features, num_classes):
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            self.hidden = torch.nn.Linear(num_features, 4)
+            self.output = torch.nn.Linear(4, num_classes)
+
+    def prefix(self, inputs):
+        return torch.tanh(self.hidden(inputs))
+
+    def body(self, hidden, masks=None):
+        return hidden
 
 
 @dataclass
@@ -14,11 +32,13 @@ class FakeView:
 
     Args:
         given: (N, K, C) log-probabilities, float32.
-        embedding: (N, D) features; random if not given.
+        embedding: (N, D) features, which are also the inputs; random if not given.
+        num_labeled: Labeled points.
     """
 
     given: Tensor
     embedding: Tensor | None = None
+    num_labeled: int = 4
     round: int = 0
     state: dict | None = None
     history: list = field(default_factory=list)
@@ -44,22 +64,62 @@ class FakeView:
     def score(self, functions, num_samples=None):
         return [function(self.log_probs(num_samples)).double() for function in functions]
 
+    @property
+    def source_indices(self):
+        return self.indices
+
+    @property
+    def labeled_source_indices(self):
+        return torch.arange(len(self), len(self) + self.num_labeled)
+
     def features(self):
         return self.embedding
 
     def labeled_features(self):
         generator = torch.Generator().manual_seed(1)
-        return torch.randn(4, self.embedding.shape[1], generator=generator)
+        return torch.randn(self.num_labeled, self.embedding.shape[1], generator=generator)
 
     def labels(self):
-        return torch.arange(4) % self.num_classes
+        return torch.arange(self.num_labeled) % self.num_classes
 
     def inputs(self, positions):
         return self.embedding[positions]
 
+    def labeled_inputs(self):
+        return self.labeled_features()
+
+    def gradient_factors(self):
+        return GradientFactors(self._mean(self.given), self.embedding)
+
+    def labeled_gradient_factors(self):
+        given = log_probs(self.num_labeled, 1, self.num_classes, seed=11)
+        return GradientFactors(self._mean(given), self.labeled_features())
+
+    def target_log_probs(self, num_targets, num_samples=None):
+        given = log_probs(num_targets, self.num_samples, self.num_classes, seed=12)
+        return given[:, :num_samples]
+
+    def target_gradient_factors(self, num_targets):
+        generator = torch.Generator().manual_seed(13)
+        features = torch.randn(num_targets, self.embedding.shape[1], generator=generator)
+        return GradientFactors(self._mean(self.target_log_probs(num_targets)), features)
+
+    def network(self):
+        return LinearNetwork(self.embedding.shape[1], self.num_classes).eval()
+
+    def pool_labels(self):
+        return self.given.mean(dim=1).argmax(dim=1)
+
+    def look_ahead(self, positions, reference):
+        return -float(self.embedding[positions].sum().exp())
+
+    @staticmethod
+    def _mean(given):
+        return given.logsumexp(dim=1).log_softmax(dim=-1)
+
     def permuted(self, order):
         """The same pool in another order: position i holds what was at ``order[i]``."""
-        return FakeView(self.given[order], self.embedding[order])
+        return replace(self, given=self.given[order], embedding=self.embedding[order])
 
 
 def log_probs(num_points, num_samples, num_classes, seed=0, scale=1.5):

@@ -21,8 +21,8 @@ def posterior(trial):
 
 
 def test_streamed_scores_equal_scores_of_the_whole_tensor(trial, posterior):
-    streamed = View(trial, posterior).score([bald, entropy])
-    whole = View(trial, posterior)
+    streamed = View(trial, posterior, trial.run.strategy).score([bald, entropy])
+    whole = View(trial, posterior, trial.run.strategy)
     whole.log_probs()
     held = whole.score([bald, entropy])
     for one, other in zip(streamed, held, strict=True):
@@ -30,24 +30,26 @@ def test_streamed_scores_equal_scores_of_the_whole_tensor(trial, posterior):
 
 
 def test_chunks_do_not_change_what_a_view_shows(trial, posterior):
-    plain = View(trial, posterior).log_probs()
+    plain = View(trial, posterior, trial.run.strategy).log_probs()
     run = trial.run
     trial.run = dataclasses.replace(run, engine=dataclasses.replace(run.engine, chunk_bytes=2**17))
-    small = View(trial, posterior).log_probs()
+    small = View(trial, posterior, trial.run.strategy).log_probs()
     torch.testing.assert_close(plain, small, rtol=0, atol=1e-5)
     assert plain.shape == (1277, 4, 10)
 
 
 def test_fewer_samples_are_the_first_ones(trial, posterior):
-    view = View(trial, posterior)
+    view = View(trial, posterior, trial.run.strategy)
     few = view.log_probs(2)
-    torch.testing.assert_close(few, View(trial, posterior).log_probs()[:, :2], rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        few, View(trial, posterior, trial.run.strategy).log_probs()[:, :2], rtol=0, atol=1e-5
+    )
     with pytest.raises(ConfigError, match="asks for 5 posterior samples; the model has 4"):
         view.log_probs(5)
 
 
 def test_positions_stand_for_available_pool_points(trial, posterior):
-    view = View(trial, posterior)
+    view = View(trial, posterior, trial.run.strategy)
     assert len(view) == 1297 - 20
     assert not set(view.indices.tolist()) & set(trial.labeled)
     positions = torch.tensor([5, 0, 9])
@@ -73,19 +75,21 @@ class SameSamples:
 
 def test_identical_samples_stop_a_strategy_that_compares_them(trial):
     with pytest.raises(AlBenchError, match="All 4 posterior samples are identical"):
-        View(trial, SameSamples()).score([bald])
+        View(trial, SameSamples(), trial.run.strategy).score([bald])
 
 
 def test_scoring_and_selecting_leave_the_model_as_it_was(trial, posterior):
-    view = View(trial, posterior)
+    view = View(trial, posterior, trial.run.strategy)
     before = view.log_probs().clone()
-    trial.run.strategy.select(View(trial, posterior), 10, torch.Generator().manual_seed(0))
-    assert torch.equal(View(trial, posterior).log_probs(), before)
+    trial.run.strategy.select(
+        View(trial, posterior, trial.run.strategy), 10, torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(View(trial, posterior, trial.run.strategy).log_probs(), before)
     assert torch.equal(view.log_probs(), before)
 
 
 def test_a_view_reaches_no_labels_but_those_of_the_labeled_set(trial, posterior):
-    view = View(trial, posterior)
+    view = View(trial, posterior, trial.run.strategy)
     reachable = [
         value
         for value in vars(view).values()

@@ -1,17 +1,21 @@
 """What a network, a posterior and a model are.
 
-A model is a posterior family over a network. n points, K posterior samples, C classes, D features.
+A model is a posterior family: over a network that a recipe trains, or one that fits itself (a
+forest). n points, K posterior samples, C classes, D features.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from al_bench.data.labeled import Batches
+
 SAMPLES = "samples"  # log-probabilities that differ between posterior samples
 FEATURES = "features"  # the inputs of the last linear layer
-GRADIENTS = "gradients"  # a last linear layer, so gradient factors exist
+GRADIENTS = "gradients"  # one last linear layer, so gradient factors exist
+NETWORK = "network"  # one network, for gradients of all parameters
 
 
 class Network(nn.Module):
@@ -58,6 +62,21 @@ class NetworkFactory(Protocol):
         """A network with fresh weights; raises ConfigError when it cannot take that shape."""
 
 
+class GradientFactors(NamedTuple):
+    """The two factors of each point's last-layer gradients.
+
+    The gradient of -log p(y | x) with respect to the last layer's weights is the outer product of
+    exp(log_probs) - onehot(y) and the features; with respect to its bias it is the first factor.
+
+    Args:
+        log_probs: Of the mean network (no unit dropped), (n, C) float32.
+        features: The inputs of its last layer, (n, D) float32.
+    """
+
+    log_probs: Tensor
+    features: Tensor
+
+
 class Posterior(Protocol):
     """A fitted model: K functions ω_1 … ω_K from inputs to class probabilities.
 
@@ -71,7 +90,7 @@ class Posterior(Protocol):
 
     @property
     def provides(self) -> frozenset[str]:
-        """Which of SAMPLES, FEATURES, GRADIENTS it offers."""
+        """Which of SAMPLES, FEATURES, GRADIENTS, NETWORK it offers."""
 
     def log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
         """Log-probabilities (n, K, C), float32, of the first ``num_samples`` samples (all if None).
@@ -80,18 +99,36 @@ class Posterior(Protocol):
         """
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Features (n, D), float32, of the mean network (no unit dropped)."""
+        """Features (n, D), float32, of the mean network (no unit dropped); with FEATURES."""
+
+    def gradient_factors(self, inputs: Tensor) -> GradientFactors:
+        """Factors of the last-layer gradients of the mean network; with GRADIENTS."""
+
+    def network(self) -> Network:
+        """A float32 copy of the network in evaluation mode, the caller's own; with NETWORK."""
 
     def chunk_size(self, input_shape: tuple[int, ...], chunk_bytes: int) -> int:
         """Points that may be shown at once within ``chunk_bytes`` of working memory, at least 1."""
 
 
 class Model(Protocol):
-    """What a file under ``conf/model`` builds: a posterior family with its network."""
+    """What a file under ``conf/model`` builds: a posterior family, one of the two kinds below."""
 
     @property
     def num_samples(self) -> int:
         """K."""
+
+    def check(self, input_shape: tuple[int, ...], num_classes: int) -> frozenset[str]:
+        """Which of SAMPLES, FEATURES, GRADIENTS, NETWORK its posteriors offer for such a data set.
+
+        Raises:
+            ConfigError: The model cannot take that data set.
+        """
+
+
+@runtime_checkable
+class NetworkModel(Model, Protocol):
+    """A posterior over one or several networks, which a recipe trains."""
 
     @property
     def num_networks(self) -> int:
@@ -100,16 +137,32 @@ class Model(Protocol):
     def build(self, input_shape: tuple[int, ...], num_classes: int) -> Network:
         """One untrained network, weights drawn from torch's global generator."""
 
-    def provides(self, network: Network) -> frozenset[str]:
-        """Which of SAMPLES, FEATURES, GRADIENTS the posterior over ``network`` offers."""
-
     def posterior(
-        self, networks: Sequence[Network], generator: torch.Generator, precision: torch.dtype
+        self,
+        networks: Sequence[Network],
+        labeled: Batches,
+        generator: torch.Generator,
+        precision: torch.dtype,
     ) -> Posterior:
         """The posterior of trained networks.
 
         Args:
             networks: ``num_networks`` trained networks.
+            labeled: The labeled set they were trained on.
             generator: Draws the posterior samples; sample k does not depend on K.
             precision: float32 or bfloat16, of the forward passes; log-probabilities are float32.
+        """
+
+
+@runtime_checkable
+class DirectModel(Model, Protocol):
+    """A posterior that is fitted to the labeled set without a network or a recipe."""
+
+    def fit(self, labeled: Batches, num_classes: int, generator: torch.Generator) -> Posterior:
+        """The posterior given ``labeled``, which may be empty.
+
+        Args:
+            labeled: The labeled set.
+            num_classes: C; the labeled set may lack some.
+            generator: The only source of randomness.
         """

@@ -1,21 +1,24 @@
 """Deep ensembles: every member is one posterior sample."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError
-from al_bench.models.base import SAMPLES, Network, NetworkFactory
+from al_bench.data.labeled import Batches
+from al_bench.errors import require_whole
+from al_bench.models.base import FEATURES, SAMPLES, GradientFactors, Network
 from al_bench.models.frozen import (
-    NETWORK_PROVIDES,
     bytes_per_point,
+    checked_count,
     frozen_copy,
+    gradient_factors,
     mean_features,
     normalized,
-    require_network,
 )
+from al_bench.models.over_network import ONE_NETWORK, OverNetwork
 
 
 class EnsemblePosterior:
@@ -33,6 +36,7 @@ class EnsemblePosterior:
         self.provides = provides
         self.num_samples = len(networks)
         self._networks = [frozen_copy(network, precision) for network in networks]
+        self._unrounded = [frozen_copy(network, torch.float32) for network in networks[:1]]
 
     def log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
         """Log-probabilities (n, K, C), float32, of the first ``num_samples`` networks."""
@@ -51,6 +55,16 @@ class EnsemblePosterior:
         """Features (n, D), float32: the networks' features side by side."""
         return mean_features(self._networks, inputs)
 
+    def gradient_factors(self, inputs: Tensor) -> GradientFactors:
+        """Factors of the last-layer gradients of the only network."""
+        (network,) = self._networks
+        return gradient_factors(network, inputs)
+
+    def network(self) -> Network:
+        """A float32 copy of the only network in evaluation mode, the caller's own."""
+        (network,) = self._unrounded
+        return copy.deepcopy(network).requires_grad_(True)
+
     def chunk_size(self, input_shape: tuple[int, ...], chunk_bytes: int) -> int:
         """Points that may be shown at once within ``chunk_bytes`` of working memory, at least 1."""
         network = self._networks[0]
@@ -60,16 +74,8 @@ class EnsemblePosterior:
         return max(1, chunk_bytes // (bytes_per_point(network, input_shape) + results))
 
 
-def checked_count(num_samples: int | None, available: int) -> int:
-    """How many samples are asked for; ValueError outside 1 … ``available``."""
-    count = available if num_samples is None else num_samples
-    if not 1 <= count <= available:
-        raise ValueError(f"num_samples must lie between 1 and {available}, got {count}")
-    return count
-
-
 @dataclass(frozen=True)
-class DeepEnsemble:
+class DeepEnsemble(OverNetwork):
     """Networks trained from independent initial weights (Lakshminarayanan et al. 2017).
 
     arXiv:1612.01474, without adversarial training. Dropout, where the network has some, acts in
@@ -80,13 +86,11 @@ class DeepEnsemble:
         num_members: Members, each a posterior sample.
     """
 
-    network: NetworkFactory
     num_members: int = 5
 
     def __post_init__(self) -> None:
-        require_network(self.network)
-        if self.num_members < 1:
-            raise ConfigError(f"model.num_members must be at least 1, got {self.num_members}.")
+        super().__post_init__()
+        require_whole("model.num_members", self.num_members, 1)
 
     @property
     def num_samples(self) -> int:
@@ -98,16 +102,16 @@ class DeepEnsemble:
         """Networks to train."""
         return self.num_members
 
-    def build(self, input_shape: tuple[int, ...], num_classes: int) -> Network:
-        """One untrained member, weights drawn from torch's global generator."""
-        return self.network(input_shape=input_shape, num_classes=num_classes)
-
     def provides(self, network: Network) -> frozenset[str]:
-        """Features and gradients, and samples from two members on."""
-        return NETWORK_PROVIDES | ({SAMPLES} if self.num_members > 1 else frozenset())
+        """Features and, from two members on, samples; a single member is one network."""
+        return frozenset({FEATURES, SAMPLES}) if self.num_members > 1 else ONE_NETWORK
 
     def posterior(
-        self, networks: Sequence[Network], generator: torch.Generator, precision: torch.dtype
+        self,
+        networks: Sequence[Network],
+        labeled: Batches,
+        generator: torch.Generator,
+        precision: torch.dtype,
     ) -> EnsemblePosterior:
         """Member k as sample k; draws nothing."""
         if len(networks) != self.num_members:

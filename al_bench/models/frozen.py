@@ -10,19 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from al_bench.errors import ConfigError
-from al_bench.models.base import FEATURES, GRADIENTS, Network, NetworkFactory
-
-NETWORK_PROVIDES = frozenset({FEATURES, GRADIENTS})
-
-
-def require_network(network: NetworkFactory) -> None:
-    """Raise ConfigError unless ``network`` can be called (a ``_partial_`` in a config file)."""
-    if not callable(network):
-        raise ConfigError(
-            f"model.network must build a network when called, got {network!r}.",
-            "Choose one with model/network=…, or add _partial_: true to your own file.",
-        )
+from al_bench.models.base import GradientFactors, Network
 
 
 def frozen_copy(network: Network, precision: torch.dtype) -> Network:
@@ -52,6 +40,14 @@ def mean_features(networks: Sequence[Network], inputs: Tensor) -> Tensor:
     return features.clone()  # outside: an ordinary tensor, with which a caller may train
 
 
+def gradient_factors(network: Network, inputs: Tensor) -> GradientFactors:
+    """Factors of the last-layer gradients of ``network``, float32, with no unit dropped."""
+    with torch.inference_mode():
+        features = network.body(network.prefix(inputs.to(network.output.weight.dtype)))
+        log_probs = normalized(network.output(features))
+    return GradientFactors(log_probs.clone(), features.to(torch.float32).clone())
+
+
 def bytes_per_point(network: Network, input_shape: tuple[int, ...]) -> int:
     """Working memory of one point's way to the logits, in bytes: three of its largest tensors."""
     sizes = [0]
@@ -69,3 +65,11 @@ def bytes_per_point(network: Network, input_shape: tuple[int, ...]) -> int:
         for hook in hooks:
             hook.remove()
     return 3 * max(sizes)
+
+
+def checked_count(num_samples: int | None, available: int) -> int:
+    """How many samples are asked for; ValueError outside 1 … ``available``."""
+    count = available if num_samples is None else num_samples
+    if not 1 <= count <= available:
+        raise ValueError(f"num_samples must lie between 1 and {available}, got {count}")
+    return count

@@ -3,6 +3,7 @@
 n points, K posterior samples, C classes, D features.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,19 +11,20 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError
-from al_bench.models.base import SAMPLES, Network, NetworkFactory
-from al_bench.models.ensemble import checked_count
+from al_bench.data.labeled import Batches
+from al_bench.errors import require_whole
+from al_bench.models.base import SAMPLES, GradientFactors, Network
 from al_bench.models.frozen import (
-    NETWORK_PROVIDES,
     bytes_per_point,
+    checked_count,
     frozen_copy,
+    gradient_factors,
     mean_features,
     normalized,
-    require_network,
 )
 from al_bench.models.masks import draw_masks
 from al_bench.models.networks.blocks import BlockNetwork
+from al_bench.models.over_network import ONE_NETWORK, OverNetwork
 from al_bench.models.stacked import StackedForm, fits_in_memory, tiling_for
 
 
@@ -103,6 +105,14 @@ class MCDropoutPosterior:
         """Features (n, D), float32, with no unit dropped."""
         return mean_features([self._network], inputs)
 
+    def gradient_factors(self, inputs: Tensor) -> GradientFactors:
+        """Factors of the last-layer gradients, with no unit dropped."""
+        return gradient_factors(self._network, inputs)
+
+    def network(self) -> Network:
+        """A float32 copy of the network in evaluation mode, the caller's own."""
+        return copy.deepcopy(self._unrounded).requires_grad_(True)
+
     def chunk_size(self, input_shape: tuple[int, ...], chunk_bytes: int) -> int:
         """Points that may be shown at once within ``chunk_bytes`` of working memory, at least 1."""
         results = 4 * self.num_samples * self._network.output.out_features
@@ -112,7 +122,7 @@ class MCDropoutPosterior:
 
 
 @dataclass(frozen=True)
-class MCDropout:
+class MCDropout(OverNetwork):
     """Dropout kept on at prediction time (Gal & Ghahramani 2016, arXiv:1506.02142).
 
     Args:
@@ -120,26 +130,24 @@ class MCDropout:
         num_samples: Posterior samples K.
     """
 
-    network: NetworkFactory
     num_samples: int = 20
     num_networks: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        require_network(self.network)
-        if self.num_samples < 1:
-            raise ConfigError(f"model.num_samples must be at least 1, got {self.num_samples}.")
-
-    def build(self, input_shape: tuple[int, ...], num_classes: int) -> Network:
-        """One untrained network, weights drawn from torch's global generator."""
-        return self.network(input_shape=input_shape, num_classes=num_classes)
+        super().__post_init__()
+        require_whole("model.num_samples", self.num_samples, 1)
 
     def provides(self, network: Network) -> frozenset[str]:
         """Features and gradients; samples if there are two or more and something is dropped."""
         differ = self.num_samples > 1 and len(network.mask_units) > 0
-        return NETWORK_PROVIDES | ({SAMPLES} if differ else frozenset())
+        return ONE_NETWORK | ({SAMPLES} if differ else frozenset())
 
     def posterior(
-        self, networks: Sequence[Network], generator: torch.Generator, precision: torch.dtype
+        self,
+        networks: Sequence[Network],
+        labeled: Batches,
+        generator: torch.Generator,
+        precision: torch.dtype,
     ) -> MCDropoutPosterior:
         """The network under ``num_samples`` masks drawn from ``generator``."""
         (network,) = networks

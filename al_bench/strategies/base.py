@@ -1,17 +1,20 @@
 """What a strategy sees and what it answers.
 
-N pool points, K posterior samples, C classes, D features, B batch size. A *position* is a place in
-the view, 0 … N-1.
+N pool points, M labeled points, T target inputs, K posterior samples, C classes, D features, B the
+batch size. A *position* is a place in the view, 0 … N-1.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from al_bench.errors import require_whole
+from al_bench.models.base import GradientFactors, Network
+
+LABELS = "labels"  # the pool's labels before they are bought: the privilege of controls
 
 ScoreFn = Callable[[Tensor], Tensor]  # (n, K, C) log-probabilities to (n,) scores, higher is wanted
 
@@ -51,6 +54,17 @@ class PoolView(Protocol):
     def indices(self) -> Tensor:
         """(N,) int64, the pool index of every position."""
 
+    @property
+    def source_indices(self) -> Tensor:
+        """(N,) int64, the index in the data set of every position; copies of a point share it.
+
+        Raises ConfigError when the pool is made of several data sets.
+        """
+
+    @property
+    def labeled_source_indices(self) -> Tensor:
+        """(M,) int64, the same of the labeled set, in the order in which it was labeled."""
+
     def log_probs(self, num_samples: int | None = None) -> Tensor:
         """(N, K, C) float32 log-probabilities of the first ``num_samples`` samples (all if None).
 
@@ -72,17 +86,71 @@ class PoolView(Protocol):
     def inputs(self, positions: Tensor) -> Tensor:
         """(n, *input_shape) float32 inputs of the pool at ``positions``."""
 
+    def labeled_inputs(self) -> Tensor:
+        """(M, *input_shape) float32 inputs of the labeled set, in the order it was labeled in."""
 
-class Strategy(Protocol):
-    """What a file under ``conf/strategy`` builds: a frozen dataclass.
+    def gradient_factors(self) -> GradientFactors:
+        """Factors of the last-layer gradients of the pool: (N, C) and (N, D), float32."""
 
-    Attributes:
-        needs: What the model must provide (``al_bench.models.base``).
+    def labeled_gradient_factors(self) -> GradientFactors:
+        """The same of the labeled set, (M, C) and (M, D), in the order it was labeled in."""
+
+    def target_log_probs(self, num_targets: int, num_samples: int | None = None) -> Tensor:
+        """(T, K, C) log-probabilities of T target inputs under the same posterior samples.
+
+        The inputs are drawn once a round from the run's target distribution (the pool, unless
+        ``target=`` says otherwise); a smaller T gives the first of a larger one's.
+        """
+
+    def target_gradient_factors(self, num_targets: int) -> GradientFactors:
+        """Factors of the last-layer gradients of the same T target inputs: (T, C) and (T, D)."""
+
+    def network(self) -> Network:
+        """A float32 copy of the network in evaluation mode, the strategy's own."""
+
+    def pool_labels(self) -> Tensor:
+        """(N,) int64 labels of the pool; only for a strategy whose ``needs`` names LABELS."""
+
+    def look_ahead(self, positions: Tensor, reference: Tensor) -> float:
+        """How well a model predicts once ``positions`` are labeled too.
+
+        Only for a strategy whose ``needs`` names LABELS.
+
+        Args:
+            positions: (b,) points to add to the labeled set, with their true answers.
+            reference: (r,) points to predict.
+
+        Returns:
+            Mean log-likelihood of the labels of ``reference``, nats, at most 0.
+        """
+
+
+@runtime_checkable
+class PoolScore(Protocol):
+    """A pointwise score that needs more than the log-probabilities of the point itself.
+
+    A frozen dataclass; a batch rule makes a batch of it as of any score.
     """
 
     @property
     def needs(self) -> frozenset[str]:
         """What the model must provide."""
+
+    def of_pool(self, view: PoolView, num_samples: int | None) -> Tensor:
+        """(N,) float64 scores, higher is wanted more."""
+
+
+class Strategy(Protocol):
+    """What a file under ``conf/strategy`` builds: a frozen dataclass.
+
+    Attributes:
+        needs: What the model must provide (``al_bench.models.base``); LABELS beside it declares a
+            control that sees labels before they are bought.
+    """
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the model must provide, and LABELS."""
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Choose ``batch_size`` distinct positions of ``view``, best first.

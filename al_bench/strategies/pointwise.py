@@ -3,8 +3,15 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from al_bench.strategies.base import PoolView, ScoreFn, Selection, check_num_samples
+from al_bench.strategies.base import (
+    PoolScore,
+    PoolView,
+    ScoreFn,
+    Selection,
+    check_num_samples,
+)
 from al_bench.strategies.rules import BatchRule
 from al_bench.strategies.scores import needs_of
 
@@ -14,12 +21,13 @@ class Pointwise:
     """Any score with any batch rule: BALD is ``bald`` × ``TopB``, PowerBALD ``bald`` × ``Power``.
 
     Args:
-        score: Log-probabilities (n, K, C) to scores (n,) (``al_bench.strategies.scores``).
+        score: Log-probabilities (n, K, C) to scores (n,) (``al_bench.strategies.scores``), or a
+            ``PoolScore``.
         rule: Scores (N,) to positions (B,) (``al_bench.strategies.rules``).
         num_samples: Posterior samples to score with; ``None`` takes all K of the model.
     """
 
-    score: ScoreFn
+    score: ScoreFn | PoolScore
     rule: BatchRule
     num_samples: int | None = None
 
@@ -37,7 +45,7 @@ class Pointwise:
         Notes ``fell_back`` = ``random`` when all scores are equal, so that the batch is a random
         one.
         """
-        (scores,) = view.score([self.score], self.num_samples)
+        scores = pool_scores(self.score, view, self.num_samples)
         positions = self.rule(scores, batch_size, generator)
         tied = bool((scores == scores[0]).all())
         return Selection(
@@ -45,3 +53,10 @@ class Pointwise:
             scores=scores.cpu()[positions],
             notes={"fell_back": "random"} if tied else {},
         )
+
+
+def pool_scores(score: ScoreFn | PoolScore, view: PoolView, num_samples: int | None) -> Tensor:
+    """(N,) float64 scores of the pool, of either kind of score."""
+    if isinstance(score, PoolScore):
+        return score.of_pool(view, num_samples)
+    return view.score([score], num_samples)[0]

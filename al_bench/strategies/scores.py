@@ -15,7 +15,7 @@ from al_bench.information.entropies import (
     predictive_log_probs,
 )
 from al_bench.models.base import SAMPLES
-from al_bench.strategies.base import ScoreFn
+from al_bench.strategies.base import PoolScore, ScoreFn
 
 
 def needs(*capabilities: str) -> Callable[[ScoreFn], ScoreFn]:
@@ -28,8 +28,10 @@ def needs(*capabilities: str) -> Callable[[ScoreFn], ScoreFn]:
     return declare
 
 
-def needs_of(score: ScoreFn) -> frozenset[str]:
+def needs_of(score: ScoreFn | PoolScore) -> frozenset[str]:
     """What ``score`` declared that it needs; nothing if it declared nothing."""
+    if isinstance(score, PoolScore):
+        return score.needs
     while isinstance(score, partial):
         score = score.func
     declared: frozenset[str] = getattr(score, "needs", frozenset())

@@ -12,57 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from al_bench.data.base import Inputs
+from al_bench.data.labeled import Batches, LabeledSet
 from al_bench.engine import PRECISIONS, Engine
 from al_bench.errors import TrainingError
 from al_bench.models.base import Network
 from al_bench.models.masks import draw_masks
 from al_bench.training.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class LabeledSet:
-    """Some inputs of a pool with their labels.
-
-    Args:
-        inputs: The pool's inputs.
-        indices: (M,) int64, which of them.
-        labels: (M,) int64.
-    """
-
-    inputs: Inputs
-    indices: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def on(self, device: torch.device, chunk_bytes: int) -> "Batches":
-        """Reader of batches on ``device``; a set within ``chunk_bytes`` is gathered only once."""
-        return Batches(self, device, chunk_bytes)
-
-
-class Batches:
-    """Reads batches of a labeled set by place in the set."""
-
-    def __init__(self, points: LabeledSet, device: torch.device, chunk_bytes: int) -> None:
-        self._points = points
-        self._device = device
-        self._labels = points.labels.to(device)
-        size = 4 * math.prod(points.inputs.input_shape) * len(points)
-        self._held = points.inputs.gather(points.indices, device) if size <= chunk_bytes else None
-        # activations of a small network take some 64 times the bytes of its input
-        self.chunk = max(1, chunk_bytes // (256 * math.prod(points.inputs.input_shape)))
-
-    def __call__(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs (n, …) and labels (n,) at ``places`` (n,)."""
-        labels = self._labels[places.to(self._device)]
-        if self._held is not None:
-            return self._held[places.to(self._device)], labels
-        return self._points.inputs.gather(self._points.indices[places], self._device), labels
-
-    def __len__(self) -> int:
-        return len(self._points)
 
 
 @dataclass(frozen=True)
@@ -166,8 +121,7 @@ def _assess(network: Network, read: Batches, engine: Engine) -> tuple[float, flo
     """Accuracy and mean NLL (nats) with no unit dropped."""
     network.eval()
     correct = nll = torch.zeros((), dtype=torch.float64, device=engine.device)
-    for places in torch.split(torch.arange(len(read)), read.chunk):
-        inputs, labels = read(places)
+    for inputs, labels in read:
         with _autocast(engine):
             logits = network(inputs)
         correct = correct + (logits.argmax(dim=1) == labels).sum()

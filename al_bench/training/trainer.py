@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from torch import Tensor
 
+from al_bench.data.labeled import LabeledSet
 from al_bench.engine import PRECISIONS, Engine
-from al_bench.models.base import Model, Network, Posterior
+from al_bench.models.base import DirectModel, Model, Network, NetworkModel, Posterior
 from al_bench.seeding import Streams, isolated
 from al_bench.training.recipe import Recipe
-from al_bench.training.sgd import LabeledSet, train
+from al_bench.training.sgd import train
 
 Weights = list[dict[str, Tensor]]  # a state dict a network
 
@@ -84,24 +85,32 @@ class SequentialTrainer:
 
 
 def fit_one(trial: Trainable) -> Fitted:
-    """Train the networks of one trial's model on its labeled set."""
+    """Fit one trial's model to its labeled set."""
     started = time.perf_counter()
+    model = trial.model
+    fitted = _fit_networks(trial, model) if isinstance(model, NetworkModel) else _fit_direct(trial)
+    seconds = {"seconds_fit": time.perf_counter() - started}
+    return replace(fitted, diagnostics={**fitted.diagnostics, **seconds})
+
+
+def _fit_networks(trial: Trainable, model: NetworkModel) -> Fitted:
     streams, engine, recipe = trial.streams, trial.engine, trial.recipe
     warm = recipe.start == "warm"
     networks: list[Network] = []
     runs = []
-    for member in range(trial.model.num_networks):
-        network = initial_network(trial, member)
+    labeled, validation = trial.labeled_set(), trial.validation_set()
+    for member in range(model.num_networks):
+        network = initial_network(trial, model, member)
         if warm and trial.weights is not None:
             network.load_state_dict(trial.weights[member])
         network.to(engine.device)
         order = streams.generator("order", trial.round, member)
         mask = streams.generator("mask", trial.round, member)
-        labeled, validation = trial.labeled_set(), trial.validation_set()
         runs.append(train(network, labeled, validation, recipe, order, mask, engine))
         networks.append(network)
-    posterior = trial.model.posterior(
+    posterior = model.posterior(
         networks,
+        labeled.on(engine.device, engine.chunk_bytes),
         streams.generator("posterior", trial.round),
         PRECISIONS[engine.scoring_precision],
     )
@@ -111,16 +120,23 @@ def fit_one(trial: Trainable) -> Fitted:
         "best_epoch": runs[0].best_epoch if len(runs) == 1 else None,
         "train_loss": _mean([run.train_loss for run in runs]),
         "train_accuracy": _mean([run.train_accuracy for run in runs]),
-        "seconds_fit": time.perf_counter() - started,
     }
     return Fitted(posterior, diagnostics, _weights(networks) if warm else None)
 
 
-def initial_network(trial: Trainable, member: int) -> Network:
+def _fit_direct(trial: Trainable) -> Fitted:
+    assert isinstance(trial.model, DirectModel)
+    engine = trial.engine
+    labeled = trial.labeled_set().on(engine.device, engine.chunk_bytes)
+    generator = trial.streams.generator("posterior", trial.round)
+    return Fitted(trial.model.fit(labeled, trial.num_classes, generator), {"steps": 0})
+
+
+def initial_network(trial: Trainable, model: NetworkModel, member: int) -> Network:
     """The untrained network of one member: fresh weights every round, equal for all strategies."""
     round = 0 if trial.recipe.start == "warm" else trial.round
     with isolated(trial.streams.generator("init", round, member)):
-        return trial.model.build(trial.labeled_set().inputs.input_shape, trial.num_classes)
+        return model.build(trial.labeled_set().inputs.input_shape, trial.num_classes)
 
 
 def _weights(networks: Sequence[Network]) -> Weights:

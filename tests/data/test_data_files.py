@@ -65,7 +65,7 @@ def test_the_header_of_an_idx_file_without_a_known_checksum_is_compared(tmp_path
         read_idx(path, (2, 4, 3))
 
 
-# A gzip header holds the time it was made: without it, and with names, every worker collects the same tests.
+# A gzip header holds the time it was made: without it, every worker collects the same tests.
 PACKED = gzip.compress(IDX, mtime=0)
 
 

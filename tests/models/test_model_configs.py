@@ -4,6 +4,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from labeled_points import NOTHING
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
 MODELS = sorted(path.stem for path in CONF.glob("*.yaml"))
@@ -22,7 +23,7 @@ def test_every_model_builds_every_network(name, network):
     built = model.build((1, 28, 28), 4)
     assert built.output.out_features == 4
     posterior = model.posterior(
-        [built] * model.num_networks, torch.Generator().manual_seed(0), torch.float32
+        [built] * model.num_networks, NOTHING, torch.Generator().manual_seed(0), torch.float32
     )
     assert posterior.log_probs(torch.zeros(1, 1, 28, 28)).shape == (1, model.num_samples, 4)
     assert posterior.provides == model.provides(built)

@@ -3,9 +3,10 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
+from labeled_points import NOTHING
 
 from al_bench.errors import ConfigError
-from al_bench.models.base import FEATURES, GRADIENTS, SAMPLES
+from al_bench.models.base import FEATURES, GRADIENTS, NETWORK, SAMPLES
 from al_bench.models.deterministic import Deterministic
 from al_bench.models.ensemble import DeepEnsemble
 from al_bench.models.masks import draw_masks
@@ -25,7 +26,9 @@ MODELS = {
 def fitted(model, input_shape, precision=FLOAT32, num_classes=5, seed=0):
     torch.manual_seed(seed)
     networks = [model.build(input_shape, num_classes) for _ in range(model.num_networks)]
-    return networks, model.posterior(networks, torch.Generator().manual_seed(seed), precision)
+    return networks, model.posterior(
+        networks, NOTHING, torch.Generator().manual_seed(seed), precision
+    )
 
 
 @pytest.fixture(params=MODELS)
@@ -51,7 +54,7 @@ def test_no_call_changes_the_networks(make_model, precision):
     torch.manual_seed(0)
     networks = [model.build((1, 8, 8), 3).train() for _ in range(model.num_networks)]
     before = [{k: v.clone() for k, v in network.state_dict().items()} for network in networks]
-    posterior = model.posterior(networks, torch.Generator().manual_seed(0), precision)
+    posterior = model.posterior(networks, NOTHING, torch.Generator().manual_seed(0), precision)
     inputs = torch.randn(9, 1, 8, 8)
     first = posterior.log_probs(inputs)
     posterior.features(inputs)
@@ -167,7 +170,7 @@ def test_samples_of_mc_dropout_differ_and_follow_the_generator():
 
     def log_probs(seed):
         generator = torch.Generator().manual_seed(seed)
-        return model.posterior([network], generator, FLOAT32).log_probs(inputs)
+        return model.posterior([network], NOTHING, generator, FLOAT32).log_probs(inputs)
 
     assert torch.equal(log_probs(1), log_probs(1))
     assert not torch.equal(log_probs(1), log_probs(2))
@@ -184,12 +187,12 @@ def test_sample_k_does_not_depend_on_how_many_samples_there_are():
 def test_what_a_model_provides_depends_on_samples_that_can_differ():
     dropping = mlp(input_shape=(3,), num_classes=2)
     keeping = mlp(input_shape=(3,), num_classes=2, dropout=0.0)
-    always = {FEATURES, GRADIENTS}
+    always = {FEATURES, GRADIENTS, NETWORK}
     assert Deterministic(mlp).provides(dropping) == always
     assert MCDropout(mlp, 2).provides(dropping) == always | {SAMPLES}
     assert MCDropout(mlp, 1).provides(dropping) == always
     assert MCDropout(mlp, 20).provides(keeping) == always
-    assert DeepEnsemble(mlp, 2).provides(keeping) == always | {SAMPLES}
+    assert DeepEnsemble(mlp, 2).provides(keeping) == {FEATURES, SAMPLES}
     assert DeepEnsemble(mlp, 1).provides(dropping) == always
 
 
@@ -208,7 +211,7 @@ def test_impossible_models_are_refused():
     with pytest.raises(ConfigError, match=r"model\.network"):
         Deterministic({"_target_": "somewhere"})
     with pytest.raises(ValueError, match="expected 3 networks"):
-        DeepEnsemble(mlp, 3).posterior([], torch.Generator(), FLOAT32)
+        DeepEnsemble(mlp, 3).posterior([], NOTHING, torch.Generator(), FLOAT32)
 
 
 def test_three_hundred_steps_teach_mc_dropout_the_digits():
@@ -229,6 +232,6 @@ def test_three_hundred_steps_teach_mc_dropout_the_digits():
         optimizer.zero_grad()
         F.cross_entropy(network(inputs[batch], masks), labels[batch]).backward()
         optimizer.step()
-    log_probs = model.posterior([network], generator, FLOAT32).log_probs(inputs[400:])
+    log_probs = model.posterior([network], NOTHING, generator, FLOAT32).log_probs(inputs[400:])
     predicted = (log_probs.logsumexp(1)).argmax(-1)
     assert (predicted == labels[400:]).double().mean() > 0.93

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from labeled_points import NOTHING
 
 import al_bench.models.mc_dropout as mc_dropout
 from al_bench.models.masks import draw_masks
@@ -19,7 +20,7 @@ CPU = torch.device("cpu")
 
 def posterior_of(network, num_samples=30, precision=FLOAT32, seed=0):
     model = MCDropout(lambda **_: network, num_samples)
-    return model.posterior([network], torch.Generator().manual_seed(seed), precision)
+    return model.posterior([network], NOTHING, torch.Generator().manual_seed(seed), precision)
 
 
 def test_stacked_samples_equal_masked_passes(network_and_inputs):

@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from al_bench.data.base import TensorInputs
+from al_bench.data.labeled import LabeledSet
 from al_bench.engine import Engine
 from al_bench.errors import TrainingError
 from al_bench.models.networks.mlp import mlp
 from al_bench.seeding import isolated
 from al_bench.training import sgd
 from al_bench.training.recipe import Recipe
-from al_bench.training.sgd import LabeledSet, train
+from al_bench.training.sgd import train
 
 ENGINE = Engine(torch.device("cpu"))
 
