@@ -1,0 +1,1 @@
+"""Whether a strategy keeps the contract: small pools, and checks on them."""
