@@ -151,7 +151,9 @@ def _label(
     default = _load(overrides)
     parts = []
     for name, option in choices.items():
-        if name.startswith(f"{group}/") and default.hydra.runtime.choices.get(name) != option:
+        if not name.startswith(f"{group}/") or "@" in name:  # @: part of another node
+            continue
+        if default.hydra.runtime.choices.get(name) != option:
             parts.append(f"{name.removeprefix(f'{group}/')}={option}")
             overrides.append(f"{name}={option}")
     if parts:

@@ -12,8 +12,8 @@ from al_bench import metrics
 from al_bench.data.base import Inputs
 from al_bench.information.entropies import predictive_log_probs
 from al_bench.models.base import Posterior
+from al_bench.models.chunks import chunked
 from al_bench.trial import Trial
-from al_bench.view import chunked
 
 
 def evaluate(posterior: Posterior, trial: Trial) -> dict[str, Any]:

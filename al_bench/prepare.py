@@ -24,6 +24,16 @@ from al_bench.seeding import Streams
 from al_bench.strategies.base import LABELS, Strategy
 from al_bench.trial import Run, Trial
 
+GROUPS = (
+    "dataset",
+    "pool",
+    "model",
+    "training",
+    "budget",
+    "strategy",
+    "init_strategy",
+    "target",
+)
 RESUMES = ("same", "any")
 ON_ERROR = ("continue", "stop")
 # Where a data set lies is not what it is: its content's fingerprint is in the run id instead.
@@ -78,8 +88,8 @@ def prepare(composed: Composed) -> Prepared:
     config = composed.config
     try:
         OmegaConf.resolve(config)
-        for group in ("dataset", "model", "training", "budget", "strategy", "pool"):
-            if missing := sorted(OmegaConf.missing_keys(config[group])):
+        for group in GROUPS:
+            if config[group] and (missing := sorted(OmegaConf.missing_keys(config[group]))):
                 raise ConfigError(f"{missing[0]} has no default.", f"Add {missing[0]}=…")
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0]) from error

@@ -6,17 +6,18 @@ N pool points, M labeled points, T target inputs, K posterior samples, C classes
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from al_bench.data.base import Inputs, Pool
-from al_bench.data.labeled import LabeledSet
 from al_bench.data.target import Targets
 from al_bench.errors import AlBenchError, ConfigError
-from al_bench.look_ahead import refitted
+from al_bench.label_access import LabelAccess
 from al_bench.models.base import SAMPLES, GradientFactors, Network, Posterior
+from al_bench.models.chunks import chunked
 from al_bench.strategies.base import LABELS, ScoreFn, Selection, Strategy
 from al_bench.training.trainer import Trainable
 
@@ -36,19 +37,6 @@ class Viewed(Trainable, Protocol):
 
     def available(self) -> Tensor:
         """(N,) pool indices that can be bought."""
-
-
-def chunked(
-    posterior: Posterior,
-    inputs: Inputs,
-    indices: Tensor,
-    device: torch.device,
-    chunk_bytes: int,
-) -> Iterator[Tensor]:
-    """Inputs at ``indices`` in chunks that the posterior can be shown within ``chunk_bytes``."""
-    size = posterior.chunk_size(inputs.input_shape, chunk_bytes)
-    for chunk in torch.split(indices, size):
-        yield inputs.gather(chunk, device)
 
 
 class View:
@@ -71,11 +59,16 @@ class View:
         self.state: Mapping[str, Any] | None = json.loads(state) if state else None
         self.seconds_score = 0.0
         self.seconds_select = 0.0
-        self._trial = trial
         self._posterior = posterior
         self._strategy = strategy
-        self._pool = trial.pool
+        self._inputs = trial.pool.inputs
         self._labeled = trial.labeled_set()
+        self._targets = trial.targets
+        self._target_key = partial(trial.streams.generator, "target", trial.round)
+        # Nothing else of the pool: a strategy must not find labels or a test set by accident.
+        self._sources = (trial.pool.source_index, trial.pool.origin, trial.pool.origins)
+        privileged = LABELS in strategy.needs
+        self._label_access = LabelAccess(trial, trial.pool) if privileged else None
         self._device = trial.engine.device
         self._chunk_bytes = trial.engine.chunk_bytes
         self._must_differ = SAMPLES in strategy.needs and trial.round == 0
@@ -127,19 +120,19 @@ class View:
 
     def inputs(self, positions: Tensor) -> Tensor:
         """(n, *input_shape) float32 inputs of the pool at ``positions``."""
-        return self._pool.inputs.gather(self.indices[positions], self._device)
+        return self._inputs.gather(self.indices[positions], self._device)
 
     def labeled_inputs(self) -> Tensor:
         """(M, *input_shape) float32 inputs of the labeled set, in the order it was labeled in."""
-        return self._pool.inputs.gather(self._labeled.indices, self._device)
+        return self._inputs.gather(self._labeled.indices, self._device)
 
     def gradient_factors(self) -> GradientFactors:
         """Factors of the last-layer gradients of the pool: (N, C) and (N, D), float32."""
-        return self._gradient_factors("pool", self._pool.inputs, self.indices)
+        return self._gradient_factors("pool", self._inputs, self.indices)
 
     def labeled_gradient_factors(self) -> GradientFactors:
         """The same of the labeled set, (M, C) and (M, D), in the order it was labeled in."""
-        return self._gradient_factors("labeled", self._pool.inputs, self._labeled.indices)
+        return self._gradient_factors("labeled", self._inputs, self._labeled.indices)
 
     def target_log_probs(self, num_targets: int, num_samples: int | None = None) -> Tensor:
         """(T, K, C) log-probabilities of T target inputs under the same posterior samples."""
@@ -148,7 +141,7 @@ class View:
         name = f"target_log_probs {num_targets}"
         held = self._held.get(name)
         if held is None or held.shape[1] < count:
-            inputs = self._trial.targets.inputs
+            inputs = self._targets.inputs
             parts = self._chunks(inputs, drawn, lambda x: self._posterior.log_probs(x, count))
             self._held[name] = held = torch.cat(list(parts))
         return held[:, :count]
@@ -156,7 +149,7 @@ class View:
     def target_gradient_factors(self, num_targets: int) -> GradientFactors:
         """Factors of the last-layer gradients of the same T target inputs: (T, C) and (T, D)."""
         drawn = self._draw_targets(num_targets)
-        return self._gradient_factors(f"target {num_targets}", self._trial.targets.inputs, drawn)
+        return self._gradient_factors(f"target {num_targets}", self._targets.inputs, drawn)
 
     def network(self) -> Network:
         """A float32 copy of the network in evaluation mode, the strategy's own."""
@@ -164,27 +157,11 @@ class View:
 
     def pool_labels(self) -> Tensor:
         """(N,) int64 labels of the pool, for a strategy that declares LABELS."""
-        self._require_labels()
-        return self._pool.labels[self.indices]
+        return self._privilege().labels(self.indices)
 
     def look_ahead(self, positions: Tensor, reference: Tensor) -> float:
         """Mean log-likelihood, in nats, of ``reference`` once ``positions`` are labeled too."""
-        self._require_labels()
-        bought = self.indices[positions]
-        indices = torch.cat([self._labeled.indices, bought[~self._pool.refused[bought]]])
-        labels = self._pool.labels[indices]
-        posterior = refitted(self._trial, LabeledSet(self._pool.inputs, indices, labels))
-        judged = self.indices[reference]
-        answers = self._pool.labels[judged].to(self._device)
-        total, start = 0.0, 0
-        for inputs in chunked(
-            posterior, self._pool.inputs, judged, self._device, self._chunk_bytes
-        ):
-            log_probs = posterior.log_probs(inputs)
-            of_answer = log_probs[torch.arange(len(inputs)), :, answers[start:][: len(inputs)]]
-            start += len(inputs)
-            total += float((of_answer.double().exp().mean(dim=1)).clamp_min(1e-12).log().sum())
-        return total / len(judged)
+        return self._privilege().look_ahead(self.indices[positions], self.indices[reference])
 
     def timed_select(self, batch_size: int, generator: torch.Generator) -> Selection:
         """The strategy's selection, with the time it took kept in the view."""
@@ -194,24 +171,24 @@ class View:
         return selection
 
     def _source(self, indices: Tensor) -> Tensor:
-        if bool(self._pool.origin.any()):
-            names = " and ".join(self._pool.origins)
+        source_index, origin, origins = self._sources
+        if bool(origin.any()):
             raise ConfigError(
-                f"The pool mixes {names}, whose indices do not name a point.",
+                f"The pool mixes {' and '.join(origins)}, whose indices do not name a point.",
                 "Use another feature space.",
             )
-        return self._pool.source_index[indices]
+        return source_index[indices]
 
-    def _require_labels(self) -> None:
-        if LABELS not in self._strategy.needs:
+    def _privilege(self) -> LabelAccess:
+        if self._label_access is None:
             raise AlBenchError(
                 f"{type(self._strategy).__name__} looks at labels that it has not bought.",
                 "A control says so: its needs contain al_bench.strategies.base.LABELS.",
             )
+        return self._label_access
 
     def _draw_targets(self, count: int) -> Tensor:
-        generator = self._trial.streams.generator("target", self.round)
-        return self._trial.targets.draw(count, generator)
+        return self._targets.draw(count, self._target_key())
 
     def _sample_count(self, num_samples: int | None) -> int:
         if num_samples is None:
@@ -242,7 +219,7 @@ class View:
 
     def _stream_log_probs(self, count: int) -> Iterator[Tensor]:
         for log_probs in self._chunks(
-            self._pool.inputs, self.indices, lambda x: self._posterior.log_probs(x, count)
+            self._inputs, self.indices, lambda x: self._posterior.log_probs(x, count)
         ):
             if self._must_differ and count > 1:
                 if bool((log_probs == log_probs[:, :1]).all()):
@@ -264,7 +241,7 @@ class View:
         if name in self._factors:
             return self._factors[name].features
         if name not in self._held:
-            parts = self._chunks(self._pool.inputs, indices, self._posterior.features)
+            parts = self._chunks(self._inputs, indices, self._posterior.features)
             self._held[name] = torch.cat(list(parts))
         return self._held[name]
 

@@ -167,3 +167,41 @@ def test_test_labels_influence_nothing_but_the_test_columns(make_trials):
     kept = ["train_loss", "validation_accuracy", "validation_nll", "best_epoch"]
     assert frames[0][kept].equals(frames[1][kept])
     assert frames[0]["test_accuracy"].tolist() != frames[1]["test_accuracy"].tolist()
+
+
+def test_the_initial_set_can_be_bought_by_a_strategy(make_trials):
+    frames = {}
+    for name in ("random", "bald"):
+        (trial,) = make_trials(f"strategy={name}", "strategy@init_strategy=margin", "seeds=1")
+        assert len(trial.initial) == 0
+        frames[name] = notebook.execute([trial])
+        assert trial.run.num_rounds(10) == len(frames[name])
+    for frame in frames.values():
+        assert frame["num_labeled"].tolist() == [0, 20, 30, 40, 45]
+        assert frame["round"].tolist() == [0, 1, 2, 3, 4]
+    first, second = (frame["test_nll"].tolist() for frame in frames.values())
+    assert first[:2] == second[:2]  # the same initial set and the same weights
+    assert first[2:] != second[2:]
+
+
+def test_an_initial_strategy_is_named_in_the_protocol(make_trials):
+    (plain,) = make_trials("strategy=random", "seeds=1")
+    (bought,) = make_trials("strategy=random", "strategy@init_strategy=margin", "seeds=1")
+    assert plain.run.identity.protocol_id != bought.run.identity.protocol_id
+
+
+@pytest.mark.parametrize(
+    "overrides", [["budget.init_size=0"], ["budget.init_size=null", "budget.init_per_class=2"]]
+)
+def test_an_initial_strategy_needs_a_number_of_labels(make_trials, overrides):
+    with pytest.raises(ConfigError, match=r"init_strategy buys budget\.init_size labels, but"):
+        make_trials("strategy@init_strategy=margin", "seeds=1", *overrides)
+
+
+def test_target_inputs_can_have_their_own_classes(make_trials):
+    share = "target.proportions=[1,1,0,0,0,0,0,0,0,0]"
+    (trial,) = make_trials("seeds=1", "target=classes", share)
+    labels = trial.pool.labels[trial.targets.indices]
+    assert set(labels.tolist()) == {0, 1}
+    with pytest.raises(ConfigError, match=r"target\.proportions has no default"):
+        make_trials("seeds=1", "target=classes")

@@ -2,9 +2,12 @@ import dataclasses
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from al_bench import notebook
 from al_bench.errors import AlBenchError, ConfigError
 from al_bench.models.base import SAMPLES
+from al_bench.strategies.base import LABELS, Selection
 from al_bench.strategies.scores import bald, entropy
 from al_bench.training.trainer import fit_one
 from al_bench.view import View
@@ -96,4 +99,113 @@ def test_a_view_reaches_no_labels_but_those_of_the_labeled_set(trial, posterior)
         if isinstance(value, torch.Tensor) and value.dtype == torch.int64
     ]
     assert all(len(value) == len(view) for value in reachable)  # the indices only
-    assert not any(value is trial or value is trial.test for value in vars(view).values())
+    hidden = (trial, trial.test, trial.pool, trial.pool.labels)
+    assert not any(value is secret for value in vars(view).values() for secret in hidden)
+    for look in (view.pool_labels, lambda: view.look_ahead(torch.tensor([0]), torch.tensor([1]))):
+        with pytest.raises(AlBenchError, match="looks at labels that it has not bought"):
+            look()
+
+
+@dataclasses.dataclass(frozen=True)
+class Cheat:
+    """A control that looks at labels."""
+
+    needs = frozenset({LABELS})
+
+    def select(self, view, batch_size, generator):
+        positions = view.pool_labels().argsort(stable=True)[:batch_size]
+        return Selection(positions, torch.zeros(batch_size, dtype=torch.float64))
+
+
+def test_a_control_sees_labels_and_is_marked_in_the_results(trial, posterior):
+    view = View(trial, posterior, Cheat())
+    assert torch.equal(view.pool_labels(), trial.pool.labels[view.indices])
+    trial.run = dataclasses.replace(trial.run, strategy=Cheat())
+    frame = notebook.execute([trial])
+    assert frame["label_access"].tolist() == [True] * len(frame)
+    assert set(trial.pool.labels[torch.tensor(trial.labeled[20:])].tolist()) == {0}
+
+
+def test_an_honest_strategy_is_not_marked(make_trials):
+    assert notebook.execute(make_trials("strategy=random", "seeds=1"))["label_access"].isna().all()
+
+
+def test_looking_ahead_is_the_next_rounds_model(trial, posterior):
+    view = View(trial, posterior, Cheat())
+    positions, reference = torch.tensor([3, 8, 1]), torch.arange(100, 160)
+    expected = view.look_ahead(positions, reference)
+    labeled = list(trial.labeled)
+    assert view.look_ahead(positions, reference) == expected  # nothing has changed
+    assert trial.labeled == labeled
+    trial.labeled += view.indices[positions].tolist()
+    trial.round = 1
+    indices = view.indices[reference]
+    inputs = trial.pool.inputs.gather(indices, torch.device("cpu"))
+    log_probs = fit_one(trial).posterior.log_probs(inputs).double()
+    answers = trial.pool.labels[indices]
+    likelihood = log_probs.exp().mean(dim=1)[torch.arange(60), answers].log().mean()
+    assert expected == pytest.approx(float(likelihood), abs=1e-6)
+
+
+def test_gradient_factors_are_those_of_autograd(trial, posterior):
+    view = View(trial, posterior, trial.run.strategy)
+    log_probs, features = view.gradient_factors()
+    network = view.network()
+    positions = torch.tensor([4, 700])
+    loss = F.nll_loss(network(view.inputs(positions)).log_softmax(1), torch.tensor([2, 5]))
+    (gradient,) = torch.autograd.grad(loss, network.output.weight)
+    first = log_probs[positions].exp() - F.one_hot(torch.tensor([2, 5]), 10)
+    torch.testing.assert_close(first.T @ features[positions] / 2, gradient, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(view.features(), features)
+    labeled = view.labeled_gradient_factors()
+    assert labeled.log_probs.shape == (20, 10)
+    torch.testing.assert_close(labeled.features, view.labeled_features())
+
+
+def test_the_network_of_a_view_is_the_strategys_own(trial, posterior):
+    view = View(trial, posterior, trial.run.strategy)
+    before = view.gradient_factors().log_probs.clone()
+    network = view.network()
+    assert not network.training
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+    fresh = View(trial, posterior, trial.run.strategy)
+    assert torch.equal(fresh.gradient_factors().log_probs, before)
+
+
+def test_target_inputs_are_drawn_once_a_round_under_the_same_samples(trial, posterior):
+    view = View(trial, posterior, trial.run.strategy)
+    targets = view.target_log_probs(30)
+    assert targets.shape == (30, 4, 10)
+    assert torch.equal(view.target_log_probs(12, 3), targets[:12, :3])
+    assert torch.equal(View(trial, posterior, Cheat()).target_log_probs(30), targets)
+    drawn = trial.targets.draw(30, trial.streams.generator("target", 0))
+    everything = torch.arange(len(trial.pool))
+    whole = torch.cat(
+        [
+            posterior.log_probs(trial.pool.inputs.gather(part, torch.device("cpu")))
+            for part in everything.split(500)
+        ]
+    )
+    torch.testing.assert_close(targets, whole[drawn], rtol=0, atol=1e-5)
+    assert view.target_gradient_factors(12).features.shape == (12, view.features().shape[1])
+    trial.round = 1
+    other = View(trial, posterior, trial.run.strategy).target_log_probs(30)
+    assert not torch.equal(other, targets)
+    with pytest.raises(ConfigError, match="asks for 2000 target inputs; there are 1297"):
+        view.target_log_probs(2000)
+
+
+def test_source_indices_name_points_of_the_data_set(make_trials):
+    (trial,) = make_trials("seeds=1", "pool=repeat", "strategy=random")
+    view = View(trial, fit_one(trial).posterior, trial.run.strategy)
+    assert torch.equal(view.source_indices, trial.pool.source_index[view.indices])
+    assert view.labeled_source_indices.tolist() == trial.pool.source_index[trial.initial].tolist()
+    mixed = dataclasses.replace(
+        trial.pool, origin=torch.ones(len(trial.pool), dtype=torch.int64), origins=("a", "b")
+    )
+    trial.pool = mixed
+    view = View(trial, fit_one(trial).posterior, trial.run.strategy)
+    with pytest.raises(ConfigError, match="mixes a and b"):
+        _ = view.source_indices

@@ -1,0 +1,129 @@
+"""Target distributions: whose predictions matter."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from al_bench.data.base import Dataset, Examples, Pool, TensorInputs
+from al_bench.data.target import ClassTargets, FileTargets, PoolTargets
+from al_bench.errors import ConfigError, DataError
+
+
+def dataset(dtype=torch.uint8):
+    values = torch.arange(40).reshape(10, 1, 2, 2).to(dtype)
+    labels = torch.tensor([0, 0, 0, 0, 0, 0, 1, 1, 1, 2])
+    examples = Examples(TensorInputs(values, (0.5,), (0.25,)), labels)
+    return Dataset(examples, examples, ("a", "b", "c"), "0")
+
+
+def pool(data):
+    return Pool.of(data.train, 3, "own")
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_every_pool_point_is_as_likely_a_target():
+    targets = PoolTargets().of(dataset(), pool(dataset()))
+    counts = torch.zeros(10)
+    for seed in range(400):
+        drawn = targets.draw(3, seeded(seed))
+        assert len(set(drawn.tolist())) == 3
+        counts[drawn] += 1
+    assert chisquare(counts).pvalue > 1e-4
+
+
+def test_a_smaller_draw_is_the_beginning_of_a_larger_one():
+    targets = PoolTargets().of(dataset(), pool(dataset()))
+    assert torch.equal(targets.draw(4, seeded(1)), targets.draw(9, seeded(1))[:4])
+
+
+def test_targets_have_the_class_proportions_that_were_asked_for():
+    targets = ClassTargets([1.0, 3.0, 0.0]).of(dataset(), pool(dataset()))
+    labels = dataset().train.labels
+    first = torch.stack([labels[targets.draw(1, seeded(seed))] for seed in range(600)])
+    counts = torch.bincount(first.flatten(), minlength=3)
+    assert counts[2] == 0
+    assert chisquare(counts[:2], [150, 450]).pvalue > 1e-4
+
+
+def test_points_of_another_data_set_are_no_class_targets():
+    data = dataset()
+    origin = torch.zeros(10, dtype=torch.int64)
+    origin[:5] = 1
+    mixed = dataclasses.replace(pool(data), origin=origin, origins=("own", "other"))
+    assert ClassTargets([1, 0, 0]).of(data, mixed).indices.tolist() == [5]
+
+
+@pytest.mark.parametrize(
+    ("proportions", "message"),
+    [([1, 1], "2 numbers for 3 classes"), ([0, 1, 1, 1], "4 numbers for 3")],
+)
+def test_proportions_must_fit_the_classes(proportions, message):
+    with pytest.raises(ConfigError, match=message):
+        ClassTargets(proportions).of(dataset(), pool(dataset()))
+
+
+@pytest.mark.parametrize("proportions", [[], [0, 0, 0], [1, -1, 0], [float("nan"), 1, 1]])
+def test_proportions_must_be_proportions(proportions):
+    with pytest.raises(ConfigError, match=r"target\.proportions must be numbers from 0"):
+        ClassTargets(proportions)
+
+
+def test_a_class_that_the_pool_lacks_cannot_be_a_target():
+    data = dataset()
+    poor = dataclasses.replace(pool(data), true_labels=torch.zeros(10, dtype=torch.int64))
+    with pytest.raises(ConfigError, match="wants class 1, which the pool lacks"):
+        ClassTargets([1, 1, 0]).of(data, poor)
+
+
+def test_images_of_a_file_are_normalised_as_the_data_set_is(tmp_path):
+    data = dataset()
+    np.save(tmp_path / "t.npy", data.train.inputs.values[:4].numpy())
+    targets = FileTargets(str(tmp_path / "t.npy")).of(data, pool(data))
+    cpu = torch.device("cpu")
+    drawn = targets.draw(4, seeded(0))
+    expected = data.train.inputs.gather(torch.arange(4), cpu)
+    assert torch.equal(targets.inputs.gather(drawn.sort().values, cpu), expected)
+
+
+def test_floating_point_targets_are_taken_as_they_are(tmp_path):
+    values = np.linspace(-1, 1, 12).reshape(3, 1, 2, 2)
+    np.save(tmp_path / "t.npy", values)
+    targets = FileTargets(str(tmp_path / "t.npy")).of(dataset(), pool(dataset()))
+    got = targets.inputs.gather(torch.arange(3), torch.device("cpu"))
+    assert torch.equal(got, torch.from_numpy(values).float())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            np.zeros((3, 1, 2, 3), np.uint8),
+            r"shape \(3, 1, 2, 3\); the data set needs \(M, 1, 2, 2",
+        ),
+        (np.zeros((0, 1, 2, 2), np.uint8), r"shape \(0, 1, 2, 2\)"),
+        (np.zeros((3, 1, 2, 2), np.int64), "uint8 or finite floating point numbers, got int64"),
+        (np.full((3, 1, 2, 2), np.nan), "finite floating point"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(tmp_path, values, message):
+    np.save(tmp_path / "t.npy", values)
+    with pytest.raises(DataError, match=message):
+        FileTargets(str(tmp_path / "t.npy")).of(dataset(), pool(dataset()))
+
+
+def test_images_for_inputs_that_are_none_are_refused(tmp_path):
+    np.save(tmp_path / "t.npy", np.zeros((3, 1, 2, 2), np.uint8))
+    data = dataset(torch.float32)
+    with pytest.raises(DataError, match="the data set's inputs are not"):
+        FileTargets(str(tmp_path / "t.npy")).of(data, pool(data))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"target\.path=.*gone\.npy cannot be read"):
+        FileTargets(str(tmp_path / "gone.npy")).of(dataset(), pool(dataset()))
