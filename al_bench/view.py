@@ -3,9 +3,11 @@
 N pool points, M labeled points, T target inputs, K posterior samples, C classes, D features.
 """
 
+import copy
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -24,6 +26,8 @@ from al_bench.training.trainer import Trainable
 # What a strategy may know of earlier rounds: nothing of the test set.
 HISTORY = ("round", "num_labeled", "num_queried", "validation_accuracy", "validation_nll", "notes")
 
+OF_POOL = {"log_probs", "pool"}  # names of what is held with a row a position
+
 Computed = TypeVar("Computed", Tensor, GradientFactors)
 
 
@@ -39,11 +43,17 @@ class Viewed(Trainable, Protocol):
         """(N,) pool indices that can be bought."""
 
 
+@dataclass
+class Clock:
+    """Seconds spent in the posterior, by a view and by its restrictions."""
+
+    seconds: float = 0.0
+
+
 class View:
     """The pool of one trial in one round, seen through a fitted posterior by a strategy.
 
     Attributes:
-        seconds_score: Time spent in the posterior so far.
         seconds_select: Time the strategy took beside that, after ``timed_select``.
     """
 
@@ -57,7 +67,7 @@ class View:
         ]
         state = trial.rows[-1].get("strategy_state") if trial.rows else None
         self.state: Mapping[str, Any] | None = json.loads(state) if state else None
-        self.seconds_score = 0.0
+        self._clock = Clock()
         self.seconds_select = 0.0
         self._posterior = posterior
         self._strategy = strategy
@@ -77,6 +87,11 @@ class View:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @property
+    def seconds_score(self) -> float:
+        """Time spent in the posterior so far."""
+        return self._clock.seconds
 
     @property
     def source_indices(self) -> Tensor:
@@ -163,6 +178,18 @@ class View:
         """Mean log-likelihood, in nats, of ``reference`` once ``positions`` are labeled too."""
         return self._privilege().look_ahead(self.indices[positions], self.indices[reference])
 
+    def restricted(self, positions: Tensor, state: Mapping[str, Any] | None = None) -> "View":
+        """A view of the points at ``positions`` alone: the model is not shown the others."""
+        other = copy.copy(self)
+        other.indices, other.state = self.indices[positions], state
+        other._held, other._factors = dict(self._held), dict(self._factors)
+        for name in OF_POOL & self._held.keys():
+            other._held[name] = self._held[name][positions]
+        for name in OF_POOL & self._factors.keys():
+            factors = self._factors[name]
+            other._factors[name] = GradientFactors(*(factor[positions] for factor in factors))
+        return other
+
     def timed_select(self, batch_size: int, generator: torch.Generator) -> Selection:
         """The strategy's selection, with the time it took kept in the view."""
         started = time.perf_counter()
@@ -214,7 +241,7 @@ class View:
             except StopIteration:
                 return
             finally:
-                self.seconds_score += time.perf_counter() - started
+                self._clock.seconds += time.perf_counter() - started
             yield computed
 
     def _stream_log_probs(self, count: int) -> Iterator[Tensor]:

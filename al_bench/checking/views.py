@@ -46,6 +46,7 @@ class FakeView:
         state: What the strategy left in the round before.
         history: Earlier rounds.
         order: (N,) pool index of every position; 0 … N-1 if not given.
+        num_indices: Pool indices that unlabeled points have, N if not given.
     """
 
     given: Tensor
@@ -55,6 +56,7 @@ class FakeView:
     state: Mapping[str, Any] | None = None
     history: Sequence[Mapping[str, Any]] = field(default_factory=list)
     order: Tensor = None  # type: ignore[assignment]
+    num_indices: int = 0
 
     def __post_init__(self) -> None:
         self.num_samples, self.num_classes = self.given.shape[1:]
@@ -62,6 +64,7 @@ class FakeView:
             self.embedding = torch.randn(len(self.given), 5, generator=seeded(0))
         if self.order is None:
             self.order = torch.arange(len(self.given))
+        self.num_indices = self.num_indices or len(self.given)
 
     def __len__(self) -> int:
         return len(self.given)
@@ -79,7 +82,7 @@ class FakeView:
     @property
     def labeled_source_indices(self) -> Tensor:
         """(M,) int64, those after the pool's."""
-        return torch.arange(len(self), len(self) + self.num_labeled)
+        return torch.arange(self.num_indices, self.num_indices + self.num_labeled)
 
     def log_probs(self, num_samples: int | None = None) -> Tensor:
         """(N, K, C) as given."""
@@ -142,14 +145,19 @@ class FakeView:
         """Some number below 0 that the points at ``positions`` decide."""
         return -float(self.embedding[positions].sum().exp())
 
-    def permuted(self, order: Tensor) -> "FakeView":
-        """The same pool in another order: position i holds what was at ``order[i]``."""
+    def restricted(self, positions: Tensor, state: Mapping[str, Any] | None = None) -> "FakeView":
+        """The points at ``positions`` alone."""
         return replace(
             self,
-            given=self.given[order],
-            embedding=self.embedding[order],
-            order=self.order[order],
+            given=self.given[positions],
+            embedding=self.embedding[positions],
+            order=self.order[positions],
+            state=state,
         )
+
+    def permuted(self, order: Tensor) -> "FakeView":
+        """The same pool in another order: position i holds what was at ``order[i]``."""
+        return self.restricted(order, self.state)
 
 
 def _mean(given: Tensor) -> Tensor:

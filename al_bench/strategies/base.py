@@ -124,6 +124,14 @@ class PoolView(Protocol):
             Mean log-likelihood of the labels of ``reference``, nats, at most 0.
         """
 
+    def restricted(self, positions: Tensor, state: Mapping[str, Any] | None = None) -> "PoolView":
+        """A view of the points at ``positions`` alone: its position i is ``positions[i]`` here.
+
+        Args:
+            positions: (n,) distinct positions.
+            state: What that view gives as its ``state``.
+        """
+
 
 @runtime_checkable
 class PoolScore(Protocol):
