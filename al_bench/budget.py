@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from al_bench.errors import ConfigError, require_whole
+from al_bench.errors import ConfigError, require_number, require_whole
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Budget:
             )
         if not multiple:
             require_whole("budget.validation_size", self.validation_size, 0)
-        if self.target_accuracy is not None and not 0 < self.target_accuracy <= 1:
-            raise ConfigError(
-                f"budget.target_accuracy must be in (0, 1], got {self.target_accuracy}.",
-                "Use null to buy all labels.",
+        if self.target_accuracy is not None:
+            hint = "Use null to buy all labels."
+            require_number(
+                "budget.target_accuracy", self.target_accuracy, above=0, most=1, hint=hint
             )
 
     def initial_labels(self, num_classes: int) -> int:
@@ -73,9 +73,10 @@ class Budget:
         initial = self.initial_labels(num_classes)
         validation = self.validation_labels(num_classes)
         if initial > self.total:
+            key = "init_size" if self.init_per_class is None else "init_per_class"
             raise ConfigError(
                 f"The initial set has {initial} labels, more than budget.total={self.total}.",
-                "Lower budget.init_size or raise budget.total.",
+                f"Lower budget.{key} or raise budget.total.",
             )
         if self.total + validation > pool_size:
             spare = f" beside {validation} validation points" if validation else ""

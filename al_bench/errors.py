@@ -1,7 +1,9 @@
 """The errors al-bench raises on purpose, each one line that says what to do next."""
 
 import difflib
+import math
 from collections.abc import Iterable
+from typing import Any
 
 
 class AlBenchError(Exception):
@@ -43,12 +45,18 @@ class TrainingError(AlBenchError):
     """A model could not be trained (for example: the loss became NaN)."""
 
 
-def choose(name: str, valid: Iterable[str]) -> str:
-    """Sentence naming the close matches of ``name``, or else everything that is valid."""
+def choose(name: str, valid: Iterable[str], prefix: str = "") -> str:
+    """Sentence naming the close matches of ``name``, or else everything that is valid.
+
+    Args:
+        name: What was typed.
+        valid: What could have been.
+        prefix: Written before a close match: where in the configuration the names belong.
+    """
     valid = sorted(valid)
     close = difflib.get_close_matches(name, valid, n=3, cutoff=0.6)
     if close:
-        return f"Did you mean {' or '.join(repr(match) for match in close)}?"
+        return f"Did you mean {' or '.join(repr(prefix + match) for match in close)}?"
     return f"Valid: {', '.join(valid)}." if valid else "There is nothing to choose from."
 
 
@@ -56,3 +64,32 @@ def require_whole(name: str, value: object, least: int) -> None:
     """Raise ConfigError unless ``value`` is a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"{name} must be a whole number from {least}, got {value!r}.")
+
+
+def require_number(
+    name: str,
+    value: Any,
+    least: float = -math.inf,
+    most: float = math.inf,
+    *,
+    above: float = -math.inf,
+    below: float = math.inf,
+    hint: str | None = None,
+) -> None:
+    """Raise ConfigError unless ``value`` is a finite number within the limits.
+
+    Args:
+        name: The key as it is typed.
+        value: Anything.
+        least: Smallest valid value.
+        most: Largest valid value.
+        above: The value must be larger.
+        below: The value must be smaller.
+        hint: What to type instead.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and least <= value <= most and above < value < below:  # False for NaN and infinity
+        return
+    limits = ((least, "from"), (above, "above"), (most, "at most"), (below, "below"))
+    said = " and ".join(f"{word} {limit:g}" for limit, word in limits if math.isfinite(limit))
+    raise ConfigError(f"{name} must be {f'a number {said}'.rstrip()}, got {value!r}.", hint)

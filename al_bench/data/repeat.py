@@ -11,7 +11,7 @@ from torch import Tensor
 from al_bench.data.base import Inputs, Pool
 from al_bench.data.noise import normal_noise
 from al_bench.data.pool import Stage
-from al_bench.errors import ConfigError, require_whole
+from al_bench.errors import require_number, require_whole
 from al_bench.seeding import Streams
 
 BLOCK = 128  # points whose noise is made at once, so that it stays in a CPU's cache
@@ -76,11 +76,7 @@ class Repeat:
 
     def __post_init__(self) -> None:
         require_whole("pool.repeat.copies", self.copies, 1)
-        number = isinstance(self.noise_std, int | float) and not isinstance(self.noise_std, bool)
-        if not number or not 0 <= self.noise_std < math.inf:
-            raise ConfigError(
-                f"pool.repeat.noise_std must be a number from 0, got {self.noise_std!r}."
-            )
+        require_number("pool.repeat.noise_std", self.noise_std, 0)
 
     def __call__(self, pool: Pool, streams: Streams) -> Pool:
         """The pool of ``copies`` x N points; copy 0 comes first."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError, require_whole
+from al_bench.errors import require_number, require_whole
 from al_bench.information.entropies import entropy, mutual_information
 from al_bench.information.joint import JointOutcomes
 from al_bench.models.base import SAMPLES
@@ -45,8 +45,7 @@ class BatchBALD:
 
     def __post_init__(self) -> None:
         require_whole("strategy.max_configurations", self.max_configurations, 1)
-        if not self.tolerance >= 0:
-            raise ConfigError(f"strategy.tolerance must be 0 or positive, got {self.tolerance}.")
+        require_number("strategy.tolerance", self.tolerance, 0)
         check_num_samples(self.num_samples)
 
     @property

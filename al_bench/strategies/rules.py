@@ -8,14 +8,13 @@ have changed once others are labeled, so scores are perturbed with Gumbel noise 
 the B highest are taken. That draws without replacement with the stated weights (Gumbel top-B).
 """
 
-import math
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError
+from al_bench.errors import require_number
 
 
 class BatchRule(Protocol):
@@ -132,8 +131,5 @@ def _perturbed_top(
 
 
 def _check_beta(beta: float) -> None:
-    if not 0 < beta < math.inf:
-        raise ConfigError(
-            f"strategy.rule.beta must be a positive number, got {beta}.",
-            "Use strategy/rule=top_b for the highest scores.",
-        )
+    hint = "Use strategy/rule=top_b for the highest scores."
+    require_number("strategy.rule.beta", beta, above=0, hint=hint)

@@ -1,13 +1,12 @@
 """What a file under ``conf/training`` says: how one network is trained on a labeled set."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from al_bench.errors import ConfigError, choose, require_whole
+from al_bench.errors import ConfigError, choose, require_number, require_whole
 
 OPTIMIZERS = ("adam", "sgd")
 MONITORS = ("accuracy", "nll")
@@ -62,12 +61,9 @@ class Recipe:
         for name in ("batch_size", "epoch_size", "max_epochs", "patience"):
             if name == "max_epochs" or getattr(self, name) is not None:
                 require_whole(f"training.{name}", getattr(self, name), 1)
-        if not 0 < self.learning_rate < math.inf:
-            raise ConfigError(f"training.learning_rate must be above 0, got {self.learning_rate}.")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ConfigError(f"training.weight_decay must be at least 0, got {self.weight_decay}.")
-        if not 0 <= self.momentum < 1:
-            raise ConfigError(f"training.momentum must be in [0, 1), got {self.momentum}.")
+        require_number("training.learning_rate", self.learning_rate, above=0)
+        require_number("training.weight_decay", self.weight_decay, 0)
+        require_number("training.momentum", self.momentum, 0, below=1)
         if self.momentum and self.optimizer != "sgd":
             raise ConfigError(
                 f"training.momentum={self.momentum} needs training.optimizer=sgd, "

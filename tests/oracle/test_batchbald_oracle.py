@@ -241,7 +241,7 @@ def test_members_that_come_twice_do_not_prolong_the_batch():
     [
         ({"max_configurations": 0}, "max_configurations must be a whole number from 1, got 0"),
         ({"max_configurations": 1e4}, r"max_configurations .* got 10000\.0"),
-        ({"tolerance": -0.1}, "tolerance must be 0 or positive, got -0.1"),
+        ({"tolerance": -0.1}, "tolerance must be a number from 0, got -0.1"),
         ({"tolerance": math.nan}, "tolerance must be"),
         ({"num_samples": 0}, "num_samples must be"),
     ],

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, require_whole
 from al_bench.models.networks.blocks import BlockNetwork, Dense
 from al_bench.models.networks.shapes import require, require_dropout
 
@@ -27,6 +27,11 @@ def mlp(
     """
     require("mlp", input_shape, num_classes)
     require_dropout(dropout)
-    if any(width < 1 for width in hidden):
-        raise ConfigError(f"model.network.hidden must hold widths from 1, got {list(hidden)}.")
+    if isinstance(hidden, int | float | str):
+        raise ConfigError(
+            f"model.network.hidden must be a list of widths, got {hidden!r}.",
+            "Write for example model.network.hidden=[256,256].",
+        )
+    for width in hidden:
+        require_whole("A width in model.network.hidden", width, 1)
     return BlockNetwork(input_shape, num_classes, [Dense(width) for width in hidden], dropout)

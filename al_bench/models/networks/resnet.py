@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from al_bench.errors import ConfigError
+from al_bench.errors import require_whole
 from al_bench.models.base import Network
 from al_bench.models.networks.shapes import require, require_dropout
 
@@ -87,6 +87,5 @@ def resnet18(
     """
     require("resnet18", input_shape, num_classes)
     require_dropout(dropout)
-    if width < 1:
-        raise ConfigError(f"model.network.width must be at least 1, got {width}.")
+    require_whole("model.network.width", width, 1)
     return ResNet(input_shape[0], num_classes, width, dropout)

@@ -1,6 +1,6 @@
 """Which of our networks take which inputs."""
 
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, require_number
 
 # Smallest height and width whose feature maps never vanish; None: any shape.
 SMALLEST_IMAGE: dict[str, int | None] = {
@@ -36,11 +36,8 @@ def require(name: str, input_shape: tuple[int, ...], num_classes: int) -> None:
 
 def require_dropout(dropout: float) -> None:
     """Raise ConfigError unless ``dropout`` is a probability below 1."""
-    if not 0.0 <= dropout < 1.0:
-        raise ConfigError(
-            f"model.network.dropout must be at least 0 and below 1, got {dropout}.",
-            "Use 0 for a network without dropout.",
-        )
+    hint = "Use 0 for a network without dropout."
+    require_number("model.network.dropout", dropout, 0, below=1, hint=hint)
 
 
 def _takes(name: str, input_shape: tuple[int, ...]) -> bool:
