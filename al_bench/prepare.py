@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from al_bench.config import ENGINE_KEYS, Composed, parse_seeds
 from al_bench.data.base import Dataset, Pool
-from al_bench.data.pool import PoolTransform, apply_transforms
+from al_bench.data.pool import Loaded, apply_transforms, load_transforms
 from al_bench.data.target import PoolTargets, TargetDistribution
 from al_bench.engine import Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose, require_whole
@@ -37,7 +37,11 @@ GROUPS = (
 RESUMES = ("same", "any")
 ON_ERROR = ("continue", "stop")
 # Where a data set lies is not what it is: its content's fingerprint is in the run id instead.
-PATHS = ("dataset.root", "dataset.download", "dataset.path")
+PATHS = (
+    *("dataset.root", "dataset.download", "dataset.path"),
+    *(f"pool.contaminate.dataset.{key}" for key in ("root", "download", "path")),
+    "pool.label_noise.path",
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Prepared:
         on_error: ``continue`` or ``stop``.
         workers: Processes that share the seeds.
         dataset: Loaded.
-        transforms: Pool transforms.
+        loaded: Pool transforms with their data, and the test set in the pool's classes.
         target: Which inputs' predictions matter.
         offsets: Stream name to offset.
     """
@@ -64,7 +68,7 @@ class Prepared:
     on_error: str
     workers: int
     dataset: Dataset
-    transforms: Sequence[PoolTransform]
+    loaded: Loaded
     target: TargetDistribution
     offsets: Mapping[str, int]
 
@@ -73,9 +77,9 @@ class Prepared:
         streams = Streams(seed, self.offsets)
         name = self.run.identity.dataset
         pool = Pool.of(self.dataset.train, self.dataset.num_classes, name)
-        pool = apply_transforms(pool, self.transforms, streams)
+        pool = apply_transforms(pool, self.loaded.transforms, streams)
         targets = self.target.of(self.dataset, pool)
-        return Trial(self.run, streams, pool, targets, self.dataset.test)
+        return Trial(self.run, streams, pool, targets, self.loaded.test)
 
 
 def prepare(composed: Composed) -> Prepared:
@@ -139,7 +143,8 @@ def prepare(composed: Composed) -> Prepared:
     check_samples(strategy, model, composed)
 
     dataset = source.load()
-    provided = model.check(dataset.train.inputs.input_shape, dataset.num_classes)
+    loaded = load_transforms(transforms, dataset)
+    provided = model.check(dataset.train.inputs.input_shape, loaded.num_classes)
     for chosen in (strategy, init_strategy):
         if chosen is not None:
             check_needs(chosen, provided, composed)
@@ -147,8 +152,8 @@ def prepare(composed: Composed) -> Prepared:
     meaning = {key: value for key, value in container.items() if key not in ENGINE_KEYS}
     names = composed.names
     identity = RunIdentity(
-        run_id=config_hash(meaning, dataset.fingerprint, without=PATHS),
-        protocol_id=config_hash(meaning, dataset.fingerprint, without=(*PATHS, "strategy")),
+        run_id=config_hash(meaning, loaded.fingerprint, without=PATHS),
+        protocol_id=config_hash(meaning, loaded.fingerprint, without=(*PATHS, "strategy")),
         task=names["dataset"] if names["pool"] == "full" else f"{names['dataset']}/{names['pool']}",
         **names,
         strategy_label=composed.strategy_label,
@@ -163,7 +168,7 @@ def prepare(composed: Composed) -> Prepared:
         on_error=config.on_error,
         workers=config.workers,
         dataset=dataset,
-        transforms=transforms,
+        loaded=loaded,
         target=target,
         offsets=offsets,
     )

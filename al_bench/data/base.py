@@ -115,7 +115,8 @@ class Pool:
     Args:
         inputs: N inputs.
         labels: (N,) int64, what the annotator answers.
-        true_labels: (N,) int64, the answer before label noise.
+        true_labels: (N,) int64, the answer before label noise; of a point of another data set,
+            its class there.
         source_index: (N,) int64, the point's index in its data set before any transform; copies of
             one point share it.
         origin: (N,) int64, position in ``origins``.

@@ -33,6 +33,19 @@ class IndexedInputs:
         return self.base.gather(self.indices[indices.to(self.indices.device)], device)
 
 
+def part_of(pool: Pool, kept: Tensor) -> Pool:
+    """The points of ``pool`` at ``kept`` (n,), in that order, with all that belongs to them."""
+    return dataclasses.replace(
+        pool,
+        inputs=IndexedInputs(pool.inputs, kept),
+        labels=pool.labels[kept],
+        true_labels=pool.true_labels[kept],
+        source_index=pool.source_index[kept],
+        origin=pool.origin[kept],
+        refused=pool.refused[kept],
+    )
+
+
 @dataclass(frozen=True)
 class Subset:
     """A uniform sample of the pool, drawn anew for every seed.
@@ -56,12 +69,4 @@ class Subset:
             )
         generator = streams.generator("split", member=self.stage)
         kept = torch.randperm(len(pool), generator=generator)[: self.size].sort().values
-        return dataclasses.replace(
-            pool,
-            inputs=IndexedInputs(pool.inputs, kept),
-            labels=pool.labels[kept],
-            true_labels=pool.true_labels[kept],
-            source_index=pool.source_index[kept],
-            origin=pool.origin[kept],
-            refused=pool.refused[kept],
-        )
+        return part_of(pool, kept)

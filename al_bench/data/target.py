@@ -102,7 +102,8 @@ class ClassTargets:
         if absent:
             raise ConfigError(f"target.proportions wants class {absent[0]}, which the pool lacks.")
         share = wanted / counts.clamp_min(1)
-        weights = torch.where(own, share[pool.true_labels], 0.0)
+        # others have classes of their own
+        weights = torch.where(own, share[pool.true_labels.where(own, 0)], 0.0)
         indices = (weights > 0).nonzero().squeeze(1)
         return Targets(pool.inputs, weights[indices], indices)
 

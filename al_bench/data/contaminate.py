@@ -1,0 +1,155 @@
+"""Points that do not belong: another data set among the pool's."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from al_bench.data.base import Dataset, DatasetSource, Examples, Inputs, Pool, TensorInputs
+from al_bench.data.concat import ConcatInputs
+from al_bench.data.pool import PoolTransform, Stage
+from al_bench.data.subset import IndexedInputs
+from al_bench.errors import ConfigError, DataError, choose, require_whole
+from al_bench.seeding import Streams
+
+LABELS = ("refused", "wasted", "own")
+
+
+@dataclass(frozen=True)
+class Contaminate:
+    """Training points of another data set join the pool; the test set stays as it is.
+
+    Outliers in the pool as in Kirsch et al. (2021), arXiv:2106.11719, whose annotator rejects
+    them or answers something useless; the ambiguous images of Mukhoti et al. (2023),
+    arXiv:2102.11582, have labels of their own.
+
+    Args:
+        source: A choice of ``dataset``.
+        dataset: What reads it; filled in when a configuration names ``source``.
+        labels: ``refused``: the annotator declines, which counts in ``num_queried`` and not in
+            ``num_labeled``. ``wasted``: the answer is one of the C classes, drawn uniformly once
+            a seed, and is trained on. ``own``: the other data set's labels, whose classes must be
+            the pool's.
+        size: Points that join, drawn anew for every seed; ``None`` is all.
+    """
+
+    stage: ClassVar[Stage] = Stage.CONTAMINATE
+    source: str
+    dataset: DatasetSource | None = None
+    labels: str = "refused"
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels not in LABELS:
+            raise ConfigError(
+                f"pool.contaminate.labels is {self.labels!r}.", choose(str(self.labels), LABELS)
+            )
+        if self.size is not None:
+            require_whole("pool.contaminate.size", self.size, 1)
+
+    def load(self, dataset: Dataset) -> tuple[PoolTransform, str | None]:
+        """The transform with the other data set in memory, and that one's fingerprint.
+
+        Raises:
+            ConfigError: Inputs differ in shape, or there are fewer than ``size``.
+            DataError: The other data set is missing or damaged.
+        """
+        if self.dataset is None:
+            raise ConfigError(
+                f"pool.contaminate.source={self.source} has no data set.",
+                "Set pool.contaminate.dataset to what reads it.",
+            )
+        try:
+            other = self.dataset.load()
+        except DataError as error:
+            where = f"pool.contaminate.source={self.source}"
+            raise DataError(f"{where}: {error.message}", error.hint) from error
+        shape, wanted = other.train.inputs.input_shape, dataset.train.inputs.input_shape
+        if shape != wanted:
+            raise ConfigError(
+                f"pool.contaminate.source={self.source} has inputs of shape {shape}; the data "
+                f"set's are {wanted}.",
+                "Choose a data set of the same shape.",
+            )
+        if self.size is not None and self.size > len(other.train):
+            raise ConfigError(
+                f"pool.contaminate.size is {self.size} and {self.source} has {len(other.train)} "
+                "training points.",
+                f"Use pool.contaminate.size={len(other.train)} or less.",
+            )
+        inputs = _normalized_as(other.train.inputs, dataset.train.inputs)
+        points = Examples(inputs, other.train.labels)
+        contamination = Contamination(
+            self.source, points, other.num_classes, self.labels, self.size
+        )
+        return contamination, other.fingerprint
+
+    def __call__(self, pool: Pool, streams: Streams) -> Pool:
+        """Nothing can join before ``load``."""
+        raise ConfigError(f"{self.source} has not been loaded.", "Call load first.")
+
+
+@dataclass(frozen=True, eq=False)
+class Contamination:
+    """A data set in memory that joins pools.
+
+    Args:
+        name: The data set's.
+        points: Those that may join.
+        num_classes: The data set's.
+        answers: As ``Contaminate.labels``.
+        size: As ``Contaminate.size``.
+    """
+
+    stage: ClassVar[Stage] = Stage.CONTAMINATE
+    name: str
+    points: Examples
+    num_classes: int
+    answers: str
+    size: int | None
+
+    def __call__(self, pool: Pool, streams: Streams) -> Pool:
+        """The pool's points and, after them, those that join, in their own order."""
+        total = len(self.points)
+        generator = streams.generator("split", member=self.stage)
+        joining = torch.randperm(total, generator=generator)[: self.size].sort().values
+        true_labels = self.points.labels[joining]
+        inputs = self.points.inputs
+        if len(joining) < total:
+            inputs = IndexedInputs(inputs, joining)
+        name = self.name if self.name not in pool.origins else f"{self.name} (contamination)"
+        return dataclasses.replace(
+            pool,
+            inputs=ConcatInputs(pool.inputs, inputs),
+            labels=torch.cat([pool.labels, self._labels(true_labels, pool.num_classes, streams)]),
+            true_labels=torch.cat([pool.true_labels, true_labels]),
+            source_index=torch.cat([pool.source_index, joining]),
+            origin=torch.cat([pool.origin, torch.full_like(joining, len(pool.origins))]),
+            refused=torch.cat(
+                [pool.refused, torch.full((len(joining),), self.answers == "refused")]
+            ),
+            origins=(*pool.origins, name),
+        )
+
+    def _labels(self, true_labels: Tensor, num_classes: int, streams: Streams) -> Tensor:
+        if self.answers != "own":  # nobody gets to see the labels of refused points
+            generator = streams.generator("noise", member=self.stage)
+            return torch.randint(num_classes, true_labels.shape, generator=generator)
+        if self.num_classes != num_classes:
+            raise ConfigError(
+                f"pool.contaminate.labels=own: {self.name} has {self.num_classes} classes and the "
+                f"pool {num_classes}.",
+                "Use pool.contaminate.labels=refused or wasted.",
+            )
+        return true_labels
+
+
+def _normalized_as(inputs: Inputs, own: Inputs) -> Inputs:
+    """Images of one kind are normalised alike: a model's preprocessing cannot know outliers."""
+    if not (isinstance(inputs, TensorInputs) and isinstance(own, TensorInputs)):
+        return inputs
+    if inputs.values.dtype != torch.uint8 or own.values.dtype != torch.uint8:
+        return inputs
+    return dataclasses.replace(inputs, mean=own.mean, std=own.std, _resident={})

@@ -1,0 +1,120 @@
+"""Annotators who err: labels that differ from the truth."""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from al_bench.data.base import Dataset, Pool
+from al_bench.data.pool import PoolTransform, Stage
+from al_bench.errors import ConfigError, DataError, choose
+from al_bench.seeding import Streams
+
+KINDS = ("uniform", "pair", "file")
+
+
+@dataclass(frozen=True)
+class LabelNoise:
+    """Wrong answers of the annotator, drawn once a seed: asking again gives the same answer.
+
+    Every label is noisy, those of validation and initial points too: they come from the same
+    annotator. Test labels and ``true_labels`` are right. Copies of a point share their label.
+
+    Args:
+        kind: ``uniform``: each label becomes, with probability ``rate``, one of the C - 1 others.
+            ``pair``: it becomes the next class, c + 1 modulo C (Han et al. 2018,
+            arXiv:1804.06872). ``file``: the labels of ``path``.
+        rate: Probability of a wrong label, 0 to 1; ``file`` does not use it.
+        path: A ``.npy`` file of whole numbers, one a training point of the data set in its order
+            (by ``source_index``), in the classes of the pool: after ``remap``.
+    """
+
+    stage: ClassVar[Stage] = Stage.LABEL_NOISE
+    kind: str = "uniform"
+    rate: float = 0.1
+    path: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ConfigError(
+                f"pool.label_noise.kind is {self.kind!r}.", choose(str(self.kind), KINDS)
+            )
+        number = isinstance(self.rate, int | float) and not isinstance(self.rate, bool)
+        if not number or not 0 <= self.rate <= 1:
+            raise ConfigError(
+                f"pool.label_noise.rate must be a number from 0 to 1, got {self.rate!r}."
+            )
+        if (self.kind == "file") != (self.path is not None):
+            raise ConfigError(
+                f"pool.label_noise.kind={self.kind} and path="
+                f"{'null' if self.path is None else self.path} do not go together.",
+                "Use pool.label_noise.kind=file pool.label_noise.path=labels.npy.",
+            )
+
+    def load(self, dataset: Dataset) -> tuple[PoolTransform, str | None]:
+        """The transform with the labels of the file, and their fingerprint.
+
+        Raises:
+            DataError: The file cannot be read, or does not have one label a training point.
+        """
+        if self.path is None:
+            return self, None
+        try:
+            values = np.load(Path(self.path).expanduser(), allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"pool.label_noise.path={self.path} cannot be read: {error}.",
+                "Write it with numpy.save.",
+            ) from error
+        if values.shape != (len(dataset.train),) or values.dtype.kind not in "iu":
+            raise DataError(
+                f"pool.label_noise.path={self.path} has shape {values.shape} and type "
+                f"{values.dtype}; the data set needs {len(dataset.train)} whole numbers."
+            )
+        labels = values.astype("<i8")
+        fingerprint = hashlib.blake2b(labels.tobytes(), digest_size=16).hexdigest()
+        return GivenLabels(self.path, torch.from_numpy(labels)), fingerprint
+
+    def __call__(self, pool: Pool, streams: Streams) -> Pool:
+        """The pool with noisy labels; what is refused stays so."""
+        generator = streams.generator("noise", member=self.stage)
+        n = len(pool)
+        wrong = torch.rand(n, dtype=torch.float64, generator=generator) < self.rate
+        step = torch.ones(n, dtype=torch.int64)
+        if self.kind == "uniform":
+            step = torch.randint(1, pool.num_classes, (n,), generator=generator)
+        noisy = (pool.labels + step) % pool.num_classes
+        labels = torch.where(wrong & ~pool.refused, noisy, pool.labels)
+        return dataclasses.replace(pool, labels=labels)
+
+
+@dataclass(frozen=True, eq=False)
+class GivenLabels:
+    """Answers known beforehand, by index in the data set; points of another keep their labels.
+
+    Args:
+        path: Where they come from.
+        labels: One a training point.
+    """
+
+    stage: ClassVar[Stage] = Stage.LABEL_NOISE
+    path: str
+    labels: Tensor
+
+    def __call__(self, pool: Pool, streams: Streams) -> Pool:
+        """The pool with these labels; ConfigError when one is not a class of the pool."""
+        own = pool.origin == 0
+        given = self.labels[torch.where(own, pool.source_index, 0)]
+        labels = torch.where(own, given, pool.labels)
+        outside = labels[(labels < 0) | (labels >= pool.num_classes)]
+        if len(outside):
+            raise ConfigError(
+                f"pool.label_noise.path={self.path} has the label {int(outside[0])}; the pool's "
+                f"classes are 0 to {pool.num_classes - 1}."
+            )
+        return dataclasses.replace(pool, labels=labels)
