@@ -1,0 +1,85 @@
+"""Areas under learning curves: the mean of a metric over a range of label counts.
+
+S seeds, R stored label counts.
+"""
+
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def normalized_area(counts: Array, values: Array, low: float, high: float) -> Array:
+    """Area under piecewise linear curves from ``low`` to ``high``, divided by the width.
+
+    The exact integral of the straight lines between stored counts (trapezoids), so it is in units
+    of the metric: what a curve is worth on average over the range.
+
+    Args:
+        counts: (R,) label counts, ascending, distinct.
+        values: (S, R) or (R,); NaN makes the areas that need it NaN.
+        low: Where the range begins, at least ``counts[0]``.
+        high: Where it ends, above ``low`` and at most ``counts[-1]``.
+
+    Returns:
+        (S,) or ().
+
+    Raises:
+        ValueError: The range is empty or reaches beyond the curve.
+    """
+    counts = np.asarray(counts, dtype=np.float64)
+    values = np.asarray(values, dtype=np.float64)
+    if not counts[0] <= low < high <= counts[-1]:
+        raise ValueError(f"no area from {low} to {high} under a curve over {counts}")
+    inside = (counts > low) & (counts < high)
+    ends = [_at(counts, values, low)[..., None], _at(counts, values, high)[..., None]]
+    x = np.concatenate([[low], counts[inside], [high]])
+    y = np.concatenate([ends[0], values[..., inside], ends[1]], axis=-1)
+    area: Array = ((y[..., 1:] + y[..., :-1]) / 2) @ np.diff(x) / (high - low)
+    return area
+
+
+def thirds(low: float, high: float) -> list[tuple[float, float]]:
+    """The low, middle and high third of a range of label counts."""
+    edges = [low + (high - low) * part / 3 for part in range(4)]
+    edges[-1] = high
+    return list(itertools.pairwise(edges))
+
+
+def crossing(counts: Array, values: Array, target: Array | float) -> Array:
+    """Label counts at which curves first reach ``target``, on the lines between stored counts.
+
+    Args:
+        counts: (R,) ascending.
+        values: (…, R), higher is better; NaN counts as not reached.
+        target: Broadcast against the shape without R.
+
+    Returns:
+        The count, (…); infinite where the curve never gets there.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    goal = np.broadcast_to(np.asarray(target, dtype=np.float64), values.shape[:-1])[..., None]
+    reached = values >= goal
+    first = reached.argmax(axis=-1)
+    before = np.maximum(first - 1, 0)
+    at = np.take_along_axis(values, first[..., None], -1)[..., 0]
+    was = np.take_along_axis(values, before[..., None], -1)[..., 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(at > was, (goal[..., 0] - was) / (at - was), 1.0)
+    share = np.where(np.isnan(share), 1.0, share)  # nothing is known of the count before
+    found = counts[before] + np.clip(share, 0.0, 1.0) * (counts[first] - counts[before])
+    result: Array = np.where(reached.any(axis=-1), found, np.inf)
+    return result
+
+
+def _at(counts: Array, values: Array, place: float) -> Array:
+    """Values of the curves at one place between the first and the last count."""
+    right = int(np.searchsorted(counts, place))
+    if counts[right] == place:
+        found: Array = values[..., right]
+        return found
+    share = (place - counts[right - 1]) / (counts[right] - counts[right - 1])
+    between: Array = (1 - share) * values[..., right - 1] + share * values[..., right]
+    return between

@@ -1,0 +1,131 @@
+"""What is compared: arms, their curves, and which rows belong to which.
+
+S seeds, R stored label counts.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from al_bench.stats.paired import Paired
+
+Array = NDArray[np.float64]
+
+ARMS = ("strategy", "model", "network", "training", "budget")
+BETTER, WORSE, EQUIVALENT, UNCLEAR = "better", "worse", "equivalent", "not distinguishable"
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of one arm.
+
+    Args:
+        counts: (R,) stored label counts.
+        values: (S, R), NaN where a seed has no round there.
+        seeds: (S,) ascending.
+    """
+
+    counts: Array
+    values: Array
+    seeds: tuple[int, ...]
+
+    def whole(self, low: float, high: float) -> "Curves":
+        """The seeds that lack no count between ``low`` and ``high``."""
+        inside = (self.counts >= low) & (self.counts <= high)
+        kept = ~np.isnan(self.values[:, inside]).any(axis=1)
+        places = np.flatnonzero(kept)
+        return Curves(
+            self.counts, self.values[places], tuple(self.seeds[place] for place in places)
+        )
+
+    def of(self, seeds: Sequence[int]) -> Array:
+        """(S', R) values of these seeds, in their order."""
+        return self.values[[self.seeds.index(seed) for seed in seeds]]
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """One arm beside the baseline.
+
+    Args:
+        arm: Its name.
+        seeds: Its seeds with whole curves.
+        areas: Their normalised areas, (S,), in units of the metric.
+        paired: Differences to the baseline, oriented so that more is better; None for the baseline
+            and where no seed is shared.
+        p_holm: The deciding p, adjusted for all arms of the protocol.
+        verdict: better, worse, equivalent, not distinguishable; None for the baseline.
+        third_differences: Mean difference in the low, middle and high third of the labels.
+        labels_to: Target to the labels at which each seed first gets there, (S,), infinite for
+            never.
+        saved: Labels saved at the accuracy that baseline and arm both reach, with its interval.
+        sees_labels: A control that looks at labels before they are bought.
+    """
+
+    arm: str
+    seeds: tuple[int, ...]
+    areas: Array
+    paired: Paired | None = None
+    p_holm: float = math.nan
+    verdict: str | None = None
+    third_differences: tuple[float, float, float] | None = None
+    labels_to: Mapping[float, Array] = field(default_factory=dict)
+    saved: tuple[float, float, float] | None = None
+    sees_labels: bool = False
+
+
+@dataclass(frozen=True)
+class ProtocolResult:
+    """All arms of one protocol.
+
+    Args:
+        baseline: The baseline's name; None where the protocol lacks it.
+        low: Where the common range of labels begins.
+        high: Where it ends.
+        batch_size: Labels between the first two rounds of the baseline.
+        noise_floor: Half of the interval of baseline against baseline.
+        margin: Of equivalence, in units of the metric.
+        arms: The baseline first, then by area.
+        curves: Of each arm.
+        key: The protocol's id.
+        title: Its name.
+        dataset: Its data set.
+    """
+
+    baseline: str | None
+    low: float
+    high: float
+    batch_size: int
+    noise_floor: float
+    margin: float
+    arms: tuple[ArmResult, ...]
+    curves: Mapping[str, Curves]
+    key: str = ""
+    title: str = ""
+    dataset: str = ""
+
+
+def with_arms(frame: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
+    """Rows whose ``strategy_label`` names the arm and whose ``protocol_id`` all the rest."""
+    if list(arms) == ["strategy"]:
+        return frame
+    others = [name for name in ARMS if name in arms and name != "strategy"]
+    label = frame["strategy_label"].astype(str)
+    for name in others:
+        label = label + " · " + frame[name].astype(str)
+    rest = ["task", "dataset", "pool", *(name for name in ARMS[1:] if name not in arms)]
+    if "model" in arms and "network" in rest:
+        rest.remove("network")  # a network belongs to its model
+    key = frame[rest].astype(str).agg(" · ".join, axis=1)
+    return frame.assign(strategy_label=label, protocol_id=key)
+
+
+def curves_of(rows: pd.DataFrame) -> Curves:
+    """The curves of one arm from its rows of ``tidy``."""
+    table = rows.pivot(index="seed", columns="num_labeled", values="value").sort_index()
+    counts = table.columns.to_numpy(dtype=float)
+    return Curves(counts, table.to_numpy(dtype=float), tuple(int(seed) for seed in table.index))

@@ -1,0 +1,64 @@
+"""Sentences that belong beside the numbers of a comparison."""
+
+import math
+
+import pandas as pd
+
+from al_bench.results.schema import ENGINE
+from al_bench.stats.arms import ProtocolResult
+
+FEW_SEEDS = 5
+
+
+def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[str]:
+    """Sentences about one protocol that belong beside its numbers."""
+    where = f" ({result.title})" if several else ""
+    found = []
+    if result.baseline is None:
+        found.append(f"{result.title} has no baseline: its arms are not compared.")
+    if math.isnan(result.low):
+        found.append(f"The arms of {result.title} share fewer than two label counts.")
+    numbers = {arm.arm: len(arm.seeds) for arm in result.arms}
+    if len({arm.seeds for arm in result.arms}) > 1:
+        text = ", ".join(f"{name} {count}" for name, count in sorted(numbers.items()))
+        found.append(f"Arms have different seeds{where}: {text}; pairs are made of common ones.")
+    for arm in result.arms:
+        if result.baseline is not None and arm.arm != result.baseline and arm.paired is None:
+            found.append(f"{arm.arm} shares no whole seed with {result.baseline}{where}.")
+        elif arm.paired is not None and arm.paired.num_seeds < 2:
+            found.append(
+                f"{arm.arm} is compared on one seed{where}: nothing can be said of chance."
+            )
+        if arm.sees_labels:
+            found.append(f"{arm.arm} sees labels before they are bought{where}: a control.")
+    few = [arm.paired.num_seeds for arm in result.arms if arm.paired is not None]
+    if few and 1 < max(few) < FEW_SEEDS:
+        found.append(f"Only {max(few)} seeds{where}: intervals are wide, 5 are a common minimum.")
+    found += [f"{sentence}{where}." for sentence in _confounded(rows)]
+    saturated = rows["notes"].astype("string").str.contains("saturated_at").fillna(False)
+    for name in sorted(set(rows.loc[saturated, "strategy_label"])):
+        share = saturated[rows["strategy_label"] == name].mean()
+        found.append(
+            f"{name} noted saturation in {100 * share:.0f} % of its rounds{where}: late picks of a "
+            "batch follow the accidents of its posterior samples."
+        )
+    return found
+
+
+def _confounded(rows: pd.DataFrame) -> list[str]:
+    """Engine columns that differ between arms, but not within any."""
+    sentences = []
+    for name in ENGINE:
+        if name not in rows or rows[name].nunique(dropna=False) < 2:
+            continue
+        per_arm = rows.groupby("strategy_label")[name].agg(_distinct)
+        if all(len(values) <= 1 for values in per_arm):
+            text = ", ".join(
+                f"{arm} {'/'.join(map(str, values)) or 'none'}" for arm, values in per_arm.items()
+            )
+            sentences.append(f"The engine's {name} differs with the arm ({text})")
+    return sentences
+
+
+def _distinct(values: "pd.Series[str]") -> tuple[str, ...]:
+    return tuple(sorted(map(str, values.dropna().unique())))

@@ -1,0 +1,250 @@
+"""Arms compared seed by seed with a baseline, within each protocol.
+
+An *arm* is what is compared: a strategy, or on purpose a strategy with a model, a recipe or a
+budget. Arms of one protocol share everything else, so seed s of one arm and seed s of another began
+with the same split, the same initial set and the same weights.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from al_bench.errors import ConfigError, choose
+from al_bench.stats.areas import crossing, normalized_area, thirds
+from al_bench.stats.arms import (
+    ARMS,
+    BETTER,
+    EQUIVALENT,
+    UNCLEAR,
+    WORSE,
+    ArmResult,
+    Curves,
+    ProtocolResult,
+    curves_of,
+    with_arms,
+)
+from al_bench.stats.caveats import caveats
+from al_bench.stats.measures import Measure, measure
+from al_bench.stats.paired import Paired, holm, noise_floor, paired, resampling_weights
+from al_bench.stats.protocols import titles
+from al_bench.stats.summary import tidy
+
+Array = NDArray[np.float64]
+
+LEVEL = 0.05  # of every test
+SAVED_RESAMPLES = 5_000
+MARGIN = 0.005  # half a point of a fraction
+RELATIVE_MARGIN = 0.02  # of the baseline's area, for metrics that are no fraction
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What ``compare`` found.
+
+    Args:
+        metric: The column.
+        measure: What it is.
+        protocols: In the order of their titles.
+        caveats: Sentences that belong beside the numbers.
+    """
+
+    metric: str
+    measure: Measure
+    protocols: tuple[ProtocolResult, ...]
+    caveats: tuple[str, ...]
+
+
+def compare(
+    frame: pd.DataFrame,
+    metric: str = "test_accuracy",
+    baseline: str = "random",
+    arms: Sequence[str] = ("strategy",),
+    reach: Sequence[float] = (),
+    margin: float | None = None,
+    count_validation: bool = False,
+) -> Comparison:
+    """Compare all arms with the baseline, protocol by protocol.
+
+    Args:
+        frame: Rows of curves (``al_bench.results.frame.read_curves``); their order is without
+            meaning.
+        metric: A numeric column that is to be raised or lowered.
+        baseline: Name of the arm that the others are compared with.
+        arms: What tells arms apart: ``strategy`` and more of ``ARMS``.
+        reach: Values of the metric whose labels are counted.
+        margin: Differences of area within it are equivalent; ``None`` is 0.005 for fractions (half
+            a point), else 2 % of the baseline's area.
+        count_validation: Count validation points as labels.
+
+    Raises:
+        ConfigError: The metric, an arm or the baseline does not exist, or the metric has no
+            direction.
+    """
+    shown = measure(metric)
+    for arm in arms:
+        if arm not in ARMS:
+            raise ConfigError(f"There is no arm {arm!r}.", choose(arm, ARMS))
+    if "strategy" not in arms:
+        raise ConfigError(f"arms={list(arms)} lacks strategy.", "Add it: arms=[strategy,model].")
+    if metric in frame.columns and shown.higher_is_better is None:
+        raise ConfigError(f"{metric} is neither to be raised nor lowered.", "Try test_accuracy.")
+    rows = frame
+    if count_validation:
+        rows = rows.assign(num_labeled=rows["num_labeled"] + rows["num_validation"])
+    rows = with_arms(rows, arms)
+    curves = tidy(rows, metric)
+    names = titles(rows)
+    known = sorted(set(curves["strategy_label"]))
+    if baseline not in known:
+        raise ConfigError(f"There is no baseline {baseline!r}.", choose(baseline, known))
+    found: list[str] = []
+    sign = 1.0 if shown.higher_is_better else -1.0
+    controls = set(rows.loc[_flag(rows, "label_access"), "strategy_label"])
+    protocols = []
+    for key in names:
+        own = curves[curves["protocol_id"] == key]
+        if own.empty:
+            continue
+        row = rows[rows["protocol_id"] == key].iloc[0]
+        table = {str(name): curves_of(part) for name, part in own.groupby("strategy_label")}
+        result = _protocol(table, baseline, sign, reach, margin, shown)
+        result = replace(
+            result,
+            key=key,
+            title=names[key],
+            dataset=str(row["dataset"]),
+            arms=tuple(replace(arm, sees_labels=arm.arm in controls) for arm in result.arms),
+        )
+        found += caveats(result, rows[rows["protocol_id"] == key], len(names) > 1)
+        protocols.append(result)
+    return Comparison(metric, shown, tuple(protocols), tuple(found))
+
+
+def _flag(rows: pd.DataFrame, name: str) -> "pd.Series[bool]":
+    if name not in rows:
+        return pd.Series(False, index=rows.index)
+    return rows[name].astype("boolean").fillna(False).astype(bool)
+
+
+def _protocol(
+    table: Mapping[str, Curves],
+    baseline: str,
+    sign: float,
+    reach: Sequence[float],
+    margin: float | None,
+    shown: Measure,
+) -> ProtocolResult:
+    shared = sorted(set.intersection(*(set(curve.counts) for curve in table.values())))
+    low, high = (shared[0], shared[-1]) if len(shared) > 1 else (math.nan, math.nan)
+    whole = {
+        name: curve.whole(low, high) if len(shared) > 1 else Curves(curve.counts, curve.values, ())
+        for name, curve in table.items()
+    }
+    areas = {
+        name: normalized_area(curve.counts, curve.values, low, high) if curve.seeds else np.empty(0)
+        for name, curve in whole.items()
+    }
+    base = whole.get(baseline)
+    here = baseline if base is not None else None
+    base_areas = areas[baseline] if here else np.empty(0)
+    if margin is None:
+        size = abs(float(base_areas.mean())) if len(base_areas) else 0.0
+        margin = MARGIN if shown.unit == "%" else max(RELATIVE_MARGIN * size, 1e-12)
+    results = []
+    for name, curve in whole.items():
+        labels_to = {target: _first_stored(table[name], target, sign) for target in reach}
+        fields: dict[str, Any] = {
+            "arm": name,
+            "seeds": curve.seeds,
+            "areas": areas[name],
+            "labels_to": labels_to,
+        }
+        if base is not None and name != baseline:
+            common = sorted(set(curve.seeds) & set(base.seeds))
+            if common:
+                mine, theirs = curve.of(common), base.of(common)
+                d = sign * _difference(curve.counts, mine, base.counts, theirs, low, high)
+                fields["paired"] = paired(d, margin)
+                fields["third_differences"] = tuple(
+                    float(
+                        (sign * _difference(curve.counts, mine, base.counts, theirs, *part)).mean()
+                    )
+                    for part in thirds(low, high)
+                )
+                fields["saved"] = _saved(
+                    curve.counts, sign * mine, base.counts, sign * theirs, low, high
+                )
+        results.append(fields)
+    adjusted = holm([fields["paired"].p if "paired" in fields else math.nan for fields in results])
+    arms = []
+    for fields, p in zip(results, adjusted, strict=True):
+        if "paired" in fields:
+            fields |= {"p_holm": float(p), "verdict": _verdict(fields["paired"], float(p))}
+        arms.append(ArmResult(**fields))
+
+    def place(arm: ArmResult) -> tuple[bool, float, str]:
+        value = -sign * float(arm.areas.mean()) if len(arm.areas) else math.inf
+        return arm.arm != baseline, value, arm.arm
+
+    first = base if base is not None else next(iter(table.values()))
+    step = int(np.diff(first.counts)[:1].sum())
+    arms.sort(key=place)
+    return ProtocolResult(
+        baseline=here,
+        low=low,
+        high=high,
+        batch_size=step,
+        noise_floor=noise_floor(base_areas),
+        margin=margin,
+        arms=tuple(arms),
+        curves=dict(table),
+    )
+
+
+def _difference(
+    counts: Array, mine: Array, base_counts: Array, theirs: Array, low: float, high: float
+) -> Array:
+    return normalized_area(counts, mine, low, high) - normalized_area(
+        base_counts, theirs, low, high
+    )
+
+
+def _verdict(result: Paired, p: float) -> str:
+    if p < LEVEL:
+        return BETTER if result.mean > 0 else WORSE
+    if result.p_equivalence < LEVEL:
+        return EQUIVALENT
+    return UNCLEAR
+
+
+def _first_stored(curve: Curves, target: float, sign: float) -> Array:
+    """The first stored count at which each seed reaches ``target``; infinite for never."""
+    with np.errstate(invalid="ignore"):
+        reached = sign * curve.values >= sign * target
+    first = curve.counts[reached.argmax(axis=1)]
+    return np.where(reached.any(axis=1), first, math.inf)
+
+
+def _saved(
+    counts: Array, mine: Array, base_counts: Array, theirs: Array, low: float, high: float
+) -> tuple[float, float, float]:
+    """Labels saved at equal accuracy, with the interval of the paired bootstrap.
+
+    The mean curves are compared at the highest accuracy that both reach within the common range:
+    how many labels the arm needs less than the baseline to get there first, on the lines between
+    stored counts. Positive: the arm gets there with fewer labels.
+    """
+    weights = np.vstack(
+        [np.full(len(mine), 1 / len(mine)), resampling_weights(len(mine), SAVED_RESAMPLES)]
+    )
+    one, two = (counts >= low) & (counts <= high), (base_counts >= low) & (base_counts <= high)
+    ours, base = weights @ mine[:, one], weights @ theirs[:, two]  # (X, R)
+    target = np.minimum(ours.max(axis=1), base.max(axis=1))
+    saved = crossing(base_counts[two], base, target) - crossing(counts[one], ours, target)
+    ends = np.quantile(saved[1:], [0.025, 0.975])
+    return float(saved[0]), float(ends[0]), float(ends[1])

@@ -1,0 +1,138 @@
+"""Paired statistics against hand-computed cases, scipy, and their own promises."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from al_bench.stats.paired import (
+    equivalence_test,
+    holm,
+    interval,
+    noise_floor,
+    paired,
+    seeds_needed,
+    sign_flip_test,
+    t_test,
+)
+
+D = np.array([0.03, 0.01, -0.02, 0.04, 0.02])
+
+
+def test_the_t_test_is_scipys():
+    assert t_test(D) == pytest.approx(stats.ttest_1samp(D, 0).pvalue, rel=1e-12)
+    assert t_test(-D) == pytest.approx(t_test(D), rel=1e-12)
+
+
+def test_the_sign_flip_test_is_an_enumeration():
+    sums = [abs(np.dot(signs, D)) for signs in itertools.product([1, -1], repeat=5)]
+    expected = np.mean([total >= abs(D.sum()) - 1e-12 for total in sums])
+    assert sign_flip_test(D) == expected
+    by_scipy = stats.permutation_test(
+        (D, np.zeros(5)), lambda x, y: np.mean(x - y), permutation_type="samples"
+    )
+    assert sign_flip_test(D) == pytest.approx(by_scipy.pvalue)
+
+
+def test_a_one_sided_world_reaches_the_smallest_p():
+    result = paired([0.1, 0.2, 0.3, 0.1], 0.005)
+    assert result.p_smallest == 0.125
+    assert result.p_sign_flip == 0.125
+    assert (result.wins, result.ties, result.losses) == (4, 0, 0)
+
+
+def test_many_seeds_are_flipped_at_random_and_agree_with_the_t_test():
+    d = np.random.default_rng(0).normal(0.4, 1.0, size=40)
+    result = paired(d, 0.1)
+    assert result.p == result.p_sign_flip
+    assert result.p_sign_flip == pytest.approx(result.p_t, abs=0.01)
+    student = stats.t.interval(0.95, 39, d.mean(), stats.sem(d))
+    assert (result.low, result.high) == pytest.approx(student, abs=0.03)
+
+
+def test_equivalence_is_two_one_sided_tests():
+    near = np.array([0.001, -0.002, 0.0, 0.001, -0.001])
+    below = stats.ttest_1samp(near, -0.005, alternative="greater").pvalue
+    above = stats.ttest_1samp(near, 0.005, alternative="less").pvalue
+    assert equivalence_test(near, 0.005) == pytest.approx(max(below, above), rel=1e-12)
+    assert equivalence_test(near, 0.005) < 0.05
+    assert equivalence_test(D, 0.005) > 0.05
+
+
+def test_few_seeds_have_students_interval():
+    result = paired(D, 0.005)
+    low, high = stats.t.interval(0.95, 4, D.mean(), stats.sem(D))
+    assert (result.low, result.high) == pytest.approx((low, high), rel=1e-12)
+
+
+def test_one_seed_says_nothing_of_chance():
+    result = paired([0.2], 0.005)
+    assert result.mean == 0.2
+    assert math.isnan(result.low)
+    assert math.isnan(result.p_t)
+    assert result.p_sign_flip == 1.0
+    assert math.isnan(result.p_equivalence)
+    assert math.isnan(result.seeds_needed)
+
+
+def test_equal_curves_are_equivalent_and_nothing_else():
+    result = paired(np.zeros(5), 0.005)
+    assert result.p_t == result.p_sign_flip == 1.0
+    assert result.p_equivalence == 0.0
+    assert result.ties == 5
+    assert result.seeds_needed == math.inf
+
+
+def test_the_order_of_seeds_is_without_meaning():
+    d = np.random.default_rng(3).normal(size=25)
+    assert paired(d, 0.1) == paired(d[::-1], 0.1)
+
+
+@pytest.mark.parametrize("wrong", [[], [math.nan], [[1.0]]])
+def test_differences_must_be_numbers(wrong):
+    with pytest.raises(ValueError, match="differences"):
+        paired(wrong, 0.1)
+
+
+def test_holm_is_the_textbooks():
+    assert holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, math.nan, 0.6]).tolist()[0] == 1.0
+    assert math.isnan(holm([0.5, math.nan])[1])
+
+
+def test_seeds_needed_is_what_simulation_needs():
+    d = np.array([0.5, 1.5, -0.5, 2.5, 1.0])  # mean 1, spread 1.12
+    n = int(seeds_needed(d))
+    rng = np.random.default_rng(0)
+    shift, spread = d.mean(), d.std(ddof=1)
+
+    def power(count):
+        draws = rng.normal(shift, spread, size=(4000, count))
+        return (stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05).mean()
+
+    assert power(n) > 0.77
+    assert power(n - 2) < 0.8
+
+
+def test_the_noise_floor_holds_chance_differences_in():
+    rng = np.random.default_rng(1)
+    outside = 0
+    for _ in range(500):
+        one, other = rng.normal(size=(2, 8))
+        outside += abs(one.mean() - other.mean()) > noise_floor(np.concatenate([one]))
+    assert outside / 500 < 0.12
+
+
+@pytest.mark.parametrize("draw", ["normal", "skewed"])
+@pytest.mark.parametrize("num_seeds", [5, 10, pytest.param(20, marks=pytest.mark.slow)])
+def test_intervals_cover_the_truth(num_seeds, draw):
+    rng = np.random.default_rng(num_seeds)
+    repeats = 1500 if num_seeds < 20 else 600
+    covered = 0
+    for _ in range(repeats):
+        d = rng.normal(size=num_seeds) if draw == "normal" else rng.gamma(8.0, size=num_seeds) - 8
+        low, high = interval(d)
+        covered += low <= 0 <= high
+    assert 0.93 <= covered / repeats <= 0.97
