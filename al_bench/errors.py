@@ -93,3 +93,9 @@ def require_number(
     limits = ((least, "from"), (above, "above"), (most, "at most"), (below, "below"))
     said = " and ".join(f"{word} {limit:g}" for limit, word in limits if math.isfinite(limit))
     raise ConfigError(f"{name} must be {f'a number {said}'.rstrip()}, got {value!r}.", hint)
+
+
+def require_list(name: str, value: object) -> None:
+    """Raise ConfigError unless ``value`` is a list."""
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"{name} must be a list such as [0,1], got {value!r}.")

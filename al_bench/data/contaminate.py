@@ -42,6 +42,11 @@ class Contaminate:
     size: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.source, str):
+            raise ConfigError(
+                f"pool.contaminate.source must be a choice of dataset, got {self.source!r}.",
+                "Use pool.contaminate.source=fashion_mnist; al-bench list datasets shows more.",
+            )
         if self.labels not in LABELS:
             raise ConfigError(
                 f"pool.contaminate.labels is {self.labels!r}.", choose(str(self.labels), LABELS)

@@ -1,9 +1,8 @@
 """Class imbalance: pools in which some classes are rare or absent."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -11,7 +10,7 @@ from torch import Tensor
 from al_bench.data.base import Pool
 from al_bench.data.pool import Stage
 from al_bench.data.subset import part_of
-from al_bench.errors import ConfigError, require_whole
+from al_bench.errors import ConfigError, choose, require_list, require_number, require_whole
 from al_bench.seeding import Streams
 
 ORDERS = ("index", "random")
@@ -44,42 +43,37 @@ class Imbalance:
     missing_classes: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        given = [name for name in ("ratio", "proportions", "counts") if getattr(self, name)]
+        given = [k for k in ("ratio", "proportions", "counts") if getattr(self, k) is not None]
         if len(given) > 1:
             raise ConfigError(
                 f"pool.imbalance has both {given[0]} and {given[1]}.",
                 f"Add pool.imbalance.{given[0]}=null.",
             )
-        if self.ratio is not None and not (_is_number(self.ratio) and self.ratio >= 1):
-            raise ConfigError(f"pool.imbalance.ratio must be a number from 1, got {self.ratio!r}.")
-        if self.order not in ORDERS:
-            raise ConfigError(f"pool.imbalance.order must be index or random, got {self.order!r}.")
-        if self.order == "random" and self.ratio is None:
-            raise ConfigError(
-                "pool.imbalance.order=random ranks the classes of a long tail, but ratio is null.",
-                "Use pool.imbalance.order=index.",
-            )
-        for proportion in self.proportions or ():
-            if not (_is_number(proportion) and proportion >= 0):
-                raise ConfigError(
-                    f"pool.imbalance.proportions must be numbers from 0, got {proportion!r}."
-                )
-        for count in self.counts or ():
-            require_whole("pool.imbalance.counts", count, 0)
-        for name in ("proportions", "counts"):
-            values = getattr(self, name)
-            if values is not None and not any(values):
-                raise ConfigError(
-                    f"pool.imbalance.{name} leaves no points, got {list(values)}.",
-                    "Give one number a class.",
-                )
-        for label in self.missing_classes or ():
-            require_whole("pool.imbalance.missing_classes", label, 0)
         if not given and not self.missing_classes:
             raise ConfigError(
                 "pool.imbalance changes nothing.",
                 "Add ratio, proportions, counts or missing_classes.",
             )
+        if self.ratio is not None:
+            require_number("pool.imbalance.ratio", self.ratio, 1)
+        if self.order not in ORDERS:
+            raise ConfigError(
+                f"pool.imbalance.order is {self.order!r}.", choose(str(self.order), ORDERS)
+            )
+        if self.order == "random" and self.ratio is None:
+            raise ConfigError(
+                "pool.imbalance.order=random ranks the classes of a long tail, but ratio is null.",
+                "Use pool.imbalance.order=index.",
+            )
+        for name in ("proportions", "counts", "missing_classes"):
+            if getattr(self, name) is not None:
+                require_list(f"pool.imbalance.{name}", getattr(self, name))
+        for proportion in self.proportions or ():
+            require_number("pool.imbalance.proportions", proportion, 0)
+        for count in self.counts or ():
+            require_whole("pool.imbalance.counts", count, 0)
+        for label in self.missing_classes or ():
+            require_whole("pool.imbalance.missing_classes", label, 0)
 
     def __call__(self, pool: Pool, streams: Streams) -> Pool:
         """The pool of the classes' sizes, points in their old order.
@@ -117,6 +111,8 @@ class Imbalance:
             raise ConfigError("pool.imbalance.missing_classes leaves no class.")
         have = torch.bincount(pool.labels, minlength=num_classes).tolist()
         kept = self._kept(have, present)
+        if not any(kept.values()):
+            raise ConfigError("pool.imbalance leaves no points.", "Give numbers above 0.")
         for label, size in kept.items():
             if size > have[label]:
                 raise ConfigError(
@@ -143,8 +139,3 @@ class Imbalance:
             label: max(1, round(largest * self.ratio ** (-rank / last)))
             for rank, label in enumerate(present)
         }
-
-
-def _is_number(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)

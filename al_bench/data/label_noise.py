@@ -12,7 +12,7 @@ from torch import Tensor
 
 from al_bench.data.base import Dataset, Pool
 from al_bench.data.pool import PoolTransform, Stage
-from al_bench.errors import ConfigError, DataError, choose
+from al_bench.errors import ConfigError, DataError, choose, require_number
 from al_bench.seeding import Streams
 
 KINDS = ("uniform", "pair", "file")
@@ -44,11 +44,7 @@ class LabelNoise:
             raise ConfigError(
                 f"pool.label_noise.kind is {self.kind!r}.", choose(str(self.kind), KINDS)
             )
-        number = isinstance(self.rate, int | float) and not isinstance(self.rate, bool)
-        if not number or not 0 <= self.rate <= 1:
-            raise ConfigError(
-                f"pool.label_noise.rate must be a number from 0 to 1, got {self.rate!r}."
-            )
+        require_number("pool.label_noise.rate", self.rate, 0, 1)
         if (self.kind == "file") != (self.path is not None):
             raise ConfigError(
                 f"pool.label_noise.kind={self.kind} and path="

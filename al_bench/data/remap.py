@@ -11,7 +11,7 @@ from torch import Tensor
 from al_bench.data.base import Examples, Pool
 from al_bench.data.pool import Stage
 from al_bench.data.subset import IndexedInputs, part_of
-from al_bench.errors import ConfigError, require_whole
+from al_bench.errors import ConfigError, require_list, require_whole
 from al_bench.seeding import Streams
 
 DROPPED = -1  # in the lookup table only
@@ -35,6 +35,9 @@ class Remap:
     test_classes: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
+        require_list("pool.remap.classes", self.classes)
+        if self.test_classes is not None:
+            require_list("pool.remap.test_classes", self.test_classes)
         used = {label for label in self.classes if label is not None}
         for label in used:
             require_whole("pool.remap.classes", label, 0)
