@@ -125,8 +125,8 @@ class FakeView:
 
     def target_log_probs(self, num_targets: int, num_samples: int | None = None) -> Tensor:
         """(T, K, C) random predictions."""
-        given = log_probs(num_targets, self.num_samples, self.num_classes, seed=12)
-        return given[:, :num_samples]
+        given = log_probs(num_targets, max(64, self.num_samples), self.num_classes, seed=12)
+        return given[:, : num_samples or self.num_samples]  # K = 3 is a prefix of K = 5
 
     def target_gradient_factors(self, num_targets: int) -> GradientFactors:
         """Their average, and random features."""

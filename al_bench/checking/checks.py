@@ -1,0 +1,209 @@
+"""What every strategy must do, one function a property.
+
+A check takes a strategy and returns when it keeps the property; its docstring says which one. B is
+the batch size.
+"""
+
+import dataclasses
+import json
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from al_bench.checking.laws import (
+    copies_are_picked_equally_often,
+    disagreement_is_wanted,
+    equal_samples_give_a_random_batch,
+    identical_points_are_equally_likely,
+    order_of_the_pool_is_irrelevant,
+)
+from al_bench.checking.pools import POOLS
+from al_bench.checking.probing import CheckFailure, DoesNotApply, cases, named, require, select
+from al_bench.checking.views import FakeView, seeded
+from al_bench.errors import ConfigError
+from al_bench.models.base import FEATURES, GRADIENTS, NETWORK, SAMPLES
+from al_bench.strategies.base import LABELS, PoolView, Strategy
+
+CAPABILITIES = frozenset({SAMPLES, FEATURES, GRADIENTS, NETWORK, LABELS})
+
+Check = Callable[[Strategy], None]
+
+
+def declares_what_it_needs(strategy: Strategy) -> None:
+    """Is a frozen dataclass whose needs are known."""
+    kind = type(strategy)
+    require(dataclasses.is_dataclass(strategy), f"{kind.__name__} is no dataclass")
+    parameters: Any = getattr(kind, "__dataclass_params__", None)
+    require(parameters.frozen, f"{kind.__name__} is not frozen: write @dataclass(frozen=True)")
+    unknown = sorted(strategy.needs - CAPABILITIES)
+    known = ", ".join(sorted(CAPABILITIES))
+    require(not unknown, f"needs {', '.join(map(str, unknown))}, known are {known}")
+
+
+def batch_is_well_formed(strategy: Strategy) -> None:
+    """B distinct positions of the pool with a score each, for B from 1 to all, on every pool."""
+    for name, batch_size, view in cases():
+        where = f"{name}, B={batch_size}"
+        selection = select(strategy, view, batch_size, where)
+        positions, scores = selection.positions, selection.scores
+        shapes = f"{tuple(positions.shape)} positions and {tuple(scores.shape)} scores"
+        wanted = (batch_size,)
+        require(tuple(positions.shape) == tuple(scores.shape) == wanted, f"{where}: {shapes}")
+        require(positions.dtype == torch.int64, f"{where}: positions are {positions.dtype}")
+        require(scores.dtype == torch.float64, f"{where}: scores are {scores.dtype}, not float64")
+        places = {positions.device.type, scores.device.type}
+        require(places == {"cpu"}, f"{where}: positions or scores are not on the CPU")
+        chosen = positions.tolist()
+        require(len(set(chosen)) == batch_size, f"{where}: positions {chosen} repeat themselves")
+        inside = min(chosen) >= 0 and max(chosen) < len(view)
+        require(inside, f"{where}: positions {chosen} of {len(view)}")
+        _require_json(selection.notes, f"{where}: notes")
+        if selection.state is not None:
+            _require_json(selection.state, f"{where}: state")
+
+
+def same_generator_gives_the_same_batch(strategy: Strategy) -> None:
+    """The generator alone decides: the same one, the same batch, whatever was drawn elsewhere."""
+    for name, batch_size, view in cases():
+        where = f"{name}, B={batch_size}"
+        first = select(strategy, view, batch_size, where)
+        select(strategy, POOLS["ordinary"](), 2, "ordinary, B=2")  # it may not remember that
+        torch.rand(3), np.random.rand(), random.random()  # noqa: NPY002
+        again = select(strategy, view, batch_size, where)
+        said = f"{first.positions.tolist()}, then {again.positions.tolist()}"
+        require(torch.equal(first.positions, again.positions), f"{where}: {said}")
+        equal = torch.equal(first.scores.nan_to_num(-1), again.scores.nan_to_num(-1))
+        require(equal, f"{where}: scores differ the second time")
+
+
+def leaves_everything_as_it_was(strategy: Strategy) -> None:
+    """What the view gives is left unchanged, and so are the global random generators."""
+    for name, batch_size, view in cases():
+        before = view.given.clone(), view.embedding.clone(), view.order.clone()
+        state = _global_state()
+        select(strategy, view, batch_size, f"{name}, B={batch_size}")
+        after = view.given, view.embedding, view.order
+        for what, was, now in zip(("log_probs", "features", "indices"), before, after, strict=True):
+            require(torch.equal(was, now), f"{name}, B={batch_size}: changes the view's {what}")
+        left = _global_state() == state
+        require(left, f"{name}, B={batch_size}: draws from or seeds a global generator")
+
+
+def goes_on_from_its_state(strategy: Strategy) -> None:
+    """State that it leaves is what it takes in the next round, after a detour through JSON."""
+    view = POOLS["ordinary"]()
+    selection = select(strategy, view, 3, "round 0")
+    if selection.state is None:
+        raise DoesNotApply("leaves no state")
+    left = torch.tensor([p for p in range(len(view)) if p not in selection.positions.tolist()])
+    after = view.restricted(left, json.loads(json.dumps(selection.state)))
+    after.round = 1
+    chosen = select(strategy, after, 3, "round 1").positions.tolist()
+    require(len(set(chosen)) == 3 and max(chosen) < len(left), f"round 1: positions {chosen}")
+
+
+def impossible_batch_sizes_are_refused(strategy: Strategy) -> None:
+    """A batch size that the pool cannot give is a ValueError that names it."""
+    for batch_size in (0, -1, 13):
+        try:
+            strategy.select(POOLS["ordinary"](), batch_size, seeded(0))
+        except ValueError as error:
+            said = f"B={batch_size}: the message {str(error)!r} does not say it"
+            require(str(batch_size) in str(error), said)
+        except Exception as error:
+            raise CheckFailure(f"B={batch_size} of 12 points: {named(error)}") from error
+        else:
+            raise CheckFailure(f"B={batch_size} of 12 points is accepted")
+
+
+def nan_never_passes_for_a_score(strategy: Strategy) -> None:
+    """Predictions or features that are NaN are a ValueError, or are not looked at."""
+    view = POOLS["ordinary"]()
+    sound = select(strategy, view, 3, "ordinary, B=3")
+    if sound.scores.isnan().all():
+        raise DoesNotApply("has no scores")
+    spoiled = {
+        "predictions": FakeView(torch.full_like(view.given, torch.nan)),
+        "features": FakeView(view.given, torch.full_like(view.embedding, torch.nan)),
+    }
+    for what, pool in spoiled.items():
+        try:
+            selection = strategy.select(pool, 3, seeded(7))
+        except ValueError as error:
+            said = f"{what} are NaN: the message {str(error)!r} does not say so"
+            require("NaN" in str(error), said)
+        except Exception as error:
+            raise CheckFailure(f"{what} are NaN: {named(error)}") from error
+        else:
+            unseen = torch.equal(sound.positions, selection.positions) and torch.equal(
+                sound.scores.nan_to_num(-1), selection.scores.nan_to_num(-1)
+            )
+            require(unseen, f"{what} are NaN: scores {selection.scores.tolist()}, no ValueError")
+
+
+def fewer_samples_are_the_first_ones(strategy: Strategy) -> None:
+    """Its num_samples takes the first posterior samples, and more than there are is refused."""
+    mine: Any = strategy
+    if "num_samples" not in {field.name for field in dataclasses.fields(mine)}:
+        raise DoesNotApply("has no parameter num_samples")
+    for wrong in (0, -1, 2.5, True):
+        try:
+            dataclasses.replace(mine, num_samples=wrong)
+        except ConfigError as error:
+            says = "strategy.num_samples" in str(error)
+            require(says, f"num_samples={wrong}: the message does not name strategy.num_samples")
+        else:
+            raise CheckFailure(f"num_samples={wrong} is accepted")
+    view = POOLS["ordinary"]()
+    fewer, more = (dataclasses.replace(mine, num_samples=count) for count in (3, 7))
+    if GRADIENTS in strategy.needs and SAMPLES not in strategy.needs:  # of the mean network
+        _require_refused(fewer, view, "num_samples=3 of a score of the mean network")
+        return
+    truncated = FakeView(view.given[:, :3], view.embedding)
+    expected = strategy.select(truncated, 4, seeded(1)).positions.tolist()
+    got = fewer.select(view, 4, seeded(1)).positions.tolist()
+    require(got == expected, f"num_samples=3 picks {got}, a model of the first 3 {expected}")
+    _require_refused(more, view, "num_samples=7 of 6")
+
+
+CHECKS: tuple[Check, ...] = (
+    declares_what_it_needs,
+    batch_is_well_formed,
+    same_generator_gives_the_same_batch,
+    leaves_everything_as_it_was,
+    goes_on_from_its_state,
+    impossible_batch_sizes_are_refused,
+    nan_never_passes_for_a_score,
+    order_of_the_pool_is_irrelevant,
+    identical_points_are_equally_likely,
+    copies_are_picked_equally_often,
+    equal_samples_give_a_random_batch,
+    disagreement_is_wanted,
+    fewer_samples_are_the_first_ones,
+)
+
+
+def _require_json(content: Mapping[str, Any], what: str) -> None:
+    try:
+        json.dumps(dict(content), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise CheckFailure(f"{what} do not fit into JSON: {error}") from error
+
+
+def _require_refused(strategy: Strategy, view: PoolView, what: str) -> None:
+    try:
+        strategy.select(view, 4, seeded(1))
+    except ConfigError:
+        return
+    except Exception as error:
+        raise CheckFailure(f"{what}: {named(error)}, not a ConfigError") from error
+    raise CheckFailure(f"{what} is accepted")
+
+
+def _global_state() -> tuple[bytes, bytes, object]:
+    numpy_state: Any = np.random.get_state()  # noqa: NPY002
+    torch_state = torch.random.get_rng_state().numpy().tobytes()
+    return torch_state, numpy_state[1].tobytes(), (numpy_state[2], random.getstate())

@@ -1,0 +1,107 @@
+"""Controls that see labels before they are bought: how good a choice could be.
+
+N pool points, M labeled points, C classes, B batch size.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from al_bench.errors import require_whole
+from al_bench.strategies.balance import balanced_classes, histogram
+from al_bench.strategies.base import LABELS, PoolView, Selection
+
+
+@dataclass(frozen=True)
+class BalancedRandom:
+    """Random within each class, every class as often as the others.
+
+    Each label goes to the class with the fewest points so far among those the pool still has,
+    equally rare ones in random order; within a class the draw is uniform without replacement.
+
+    Args:
+        count_labeled: "So far" counts the labeled set too, so that it becomes balanced as a whole;
+            otherwise each batch is balanced by itself.
+    """
+
+    count_labeled: bool = True
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The labels of the pool."""
+        return frozenset({LABELS})
+
+    def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
+        """Picks of the classes in turn; no scores."""
+        if not 1 <= batch_size <= len(view):
+            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        labels = view.pool_labels().cpu()
+        counts = [0] * view.num_classes
+        if self.count_labeled:
+            counts = histogram(view.labels(), view.num_classes)
+        available = histogram(labels, view.num_classes)
+        classes = balanced_classes(counts, available, batch_size, generator)
+        order = torch.randperm(len(view), generator=generator)
+        members = {label: iter(order[labels[order] == label].tolist()) for label in set(classes)}
+        positions = torch.tensor([next(members[label]) for label in classes])
+        return Selection(positions, torch.full((batch_size,), math.nan, dtype=torch.float64))
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """Greedy look-ahead: buys the points whose labels make the next model predict best.
+
+    Candidates and reference points are drawn uniformly from the pool once a round, without overlap
+    where the pool suffices. For each place of the batch every candidate left is tried: the next
+    round's model is trained with it and what was picked before, and judged by the mean
+    log-likelihood of the reference points' labels. An approximate upper bound: greedy, among few
+    candidates, and judged on pool points, never on the test set.
+
+    B × candidates trainings a round (half of that once B reaches ``candidates``), each followed by
+    a forward pass over the reference points.
+
+    Args:
+        candidates: Points that are tried; at least B are.
+        reference: Points to predict.
+    """
+
+    candidates: int = 20
+    reference: int = 200
+
+    def __post_init__(self) -> None:
+        require_whole("strategy.candidates", self.candidates, 1)
+        require_whole("strategy.reference", self.reference, 1)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The labels of the pool."""
+        return frozenset({LABELS})
+
+    def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
+        """Picks in greedy order; scores are the mean log-likelihood reached with each, in nats.
+
+        Notes ``num_trained``: models trained to choose this batch.
+        """
+        if not 1 <= batch_size <= len(view):
+            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        order = torch.randperm(len(view), generator=generator)
+        size = min(max(self.candidates, batch_size), len(view))
+        left: list[int] = order[:size].tolist()
+        reference = order.flip(0)[: self.reference]  # from the other end
+        picked: list[int] = []
+        scores: list[float] = []
+        num_trained = 0
+        while len(picked) < batch_size:
+            worth = [view.look_ahead(torch.tensor([*picked, p]), reference) for p in left]
+            num_trained += len(left)
+            if any(math.isnan(value) for value in worth):
+                raise ValueError("the likelihood of the reference points is NaN")
+            best = max(range(len(left)), key=worth.__getitem__)  # the first of equals
+            picked.append(left.pop(best))
+            scores.append(worth[best])
+        return Selection(
+            torch.tensor(picked),
+            torch.tensor(scores, dtype=torch.float64),
+            {"num_trained": num_trained},
+        )

@@ -1,0 +1,77 @@
+"""As redundant as possible: what a choice costs that learns nothing new.
+
+N pool points, M labeled points, D features, B batch size.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from al_bench.models.base import FEATURES
+from al_bench.strategies.base import PoolView, Selection
+
+BLOCK_BYTES = 2**26  # of distances
+
+
+@dataclass(frozen=True)
+class Worst:
+    """Repeatedly the pool point nearest to what is labeled or picked: k-centre greedy, backwards.
+
+    The distance is Euclidean between features. Without labeled points the first pick is random.
+    O(N (M + B) D) time and one pass over the features a pick, O(N) memory beside them. A control
+    that sees no labels; a batch that is worse still may exist.
+    """
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Features."""
+        return frozenset({FEATURES})
+
+    def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
+        """Picks in that order; scores are minus the distance at which each was picked.
+
+        A first pick without labeled points has no score (NaN). Notes ``fell_back`` = ``random``
+        when every pick was one of equals.
+        """
+        if not 1 <= batch_size <= len(view):
+            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        # In a random order, so that the first of equals is a fair choice.
+        order = torch.randperm(len(view), generator=generator)
+        features = view.features()
+        features = features[order.to(features.device)].float()
+        if features.isnan().any():
+            raise ValueError("features are NaN")
+        nearest = _nearest(features, view.labeled_features().to(features))  # (N,)
+        left = torch.ones(len(view), dtype=torch.bool, device=features.device)
+        picked: list[int] = []
+        scores: list[float] = []
+        tied = True
+        for _ in range(batch_size):
+            candidates = left.nonzero().squeeze(1)
+            best = int(candidates[nearest[candidates].argmin()])
+            distance = float(nearest[best])
+            tied = tied and bool((nearest[left] == distance).all())
+            picked.append(best)
+            scores.append(-distance if math.isfinite(distance) else math.nan)
+            left[best] = False
+            nearest = torch.minimum(nearest, _nearest(features, features[best : best + 1]))
+        return Selection(
+            order[torch.tensor(picked)],
+            torch.tensor(scores, dtype=torch.float64),
+            {"fell_back": "random"} if tied else {},
+        )
+
+
+def _nearest(points: Tensor, centers: Tensor) -> Tensor:
+    """Distance of each of ``points`` (n, D) to the nearest of ``centers``, (n,); inf without one.
+
+    From differences, not from a product of matrices: near points are what matters here, and equal
+    ones must come out equal.
+    """
+    if not len(centers):
+        return points.new_full((len(points),), math.inf)
+    blocks = torch.split(points, max(1, BLOCK_BYTES // (4 * len(centers))))
+    mode = "donot_use_mm_for_euclid_dist"
+    return torch.cat([torch.cdist(b, centers, compute_mode=mode).amin(dim=1) for b in blocks])

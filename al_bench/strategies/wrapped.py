@@ -1,0 +1,28 @@
+"""What strategies that hand the work to another one have in common."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from al_bench.errors import ConfigError
+from al_bench.strategies.base import Strategy
+
+Notes = Mapping[str, float | int | str | bool]
+
+
+def check_wrapped(of: Any, group: str = "strategy.of") -> None:
+    """Refuse what is no strategy.
+
+    Raises:
+        ConfigError: ``of`` has no ``needs`` or no ``select``.
+    """
+    if not isinstance(getattr(of, "needs", None), frozenset) or not hasattr(of, "select"):
+        raise ConfigError(
+            f"{group} must be a strategy, got {of!r}.",
+            f"Choose one: strategy@{group}=entropy.",
+        )
+
+
+def samples_asked(of: Strategy) -> int | None:
+    """Posterior samples that ``of`` scores with, where it says so; ``None`` is all of them."""
+    asked: int | None = getattr(of, "num_samples", None)
+    return asked
