@@ -1,0 +1,127 @@
+"""BADGE: spread-out batches of large last-layer gradients.
+
+N pool points, C classes, D features, B batch size.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from al_bench.errors import ConfigError, choose
+from al_bench.models.base import GRADIENTS
+from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.d2_sampling import d2_sample
+from al_bench.strategies.last_layer import block_size, checked, pseudo_label_errors, row_norms
+from al_bench.strategies.rules import top
+
+FIRST_CENTERS = ("uniform", "largest_norm")
+CLOSE = 1e-2  # of the squared norms: below, a distance is lost to float32's rounding
+
+
+@dataclass(frozen=True)
+class Badge:
+    """k-means++ seeding on gradients for pseudo-labels; Ash et al. (2020), arXiv:1906.03671.
+
+    The gradient embedding of a point is g = (p - e_ŷ) ⊗ h, the gradient of the last layer's weights
+    for the most probable class ŷ. The batch is drawn by D² sampling: each next point with
+    probability proportional to the squared distance of its embedding to the nearest one drawn.
+    The first is drawn uniformly, as in the paper's k-means++; the published code takes the
+    largest norm (``first_center=largest_norm``). Embeddings are never formed, since
+    |g|² = |p - e_ŷ|² |h|² and ⟨g, g'⟩ = ⟨p - e_ŷ, p' - e_ŷ'⟩ ⟨h, h'⟩. O(N (C + D)) time a point
+    drawn, O(N (C + D)) memory. Differences from the published code: points are never drawn twice,
+    so none is drawn and rejected; once only copies of what was drawn are left they are drawn
+    uniformly, where that code stops.
+
+    Inner products of features are float32 (a relative error of about 1e-6 of the squared norms);
+    distances small enough to suffer are computed again in float64, without cancellation.
+
+    Args:
+        first_center: ``uniform`` or ``largest_norm``.
+    """
+
+    first_center: str = "uniform"
+
+    def __post_init__(self) -> None:
+        if self.first_center not in FIRST_CENTERS:
+            raise ConfigError(
+                f"strategy.first_center is {self.first_center!r}.",
+                choose(str(self.first_center), FIRST_CENTERS, "strategy.first_center="),
+            )
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Gradient factors."""
+        return frozenset({GRADIENTS})
+
+    def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
+        """Picks in the order in which they were drawn.
+
+        Scores are squared distances to the nearest embedding drawn before, NaN for the first.
+        Notes ``fell_back`` = ``random`` when every embedding is 0.
+        """
+        if not 1 <= batch_size <= len(view):
+            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        factors = checked(view.gradient_factors())
+        distances = FactoredDistances(pseudo_label_errors(factors.log_probs), factors.features)
+        first = None
+        if self.first_center == "largest_norm":
+            first = int(top(distances.norms, 1, generator))
+        positions, squared = d2_sample(
+            distances.column, len(view), batch_size, generator, first=first
+        )
+        tied = not bool(distances.norms.any())
+        return Selection(
+            positions, squared * distances.unit, {"fell_back": "random"} if tied else {}
+        )
+
+
+class FactoredDistances:
+    """Squared distances between outer products left_i ⊗ right_i, from their factors.
+
+    Args:
+        left: (n, C), float64.
+        right: (n, D), float32.
+
+    Attributes:
+        norms: Squared norms of the outer products, (n,) float64, in units of ``unit``.
+        unit: What squared norms and distances must be multiplied with: factors are scaled to at
+            most 1, so that float32 neither overflows nor loses small gradients, by powers of two,
+            so that nothing is rounded.
+    """
+
+    def __init__(self, left: Tensor, right: Tensor) -> None:
+        scales = [2.0 ** math.frexp(float(factor.abs().max()))[1] for factor in (left, right)]
+        self._left, self._right = left / scales[0], right / scales[1]
+        self.unit = (scales[0] * scales[1]) ** 2
+        self.norms = (row_norms(self._left) * row_norms(self._right)) ** 2
+        self._copies = torch.zeros(len(left), dtype=torch.bool, device=left.device)
+
+    def column(self, center: int) -> Tensor:
+        """Squared distances (n,) float64 to the product at ``center``, in units of ``unit``.
+
+        Exactly 0 for copies of it, and for all that were copies of a center before.
+        """
+        products = (self._right @ self._right[center]).double()
+        products *= self._left @ self._left[center]
+        scale = self.norms + self.norms[center]
+        squared = scale - 2 * products
+        suspect = ((squared < CLOSE * scale) & ~self._copies).nonzero().squeeze(1)
+        for rows in torch.split(suspect, block_size(32 * self._right.shape[1])):
+            squared[rows] = self._exact(rows, center)
+        squared.masked_fill_(self._copies, 0.0)
+        self._copies |= squared <= 0
+        return squared
+
+    def _exact(self, rows: Tensor, center: int) -> Tensor:
+        """|l ⊗ r - l' ⊗ r'|² from the differences and means of the factors."""
+        changes, dots = [], []
+        for factor in (self._left, self._right):
+            mine, other = factor[rows].double(), factor[center].double()
+            change, mean = mine - other, (mine + other) / 2
+            changes.append((change.square().sum(dim=1), mean.square().sum(dim=1)))
+            dots.append((change * mean).sum(dim=1))
+        (left, left_mean), (right, right_mean) = changes
+        squared = left * right_mean + left_mean * right + 2 * dots[0] * dots[1]
+        return squared.clamp_min(0.0)

@@ -1,0 +1,80 @@
+"""Scores from gradient lengths against gradients by automatic differentiation."""
+
+import math
+
+import pytest
+import torch
+from pool_views import FakeView, log_probs, seeded
+
+from al_bench.errors import ConfigError
+from al_bench.strategies.gradient_scores import ExpectedGradientLength, GraNd, el2n
+
+CERTAIN = torch.eye(3)[[0, 1, 2, 0]][:, None].log()
+
+
+def gradient_length(log_p, h, label):
+    """|∂ -log softmax(W h)_label / ∂ W| at a W that predicts exp(log_p), differentiated."""
+    weights = torch.outer(log_p, h / h.square().sum()).requires_grad_()
+    (-(weights @ h).log_softmax(dim=0)[label]).backward()
+    return float(weights.grad.norm())
+
+
+@pytest.mark.parametrize(("num_classes", "dim", "scale"), [(4, 5, 1.5), (2, 3, 6.0), (10, 1, 3.0)])
+def test_lengths_are_those_of_differentiated_gradients(num_classes, dim, scale):
+    given = log_probs(12, 3, num_classes, scale=scale)
+    view = FakeView(given, torch.randn(12, dim, generator=seeded(1)))
+    factors = view.gradient_factors()
+    expected, pseudo = [], []
+    for log_p, h in zip(factors.log_probs.double(), factors.features.double(), strict=True):
+        lengths = [gradient_length(log_p, h, label) for label in range(num_classes)]
+        expected.append(sum(p * n for p, n in zip(log_p.exp().tolist(), lengths, strict=True)))
+        pseudo.append(lengths[int(log_p.argmax())])
+    assert ExpectedGradientLength().of_pool(view, None).tolist() == pytest.approx(expected, 1e-5)
+    assert GraNd().of_pool(view, None).tolist() == pytest.approx(pseudo, 1e-5)
+
+
+def test_two_classes_by_hand():
+    """p = (0.8, 0.2), h = (3, 4): lengths are √2 · 0.2 · 5 and √2 · 0.8 · 5."""
+    view = FakeView(torch.tensor([[[0.8, 0.2]]]).log(), torch.tensor([[3.0, 4.0]]))
+    expected = math.sqrt(2) * 5 * (0.8 * 0.2 + 0.2 * 0.8)
+    assert ExpectedGradientLength().of_pool(view, None).item() == pytest.approx(expected, 1e-6)
+    assert GraNd().of_pool(view, None).item() == pytest.approx(math.sqrt(2), 1e-6)
+    assert el2n(view.given).item() == pytest.approx(math.sqrt(2) * 0.2, 1e-6)
+
+
+@pytest.mark.parametrize("num_samples", [1, 5])
+def test_el2n_is_the_mean_error_norm_for_the_most_probable_class(num_samples):
+    given = log_probs(9, num_samples, 4)
+    expected = []
+    for point in given.double().exp():
+        label = int(point.mean(dim=0).argmax())
+        target = torch.eye(4, dtype=torch.float64)[label]
+        expected.append(float((point - target).square().sum(dim=1).sqrt().mean()))
+    assert el2n(given).tolist() == pytest.approx(expected, 1e-6)
+
+
+def test_certain_predictions_have_no_gradient():
+    view = FakeView(CERTAIN)
+    for score in (ExpectedGradientLength(), GraNd()):
+        assert score.of_pool(view, None).tolist() == [0, 0, 0, 0]
+    assert el2n(CERTAIN).tolist() == [0, 0, 0, 0]
+    assert el2n(torch.eye(2).log()[None]).item() == pytest.approx(math.sqrt(2) / 2)
+
+
+def test_nearly_certain_predictions_are_told_apart():
+    """1 - p_ŷ = 10^-12 and 2 · 10^-12, below float32's resolution at 1."""
+    small = torch.tensor([1e-12, 2e-12], dtype=torch.float64)
+    log_p = torch.stack([torch.log1p(-small), small.log()], dim=1).float()
+    view = FakeView(log_p[:, None], torch.ones(2, 1))
+    view.gradient_factors = lambda: type(FakeView.gradient_factors(view))(log_p, torch.ones(2, 1))
+    for score, factor in ((ExpectedGradientLength(), 2.0), (GraNd(), 1.0)):
+        expected = (factor * math.sqrt(2) * small).tolist()
+        assert score.of_pool(view, None).tolist() == pytest.approx(expected, 1e-5)
+    assert el2n(log_p[:, None]).tolist() == pytest.approx((math.sqrt(2) * small).tolist(), 1e-5)
+
+
+def test_gradients_are_not_those_of_posterior_samples():
+    view = FakeView(log_probs(4, 3, 3))
+    for score in (ExpectedGradientLength(), GraNd()):
+        with pytest.raises(ConfigError, match=r"strategy\.num_samples"):
+            score.of_pool(view, 2)
