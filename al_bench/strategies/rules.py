@@ -16,6 +16,8 @@ from torch import Tensor
 
 from al_bench.errors import require_number
 
+NEGLIGIBLE = 1e-9  # a score no further below 0 is rounding
+
 
 class BatchRule(Protocol):
     """What a file under ``conf/strategy/rule`` builds: a frozen dataclass."""
@@ -46,8 +48,9 @@ class TopB:
 class Power:
     """Draws without replacement with weights score ** β.
 
-    Scores below 0 count as 0. Points of score 0 are taken only when no positive one is left, then
-    uniformly.
+    Weights need scores of at least 0: a score below ``-NEGLIGIBLE`` is refused, one between that
+    and 0 is rounding and counts as 0. Points of score 0 are taken only when no positive one is
+    left, then uniformly.
 
     Args:
         beta: Coldness β: the larger, the closer to the B highest scores.
@@ -59,10 +62,20 @@ class Power:
         _check_beta(self.beta)
 
     def __call__(self, scores: Tensor, batch_size: int, generator: torch.Generator) -> Tensor:
-        """Positions (B,) in the order in which they were drawn."""
-        return _perturbed_top(
-            scores.double().clamp_min(0.0).log(), self.beta, batch_size, generator
-        )
+        """Positions (B,) in the order in which they were drawn.
+
+        Raises:
+            ValueError: Also when a score is below ``-NEGLIGIBLE``.
+        """
+        scores = scores.double()
+        negative = scores < -NEGLIGIBLE
+        if negative.any():
+            raise ValueError(
+                f"{int(negative.sum())} of {len(scores)} scores are negative, down to "
+                f"{float(scores.min()):.3g}; the power rule needs scores from 0. Use "
+                "strategy/rule=softmax or strategy/rule=softrank for scores of either sign."
+            )
+        return _perturbed_top(scores.clamp_min(0.0).log(), self.beta, batch_size, generator)
 
 
 @dataclass(frozen=True)

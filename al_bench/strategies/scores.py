@@ -7,9 +7,12 @@ model declared above it. A batch rule (``al_bench.strategies.rules``) makes a ba
 from collections.abc import Callable
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from al_bench.information.entropies import (
+    ROUNDING,
+    conditional_entropy,
     mutual_information,
     predictive_entropy,
     predictive_log_probs,
@@ -41,8 +44,8 @@ def needs_of(score: ScoreFn | PoolScore) -> frozenset[str]:
 def least_confidence(log_probs: Tensor) -> Tensor:
     """One minus the probability of the most probable class, of the average prediction.
 
-    Lewis and Gale (1994); with posterior samples also called variation ratio, Gal et al. (2017),
-    arXiv:1703.02910.
+    Lewis and Gale (1994). Published experiments with posterior samples, such as those of BatchBALD,
+    often call this the variation ratio; that of the samples' votes is ``variation_ratios``.
 
     Args:
         log_probs: Log-probabilities (n, K, C).
@@ -93,3 +96,118 @@ def bald(log_probs: Tensor) -> Tensor:
         Scores between 0 and log min(K, C), (n,) float64; 0 where the samples agree.
     """
     return mutual_information(log_probs)
+
+
+def expected_entropy(log_probs: Tensor) -> Tensor:
+    """Average entropy of the sampled predictions, in nats: what BALD subtracts from the entropy.
+
+    Aleatoric uncertainty, so an ablation rather than a strategy; Smith and Gal (2018),
+    arXiv:1803.08533.
+
+    Args:
+        log_probs: Log-probabilities (n, K, C).
+
+    Returns:
+        Scores between 0 and log C, (n,) float64.
+    """
+    return conditional_entropy(log_probs)
+
+
+@needs(SAMPLES)
+def variation_ratios(log_probs: Tensor) -> Tensor:
+    """Share of the samples' votes that are not for the class with most votes.
+
+    Freeman (1965); Gal et al. (2017), arXiv:1703.02910. Each posterior sample votes for its most
+    probable class; equally probable ones share the vote. 1 - max_y p(y | x) of the average
+    prediction, which some papers call so, is ``least_confidence``.
+
+    Args:
+        log_probs: Log-probabilities (n, K, C).
+
+    Returns:
+        Scores between 0 and 1 - 1 / C, (n,) float64.
+    """
+    return 1.0 - votes(log_probs).amax(dim=-1)
+
+
+@needs(SAMPLES)
+def vote_entropy(log_probs: Tensor) -> Tensor:
+    """Entropy of the samples' votes, in nats; Dagan and Engelson (1995).
+
+    Votes as in ``variation_ratios``; how sure a sample is does not count. That of soft votes is
+    ``entropy``.
+
+    Args:
+        log_probs: Log-probabilities (n, K, C).
+
+    Returns:
+        Scores between 0 and log C, (n,) float64.
+    """
+    return torch.special.entr(votes(log_probs)).sum(dim=-1).clamp_min(0.0)
+
+
+@needs(SAMPLES)
+def committee_kl(log_probs: Tensor) -> Tensor:
+    """Average divergence of the samples from their average, in nats; McCallum and Nigam (1998).
+
+    mean_k KL(p(y | x, ω_k) ‖ p(y | x)), also called Kullback-Leibler divergence to the mean or
+    consensus. It is the mutual information of label and parameters, so this is ``bald`` under the
+    name that query by committee has for it; ``max_disagreement`` differs.
+
+    Args:
+        log_probs: Log-probabilities (n, K, C).
+
+    Returns:
+        Scores between 0 and log min(K, C), (n,) float64; 0 where the samples agree.
+    """
+    return mutual_information(log_probs)
+
+
+@needs(SAMPLES)
+def max_disagreement(log_probs: Tensor) -> Tensor:
+    """Divergence of the most deviating sample from the average, in nats.
+
+    max_k KL(p(y | x, ω_k) ‖ p(y | x)): one dissenter is enough, where ``committee_kl`` averages.
+    After the consensus strategies of query by committee, Seung et al. (1992).
+
+    Args:
+        log_probs: Log-probabilities (n, K, C).
+
+    Returns:
+        Scores between 0 and log K, (n,) float64; 0 where the samples agree.
+    """
+    average = predictive_log_probs(log_probs)[:, None]  # (n, 1, C)
+    log_probs = log_probs.double()
+    terms = (log_probs.exp() * (log_probs - average)).masked_fill(log_probs == -torch.inf, 0.0)
+    divergence = terms.sum(dim=-1).amax(dim=-1)
+    return divergence.masked_fill(divergence < ROUNDING, 0.0)
+
+
+@needs(SAMPLES)
+def mean_std(log_probs: Tensor) -> Tensor:
+    """Standard deviation of the sampled probabilities, averaged over classes.
+
+    mean_y sqrt(mean_k p(y | x, ω_k)² - p(y | x)²); Kampffmeyer et al. (2016), Gal et al. (2017),
+    arXiv:1703.02910.
+
+    Args:
+        log_probs: Log-probabilities (n, K, C).
+
+    Returns:
+        Scores between 0 and 1 / 2, (n,) float64; 0 where the samples agree.
+    """
+    deviation = log_probs.double().exp().std(dim=1, correction=0).mean(dim=-1)
+    return deviation.masked_fill(deviation < ROUNDING**0.5, 0.0)
+
+
+def votes(log_probs: Tensor) -> Tensor:
+    """Share of the samples whose most probable class is each class; equals share a vote.
+
+    Args:
+        log_probs: Log-probabilities (n, K, C).
+
+    Returns:
+        Shares, float64, (n, C); NaN where a log-probability is.
+    """
+    best = log_probs == log_probs.amax(dim=-1, keepdim=True)  # (n, K, C); nowhere where NaN
+    return (best.double() / best.sum(dim=-1, keepdim=True)).mean(dim=1)

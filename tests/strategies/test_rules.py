@@ -109,3 +109,9 @@ def test_power_prefers_informative_points_however_small():
 def test_softrank_ranks_equal_scores_in_random_order():
     counts = counted(Softrank(beta=1e9), double(1.0, 1.0, 1.0), 1, 300)
     assert chisquare([counts[(i,)] for i in range(3)]).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("score", [-1.1e-9, -2.0, -math.inf])
+def test_power_refuses_negative_scores_and_names_the_rules_for_them(score):
+    with pytest.raises(ValueError, match=r"2 of 3 scores are negative.*softmax"):
+        Power()(double(0.5, score, score), 1, seeded(0))
