@@ -17,9 +17,9 @@ class Subsample:
     """A strategy on a fresh uniform subset of the pool in every round.
 
     The model is shown only the subset, so a round costs what the strategy costs at N = ``size``;
-    the price is that the best points may not be in it. The code of Gal et al. (2017), arXiv:1703.02910,
-    scores 2,000 points a round for this reason. A batch larger than ``size`` gets a subset of its
-    own size.
+    the price is that the best points may not be in it. The code of Gal et al. (2017),
+    arXiv:1703.02910, scores 2,000 points a round for this reason. A batch larger than ``size`` gets
+    a subset of its own size.
 
     Args:
         of: The strategy.

@@ -1,0 +1,99 @@
+"""A strategy's choice with what differs from its default: ``bald(rule=power, beta=4)``.
+
+A *path* is a key below the strategy's own, such as ``rule`` or ``of.rule.beta``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+GROUP = "strategy"
+Load = Callable[[list[str]], DictConfig]
+
+
+def strategy_label(
+    choices: Mapping[str, str | None], config: Any, folders: Sequence[str], load: Load
+) -> str:
+    """The strategy as one would say it; a strategy within it always by name.
+
+    ``subsample(of=bald(rule=power, beta=4), size=1000)``.
+
+    Args:
+        choices: Hydra's choices: group, with ``@package`` where that is another, to option.
+        config: The composed ``strategy`` node.
+        folders: Overrides that name further folders of configuration.
+        load: Composes the configuration of some overrides.
+    """
+    overrides = [*folders, f"{GROUP}={choices[GROUP]}"]
+    default = load(overrides)
+    parts: list[tuple[str, str]] = []
+    nested: list[str] = []
+    inner = {path: name for name in choices if (path := _path(name))}
+    for path in sorted(inner, key=lambda path: (path.count("."), path)):  # outer ones first
+        name, option = inner[path], choices[inner[path]]
+        known = default.hydra.runtime.choices
+        if name.startswith(f"{GROUP}@"):
+            nested.append(path)
+        if path in nested or known.get(name) != option:
+            parts.append((path, _typed(option)))
+        if known.get(name) != option:
+            overrides.append(f"{'' if name in known else '+'}{name}={_typed(option)}")
+            default = load(overrides)
+    was, now = _flat(default[GROUP]), _flat(config)
+    parts += [
+        (path, _typed(now.get(path)))
+        for path in sorted(was.keys() | now.keys())
+        if was.get(path) != now.get(path)
+    ]
+    return _said(_typed(choices[GROUP]), "", parts, nested)
+
+
+def _path(name: str) -> str:
+    """The path of a choice: ``rule`` of strategy/rule, ``of.rule`` of …@strategy.of.rule."""
+    group, _, package = name.partition("@")
+    package = package or group.replace("/", ".")
+    return package.removeprefix(f"{GROUP}.") if package.startswith(f"{GROUP}.") else ""
+
+
+def _said(option: str, path: str, parts: Sequence[tuple[str, str]], nested: Sequence[str]) -> str:
+    """``option`` with the parts of the strategy at ``path`` (empty: the outermost) in brackets."""
+    own = [(at, said) for at, said in parts if _owner(at, nested) == path]
+    said = []
+    for at, value in own:
+        name = _shortest(at, [other for other, _ in own])
+        said.append(f"{name}={_said(value, at, parts, nested) if at in nested else value}")
+    return f"{option}({', '.join(said)})" if said else option
+
+
+def _owner(path: str, nested: Sequence[str]) -> str:
+    """The innermost strategy that ``path`` lies in."""
+    return max((outer for outer in nested if path.startswith(f"{outer}.")), key=len, default="")
+
+
+def _shortest(path: str, others: Sequence[str]) -> str:
+    """The end of ``path`` that no other one has."""
+    words = path.split(".")
+    ends = [".".join(words[place:]) for place in reversed(range(len(words)))]
+    for end in ends:
+        if not any(other != path and f".{other}".endswith(f".{end}") for other in others):
+            return end
+    return path
+
+
+def _typed(value: Any) -> str:
+    """A value as one would type it."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    container = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    if not isinstance(container, dict):
+        return {prefix.removesuffix("."): container}
+    return {
+        path: value
+        for name, child in container.items()
+        for path, value in _flat(child, f"{prefix}{name!s}.").items()
+    }
