@@ -1,0 +1,65 @@
+"""k-means by scikit-learn, with torch's generator and thread count.
+
+n points, D features.
+"""
+
+import functools
+import warnings
+from typing import NamedTuple
+
+import torch
+from threadpoolctl import ThreadpoolController
+from torch import Tensor
+
+MINI_BATCH = 5000  # points of a step of mini-batch k-means
+MAX_SEED = 2**31 - 1
+
+
+class Clusters(NamedTuple):
+    """A clustering.
+
+    Args:
+        labels: (n,) int64 on the CPU, the cluster of every point; clusters may be empty where
+            points coincide.
+        centroids: (k, D) float32 on the CPU.
+    """
+
+    labels: Tensor
+    centroids: Tensor
+
+
+def k_means(
+    values: Tensor, num_clusters: int, generator: torch.Generator, *, mini_batch: bool = False
+) -> Clusters:
+    """Cluster ``values`` (n, D), which must be finite, by k-means++ and Lloyd's algorithm.
+
+    scikit-learn's ``KMeans`` (one start, at most 300 iterations) or ``MiniBatchKMeans``.
+
+    Args:
+        values: (n, D) float32.
+        num_clusters: k, between 1 and n.
+        generator: The only source of randomness.
+        mini_batch: Take steps on ``MINI_BATCH`` points: faster, and a worse optimum.
+    """
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    seed = int(torch.randint(MAX_SEED, (1,), generator=generator))
+    if mini_batch:
+        algorithm = MiniBatchKMeans(
+            num_clusters, batch_size=MINI_BATCH, n_init=1, random_state=seed
+        )
+    else:
+        algorithm = KMeans(num_clusters, n_init=1, random_state=seed)
+    with warnings.catch_warnings(), _thread_pools().limit(limits=torch.get_num_threads()):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters
+        labels = algorithm.fit_predict(values.cpu().numpy())
+    return Clusters(
+        torch.from_numpy(labels).long(), torch.from_numpy(algorithm.cluster_centers_).float()
+    )
+
+
+@functools.cache
+def _thread_pools() -> ThreadpoolController:
+    """The thread pools of scikit-learn, which does not know torch's number of threads."""
+    return ThreadpoolController()  # finding them takes 10 ms, and they stay

@@ -1,0 +1,147 @@
+"""Strategies that buy the point farthest from the nearest center: core-set and LCMD.
+
+N pool points, M labeled points, D features, B batch size.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.distances import Points, nearest, to_point
+from al_bench.strategies.spaces import Space, located
+
+
+@dataclass(frozen=True)
+class CoreSet:
+    """k-center greedy: the point farthest from what is labeled or picked, again and again.
+
+    Sener and Savarese (2018), arXiv:1708.00489, algorithm 1. With S the labeled and picked points,
+    a pick is argmax_x min_{s ∈ S} |x - s|. Their robust variant (a mixed-integer program that may
+    leave outliers uncovered) is not offered. Without labeled points the first pick is uniform.
+
+    Cost: O(N M D) for the labeled points, as a matrix product, then O(N D) a pick; memory O(N D).
+
+    Args:
+        space: Where distances are measured (``al_bench.strategies.spaces``).
+    """
+
+    space: Space
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the space needs."""
+        return self.space.needs
+
+    def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
+        """Picks in greedy order; scores are distances to the nearest center at that moment.
+
+        The first pick without labeled points has no score (NaN). Notes: ``num_drawn``, picks that
+        were drawn uniformly because there was no center or only copies of centers were left;
+        ``fell_back`` = ``random`` when that is the whole batch.
+        """
+        order, pool, labeled = located(self.space, view, batch_size, generator)
+        centers = Centers(pool, labeled)
+        while len(centers.picks) < batch_size:
+            centers.add(int(centers.squared.argmax()))
+        return centers.selection(order, is_first_drawn=True)
+
+
+@dataclass(frozen=True)
+class LCMD:
+    """Largest cluster maximum distance: the farthest point of the cluster that is worst covered.
+
+    Holzmüller et al. (2023), arXiv:2203.09410, in the mode that counts labeled points (TP). Every
+    pool point belongs to the nearest labeled or picked point; of the cluster with the largest sum
+    of squared distances, the farthest point is picked. Without labeled points the first pick is the
+    point of largest norm, as published. The paper's kernel is a choice of ``space`` here.
+
+    Cost: O(N M D) for the labeled points, as a matrix product, then O(N D) a pick; memory O(N D).
+
+    Args:
+        space: Where distances are measured (``al_bench.strategies.spaces``).
+    """
+
+    space: Space
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the space needs."""
+        return self.space.needs
+
+    def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
+        """Picks in greedy order; scores are distances to the nearest center at that moment.
+
+        Scores are not sorted: the largest cluster need not hold the farthest point. The first pick
+        without labeled points has no score (NaN). Notes: as ``CoreSet``'s.
+        """
+        order, pool, labeled = located(self.space, view, batch_size, generator)
+        centers = Centers(pool, labeled)
+        if not len(labeled):
+            norms = torch.linalg.vector_norm(self.space.pool(view), dim=1)
+            centers.add(int(norms[order.to(norms.device)].argmax()))
+        while len(centers.picks) < batch_size:
+            centers.add(int(self._worth(centers).argmax()))
+        return centers.selection(order, is_first_drawn=False)
+
+    def _worth(self, centers: "Centers") -> Tensor:
+        """(N,) squared distances, -1 outside of the largest cluster and for picks."""
+        squared = centers.squared
+        sums = torch.zeros(centers.count, dtype=torch.float64, device=squared.device)
+        sums.index_add_(0, centers.owner, squared.clamp_min(0).double())
+        if not sums.any():
+            return squared
+        return torch.where((sums == sums.max())[centers.owner], squared, -1.0)
+
+
+class Centers:
+    """Points of a pool with their nearest center, as centers are added.
+
+    Args:
+        pool: N points.
+        labeled: The first M centers.
+
+    Attributes:
+        squared: (N,) squared distances to the nearest center, infinite without one, -1 for picks.
+        owner: (N,) which center that is, in the order in which they came.
+        count: Centers so far, at least 1.
+        picks: Positions of the centers added.
+    """
+
+    def __init__(self, pool: Points, labeled: Points) -> None:
+        self._pool, self._num_labeled = pool, len(labeled)
+        self.squared, self.owner = nearest(pool, labeled)
+        self.picks: list[int] = []
+        self._worth: list[float] = []
+
+    @property
+    def count(self) -> int:
+        """Centers so far."""
+        return self._num_labeled + len(self.picks)
+
+    def add(self, position: int) -> None:
+        """Make the point at ``position`` a center."""
+        self._worth.append(float(self.squared[position]))
+        squared = to_point(self._pool, position)
+        closer = squared < self.squared
+        self.squared = torch.where(closer, squared, self.squared)
+        self.owner = self.owner.masked_fill(closer, self.count)
+        self.picks.append(position)
+        self.squared[position] = -1.0
+
+    def selection(self, order: Tensor, *, is_first_drawn: bool) -> Selection:
+        """The picks as positions before ``order``, with distances and notes.
+
+        Args:
+            order: (N,) positions of the points of the pool.
+            is_first_drawn: Whether a first pick without centers was uniform.
+        """
+        scores = torch.tensor(self._worth, dtype=torch.float64).sqrt()
+        scores[scores.isinf()] = math.nan
+        drawn = int((scores == 0).sum()) + int(is_first_drawn and scores[0].isnan())
+        notes: dict[str, float | int | str | bool] = {"num_drawn": drawn} if drawn else {}
+        if drawn == len(self.picks):
+            notes["fell_back"] = "random"
+        return Selection(order[self.picks], scores, notes)

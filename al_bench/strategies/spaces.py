@@ -1,0 +1,180 @@
+"""Feature spaces: where the coverage strategies measure distances.
+
+N pool points, M labeled points, D features.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from al_bench.errors import ConfigError, DataError
+from al_bench.models.base import FEATURES
+from al_bench.strategies.base import PoolView
+from al_bench.strategies.distances import Points, centered
+
+
+class Space(Protocol):
+    """What a file under ``conf/strategy/space`` builds: a frozen dataclass."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the model must provide."""
+
+    def pool(self, view: PoolView) -> Tensor:
+        """(N, D) float32, the pool; finite."""
+
+    def labeled(self, view: PoolView) -> Tensor:
+        """(M, D) float32, the labeled set in the order in which it was labeled; finite."""
+
+
+@dataclass(frozen=True)
+class LastLayer:
+    """The inputs of the network's last linear layer; they change with every round's training.
+
+    Args:
+        normalize: Scale every point to unit length, so that distances are those of directions.
+    """
+
+    normalize: bool = False
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Features."""
+        return frozenset({FEATURES})
+
+    def pool(self, view: PoolView) -> Tensor:
+        """(N, D) features of the pool; ValueError when one is NaN or infinite."""
+        return _finite(view.features(), self.normalize)
+
+    def labeled(self, view: PoolView) -> Tensor:
+        """(M, D) features of the labeled set."""
+        return _finite(view.labeled_features(), self.normalize)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs as the model takes them, flattened; the same in every round.
+
+    Args:
+        normalize: Scale every point to unit length, so that distances are those of directions.
+    """
+
+    normalize: bool = False
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Nothing."""
+        return frozenset()
+
+    def pool(self, view: PoolView) -> Tensor:
+        """(N, D) inputs of the pool."""
+        return _finite(view.inputs(torch.arange(len(view))).flatten(1), self.normalize)
+
+    def labeled(self, view: PoolView) -> Tensor:
+        """(M, D) inputs of the labeled set."""
+        inputs = view.labeled_inputs()
+        return _finite(inputs.reshape(len(inputs), inputs.shape[1:].numel()), self.normalize)
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Embeddings of one's own, for example of a self-supervised network; the same in every round.
+
+    Args:
+        path: A ``.npy`` file (n_train, D) of floating point numbers, a row a training point in the
+            data set's order. Only the rows that are needed are read.
+        normalize: Scale every point to unit length, so that distances are those of directions.
+    """
+
+    path: str
+    normalize: bool = False
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Nothing."""
+        return frozenset()
+
+    def pool(self, view: PoolView) -> Tensor:
+        """(N, D) embeddings of the pool; copies of a point have the same.
+
+        Raises:
+            DataError: The file cannot be read or does not hold what it must.
+        """
+        return self._rows(view.source_indices)
+
+    def labeled(self, view: PoolView) -> Tensor:
+        """(M, D) embeddings of the labeled set."""
+        return self._rows(view.labeled_source_indices)
+
+    def _rows(self, indices: Tensor) -> Tensor:
+        if not Path(self.path).is_file():
+            raise ConfigError(
+                f"space.path={self.path} does not exist.",
+                "Name a .npy file (n_train, D), a row a training point.",
+            )
+        try:
+            values = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise DataError(
+                f"space.path={self.path} cannot be read: {reason}.", "Write it with numpy.save."
+            ) from error
+        if values.ndim != 2 or values.dtype.kind != "f" or values.shape[1] == 0:
+            raise DataError(
+                f"space.path={self.path} must hold floating point numbers of shape (n_train, D), "
+                f"got {values.dtype} of shape {values.shape}."
+            )
+        rows = indices.cpu().numpy()
+        if len(rows) and rows.max() >= len(values):
+            raise DataError(
+                f"space.path={self.path} has {len(values)} rows; the data set has a point "
+                f"{rows.max()}.",
+                "Give one row a training point, in the data set's order.",
+            )
+        found = np.asarray(values[rows], dtype=np.float32)
+        if not np.isfinite(found).all():
+            bad = int((~np.isfinite(found)).any(axis=1).argmax())
+            raise DataError(f"space.path={self.path} is not finite in row {rows[bad]}.")
+        return _finite(torch.from_numpy(found), self.normalize)
+
+
+class Located(NamedTuple):
+    """A pool in random order, so that the first of equals is a fair choice.
+
+    Args:
+        order: (N,) int64 on the CPU: the point now at i was at position ``order[i]``.
+        pool: The N points in that order.
+        labeled: The M labeled points.
+    """
+
+    order: Tensor
+    pool: Points
+    labeled: Points
+
+
+def located(space: Space, view: PoolView, batch_size: int, generator: torch.Generator) -> Located:
+    """The view's points in ``space``, the pool in a random order.
+
+    Raises:
+        ValueError: The pool has no ``batch_size`` points, or a feature is not finite.
+    """
+    if not 1 <= batch_size <= len(view):
+        raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+    order = torch.randperm(len(view), generator=generator)
+    values = space.pool(view)
+    pool, labeled = centered(values[order.to(values.device)], space.labeled(view))
+    return Located(order, pool, labeled)
+
+
+def _finite(values: Tensor, normalize: bool) -> Tensor:
+    values = values.float()
+    wrong = (~values.isfinite()).any(dim=1)
+    if wrong.any():
+        raise ValueError(f"features of {int(wrong.sum())} of {len(values)} points are NaN or inf")
+    if not normalize:
+        return values
+    return torch.nn.functional.normalize(values, dim=1)  # zeros stay zeros
