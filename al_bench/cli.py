@@ -13,6 +13,8 @@ from al_bench.errors import AlBenchError, ConfigError, choose
 COMMANDS = {
     "run": ("al_bench.hydra_cli", "run", "run an experiment, or with -m a sweep of them"),
     "plot": ("al_bench.plots.command", "plot", "draw learning curves of stored results"),
+    "compare": ("al_bench.compare.command", "compare", "paired statistics against a baseline"),
+    "check": ("al_bench.checking.command", "check", "whether a strategy keeps the contract"),
     "status": ("al_bench.status", "status", "what is planned, running, done, failed or stale"),
     "list": ("al_bench.listing", "list_choices", "data sets, models, strategies, … to choose from"),
 }

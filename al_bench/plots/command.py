@@ -1,13 +1,12 @@
 """``al-bench plot``: stored results as figures and tables."""
 
-import contextlib
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from al_bench.arguments import Command, Option, listed, number, one_of, text
 from al_bench.errors import ConfigError, choose
+from al_bench.terminal import warnings_as_lines, wide_console
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -53,7 +52,7 @@ def plot(arguments: Sequence[str]) -> int:
     folders = [Path(word) for word in parsed.words or ["results"]]
     first = folders[0].parent if folders[0].is_file() else folders[0]
     out = Path(parsed["out"]) if parsed["out"] else first / "plots"
-    with _warnings_as_lines():
+    with warnings_as_lines():
         _plot(
             folders,
             out,
@@ -74,8 +73,6 @@ def _plot(
     format: Sequence[str],
     reach: Sequence[float] | None,
 ) -> None:
-    from rich.console import Console
-
     from al_bench.plots.figures import Options, available, find, save
     from al_bench.plots.table import tables
     from al_bench.results.frame import read_curves
@@ -96,26 +93,7 @@ def _plot(
                 print(path)
             if not figures and figure:
                 print(f"{name} has nothing to show for {column}.", file=sys.stderr)
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120  # a pipe has no width, and 80 columns would fold the numbers
+    console = wide_console()
     for table in printed:
         console.print()
         console.print(table)
-
-
-@contextlib.contextmanager
-def _warnings_as_lines() -> Iterator[None]:
-    """Print each warning meant for the user once, in a line, and pass the others on."""
-    caught: list[warnings.WarningMessage] = []
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            yield
-    finally:
-        spoken = [str(w.message) for w in caught if w.category is UserWarning]
-        for sentence in dict.fromkeys(spoken):
-            print(f"warning: {sentence}", file=sys.stderr)
-        for other in caught:
-            if other.category is not UserWarning:
-                warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)

@@ -1,0 +1,1 @@
+"""``al-bench compare``: paired statistics of stored results."""

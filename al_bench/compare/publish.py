@@ -1,0 +1,83 @@
+"""Comparison tables for papers and pages: LaTeX (booktabs) and Markdown."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from al_bench.stats.measures import measure
+
+HEAD = ("arm", "seeds", "area", "difference", "w/t/l", "p (Holm)", "verdict", "labels saved")
+
+
+def markdown(rows: pd.DataFrame) -> str:
+    """A table a protocol under its title."""
+    parts = []
+    for title, table in rows.groupby("protocol", sort=False):
+        lines = [f"**{title}**", "", _line(HEAD), _line(["---"] * len(HEAD))]
+        lines += [_line(cells) for cells in _cells(table)]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def latex(rows: pd.DataFrame) -> str:
+    """A booktabs table a protocol, its title in the caption."""
+    parts = []
+    for title, table in rows.groupby("protocol", sort=False):
+        body = [" & ".join(map(_escaped, cells)) + r" \\" for cells in _cells(table)]
+        parts.append(
+            "\n".join(
+                [
+                    r"\begin{table}",
+                    rf"\caption{{{_escaped(str(title))}}}",
+                    rf"\begin{{tabular}}{{l{'r' * 5}l r}}".replace(" ", ""),
+                    r"\toprule",
+                    " & ".join(map(_escaped, HEAD)) + r" \\",
+                    r"\midrule",
+                    *body,
+                    r"\bottomrule",
+                    r"\end{tabular}",
+                    r"\end{table}",
+                ]
+            )
+        )
+    return "\n\n".join(parts)
+
+
+def _cells(table: pd.DataFrame) -> list[list[str]]:
+    return [_row(row) for row in table.to_dict("records")]
+
+
+def _row(row: dict[Any, Any]) -> list[str]:
+    shown = measure(str(row["metric"]))
+    digits, scale = (2 if shown.scale != 1 else 3), shown.scale
+    name = f"{row['arm']} (sees labels)" if row["sees_labels"] else str(row["arm"])
+    cells = [name, str(row["seeds"]), _number(row["area"], scale, digits)]
+    if row.get("difference") is None or math.isnan(row.get("difference", math.nan)):
+        return [*cells, "", "", "", "", ""]
+    difference = f"{row['difference'] * scale:+.{digits}f}"
+    if not math.isnan(row["difference_low"]):
+        low, high = row["difference_low"] * scale, row["difference_high"] * scale
+        difference += f" [{low:+.{digits}f}, {high:+.{digits}f}]"
+    saved = "{:+.0f} [{:+.0f}, {:+.0f}]".format(
+        row["labels_saved"], row["labels_saved_low"], row["labels_saved_high"]
+    )
+    counts = "/".join(f"{row[name]:.0f}" for name in ("wins", "ties", "losses"))
+    p = row["p_holm"]
+    text = "n/a" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+    return [*cells, difference, counts, text, str(row["verdict"] or ""), saved]
+
+
+def _number(value: float, scale: float, digits: int) -> str:
+    return "n/a" if math.isnan(value) else f"{value * scale:.{digits}f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def _escaped(text: str) -> str:
+    for character in ("\\", "_", "%", "&", "#"):
+        text = text.replace(character, rf"\{character}" if character != "\\" else "/")
+    return text.replace("<", "$<$").replace("·", r"$\cdot$")

@@ -1,0 +1,168 @@
+"""A comparison on a terminal."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from al_bench.stats.across import Across
+from al_bench.stats.arms import ArmResult, ProtocolResult
+from al_bench.stats.comparison import Comparison
+from al_bench.stats.measures import Measure
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+STYLES = {"better": "green", "worse": "red", "equivalent": "cyan"}
+
+
+def verdict_table(comparison: Comparison, result: ProtocolResult) -> "Table":
+    """A row an arm: area, difference with interval, tests, verdict."""
+    shown = comparison.measure
+    table = _table(
+        f"{result.title}: {shown.label}, {result.low:g} to {result.high:g} labels",
+        _caption(result, shown),
+        ["seeds", "area", f"less {result.baseline or 'baseline'}", "wins/ties/losses", "p (Holm)"],
+    )
+    table.add_column("verdict", no_wrap=True)
+    for arm in result.arms:
+        area = f"{arm.areas.mean() * shown.scale:.{_digits(shown)}f}" if len(arm.areas) else "n/a"
+        cells = [_name(arm), str(len(arm.seeds)), area]
+        pair = arm.paired
+        if pair is not None:
+            sign = 1 if shown.higher_is_better else -1
+            low, high = sorted((sign * pair.low, sign * pair.high))
+            verdict = arm.verdict or ""
+            cells += [
+                _interval(sign * pair.mean, low, high, shown),
+                f"{pair.wins}/{pair.ties}/{pair.losses}",
+                _p(arm.p_holm),
+                f"[{STYLES[verdict]}]{verdict}[/]" if verdict in STYLES else verdict,
+            ]
+        table.add_row(*cells)
+    return table
+
+
+def labels_table(comparison: Comparison, result: ProtocolResult) -> "Table":
+    """A row an arm: where on the curve it gains, and what that is in labels."""
+    shown = comparison.measure
+    sign = 1 if shown.higher_is_better else -1
+    targets = list(result.arms[0].labels_to) if result.arms else []
+    unit = " %" if shown.unit == "%" else ""
+    table = _table(
+        "Differences in the low, middle and high third of the labels, and labels",
+        "Labels saved: fewer labels than the baseline takes to the best that both reach."
+        + (" Labels to a value: median and quartiles over seeds." if targets else ""),
+        [
+            *("low", "middle", "high", "labels saved"),
+            *(f"labels to {target * shown.scale:g}{unit}" for target in targets),
+        ],
+    )
+    for arm in result.arms:
+        cells = [_name(arm), "", "", "", ""]
+        if arm.third_differences is not None:
+            digits = _digits(shown)
+            cells[1:4] = [f"{sign * d * shown.scale:+.{digits}f}" for d in arm.third_differences]
+        if arm.saved is not None:
+            cells[4] = "{:+.0f} [{:+.0f}, {:+.0f}]".format(*arm.saved).replace("[", r"\[")
+        table.add_row(*cells, *(_labels(arm, target) for target in targets))
+    return table
+
+
+def _table(title: str, caption: str, columns: Sequence[str]) -> "Table":
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    table.add_column("arm", overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _name(arm: ArmResult) -> str:
+    return f"{arm.arm} (sees labels)" if arm.sees_labels else arm.arm
+
+
+def _digits(shown: Measure) -> int:
+    return 2 if shown.scale != 1 else 3
+
+
+def _interval(mean: float, low: float, high: float, shown: Measure) -> str:
+    """``+2.51 [-5.44, +10.47]``, escaped for rich."""
+    digits = _digits(shown)
+    text = f"{mean * shown.scale:+.{digits}f}"
+    if math.isnan(low):
+        return text
+    return rf"{text} \[{low * shown.scale:+.{digits}f}, {high * shown.scale:+.{digits}f}]"
+
+
+def _labels(arm: ArmResult, target: float) -> str:
+    labels = arm.labels_to.get(target, np.empty(0))
+    if len(labels) == 0:
+        return "n/a"
+    never = int(np.isinf(labels).sum())
+    if never == len(labels):
+        return "never"
+    low, median, high = np.quantile(labels, [0.25, 0.5, 0.75], method="nearest")
+    text = "more" if math.isinf(median) else f"{median:g}"
+    if low != high:
+        text += rf" \[{low:g}, {'more' if math.isinf(high) else f'{high:g}'}]"
+    return f"{text} ({never} never)" if never else text
+
+
+def _p(value: float) -> str:
+    if math.isnan(value):
+        return "n/a"
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _caption(result: ProtocolResult, shown: Measure) -> str:
+    pairs = [arm.paired for arm in result.arms if arm.paired is not None]
+    if not pairs:
+        return ""
+    fewest = min(pair.num_seeds for pair in pairs)
+    digits = _digits(shown)
+    sentences = [
+        "Differences are paired by seed, with 95 % intervals.",
+        f"Margin of equivalence ±{result.margin * shown.scale:.{digits}f}.",
+    ]
+    if not math.isnan(result.noise_floor):
+        floor = result.noise_floor * shown.scale
+        sentences.append(
+            f"{result.baseline} against itself differs by up to ±{floor:.{digits}f} by chance."
+        )
+    sentences.append(
+        f"With {fewest} seed{'s' * (fewest > 1)} a sign-flip test gives no p below "
+        f"{2.0 ** (1 - fewest):.2g}."
+    )
+    open_ = [arm for arm in result.arms if arm.paired and arm.verdict == "not distinguishable"]
+    needed = [(arm.arm, arm.paired.seeds_needed) for arm in open_ if arm.paired is not None]
+    known = [(name, n) for name, n in needed if math.isfinite(n)]
+    if known:
+        text = ", ".join(f"{name} {n:.0f}" for name, n in known)
+        sentences.append(f"Seeds that would show differences of these sizes: {text}.")
+    return " ".join(sentences)
+
+
+def across_table(found: Across, baseline: str, shown: Measure) -> "Table":
+    """A row an arm over all protocols."""
+    table = _table(
+        f"{len(found.protocols)} protocols together: {shown.label}",
+        "95 % intervals of the stratified bootstrap. Gain: interquartile mean of the area "
+        f"less {baseline}'s. Penalty: rounds lost significantly, as a share, summed over "
+        "protocols and arms.",
+        ["mean rank", "gain", f"P(better than {baseline})", "penalty"],
+    )
+    base = found.arms.index(baseline)
+    for a, arm in enumerate(found.arms):
+        ranks, gain, better = found.ranks, found.gain, found.improvement
+        chance = [part[a, base] for part in (better.value, better.low, better.high)]
+        table.add_row(
+            arm,
+            rf"{ranks.value[a]:.2f} \[{ranks.low[a]:.2f}, {ranks.high[a]:.2f}]",
+            _interval(gain.value[a], gain.low[a], gain.high[a], shown),
+            "" if a == base else r"{:.2f} \[{:.2f}, {:.2f}]".format(*chance),
+            f"{found.penalties[:, a].sum():.2f}",
+        )
+    return table

@@ -1,0 +1,114 @@
+"""A comparison over several data sets: which arm is best on the whole?"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from al_bench.stats.aggregate import (
+    Estimate,
+    bootstrap,
+    interquartile_mean,
+    mean_ranks,
+    penalties,
+    performance_profile,
+    probability_of_improvement,
+)
+from al_bench.stats.arms import ProtocolResult
+from al_bench.stats.comparison import Comparison
+
+Array = NDArray[np.float64]
+
+PROFILE_POINTS = 41
+
+
+@dataclass(frozen=True)
+class Across:
+    """What several protocols say together; A arms, P protocols.
+
+    Args:
+        arms: A names, best mean rank first.
+        protocols: P titles.
+        ranks: Mean rank, 1 is best, (A,).
+        gain: Interquartile mean of the area less the baseline's mean area in that protocol, in
+            units of the metric, oriented so that more is better, (A,).
+        improvement: Probability that the row's arm beats the column's on a seed, (A, A).
+        penalties: Rounds, as a share, in which the row's arm is significantly better than the
+            column's, summed over protocols, (A, A): between 0 and P.
+        thresholds: Gains at which the profile is known, (T,).
+        profile: Share of trials that gain more than the threshold, (A, T).
+    """
+
+    arms: tuple[str, ...]
+    protocols: tuple[str, ...]
+    ranks: Estimate
+    gain: Estimate
+    improvement: Estimate
+    penalties: Array
+    thresholds: Array
+    profile: Estimate
+
+
+def across(comparison: Comparison) -> Across | None:
+    """All protocols that have the baseline and another arm; None where there are fewer than two.
+
+    An arm that a protocol lacks has no part in that protocol's numbers.
+    """
+    sign = 1.0 if comparison.measure.higher_is_better else -1.0
+    protocols = [
+        result
+        for result in comparison.protocols
+        if result.baseline is not None and sum(len(arm.areas) > 0 for arm in result.arms) > 1
+    ]
+    protocols = [
+        result
+        for result in protocols
+        if any(arm.arm == result.baseline and len(arm.areas) for arm in result.arms)
+    ]
+    if len(protocols) < 2:
+        return None
+    names = sorted({arm.arm for result in protocols for arm in result.arms})
+    scores = _scores(protocols, names, sign)
+    ranks = bootstrap(scores, mean_ranks)
+    order = np.lexsort((np.arange(len(names)), np.nan_to_num(ranks.value, nan=math.inf)))
+    names = [names[place] for place in order]
+    scores = scores[:, order]
+    reach = np.nanmax(np.abs(scores))
+    thresholds = np.linspace(-reach, reach, PROFILE_POINTS)
+    total = sum((_penalties(result, names, sign) for result in protocols), np.zeros(1))
+    return Across(
+        arms=tuple(names),
+        protocols=tuple(result.title for result in protocols),
+        ranks=bootstrap(scores, mean_ranks),
+        gain=bootstrap(scores, interquartile_mean),
+        improvement=bootstrap(scores, probability_of_improvement),
+        penalties=total,
+        thresholds=thresholds,
+        profile=bootstrap(scores, lambda drawn: performance_profile(drawn, thresholds)),
+    )
+
+
+def _scores(protocols: Sequence[ProtocolResult], names: Sequence[str], sign: float) -> Array:
+    """Gains (P, A, S) over the baseline's mean area; seeds of a protocol share a column."""
+    seeds = [sorted({seed for arm in result.arms for seed in arm.seeds}) for result in protocols]
+    scores = np.full((len(protocols), len(names), max(map(len, seeds))), np.nan)
+    for p, result in enumerate(protocols):
+        (base,) = (arm for arm in result.arms if arm.arm == result.baseline)
+        for arm in result.arms:
+            columns = [seeds[p].index(seed) for seed in arm.seeds]
+            scores[p, names.index(arm.arm), columns] = sign * (arm.areas - base.areas.mean())
+    return scores
+
+
+def _penalties(result: ProtocolResult, names: Sequence[str], sign: float) -> Array:
+    """The penalty matrix of one protocol over the label counts that all arms share."""
+    shared = sorted(set.intersection(*(set(c.counts.tolist()) for c in result.curves.values())))
+    seeds = sorted({seed for curve in result.curves.values() for seed in curve.seeds})
+    values = np.full((len(names), len(seeds), len(shared)), np.nan)
+    for name, curve in result.curves.items():
+        rows = [seeds.index(seed) for seed in curve.seeds]
+        columns = [curve.counts.tolist().index(count) for count in shared]
+        values[names.index(name), rows] = sign * curve.values[:, columns]
+    return penalties(values)

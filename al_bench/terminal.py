@@ -1,0 +1,39 @@
+"""What commands print: warnings as lines, tables that pipes do not fold."""
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPE_WIDTH = 140  # a pipe has no width, and 80 columns would fold the numbers
+
+
+def wide_console(stream: IO[str] | None = None) -> "Console":
+    """A console on ``stream`` (default: stdout), as wide as its terminal."""
+    from rich.console import Console
+
+    console = Console(file=stream)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print each warning meant for the user once, in a line, and pass the others on."""
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+    finally:
+        spoken = [str(w.message) for w in caught if w.category is UserWarning]
+        for sentence in dict.fromkeys(spoken):
+            print(f"warning: {sentence}", file=sys.stderr)
+        for other in caught:
+            if other.category is not UserWarning:
+                warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)

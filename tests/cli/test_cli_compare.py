@@ -1,0 +1,87 @@
+"""``al-bench compare`` as one types it."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from al_bench import cli, notebook
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Two strategies of three seeds."""
+    folder = tmp_path_factory.mktemp("compare") / "results"
+    for name in ("random", "entropy"):
+        notebook.run(
+            "training.max_epochs=1",
+            "training.epoch_size=64",
+            "model.num_samples=2",
+            "budget.total=50",
+            "seeds=3",
+            f"strategy={name}",
+            f"results={folder}",
+        )
+    return folder
+
+
+def test_the_terminal_says_what_holds(results, capsys):
+    assert cli.main(["compare", str(results), "reach=0.3"]) == 0
+    out = capsys.readouterr().out
+    assert "less random" in out
+    assert "verdict" in out
+    assert "labels to 30 %" in out
+    assert "Only 3 seeds" in out
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "markdown", "latex"])
+def test_formats_go_to_the_terminal_or_a_file(results, format, capsys, tmp_path):
+    assert cli.main(["compare", str(results), f"format={format}"]) == 0
+    shown = capsys.readouterr().out
+    out = tmp_path / "table"
+    assert cli.main(["compare", str(results), f"format={format}", f"out={out}"]) == 0
+    assert out.read_text() == shown
+    assert "entropy" in shown
+
+
+def test_csv_json_and_parquet_hold_the_same_numbers(results, tmp_path, capsys):
+    for format in ("csv", "json", "parquet"):
+        words = ["compare", str(results), f"format={format}", f"out={tmp_path / format}"]
+        assert cli.main(words) == 0
+    csv = pd.read_csv(tmp_path / "csv")
+    parquet = pd.read_parquet(tmp_path / "parquet")
+    rows = json.loads((tmp_path / "json").read_text())
+    for name in ("area", "difference", "p_holm"):
+        assert parquet[name].tolist() == pytest.approx(csv[name].tolist(), nan_ok=True)
+        known = [row[name] for row in rows if row[name] is not None]
+        assert known == pytest.approx(csv[name].dropna().tolist())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "There is no results folder nowhere"),
+        (["format=xml"], "format must be a known name, got 'xml'"),
+        (["format=parquet"], "format=parquet needs a file"),
+        (["basline=random"], "has no key 'basline'"),
+        (["baseline=bald"], "There is no baseline 'bald'"),
+        (["margin=-1"], "margin must be a number from 0"),
+    ],
+)
+def test_wrong_input_is_one_line(results, words, message, capsys):
+    given = words if words[0] == "nowhere" else [str(results), *words]
+    assert cli.main(["compare", *given]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_written_is_a_failure(results, tmp_path, capsys):
+    words = ["compare", str(results), "format=csv", f"out={tmp_path / 'no' / 'x.csv'}"]
+    assert cli.main(words) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_an_empty_folder_is_a_failure(tmp_path, capsys):
+    assert cli.main(["compare", str(tmp_path)]) == 1
+    assert "No curves under" in capsys.readouterr().err
