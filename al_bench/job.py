@@ -66,7 +66,7 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
         return 0
     identity = prepared.run.identity
     record.covers(identity, prepared.seeds)
-    title = f"{identity.strategy_label} on {identity.task}, {identity.model} ({identity.network})"
+    title = f"{identity.strategy_label} on {identity.task}, {identity.model_label}"
     console.print(title, highlight=False, markup=False)
     with progress.make_report(console, prepared.seeds) as report:
         if prepared.workers > 1 and len(prepared.seeds) > 1:

@@ -24,7 +24,7 @@ class RunIdentity:
         dataset: Name of the data set.
         pool: Name of the pool transform.
         model: Name of the posterior.
-        network: Name of the network.
+        network: Name of the network; empty where the model has none.
         training: Name of the training recipe.
         budget: Name of the budget.
         strategy: Name of the strategy.
@@ -49,6 +49,11 @@ class RunIdentity:
     def columns(self) -> dict[str, str]:
         """The identity columns of a curve's row."""
         return {name: getattr(self, name) for name in IDENTITY}
+
+    @property
+    def model_label(self) -> str:
+        """The model, with its network in brackets where it has one."""
+        return f"{self.model} ({self.network})" if self.network else self.model
 
     @property
     def folder(self) -> Path:

@@ -9,6 +9,7 @@ from al_bench.errors import ConfigError
 from al_bench.models.base import FEATURES, GRADIENTS, NETWORK, SAMPLES
 from al_bench.models.deterministic import Deterministic
 from al_bench.models.ensemble import DeepEnsemble
+from al_bench.models.laplace import LastLayerLaplace
 from al_bench.models.masks import draw_masks
 from al_bench.models.mc_dropout import MCDropout
 from al_bench.models.networks.cnn import digits_cnn
@@ -20,6 +21,7 @@ MODELS = {
     "deterministic": Deterministic,
     "mc_dropout": partial(MCDropout, num_samples=6),
     "deep_ensemble": partial(DeepEnsemble, num_members=3),
+    "last_layer_laplace": partial(LastLayerLaplace, num_samples=6, prior_precision=1000.0),
 }
 
 
@@ -194,6 +196,8 @@ def test_what_a_model_provides_depends_on_samples_that_can_differ():
     assert MCDropout(mlp, 20).provides(keeping) == always
     assert DeepEnsemble(mlp, 2).provides(keeping) == {FEATURES, SAMPLES}
     assert DeepEnsemble(mlp, 1).provides(dropping) == always
+    assert LastLayerLaplace(mlp, 2).provides(keeping) == always | {SAMPLES}
+    assert LastLayerLaplace(mlp, 1).provides(keeping) == always
 
 
 def test_mc_dropout_without_dropout_repeats_one_prediction():

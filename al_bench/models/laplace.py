@@ -1,0 +1,242 @@
+"""Last-layer Laplace: a Gaussian over the weights of the last layer, around the trained ones.
+
+M labeled points, n points to predict, K posterior samples, C classes, D features, H = D + 1, and
+P = C H weights of the last layer with its bias.
+
+Own closed form rather than a library: the Fisher information of a softmax layer is three lines,
+samples must be functions of (generator, k) alone and shared by pool, targets and test set, and the
+eigenvalues serve evidence and samples at once.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from al_bench.data.labeled import Batches
+from al_bench.errors import TrainingError, require_number, require_whole
+from al_bench.information.last_layer import (
+    FULL_LIMIT,
+    KroneckerFisher,
+    Points,
+    evidence_precision,
+    fisher_matrix,
+)
+from al_bench.models.base import SAMPLES, GradientFactors, Network
+from al_bench.models.frozen import (
+    bytes_per_point,
+    checked_count,
+    frozen_copy,
+    gradient_factors,
+    mean_features,
+    normalized,
+)
+from al_bench.models.over_network import ONE_NETWORK, OverNetwork
+
+ROUNDING = 1e-12  # eigenvalues below that share of the largest are rounding
+
+
+class Spectrum(Protocol):
+    """The Fisher information of the labeled set in its eigenbasis."""
+
+    eigenvalues: Tensor
+
+    def spread(self, noise: Tensor, precision: float) -> Tensor:
+        """Σ^½ noise, (C, H, K), for standard normal noise (C, H, K) and prior precision δ."""
+
+
+class FullSpectrum:
+    """Eigenvectors of Σ_m X Xᵀ, (P, r), with the r eigenvalues that are not 0.
+
+    Of the P × P matrix, or of the M C × M C matrix of inner products where that is smaller.
+    """
+
+    def __init__(self, points: Points) -> None:
+        columns = None
+        if points.num_points < points.inputs.shape[1]:
+            columns = points.columns.flatten(0, 1)  # (P, M C)
+            matrix = columns.T @ columns
+        else:
+            matrix = fisher_matrix(points)
+        eigenvalues, vectors = torch.linalg.eigh(matrix)  # ascending
+        kept = eigenvalues > ROUNDING * eigenvalues[-1:]
+        self.eigenvalues, vectors = eigenvalues[kept], vectors[:, kept]
+        if columns is not None:
+            vectors = columns @ (vectors / self.eigenvalues.sqrt())
+        self._vectors = vectors
+
+    def spread(self, noise: Tensor, precision: float) -> Tensor:
+        """Σ^½ noise, (C, H, K): the symmetric root, which no choice of eigenvectors changes."""
+        flat = noise.flatten(0, 1)
+        shrunk = 1 - (precision / (self.eigenvalues + precision)).sqrt()  # (r,)
+        inside = self._vectors @ (shrunk[:, None] * (self._vectors.T @ flat))
+        return ((flat - inside) / precision**0.5).view_as(noise)
+
+
+class KroneckerSpectrum:
+    """The same of the Kronecker approximation of Σ_m X Xᵀ."""
+
+    def __init__(self, points: Points) -> None:
+        self._fisher = KroneckerFisher(points)
+        self.eigenvalues = self._fisher.eigenvalues
+
+    def spread(self, noise: Tensor, precision: float) -> Tensor:
+        """Σ^½ noise, (C, H, K): the symmetric root."""
+        return self._fisher.scaled(noise, (self.eigenvalues + precision).rsqrt())
+
+
+class LaplacePosterior:
+    """K last layers drawn from N(ŵ, Σ), Σ = (δ I + Fisher information of the labeled set)⁻¹.
+
+    Args:
+        network: The trained network, ŵ in its last layer; copied.
+        labeled: The labeled set.
+        num_samples: K.
+        prior_precision: δ; ``None`` maximises the evidence.
+        provides: What the posterior offers.
+        generator: Draws the samples.
+        precision: Of the forward passes up to the features.
+
+    Attributes:
+        prior_precision: δ.
+        structure: ``full`` or ``kronecker``.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        labeled: Batches,
+        num_samples: int,
+        prior_precision: float | None,
+        provides: frozenset[str],
+        generator: torch.Generator,
+        precision: torch.dtype,
+    ) -> None:
+        self.provides = provides
+        self.num_samples = num_samples
+        self._network = frozen_copy(network, precision)
+        self._unrounded = frozen_copy(network, torch.float32)
+        points = labeled_points(self._unrounded, labeled)
+        output = self._unrounded.output
+        mean = torch.cat([output.weight, output.bias[:, None]], dim=1).double()  # (C, H)
+        full = mean.numel() <= FULL_LIMIT
+        spectrum: Spectrum = FullSpectrum(points) if full else KroneckerSpectrum(points)
+        self.structure = "full" if full else "kronecker"
+        if prior_precision is None:
+            norm = float(mean.square().sum())
+            prior_precision = evidence_precision(spectrum.eigenvalues, norm)
+        self.prior_precision = prior_precision
+        drawn = [
+            torch.randn(mean.shape, generator=generator, dtype=torch.float64)
+            for _ in range(num_samples)  # one draw a sample: it does not depend on K
+        ]
+        noise = torch.stack(drawn, dim=2).to(mean.device)  # (C, H, K)
+        weights = mean[:, :, None] + spectrum.spread(noise, prior_precision)
+        self._weights = weights.permute(2, 0, 1).float().contiguous()  # (K, C, H)
+
+    def log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
+        """Log-probabilities (n, K, C), float32, of the first ``num_samples`` last layers.
+
+        The network is linear in its last layer, so these are exact for the sampled weights.
+        """
+        count = checked_count(num_samples, self.num_samples)
+        weights = self._weights[:count].flatten(0, 1)  # (K C, H)
+        with torch.no_grad():
+            features = mean_features([self._network], inputs)
+            logits = torch.addmm(weights[:, -1], features, weights[:, :-1].T)
+            return normalized(logits.view(len(inputs), count, self._network.output.out_features))
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Features (n, D), float32, with no unit dropped."""
+        return mean_features([self._network], inputs)
+
+    def gradient_factors(self, inputs: Tensor) -> GradientFactors:
+        """Factors of the last-layer gradients of the trained network."""
+        return gradient_factors(self._network, inputs)
+
+    def network(self) -> Network:
+        """A float32 copy of the trained network in evaluation mode, the caller's own."""
+        return copy.deepcopy(self._unrounded).requires_grad_(True)
+
+    def chunk_size(self, input_shape: tuple[int, ...], chunk_bytes: int) -> int:
+        """Points that may be shown at once within ``chunk_bytes`` of working memory, at least 1."""
+        output = self._network.output
+        results = 8 * self.num_samples * output.out_features + 4 * output.in_features
+        return max(1, chunk_bytes // (bytes_per_point(self._network, input_shape) + results))
+
+
+def labeled_points(network: Network, labeled: Batches) -> Points:
+    """The labeled set as the last layer of ``network`` sees it.
+
+    Raises:
+        TrainingError: The network's predictions are not numbers.
+    """
+    output = network.output
+    log_probs = [output.weight.new_empty(0, output.out_features)]
+    features = [output.weight.new_empty(0, output.in_features)]
+    for inputs, _ in labeled:
+        factors = gradient_factors(network, inputs)
+        log_probs.append(factors.log_probs)
+        features.append(factors.features)
+    points = Points.of(torch.cat(log_probs), torch.cat(features))
+    if not (bool(points.roots.isfinite().all()) and bool(points.inputs.isfinite().all())):
+        raise TrainingError("The network's predictions for its labeled set are not finite numbers.")
+    return points
+
+
+@dataclass(frozen=True)
+class LastLayerLaplace(OverNetwork):
+    """Laplace approximation of the last layer's weights and bias (Daxberger et al. 2021).
+
+    arXiv:2106.14806, with the Gauss-Newton matrix (Fisher information) of the labeled set. Its
+    covariance is full up to ``FULL_LIMIT`` = 6,000 weights C (D + 1), else Kronecker-factored. The
+    network itself, its features and its gradients are those of ``model=deterministic``.
+
+    With few labels the Gaussian is wide, and its average prediction needs many samples: a small CNN
+    with 60 labeled digits, 88% right by itself, was 43% right on average over 20 samples, 81% over
+    100 and 85% over 1,000. Samples are cheap (one matrix product). A larger ``prior_precision``
+    narrows the Gaussian.
+
+    Args:
+        network: Builds the network.
+        num_samples: Posterior samples K.
+        prior_precision: δ of the weights' prior N(0, I / δ); ``None`` maximises the evidence of
+            the labeled set, between 0.0001 and 10,000.
+    """
+
+    num_samples: int = 100
+    prior_precision: float | None = None
+    num_networks: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_whole("model.num_samples", self.num_samples, 1)
+        if self.prior_precision is not None:
+            hint = "Use null to maximise the evidence."
+            require_number("model.prior_precision", self.prior_precision, above=0, hint=hint)
+
+    def provides(self, network: Network) -> frozenset[str]:
+        """Features and gradients; samples if there are two or more."""
+        return ONE_NETWORK | ({SAMPLES} if self.num_samples > 1 else frozenset())
+
+    def posterior(
+        self,
+        networks: Sequence[Network],
+        labeled: Batches,
+        generator: torch.Generator,
+        precision: torch.dtype,
+    ) -> LaplacePosterior:
+        """The Gaussian around the network's last layer, and ``num_samples`` draws from it."""
+        (network,) = networks
+        return LaplacePosterior(
+            network,
+            labeled,
+            self.num_samples,
+            self.prior_precision,
+            self.provides(network),
+            generator,
+            precision,
+        )
