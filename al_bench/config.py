@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from al_bench.config_dir import config_dir
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, choose
 
 CONFIG_NAME = "config"
 
@@ -31,6 +31,10 @@ ENGINE_KEYS = (
     "dry_run",
     "verbose",
 )
+
+
+# Groups from which every run has a choice.
+REQUIRED = ("dataset", "pool", "model", "budget", "training", "strategy", "evaluation")
 
 
 @dataclass
@@ -110,13 +114,30 @@ def compose(overrides: Sequence[str] = (), config_folder: str | Path | None = No
         overrides: What one would type after ``al-bench run``, such as ``strategy=batchbald``.
         config_folder: A further folder of configuration (``--config-dir``).
     """
+    with _initialized():
+        return _composed(_whole(overrides, config_folder))
+
+
+def compose_whole(
+    overrides: Sequence[str] = (), config_folder: str | Path | None = None
+) -> DictConfig:
+    """The same with Hydra's own part and without any check."""
+    with _initialized():
+        return _whole(overrides, config_folder)
+
+
+def _initialized() -> Any:
     import hydra
 
     register_schema()
+    return hydra.initialize_config_dir(str(config_dir()), version_base="1.3")
+
+
+def _whole(overrides: Sequence[str], config_folder: str | Path | None) -> DictConfig:
+    import hydra
+
     own = [f"hydra.searchpath=[file://{Path(config_folder).resolve()}]"] if config_folder else []
-    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        config = hydra.compose(CONFIG_NAME, [*own, *overrides], return_hydra_config=True)
-        return _composed(config)
+    return hydra.compose(CONFIG_NAME, [*own, *overrides], return_hydra_config=True)
 
 
 def composed_job(config: DictConfig) -> Composed:
@@ -128,6 +149,7 @@ def composed_job(config: DictConfig) -> Composed:
 def _composed(config: DictConfig) -> Composed:
     choices = dict(config.hydra.runtime.choices)
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    _check_top_level(own)
     pool = own.pool if own.pool else {}
     names = {
         "dataset": choices["dataset"],
@@ -141,6 +163,20 @@ def _composed(config: DictConfig) -> Composed:
     folders = [str(word) for word in config.hydra.overrides.hydra if "searchpath" in word]
     label = _label("strategy", choices, own, folders)
     return Composed(own, names, label, config.hydra.mode == RunMode.MULTIRUN)
+
+
+def _check_top_level(config: DictConfig) -> None:
+    """Raise ConfigError unless there is every key of RunConfig and no other."""
+    known = RunConfig.__dataclass_fields__
+    for key in config:
+        if key not in known:
+            raise ConfigError(f"There is no key {key!r}.", choose(str(key), known))
+    for key in known:
+        if key not in config:
+            raise ConfigError(f"The key {key} cannot be taken away.")
+    for key in REQUIRED:
+        if OmegaConf.is_missing(config, key):
+            raise ConfigError(f"Every run has a {key}; none is chosen.", f"Add {key}=…")
 
 
 def _label(

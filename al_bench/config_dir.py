@@ -1,5 +1,6 @@
 """Where al-bench's own configuration lies."""
 
+import sys
 from pathlib import Path
 
 from al_bench.errors import ConfigError
@@ -12,3 +13,9 @@ def config_dir() -> Path:
         if (folder / "config.yaml").exists():
             return folder
     raise ConfigError("al-bench's own conf folder is missing.", "Reinstall al-bench.")
+
+
+def make_importable(folder: Path) -> None:
+    """Let a user's own classes be found in ``folder``, after everything that is found already."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))

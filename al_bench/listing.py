@@ -13,6 +13,8 @@ KINDS = {
     "strategies": "strategy",
     "scores": "strategy/score",
     "rules": "strategy/rule",
+    "spaces": "strategy/space",
+    "targets": "target",
     "budgets": "budget",
     "evaluations": "evaluation",
     "experiments": "experiment",

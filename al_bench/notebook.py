@@ -9,13 +9,17 @@ from omegaconf.errors import OmegaConfBaseException
 
 from al_bench import loop
 from al_bench.config import compose
+from al_bench.config_dir import make_importable
+from al_bench.dry_run import describe
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.execution import DONE, run_seeds
-from al_bench.hydra_cli import explain
+from al_bench.explain import explain
 from al_bench.prepare import Prepared, prepare
 from al_bench.progress import LogReport
+from al_bench.results.schema import CURVE
 from al_bench.training.trainer import SequentialTrainer, Trainer
 from al_bench.trial import Trial
+from al_bench.words import check_overrides
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +35,9 @@ def trials(*overrides: str, config_dir: str | Path | None = None) -> list[Trial]
     Raises:
         ConfigError, DataError: As ``al-bench run`` would say.
     """
-    prepared = _prepared(overrides, config_dir)
+    prepared, dry = _prepared(overrides, config_dir)
+    if dry:
+        raise ConfigError("Trials are at their beginning; dry_run=true is for al_bench.run.")
     prepared.run.engine.set_up()
     return [prepared.trial(seed) for seed in prepared.seeds]
 
@@ -57,16 +63,23 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
     """Run what ``al-bench run`` would, in this process, and return its learning curves.
 
     Finished seeds are read rather than run again. Progress goes to the ``al_bench`` logger.
+    ``dry_run=true`` prints what would be done and does nothing.
 
     Returns:
-        A row a (seed, round), with the columns of ``al_bench.results.schema.CURVE``.
+        A row a (seed, round), with the columns of ``al_bench.results.schema.CURVE``; no row of a
+        dry run.
 
     Raises:
         ResultsError: A seed failed or is being run elsewhere; the others are stored.
     """
+    import pandas as pd
+
     from al_bench.results.frame import read_curves
 
-    prepared = _prepared(overrides, config_dir)
+    prepared, dry = _prepared(overrides, config_dir)
+    if dry:
+        print(describe(prepared))
+        return pd.DataFrame(columns=CURVE.names)
     outcomes = run_seeds(prepared, prepared.seeds, LogReport())
     missing = [ended for ended in outcomes if ended.status != DONE]
     if missing:
@@ -76,14 +89,21 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
     return curves[curves["seed"].isin(list(prepared.seeds))].reset_index(drop=True)
 
 
-def _prepared(overrides: Sequence[str], config_dir: str | Path | None) -> Prepared:
+def _prepared(overrides: Sequence[str], config_dir: str | Path | None) -> tuple[Prepared, bool]:
+    """What was asked for, and whether only to say what it would be."""
+    folder = None if config_dir is None else Path(config_dir).resolve()
+    if folder is not None:
+        if not folder.is_dir():
+            raise ConfigError(f"There is no folder {config_dir}, given as config_dir.")
+        make_importable(folder.parent)
+    check_overrides(overrides, folder)
     try:
-        composed = compose(overrides, config_dir)
+        composed = compose(overrides, folder)
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error) from error
+        raise explain(error, overrides, folder) from error
     if composed.is_sweep:
         raise ConfigError("This preset is a sweep.", "Run it with al-bench run on a command line.")
-    return prepare(composed)
+    return prepare(composed), composed.config.dry_run
 
 
 class MemoryStore:

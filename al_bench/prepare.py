@@ -1,16 +1,14 @@
 """From a composed configuration to trials: everything is built and checked before any work."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from al_bench.building import build
 from al_bench.config import ENGINE_KEYS, Composed, parse_seeds
 from al_bench.data.base import Dataset, Pool
 from al_bench.data.pool import Loaded, apply_transforms, load_transforms
@@ -178,45 +176,6 @@ def prepare(composed: Composed) -> Prepared:
         except AlBenchError as error:
             raise type(error)(f"Seed {seed}: {error.message}", error.hint) from error
     return prepared
-
-
-def build(node: Any, group: str) -> Any:
-    """The object that a configuration node describes; ConfigError when it cannot be made."""
-    if not (OmegaConf.is_config(node) and "_target_" in node):
-        raise ConfigError(f"{group} has no _target_.", f"Choose one: al-bench run {group}=…")
-    try:
-        return instantiate(node, _convert_="all")
-    except InstantiationException as error:
-        raise _explain(error, node, group) from error
-
-
-def _explain(error: InstantiationException, node: Any, group: str) -> AlBenchError:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, AlBenchError):
-            return cause
-        if isinstance(cause, TypeError) and (
-            unexpected := re.search(r"unexpected keyword argument '(\w+)'", str(cause))
-        ):
-            known = [str(key) for key in node if key not in ("_target_", unexpected[1])]
-            return ConfigError(
-                f"{group} has no parameter {unexpected[1]!r}.", choose(unexpected[1], known)
-            )
-        if isinstance(cause, (ValueError, TypeError)) and not isinstance(
-            cause, InstantiationException
-        ):
-            return ConfigError(f"{group}: {_one_line(cause)}")
-        if isinstance(cause, (ImportError, AttributeError)):
-            return ConfigError(
-                f"{group}._target_={node.get('_target_')} cannot be loaded: {_one_line(cause)}.",
-                "A class of your own is found from the folder you start al-bench in.",
-            )
-        cause = cause.__cause__
-    return ConfigError(f"{group}: {_one_line(error)}")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".")
 
 
 def _engine(config: Any) -> Engine:

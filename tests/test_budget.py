@@ -27,7 +27,7 @@ def test_the_last_batch_is_short_so_that_the_budget_is_met(init, batch, total, r
         ({"total": 0}, "total must be a whole number from 1"),
         ({"validation_size": "5"}, "neither a number nor a multiple"),
         ({"validation_size": -3}, "whole number from 0"),
-        ({"target_accuracy": 1.5}, r"in \(0, 1\]"),
+        ({"target_accuracy": 1.5}, "a number above 0 and at most 1, got 1.5"),
     ],
 )
 def test_a_wrong_budget_is_refused_with_a_reason(wrong, said):

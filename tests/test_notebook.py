@@ -41,3 +41,19 @@ def test_wrong_choices_are_answered_as_on_the_command_line(quick):
         al_bench.trials("strategy=batchbold", *quick)
     with pytest.raises(ConfigError, match="is a sweep"):
         al_bench.trials("experiment=demo", *quick)
+    with pytest.raises(ConfigError, match="strategy=random,bald, are a sweep"):
+        al_bench.run("strategy=random,bald", *quick)
+    with pytest.raises(ConfigError, match="Did you mean 'budget"):
+        al_bench.run("budget.batchsize=3", *quick)
+    with pytest.raises(ConfigError, match="no folder nowhere"):
+        al_bench.run(*quick, config_dir="nowhere")
+
+
+def test_a_dry_run_prints_the_plan_and_trains_nothing(quick, tmp_path, capsys):
+    curves = al_bench.run("strategy=random", "dry_run=true", *quick)
+    assert len(curves) == 0
+    assert "test_accuracy" in curves
+    assert "rounds     4 a seed" in capsys.readouterr().out
+    assert not list(tmp_path.glob("**/*.parquet"))
+    with pytest.raises(ConfigError, match="dry_run=true is for"):
+        al_bench.trials("dry_run=true", *quick)

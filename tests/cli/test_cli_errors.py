@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,36 @@ import pytest
         (["dataset=digits", "model/network=batchbald_cnn"], "digits_cnn"),
         (["seeds=range(5"], "al-bench:"),
         (["pool=[subset]", "pool.subset.size=9000"], "9000"),
+        (["+foo=1"], "There is no key 'foo'. Valid: budget,"),
+        (["+device_=cpu"], "There is no key 'device_'. Did you mean 'device'?"),
+        (["~seeds"], "seeds cannot be taken away"),
+        (["budget.batchsize=5"], "'budget.batchsize'. Did you mean 'budget.batch_size'?"),
+        (["strategy=powerbald", "strategy.rule.bet=1"], "Did you mean 'strategy.rule.beta'?"),
+        (["+model.network.dropuot=0.1"], "Did you mean 'model.network.dropout'?"),
+        (["strategy/scores=bald"], "Did you mean 'strategy/score'"),
+        (["dataset.path=3"], "dataset has no keys of its own"),
+        (["target.path=3"], "target is null; choose one with target=…"),
+        (["init_strategy.x=3"], "choose one with strategy@init_strategy=…"),
+        (["hydra.jobs.chdir=true"], "Did you mean 'hydra.job'"),
+        (["target=classes", "target.proportions=3"], "target.proportions must be a list such as"),
+        (["~strategy"], "~strategy: every run has one strategy, chosen by name. See al-bench list"),
+        (["model=null"], "every run has one model"),
+        (["strategy=[random,bald]"], "For a run each: -m strategy=random,bald."),
+        (["strategy=random,bald"], "Several values, strategy=random,bald, are a sweep. Add -m"),
+        (["strategy"], "'strategy' is not key=value. Write strategy=…"),
+        (["strategies"], "Write strategy=…, one of those that al-bench list strategies shows"),
+        (["bald"], "Did you mean strategy=bald?"),
+        (["seeds"], "Write seeds=…"),
+        (["=3"], "has no key"),
+        (["a=b=c"], "'a=b=c' cannot be read"),
+        (["dry_run=maybe"], "dry_run must be true or false, got 'maybe'"),
+        (["results=null"], "results must be text, got 'null'"),
+        (["+experiment=demo"], "Write experiment=… without +"),
+        (["--foo"], "al-bench run has no flag --foo. Keys are written key=value"),
+        (["--strategy=bald"], "Write strategy=…"),
+        (["--cfg"], "expected one argument"),
+        (["--config-dir", "nope"], "There is no folder nope"),
+        (["-m", "results=a,b"], "results=a,b: a sweep has one results folder"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -70,6 +102,36 @@ def test_bad_input_is_refused_in_one_line_before_any_work(al_bench, tmp_path, wo
     assert said in err
     assert "Traceback" not in out + err
     assert not list(tmp_path.glob("results/**/*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("yaml", "said"),
+    [
+        ("_target_: own.Own\npowr: 2.0\n", "no parameter 'powr'. Did you mean 'strategy.power'?"),
+        ("_target_: own.Own\npower: abc\n", "strategy.power must be a number or null, got 'abc'"),
+        ("_target_: own.Own\n", "strategy.power is missing. Add +strategy.power=…"),
+        ("_target_: own.Nothing\npower: 2.0\n", "strategy._target_=own.Nothing cannot be loaded"),
+        ("power: 2.0\n", "strategy has no _target_"),
+    ],
+)
+def test_a_users_own_yaml_is_checked_against_the_classs_signature(al_bench, tmp_path, yaml, said):
+    own = tmp_path / "beside" / "mine"  # its parent is where own.py is found
+    (own / "strategy").mkdir(parents=True)
+    (own / "strategy" / "own.yaml").write_text(yaml)
+    (tmp_path / "beside" / "own.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from al_bench.strategies.random import Random\n"
+        "@dataclass(frozen=True)\n"
+        "class Own(Random):\n"
+        "    power: float | None\n"
+        "    def __post_init__(self):\n"
+        "        assert self.power is None or self.power > 1 or True\n"
+    )
+    code, out, err = al_bench("run", "--config-dir", str(own), "strategy=own")
+    sys.modules.pop("own", None)
+    assert (code, err.count("\n")) == (2, 1)
+    assert said in err
+    assert "Traceback" not in out + err
 
 
 def test_a_traceback_is_shown_when_asked_for(al_bench):

@@ -1,0 +1,139 @@
+"""From a configuration node to the object it describes; wrong parameters are told by their keys."""
+
+import inspect
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import get_object, instantiate
+from omegaconf import OmegaConf
+
+from al_bench.errors import AlBenchError, ConfigError, choose
+
+_SPECIAL = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
+_KINDS: dict[Any, str] = {
+    float: "a number",
+    int: "a whole number",
+    bool: "true or false",
+    str: "text",
+    type(None): "null",
+}
+_EXAMPLES = {float: "0.5,1", int: "1,2", bool: "true,false", str: "a,b"}
+
+
+def build(node: Any, group: str) -> Any:
+    """The object that a configuration node describes; ConfigError when it cannot be made."""
+    if not (OmegaConf.is_config(node) and "_target_" in node):
+        raise ConfigError(f"{group} has no _target_.", f"Choose one: al-bench run {group}=…")
+    for path, inner in _targets(node, group):
+        _check_keys(path, inner)
+    try:
+        return instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        raise _explain(error, node, group) from error
+
+
+def parameters_of(node: Any) -> dict[str, inspect.Parameter] | None:
+    """What the class or function of ``node`` takes; None where that cannot be told."""
+    try:
+        found = dict(inspect.signature(get_object(str(node["_target_"]))).parameters)
+    except Exception:  # whatever importing the user's module raises is told when it is built
+        return None
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return found if all(parameter.kind in named for parameter in found.values()) else None
+
+
+def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every node that describes an object, with its key."""
+    if OmegaConf.is_dict(node):
+        if "_target_" in node:
+            yield path, node
+        for name, child in node.items():
+            yield from _targets(child, f"{path}.{name}")
+    elif OmegaConf.is_list(node):
+        for number, child in enumerate(node):
+            yield from _targets(child, f"{path}[{number}]")
+
+
+def _check_keys(path: str, node: Any) -> None:
+    parameters = parameters_of(node)
+    if parameters is None or "_args_" in node:
+        return
+    given = [str(key) for key in node if key not in _SPECIAL]
+    required = [name for name, known in parameters.items() if known.default is known.empty]
+    later = required if node.get("_partial_") else []  # al-bench fills them in
+    for key in given:
+        if key not in parameters:
+            valid = [name for name in parameters if name not in later]
+            raise ConfigError(f"{path} has no parameter {key!r}.", choose(key, valid, f"{path}."))
+    for name in required:
+        if name not in given and name not in later:
+            raise ConfigError(f"{path}.{name} is missing.", f"Add +{path}.{name}=…")
+
+
+def _explain(error: InstantiationException, node: Any, group: str) -> AlBenchError:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, AlBenchError):
+            return cause
+        if isinstance(cause, (ValueError, TypeError)) and not isinstance(
+            cause, InstantiationException
+        ):
+            mistyped = next(_mistyped(node, group), None)
+            return ConfigError(mistyped or f"{group}: {_one_line(cause)}.")
+        if isinstance(cause, (ImportError, AttributeError)):
+            return ConfigError(
+                f"{group}._target_={node.get('_target_')} cannot be loaded: {_one_line(cause)}.",
+                "A class of your own is found from the folder you start al-bench in, and beside "
+                "the folder of --config-dir.",
+            )
+        cause = cause.__cause__
+    return ConfigError(f"{group}: {_one_line(error)}.")
+
+
+def _mistyped(node: Any, group: str) -> Iterator[str]:
+    """Sentences on values that are not what a plain annotation says (a number, text, …)."""
+    for path, inner in _targets(node, group):
+        try:
+            made: Any = get_object(str(inner["_target_"]))
+            made = made.__init__ if inspect.isclass(made) else made
+            hints = typing.get_type_hints(made)
+        except Exception:  # annotations may name what is imported for type checkers only
+            continue
+        for key, value in inner.items():
+            kinds = _alternatives(hints.get(str(key)))
+            known = all(kind in _KINDS or _items(kind) for kind in kinds)
+            if known and not any(_is(value, kind) for kind in kinds):
+                yield f"{path}.{key} must be {' or '.join(map(_said, kinds))}, got {value!r}."
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    """``float`` and ``None`` of ``float | None``."""
+    union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    return typing.get_args(hint) if union else (hint,)
+
+
+def _items(kind: Any) -> Any:
+    """``float`` of ``Sequence[float]``; None of what is no list of plain values."""
+    items = typing.get_args(kind)
+    a_list = typing.get_origin(kind) in (Sequence, list, tuple)
+    return items[0] if a_list and items and items[0] in _KINDS else None
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if item := _items(kind):
+        return OmegaConf.is_list(value) and all(_is(entry, item) for entry in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _said(kind: Any) -> str:
+    item = _items(kind)
+    return f"a list such as [{_EXAMPLES[item]}]" if item else _KINDS[kind]
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()).rstrip(".")

@@ -1,0 +1,126 @@
+"""Hydra's complaints, each as one line: what is wrong, what was typed, what is valid."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from al_bench.building import parameters_of
+from al_bench.config import RunConfig, compose_whole
+from al_bench.config_dir import config_dir
+from al_bench.errors import ConfigError, choose
+from al_bench.listing import KINDS, choices
+
+_KINDS: dict[Any, str] = {
+    int: "a whole number",
+    bool: "true or false",
+    str: "text",
+    int | None: "a whole number",
+}
+
+
+def explain(
+    error: Exception, overrides: Sequence[str] = (), folder: Path | None = None
+) -> ConfigError:
+    """What Hydra said as one line with near names.
+
+    Args:
+        error: Raised by Hydra or OmegaConf.
+        overrides: What was typed.
+        folder: Of ``--config-dir``.
+    """
+    text = " ".join(str(part) for part in (error, error.__cause__) if part)
+    flat = " ".join(text.split())
+    full = re.search(r"full_key: (\S+)", flat)
+    if found := re.search(r"Ambiguous value for argument '(.*?)' 1\. ", flat):
+        hint = "Add -m; from Python, call al_bench.run for each."
+        return ConfigError(f"Several values, {found[1]}, are a sweep.", hint)
+    if found := re.search(r"Multiple values for (\S+)\. To override", flat):
+        return ConfigError(f"{found[1]} has a choice already.", f"Write {found[1]}=… without +.")
+    if found := re.search(r"Could not find '([^']+)'", text):
+        return _no_choice(found[1], text, folder)
+    if found := re.search(r"(?:Key|key) '([^']+)' (?:is )?not in", flat):
+        return _no_key(full[1] if full else found[1], overrides, folder)
+    if found := re.search(r"Could not (?:override|delete from config\.) '([^']+)'", flat):
+        return _no_key(found[1], overrides, folder)
+    known = {field.name: field.type for field in fields(RunConfig)}
+    if full and full[1] in known and known[full[1]] in _KINDS:
+        return _wrong_value(full[1], _KINDS[known[full[1]]], overrides, flat)
+    return ConfigError(f"{flat.split(' See https')[0].rstrip('.')}.")
+
+
+def _wrong_value(key: str, kind: str, overrides: Sequence[str], said: str) -> ConfigError:
+    typed = [word.partition("=")[2] for word in overrides if word.lstrip("+").startswith(f"{key}=")]
+    named = re.search(r"[Vv]alue '(.*?)'", said)  # of a file that nobody typed
+    value = typed[-1] if typed else named[1] if named else "another value"
+    return ConfigError(f"{key} must be {kind}, got {value!r}.")
+
+
+def _no_key(key: str, overrides: Sequence[str], folder: Path | None) -> ConfigError:
+    message = f"There is no key {key!r}."
+    if "/" in key:
+        return ConfigError(message, choose(key, KINDS.values()))
+    node: Any = _skeleton(overrides, folder)
+    parts = key.split(".")
+    path: list[str] = []
+    while parts and OmegaConf.is_dict(node) and parts[0] in node:
+        path.append(parts.pop(0))
+        node = None if OmegaConf.is_missing(node, path[-1]) else node[path[-1]]
+    where = ".".join(path)
+    if not parts:
+        return ConfigError(f"{key} cannot be taken away or replaced.")
+    if node is None:
+        group = {"init_strategy": "strategy@init_strategy"}.get(where, where)
+        return ConfigError(message, f"{where} is null; choose one with {group}=…")
+    if not OmegaConf.is_dict(node):
+        return ConfigError(message, f"{where} has no keys of its own.")
+    if not path:
+        return ConfigError(message, choose(parts[0], known_keys()))
+    valid = {str(name) for name in node if not str(name).startswith("_")}
+    if "_target_" in node and not node.get("_partial_"):
+        valid |= set(parameters_of(node) or ())
+    hint = choose(parts[0], valid, f"{where}.") if valid else f"{where} has no keys of its own."
+    return ConfigError(message, hint)
+
+
+def known_keys() -> set[str]:
+    """Every key and group at the top level."""
+    top = {group for group in KINDS.values() if "/" not in group}
+    return {*RunConfig.__dataclass_fields__, *top}
+
+
+def _skeleton(overrides: Sequence[str], folder: Path | None) -> DictConfig:
+    """The configuration of the choices that were typed, without the keys that were."""
+    folders = [config_dir(), *([folder] if folder else [])]
+    chosen = []
+    for word in overrides:
+        group, sign, value = word.partition("=")
+        if sign and group.startswith("hydra/"):
+            chosen.append(word)
+        elif sign and any((base / group.split("@")[0].lstrip("+")).is_dir() for base in folders):
+            chosen.append(f"{group}={value if value.startswith('[') else value.split(',')[0]}")
+    for words in (chosen, []):
+        try:
+            return compose_whole(words, folder)
+        except Exception:  # a second mistake: its turn comes when the first is mended
+            continue
+    return DictConfig({})
+
+
+def _no_choice(path: str, text: str, folder: Path | None) -> ConfigError:
+    groups = [group for group in KINDS.values() if path.startswith(f"{group}/")]
+    group = max(groups, key=len, default=path.rpartition("/")[0])
+    if group == "hydra/launcher":
+        return ConfigError(
+            f"There is no {group}={path.rpartition('/')[2]} here.",
+            'The joblib launcher comes with pip install "al-bench[joblib]".',
+        )
+    valid = {name for name, _ in choices(group, [config_dir(), *([folder] if folder else [])])}
+    listed = re.search(r"Available options in '[^']*':\s*(.*)", text, re.DOTALL)
+    if listed and group != "experiment":  # folders of hydra.searchpath have more
+        valid |= {word for word in listed[1].split("Config search path")[0].split() if word}
+    choice = path.removeprefix(f"{group}/")
+    return ConfigError(f"There is no {group}={choice}.", choose(choice, valid))

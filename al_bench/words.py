@@ -1,0 +1,121 @@
+"""What is typed after ``al-bench run``, checked word by word before Hydra reads it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import OverrideParseException
+
+from al_bench.config import REQUIRED, RunConfig
+from al_bench.config_dir import config_dir
+from al_bench.errors import ConfigError
+from al_bench.listing import KINDS, choices
+
+FLAGS = "Keys are written key=value; flags are -m, --config-dir FOLDER, --cfg job and --help."
+
+
+@dataclass(frozen=True)
+class Words:
+    """What was typed.
+
+    Args:
+        arguments: All of it, flags first: argparse takes no keys on both sides of one.
+        overrides: The keys with their values.
+        folder: Of ``--config-dir``.
+    """
+
+    arguments: list[str]
+    overrides: list[str]
+    folder: Path | None
+
+
+def read(arguments: Sequence[str]) -> Words:
+    """What ``arguments`` ask for.
+
+    Raises:
+        ConfigError: There is no such flag or folder, or a word cannot be meant.
+    """
+    keys = [word for word in arguments if "=" in word and not word.startswith("-")]
+    ordered = [*(word for word in arguments if word not in keys), *keys]
+    parser = get_args_parser()
+    setattr(parser, "error", _refuse_flag)  # noqa: B010  # argparse would print a page and exit
+    parsed = parser.parse_args(ordered)
+    folder = None if parsed.config_dir is None else Path(parsed.config_dir).resolve()
+    if folder is not None and not folder.is_dir():
+        raise ConfigError(f"There is no folder {parsed.config_dir}, given by --config-dir.")
+    if not parsed.help:
+        check_overrides(parsed.overrides, folder)
+    return Words(ordered, parsed.overrides, folder)
+
+
+def check_overrides(overrides: Sequence[str], folder: Path | None = None) -> None:
+    """Raise ConfigError unless every word is a key and a value that it can have."""
+    for word in overrides:
+        if "=" not in word and not word.startswith("~"):
+            raise ConfigError(f"{word!r} is not key=value.", _meant(word, folder))
+        try:
+            (override,) = OverridesParser.create().parse_overrides([word])
+        except OverrideParseException as error:
+            said = " ".join(str(error).split()).split(" See https")[0]
+            raise ConfigError(
+                f"{word!r} cannot be read ({said}).",
+                "Values with special signs take quotes of their own: \"key='my value'\".",
+            ) from error
+        _check_override(override, word)
+
+
+def _check_override(override: Override, word: str) -> None:
+    key = override.key_or_group
+    if not key:
+        raise ConfigError(f"{word!r} has no key.", "Write key=value.")
+    if override.is_sweep_override():
+        if key == "results":
+            raise ConfigError(
+                f"{word}: a sweep has one results folder.", "Type the command once for each."
+            )
+        return
+    if key not in REQUIRED:
+        return
+    value: Any = None if override.is_delete() else override.value()
+    if isinstance(value, str):
+        return
+    hint = f"See al-bench list {_kind(key)}."
+    if isinstance(value, list):
+        if key != "pool":
+            raise ConfigError(
+                f"{word}: there is one {key} to a run.",
+                f"For a run each: -m {key}={','.join(map(str, value))}.",
+            )
+        return
+    raise ConfigError(f"{word}: every run has one {key}, chosen by name.", hint)
+
+
+def _kind(group: str) -> str:
+    return next(kind for kind, known in KINDS.items() if known == group)
+
+
+def _meant(word: str, folder: Path | None) -> str:
+    """What someone who typed a word without ``=`` may have meant."""
+    folders = [config_dir(), *([folder] if folder else [])]
+    for kind, group in KINDS.items():
+        if word in (group, kind):
+            return f"Write {group}=…, one of those that al-bench list {kind} shows."
+        if word in dict(choices(group, folders)):
+            return f"Did you mean {group}={word}?"
+    known = [*RunConfig.__dataclass_fields__, *KINDS.values()]
+    return f"Write {word}=…" if word in known else FLAGS
+
+
+def _refuse_flag(message: str) -> NoReturn:
+    unknown = message.removeprefix("unrecognized arguments: ")
+    if unknown == message:
+        raise ConfigError(f"{message}.", FLAGS)
+    flag = unknown.split()[0]
+    key = flag.lstrip("-").split("=")[0].replace("-", "_")
+    known = RunConfig.__dataclass_fields__
+    hint = f"Write {key}=…" if key in known else FLAGS
+    raise ConfigError(f"al-bench run has no flag {flag}.", hint)
