@@ -1,6 +1,8 @@
 """How a check looks at a strategy and says that a property is not kept."""
 
 from collections import Counter
+from pathlib import Path
+from traceback import extract_tb
 
 from al_bench.checking.pools import POOLS
 from al_bench.checking.views import FakeView, seeded
@@ -58,5 +60,7 @@ def require_samples(strategy: Strategy) -> None:
 
 
 def named(error: Exception) -> str:
-    """An error on one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    """An error on one line, with the place of the user's code that it came from."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    frames = [f for f in extract_tb(error.__traceback__) if "site-packages" not in f.filename]
+    return f"{said} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else said
