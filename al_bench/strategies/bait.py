@@ -1,0 +1,243 @@
+"""BAIT: the batch that leaves the least error where the pool's Fisher information is large.
+
+N pool points, M labeled points, C classes, D features, B batch size, p = C·D weights.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from al_bench.errors import ConfigError, require_number, require_whole
+from al_bench.models.base import GRADIENTS, GradientFactors
+from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.last_layer import block_size, checked
+
+MOST_BYTES = 2**34  # of memory that a selection may take
+SAME = 1e-9  # gains that differ by less, relative to the largest, are equal
+
+
+@dataclass(frozen=True)
+class Bait:
+    """Greedy minimisation of tr(A F), forward and backward; Ash et al. (2021), arXiv:2106.09675.
+
+    I(x) = Σ_y p(y | x) g_y g_yᵀ = (diag p - p pᵀ) ⊗ h hᵀ is the Fisher information of a prediction
+    with respect to the last layer's weights (p = C·D of them, no bias), F its mean over the pool
+    and the labeled set, and A⁻¹ = λ I + M/(M + B) · (mean of I(x) over the labeled set)
+    + B/(M + B) · Σ_{x in batch} I(x). Forward, ``oversampling`` × B points are added, each the one
+    that lowers tr(A F) the most; backward, the points whose removal raises it least are taken out
+    until B are left. Both are exact. F and the weights are those of the published code; where that
+    takes the last of equal candidates, this takes a random one.
+
+    A is never applied to candidates anew: each keeps the C × C matrices X A Xᵀ and X A F A Xᵀ
+    (XᵀX = I(x)), to which a point added or removed makes a change of rank C (Woodbury), and
+    X = R ⊗ hᵀ is never formed. O(N C² D + C² D²) time a point added or removed, before that
+    O(N C² D² + C³ D³) once; memory O(C² D² + N (D + C²)); all in float64.
+
+    Args:
+        regularization: λ; the paper's experiments use 1, and 0.01 for CIFAR-10.
+        oversampling: Points added in the forward pass, as a multiple of B; 1 for no backward pass.
+    """
+
+    regularization: float = 1.0
+    oversampling: int = 2
+
+    def __post_init__(self) -> None:
+        require_number("strategy.regularization", self.regularization, above=0)
+        require_whole("strategy.oversampling", self.oversampling, 1)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Gradient factors."""
+        return frozenset({GRADIENTS})
+
+    def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
+        """Points left by the backward pass, in the order in which the forward pass added them.
+
+        Scores are what each took off tr(A F) when it was added. Notes: ``objective``, tr(A F) of
+        the batch; ``fell_back`` = ``random`` when no point has Fisher information.
+
+        Raises:
+            ConfigError: The matrices would take more than ``MOST_BYTES``.
+        """
+        num_points = len(view)
+        if not 1 <= batch_size <= num_points:
+            raise ValueError(f"cannot pick {batch_size} of {num_points} points")
+        # In a random order, "the first" of equals is a fair choice.
+        order = torch.randperm(num_points, generator=generator)
+        pool = Predictions(view.gradient_factors(), order)
+        labeled = Predictions(view.labeled_gradient_factors())
+        pool.require_memory()
+        weight = batch_size / (len(labeled) + batch_size)
+        precision = labeled.fisher()
+        fisher = pool.fisher().add_(precision).div_(num_points + len(labeled))
+        precision.div_(len(labeled) + batch_size).diagonal().add_(self.regularization)
+        greedy = TraceGreedy(pool, math.sqrt(weight), precision, fisher)
+        count = min(self.oversampling * batch_size, num_points)
+        gains = {}
+        for _ in range(count):
+            position, gain = greedy.add()
+            gains[position] = gain
+        for _ in range(count - batch_size):
+            del gains[greedy.remove()]
+        notes: dict[str, float | int | str | bool] = {"objective": greedy.objective}
+        if not any(gains.values()):
+            notes["fell_back"] = "random"
+        scores = torch.tensor(list(gains.values()), dtype=torch.float64)
+        return Selection(order[list(gains)], scores, notes)
+
+
+class Predictions:
+    """Points with X = R ⊗ hᵀ, where R = diag(√p) (I - 1 pᵀ), so that XᵀX is I(x).
+
+    Args:
+        factors: Log-probabilities and features of the points.
+        order: Which of them, all if not given.
+    """
+
+    def __init__(self, factors: GradientFactors, order: Tensor | None = None) -> None:
+        log_probs, features = checked(factors)
+        if order is not None:
+            order = order.to(features.device)
+            log_probs, features = log_probs[order], features[order]
+        self.probs = log_probs.double().softmax(dim=1)  # (n, C), sums to 1 in float64, too
+        self.features = features.double()  # (n, D)
+
+    def __len__(self) -> int:
+        return len(self.probs)
+
+    def require_memory(self) -> None:
+        """Raise ConfigError when p × p and n × C × C matrices would take too much memory."""
+        num_points, num_classes = self.probs.shape
+        num_features = self.features.shape[1]
+        size = 8 * (5 * (num_classes * num_features) ** 2 + 3 * num_points * num_classes**2)
+        if size > MOST_BYTES:
+            raise ConfigError(
+                f"BAIT needs {size / 2**30:.0f} GiB for {num_classes} classes and {num_features} "
+                f"features; {MOST_BYTES / 2**30:.0f} GiB is the most that is allowed.",
+                "Use a network with fewer features, or strategy=badge.",
+            )
+
+    def fisher(self) -> Tensor:
+        """Σ I(x), (p, p), weights ordered by class."""
+        num_classes, dim = self.probs.shape[1], self.features.shape[1]
+        total = self.features.new_zeros(num_classes, dim, num_classes, dim)
+        for rows in self.slices(2 * dim):
+            probs, features = self.probs[rows], self.features[rows]
+            for c in range(num_classes):
+                for d in range(c, num_classes):
+                    weights = probs[:, c] * (float(c == d) - probs[:, d])
+                    total[c, :, d] += features.T @ (weights[:, None] * features)
+        for c in range(num_classes):
+            for d in range(c):
+                total[c, :, d] = total[d, :, c].T
+        return total.view(num_classes * dim, num_classes * dim)
+
+    def scaled(self, hidden: Tensor, rows: slice | Tensor) -> Tensor:
+        """R T for T = ``hidden`` (n, C, k) of the points at ``rows``."""
+        probs = self.probs[rows, :, None]
+        return probs.sqrt() * (hidden - (probs * hidden).sum(dim=1, keepdim=True))
+
+    def products(self, matrix: Tensor, rows: slice | Tensor) -> Tensor:
+        """X V for V = ``matrix`` (p, k) of the points at ``rows``: (n, C, k)."""
+        features, width = self.features[rows], matrix.shape[1]
+        dim = features.shape[1]
+        by_feature = matrix.view(-1, dim, width).transpose(0, 1).reshape(dim, -1)  # (D, C·k)
+        return self.scaled((features @ by_feature).view(len(features), -1, width), rows)
+
+    def quadratic(self, matrix: Tensor) -> Tensor:
+        """X A Xᵀ for a symmetric A = ``matrix`` (p, p): (n, C, C)."""
+        num_points, num_classes = self.probs.shape
+        dim = self.features.shape[1]
+        blocks = matrix.view(num_classes, dim, num_classes, dim)
+        forms = self.features.new_empty(num_points, num_classes, num_classes)
+        for c in range(num_classes):
+            right = blocks[c, :, c:].reshape(dim, -1)
+            for rows in self.slices((num_classes - c + 1) * dim):
+                features = self.features[rows]
+                half = (features @ right).view(len(features), -1, dim)
+                forms[rows, c, c:] = forms[rows, c:, c] = (half @ features[:, :, None]).squeeze(2)
+        for rows in self.slices(4 * num_classes**2):
+            forms[rows] = self.scaled(self.scaled(forms[rows], rows).mT, rows)
+        return forms
+
+    def slices(self, numbers: int) -> list[slice]:
+        """All points in blocks, for working memory of so many numbers a point."""
+        size = block_size(8 * numbers)
+        return [slice(start, start + size) for start in range(0, len(self), size)]
+
+
+class TraceGreedy:
+    """Adds and removes points, keeping A and what determines every point's change of tr(A F).
+
+    Args:
+        pool: The candidates.
+        scale: X is multiplied with it.
+        precision: A⁻¹ of the labeled set, (p, p).
+        fisher: F, (p, p).
+
+    Attributes:
+        objective: tr(A F).
+    """
+
+    def __init__(self, pool: Predictions, scale: float, precision: Tensor, fisher: Tensor) -> None:
+        self._pool, self._scale, self._fisher = pool, scale, fisher
+        self._inverse = torch.cholesky_inverse(torch.linalg.cholesky(precision))
+        through = self._inverse @ fisher
+        self.objective = float(through.diagonal().sum())
+        self._inner = pool.quadratic(self._inverse) * scale**2  # X A Xᵀ, (N, C, C)
+        self._outer = pool.quadratic(through @ self._inverse) * scale**2  # X A F A Xᵀ, (N, C, C)
+        self._added: list[int] = []
+        self._eye = torch.eye(pool.probs.shape[1], dtype=torch.float64, device=fisher.device)
+
+    def add(self) -> tuple[int, float]:
+        """Add the point that lowers tr(A F) most: its position and by how much."""
+        slices = self._pool.slices(4 * self._eye.numel())
+        gains = torch.cat([self._changes(rows, 1) for rows in slices]).clamp_min_(0.0)
+        gains[self._added] = -math.inf
+        best = gains.max()
+        position = int((gains >= best * (1 - SAME)).int().argmax())
+        self.objective -= float(gains[position])
+        self._update(position, 1, slices)
+        self._added.append(position)
+        return position, float(gains[position])
+
+    def remove(self) -> int:
+        """Remove the added point that raises tr(A F) least, of equals the last added."""
+        rows = torch.tensor(self._added, device=self._eye.device)
+        losses = self._changes(rows, -1).clamp_min(0.0)
+        least = int((losses <= losses.min() * (1 + SAME)).nonzero()[-1])
+        position = self._added.pop(least)
+        self.objective += float(losses[least])
+        rows = torch.tensor(self._added, device=self._eye.device)
+        self._update(position, -1, [rows])
+        return position
+
+    def _changes(self, rows: slice | Tensor, sign: int) -> Tensor:
+        """By how much tr(A F) changes when a point is added (1) or removed (-1), positive, (n,)."""
+        inner = self._eye + sign * self._inner[rows]
+        solved = torch.linalg.solve(inner, self._outer[rows])
+        return solved.diagonal(dim1=1, dim2=2).sum(dim=1)
+
+    def _update(self, position: int, sign: int, parts: list[slice] | list[Tensor]) -> None:
+        """A, and the matrices of the points in ``parts``, after an addition (1) or removal (-1)."""
+        num_classes, dim = len(self._eye), self._pool.features.shape[1]
+        here = slice(position, position + 1)
+        root = self._pool.scaled(self._eye[None], here)[0] * self._scale  # R, (C, C)
+        column = self._inverse.view(-1, num_classes, dim) @ self._pool.features[position]
+        column = column @ root.T  # V = A Xᵀ, (p, C)
+        through = self._fisher @ column  # F V
+        small = self._pool.products(column, here)[0] * self._scale  # X A Xᵀ, (C, C)
+        middle = torch.linalg.inv(sign * self._eye + small)  # Q
+        middle = (middle + middle.T) / 2
+        between = column.T @ through  # Vᵀ F V
+        both = torch.cat([column, self._inverse @ through], dim=1)  # (p, 2 C)
+        for rows in parts:
+            products = self._pool.products(both, rows) * self._scale
+            left, outer = products[..., :num_classes], products[..., num_classes:]
+            right = left @ middle
+            self._inner[rows] -= right @ left.mT
+            change = (outer - right @ (between / 2)) @ right.mT
+            self._outer[rows] -= change + change.mT
+        self._inverse.addmm_(column @ middle, column.T, alpha=-1.0)
