@@ -1,0 +1,44 @@
+"""Pool transforms that name a further data set get the node that reads it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from al_bench.errors import ConfigError, choose
+
+
+def add_second_datasets(
+    config: DictConfig, folders: Sequence[str], load: Callable[[list[str]], DictConfig]
+) -> None:
+    """Complete ``dataset`` where a pool transform names a choice of ``dataset`` as its ``source``.
+
+    Args:
+        config: A run's configuration, changed in place.
+        folders: Overrides that add folders of configuration.
+        load: Composes a configuration from overrides.
+
+    Raises:
+        ConfigError: The data set has no such parameter.
+    """
+    for name, node in (config.pool or {}).items():
+        reads_another = OmegaConf.is_dict(node) and {"source", "dataset"} <= node.keys()
+        if reads_another and isinstance(node.get("source"), str):
+            chosen = load([*folders, f"dataset={node.source}"]).dataset
+            node.dataset = _second(f"pool.{name}", node.dataset, chosen, config.dataset)
+
+
+def _second(key: str, given: Any, chosen: Any, first: DictConfig) -> dict[str, Any]:
+    """The choice with what was given; it lies where the first data set does, unless told.
+
+    The choice was composed apart: a second data set must not bring its network along.
+    """
+    second: Any = OmegaConf.to_container(chosen)
+    parameters: Any = OmegaConf.to_container(given) if given else {}
+    for name in parameters:
+        if name not in second:
+            raise ConfigError(
+                f"{key}.dataset has no parameter {name!r}.", choose(str(name), second)
+            )
+    places = {name: first[name] for name in ("root", "download") if name in second.keys() & first}
+    return {**second, **places, **parameters}
