@@ -4,6 +4,7 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from al_bench.errors import ConfigError, choose
@@ -55,6 +56,13 @@ def one_of(*valid: str) -> Callable[[str], str]:
     return read
 
 
+def existing_folder(value: str) -> Path:
+    """A folder that is there."""
+    if not Path(text(value)).is_dir():
+        raise ValueError("must be a folder that is there")
+    return Path(value)
+
+
 def switch(value: str) -> bool:
     """``true`` or ``false``."""
     return one_of("true", "false")(value) == "true"
@@ -81,12 +89,14 @@ class Option:
         read: Turns what was typed into the value, or raises ``ValueError(reason, hint)``: the end
             of a sentence that begins with the key ("must be a number"), and what to type instead
             (may be left out).
+        flag: Whether ``--the-name VALUE`` is understood too, as ``al-bench run`` does.
     """
 
     name: str
     help: str
     default: Any = None
     read: Callable[[str], Any] = text
+    flag: bool = False
 
 
 _VERBOSE = Option("verbose", "show tracebacks", False, switch)
@@ -129,7 +139,7 @@ class Command:
             return None
         words: list[str] = []
         values: dict[str, Any] = {}
-        for argument in arguments:
+        for argument in self._without_flags(arguments):
             if match := _KEY_VALUE.fullmatch(argument):
                 name, value = match.groups()
                 if name in values:
@@ -165,6 +175,18 @@ class Command:
     @property
     def _all(self) -> tuple[Option, ...]:
         return (*self.options, _VERBOSE)
+
+    def _without_flags(self, arguments: Sequence[str]) -> list[str]:
+        """The arguments with ``--the-name VALUE`` written as ``the_name=VALUE``."""
+        flags = {f"--{o.name.replace('_', '-')}": o.name for o in self._all if o.flag}
+        result: list[str] = []
+        rest = iter(arguments)
+        for argument in rest:
+            flag, sign, value = argument.partition("=")
+            if flag in flags:
+                argument = f"{flags[flag]}={value if sign else next(rest, '')}"
+            result.append(argument)
+        return result
 
     def _read(self, name: str, value: str) -> Any:
         option = {option.name: option for option in self._all}.get(name)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from al_bench.arguments import Command, Option
+from al_bench.arguments import Command, Option, existing_folder
 
 KINDS = {
     "datasets": "dataset",
@@ -23,7 +23,14 @@ KINDS = {
 COMMAND = Command(
     "list",
     "Lists what there is to choose from: what it is, what it needs, and its paper.",
-    options=[Option("config_dir", "a folder of your own configuration, listed too")],
+    options=[
+        Option(
+            "config_dir",
+            "a folder of your own configuration, listed too; also --config-dir FOLDER",
+            read=existing_folder,
+            flag=True,
+        )
+    ],
     words="kind",
     words_help="; ".join(KINDS),
     choices=tuple(KINDS),
@@ -39,7 +46,7 @@ def list_choices(arguments: list[str]) -> int:
 
     folders = [config_dir()]
     if parsed["config_dir"]:
-        folders.append(Path(parsed["config_dir"]))
+        folders.append(parsed["config_dir"])
     kinds = parsed.words or list(KINDS)
     for kind in kinds:
         lines = choices(KINDS[kind], folders)

@@ -39,6 +39,37 @@ def test_list_shows_a_users_own_choices(al_bench, tmp_path):
     assert "My own idea" in out
 
 
+@pytest.mark.parametrize("words", [["--config-dir", "mine"], ["--config-dir=mine"]])
+def test_list_takes_the_flag_of_run(al_bench, tmp_path, words):
+    (tmp_path / "mine" / "strategy" / "score").mkdir(parents=True)
+    (tmp_path / "mine" / "strategy" / "score" / "own.yaml").write_text("# My own score\n")
+    code, out, _ = al_bench("list", *words, "scores")
+    assert code == 0
+    assert "My own score" in out
+
+
+@pytest.mark.parametrize(
+    "words", [["config_dir=nope"], ["--config-dir", "nope"], ["--config-dir"], ["config_dir="]]
+)
+def test_list_refuses_a_folder_that_is_not_there(al_bench, words):
+    code, out, err = al_bench("list", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "config_dir" in err
+
+
+def test_list_knows_every_group_of_choices():
+    conf = config_dir()
+    groups = {path.parent.relative_to(conf).as_posix() for path in conf.rglob("*/*.yaml")}
+    groups = {name for name in groups if not name.startswith(("hydra", "experiment"))}
+    assert groups == set(listing.KINDS.values()) - {"experiment"}
+
+
+def test_run_help_points_to_the_list(al_bench, capfd):
+    with pytest.raises(SystemExit):
+        al_bench("run", "--help")
+    assert "al-bench list" in capfd.readouterr().out
+
+
 def test_status_of_a_folder_that_is_not_there(al_bench):
     code, _, err = al_bench("status")
     assert code == 2
