@@ -18,11 +18,11 @@ from torch import Tensor
 
 from al_bench.data.labeled import Batches
 from al_bench.errors import TrainingError, require_number, require_whole
+from al_bench.information.evidence import evidence_precision
 from al_bench.information.last_layer import (
     FULL_LIMIT,
     KroneckerFisher,
     Points,
-    evidence_precision,
     fisher_matrix,
 )
 from al_bench.models.base import SAMPLES, GradientFactors, Network
@@ -182,7 +182,7 @@ def labeled_points(network: Network, labeled: Batches) -> Points:
         log_probs.append(factors.log_probs)
         features.append(factors.features)
     points = Points.of(torch.cat(log_probs), torch.cat(features))
-    if not (bool(points.roots.isfinite().all()) and bool(points.inputs.isfinite().all())):
+    if not (bool(points.probs.isfinite().all()) and bool(points.inputs.isfinite().all())):
         raise TrainingError("The network's predictions for its labeled set are not finite numbers.")
     return points
 
