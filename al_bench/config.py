@@ -13,6 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from al_bench.config_dir import config_dir
 from al_bench.errors import ConfigError, choose
+from al_bench.second_dataset import add_second_datasets
 
 CONFIG_NAME = "config"
 
@@ -161,6 +162,7 @@ def _composed(config: DictConfig) -> Composed:
         "strategy": choices["strategy"],
     }
     folders = [str(word) for word in config.hydra.overrides.hydra if "searchpath" in word]
+    add_second_datasets(own, folders, _load)
     label = _label("strategy", choices, own, folders)
     return Composed(own, names, label, config.hydra.mode == RunMode.MULTIRUN)
 

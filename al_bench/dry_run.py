@@ -1,5 +1,6 @@
 """What a run would do, without doing it."""
 
+from al_bench.data.composition import composition
 from al_bench.models.base import NetworkModel
 from al_bench.prepare import Prepared
 
@@ -25,11 +26,13 @@ def describe(prepared: Prepared) -> str:
     trained *= model.num_networks if isinstance(model, NetworkModel) else 0
     count = len(prepared.seeds)
     shape = "×".join(map(str, trial.pool.inputs.input_shape))
+    made_of = composition(trial.pool) if prepared.loaded.transforms else {}
     lines = [
         f"run        {run.identity.strategy_label} on {run.identity.task}, {run.identity.model} "
         f"({run.identity.network})",
         f"data       pool {len(trial.pool):,}, test {test:,}, inputs {shape}, "
         f"{trial.num_classes} classes",
+        *(f"{name:<11}{what}" for name, what in made_of.items()),
         f"labels     {initial} to {budget.total} in batches of {budget.batch_size}, "
         f"{len(trial.validation):,} for validation",
         f"seeds      {count} ({', '.join(map(str, prepared.seeds))})",
