@@ -1,0 +1,281 @@
+"""Batches chosen together for what they tell of the predictions on target inputs.
+
+N pool points, T target inputs, K posterior samples, C classes, B batch size. For V made of the
+targets' labels, the labels of a batch A tell I[Y_A; V] = I[Y_A; Ω] - I[Y_A; Ω | V], so a further
+point adds the difference of two gains in information about Ω, without V and with it.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from al_bench.errors import require_number, require_whole
+from al_bench.information.crossentropy import effective_samples
+from al_bench.information.entropies import entropy, mutual_information
+from al_bench.information.joint import JointOutcomes
+from al_bench.information.predictive import joint_outcomes, soft_outcome
+from al_bench.models.base import SAMPLES
+from al_bench.strategies.base import PoolView, Selection, check_num_samples
+from al_bench.strategies.rules import Power
+
+BLOCK_BYTES = 2**25  # of float64 working memory, for quantities of single points
+SATURATED = 0.05  # nats left below log K
+LEAST_GAIN = 1e-6  # nats: less is rounding
+
+
+@dataclass(frozen=True)
+class JEPIG:
+    """Greedy maximisation of I[Y_1, …, Y_B; Y*_1, …, Y*_T]; Kirsch et al. (2021), arXiv:2106.11719.
+
+    The joint expected predictive information gain: what the labels of the batch and the labels of T
+    target inputs, drawn every round from the run's target distribution, tell of each other. Each
+    pick maximises I[Y; Ω | Y_A] - I[Y; Ω | Y_A, Y*_1, …, Y*_T]. Both terms come from a table of
+    joint labelings, exact while those that leave something to be learnt fit, then a weighted sample
+    of them that leaves expectations unbiased; ``monte_carlo_error`` estimates the standard error of
+    the batch's information from the last sampling of each step, so it is rather too low, by less
+    than a factor of two where it was measured.
+
+    The labels of many targets together tell which of the K samples is true
+    (``target_information`` nears log K); then the second term is 0 and this is BatchBALD. So T is
+    small here. EPIG averages over targets one at a time.
+
+    Costs at most 2·B·N·M·K·C operations twice, where M is ``max_configurations``, and usually a
+    small part of it, since gains without the targets are upper bounds from one pick to the next.
+    The paper estimates the second term with a model trained on the targets' predictions
+    (``evalbald``); here it is that of the K samples.
+
+    Args:
+        num_targets: Target inputs T.
+        max_configurations: Joint labelings to keep in each of the two tables.
+        tolerance: Nats left below log K at which the joint computation ends; the rest of the batch
+            is then drawn in proportion to the scores that the points have by themselves.
+        num_samples: Posterior samples to score with; ``None`` takes all K of the model.
+    """
+
+    num_targets: int = 10
+    max_configurations: int = 2_000
+    tolerance: float = 0.0001
+    num_samples: int | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.num_targets, self.max_configurations, self.tolerance, self.num_samples)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Posterior samples that differ."""
+        return frozenset({SAMPLES})
+
+    def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
+        """Picks in greedy order; scores are what each pick added, in nats.
+
+        Picks drawn after the joint computation has ended have no score (NaN). Notes as those of
+        BatchBALD, and ``target_information`` = I[Y*_1, …, Y*_T; Ω], in nats.
+        """
+        _check_batch_size(batch_size, len(view))
+        targets = joint_outcomes(
+            view.target_log_probs(self.num_targets, self.num_samples),
+            self.max_configurations,
+            generator,
+        )
+        greedy = DifferenceGreedy(
+            view.log_probs(self.num_samples), targets, self.max_configurations, generator
+        )
+        notes: dict[str, float | int | str | bool] = {"target_information": targets.information}
+        return _selection(greedy, batch_size, self.tolerance, generator, notes)
+
+
+@dataclass(frozen=True)
+class EvalBALD:
+    """Evaluation information gain, greedily; Kirsch et al. (2021), arXiv:2106.11719.
+
+    I[Y_1, …, Y_B; Ω] - I[Y_1, …, Y_B; Ω | evaluation]: BatchBALD of the model minus that of an
+    evaluation model, which has been trained on the model's own predictions on T target inputs. What
+    the two share is information that predicting the targets does not need. It estimates JEPIG
+    with one soft labeling of the targets instead of the expectation over all of them, so a pick
+    may score below 0.
+
+    The paper trains the evaluation model anew every round. Here it is the same K posterior samples,
+    weighted by p(ω_k) ∝ exp Σ_t Σ_y p̄(y | x*_t) log p(y | x*_t, ω_k), which is what observing
+    soft labels does to them. That costs no training, but many targets leave few effective samples
+    (``effective_samples``), and a single one is BatchBALD; so T is small here. B = 1 is the
+    paper's pointwise score. Cost and estimator as for JEPIG.
+
+    Args:
+        num_targets: Target inputs T.
+        max_configurations: Joint labelings to keep in each of the two tables.
+        tolerance: Nats left below log K at which the joint computation ends; the rest of the batch
+            is then drawn in proportion to the scores that the points have by themselves.
+        num_samples: Posterior samples to score with; ``None`` takes all K of the model.
+    """
+
+    num_targets: int = 10
+    max_configurations: int = 2_000
+    tolerance: float = 0.0001
+    num_samples: int | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.num_targets, self.max_configurations, self.tolerance, self.num_samples)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Posterior samples that differ."""
+        return frozenset({SAMPLES})
+
+    def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
+        """Picks in greedy order; scores are what each pick added, in nats.
+
+        Picks drawn after the joint computation has ended have no score (NaN). Notes as those of
+        BatchBALD, and ``effective_samples`` of the evaluation model, between 1 and K.
+        """
+        _check_batch_size(batch_size, len(view))
+        outcome = soft_outcome(view.target_log_probs(self.num_targets, self.num_samples))
+        greedy = DifferenceGreedy(
+            view.log_probs(self.num_samples), outcome, self.max_configurations, generator
+        )
+        notes: dict[str, float | int | str | bool] = {
+            "effective_samples": effective_samples(outcome.posterior[0])
+        }
+        return _selection(greedy, batch_size, self.tolerance, generator, notes)
+
+
+class DifferenceGreedy:
+    """Finds the candidate with the highest I[Y; Ω | Y_A] - I[Y; Ω | Y_A, V].
+
+    The first term can only shrink as points are added and the second is never negative, so earlier
+    first terms are upper bounds: candidates are evaluated from the highest bound down until none
+    exceeds the best difference. Sampled labelings keep the bounds up to the error of one pick.
+
+    Args:
+        log_probs: Of the pool, (N, K, C).
+        known: Outcomes of V.
+        max_outcomes: Joint labelings of a table to keep at most.
+        generator: Permutes the pool, so that ties are fair, and samples outcomes.
+
+    Attributes:
+        without: The joint labelings of the points picked.
+        given: Those of V and the points picked.
+        alone: What each point would have added first, (N,) float64, on the CPU.
+    """
+
+    def __init__(
+        self,
+        log_probs: Tensor,
+        known: JointOutcomes,
+        max_outcomes: int,
+        generator: torch.Generator,
+    ) -> None:
+        if log_probs.isnan().any():
+            raise ValueError("log-probabilities are NaN")
+        num_points, num_samples, num_classes = log_probs.shape
+        self._log_probs, self._max_outcomes, self._generator = log_probs, max_outcomes, generator
+        blocks = torch.split(log_probs, max(1, BLOCK_BYTES // (8 * num_samples * num_classes)))
+        self._entropies = torch.cat([entropy(block) for block in blocks])  # (N, K)
+        self._order = torch.randperm(num_points, generator=generator)
+        bald = torch.cat([mutual_information(block) for block in blocks]).cpu()
+        self._bounds = bald[self._order]  # -inf where picked
+        self._num_left = num_points
+        self.without = JointOutcomes.none(num_samples, log_probs.device)
+        self.given = known
+        self._known_variance = known.variance
+        scores = self._scores(torch.arange(num_points), self._bounds)
+        self._first: Tensor | None = scores
+        self.alone = torch.empty_like(scores)
+        self.alone[self._order] = scores
+
+    @property
+    def variance(self) -> float:
+        """Of the sum of the scores so far through sampling, estimated, squared nats."""
+        return self.without.variance + self.given.variance - self._known_variance
+
+    def pick(self) -> tuple[int, float]:
+        """Pick the candidate with the highest score: its position and its score, in nats."""
+        if self._first is None:
+            candidates, scores = self._evaluated()
+        else:
+            candidates, scores, self._first = torch.arange(self._num_left), self._first, None
+        best = int(candidates[scores == scores.max()].min())
+        position, score = int(self._order[best]), float(scores.max())
+        self._bounds[best] = -math.inf
+        self._num_left -= 1
+        point = self._log_probs[position]
+        self.without = self.without.extended(point, self._max_outcomes, self._generator)
+        self.given = self.given.extended(point, self._max_outcomes, self._generator)
+        return position, score
+
+    def _evaluated(self) -> tuple[Tensor, Tensor]:
+        """Candidates, the best one among them, and their present scores."""
+        queue = self._bounds.argsort(descending=True)[: self._num_left]
+        found: list[Tensor] = []
+        evaluated, best = 0, -math.inf
+        size = self.without.block_size(self._log_probs.shape[2])
+        while evaluated < len(queue) and float(self._bounds[queue[evaluated]]) > best:
+            block = queue[evaluated : evaluated + size]
+            gains = self._gains(self.without, block)
+            self._bounds[block] = gains
+            scores = self._scores(block, gains)
+            best = max(best, float(scores.max()))
+            found.append(scores)
+            evaluated += len(block)
+        return queue[:evaluated], torch.cat(found)
+
+    def _scores(self, candidates: Tensor, gains: Tensor) -> Tensor:
+        return torch.where(gains > 0, gains - self._gains(self.given, candidates), 0.0)
+
+    def _gains(self, outcomes: JointOutcomes, candidates: Tensor) -> Tensor:
+        parts = []
+        for block in torch.split(candidates, outcomes.block_size(self._log_probs.shape[2])):
+            points = self._order[block].to(self._log_probs.device)
+            parts.append(outcomes.gains(self._log_probs[points], self._entropies[points]).cpu())
+        return torch.cat(parts)
+
+
+def _selection(
+    greedy: DifferenceGreedy,
+    batch_size: int,
+    tolerance: float,
+    generator: torch.Generator,
+    notes: dict[str, float | int | str | bool],
+) -> Selection:
+    positions: list[int] = []
+    scores: list[float] = []
+    notes["num_exact"] = 0
+    while len(positions) < batch_size:
+        if positions and greedy.without.remaining < SATURATED:
+            notes.setdefault("saturated_at", len(positions))
+        if positions and (greedy.without.remaining < tolerance or scores[-1] < LEAST_GAIN):
+            break
+        if greedy.without.exact and greedy.given.exact:
+            notes["num_exact"] = len(positions) + 1
+        position, score = greedy.pick()
+        positions.append(position)
+        scores.append(score)
+    notes["information"] = sum(scores)
+    notes["monte_carlo_error"] = math.sqrt(max(greedy.variance, 0.0))
+    if not greedy.alone.any():
+        notes["fell_back"] = "random"
+    missing = batch_size - len(positions)
+    if missing:
+        notes["num_drawn"] = missing
+        left = torch.ones(len(greedy.alone), dtype=torch.bool)
+        left[positions] = False
+        candidates = left.nonzero().squeeze(1)
+        weights = greedy.alone[candidates].clamp_min(0.0)
+        positions += candidates[Power()(weights, missing, generator)].tolist()
+        scores += [math.nan] * missing
+    return Selection(torch.tensor(positions), torch.tensor(scores, dtype=torch.float64), notes)
+
+
+def _check(
+    num_targets: int, max_configurations: int, tolerance: float, num_samples: int | None
+) -> None:
+    require_whole("strategy.num_targets", num_targets, 1)
+    require_whole("strategy.max_configurations", max_configurations, 1)
+    require_number("strategy.tolerance", tolerance, 0)
+    check_num_samples(num_samples)
+
+
+def _check_batch_size(batch_size: int, num_points: int) -> None:
+    if not 1 <= batch_size <= num_points:
+        raise ValueError(f"cannot pick {batch_size} of {num_points} points")
