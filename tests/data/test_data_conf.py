@@ -43,7 +43,7 @@ def test_a_choice_builds_its_object_without_loading_anything(path: Path) -> None
     for config in objects(path):
         for name, value in WITHOUT_DEFAULT.get(path.stem, {}).items():
             config[name] = value
-        built = instantiate(config)
+        built = instantiate(config, _convert_="all")  # as runs do
         assert hasattr(built, "load") or hasattr(built, "stage")
 
 
