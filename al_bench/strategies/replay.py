@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from al_bench.errors import AlBenchError, ConfigError
+from al_bench.errors import AlBenchError, ConfigError, require_whole
 from al_bench.strategies.base import PoolView, Selection
 
 if TYPE_CHECKING:
@@ -29,19 +29,22 @@ class Replay:
     O(N + stored labels) a round.
 
     Args:
-        run: Folder of the run (``results/<dataset>/<model>/<strategy>/<run id>``), or a single
-            ``acquisitions/seed=3.parquet``, which is needed where several seeds begin alike (an
-            empty initial set).
+        run: Folder of the run: ``results/<dataset>/<model>/<strategy>/<run id>``.
+        seed: The seed of it that every trial replays; ``None`` finds each trial's own, which needs
+            initial sets that differ.
     """
 
     run: str
+    seed: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.run, str) or not Path(self.run).exists():
+        if not isinstance(self.run, str) or not Path(self.run).is_dir():
             raise ConfigError(
-                f"strategy.run={self.run} does not exist.",
-                "Name the folder of a stored run; al-bench status lists them.",
+                f"strategy.run={self.run} is no folder.",
+                "Name the folder of a stored run: results/<dataset>/<model>/<strategy>/<run id>.",
             )
+        if self.seed is not None:
+            require_whole("strategy.seed", self.seed, 0)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -93,17 +96,22 @@ class Replay:
         known = list(zip(view.labeled_source_indices.tolist(), view.labels().tolist(), strict=True))
         found = {}
         for seed, order in stored.groupby("seed"):
+            if self.seed is not None and int(seed) != self.seed:
+                continue
             order = order.sort_values(["round", "rank"], na_position="first")
             labeled = order[order["label"].notna()].head(len(known))
             if list(zip(labeled["source_index"], labeled["label"], strict=True)) == known:
                 found[int(seed)] = order
         if not found:
-            raise self._other_pool(f"no seed of it begins with the {len(known)} labels of this one")
+            labels = f"with the {len(known)} labels here"
+            if self.seed is None:
+                raise self._other_pool(f"no seed of it begins {labels}")
+            raise self._other_pool(f"its seed {self.seed} does not begin {labels}")
         if len(found) > 1:
             seeds = ", ".join(map(str, found))
             raise ConfigError(
                 f"Seeds {seeds} of {self.run} begin alike.",
-                f"Name one: strategy.run={self.run}/acquisitions/seed={min(found)}.parquet.",
+                f"Name one: strategy.seed={min(found)}.",
             )
         return found.popitem()
 
