@@ -49,9 +49,10 @@ format: setup ## Put the code into the house style
 plots: setup ## Redraw every figure under results/
 	$(BIN)/al-bench plot results
 
-bench: setup ## Measure where a round's time goes, and scoring against its plain forms
+bench: setup ## Measure rounds, scoring and strategies; BENCH="--only badge --quick" for some
 	$(BIN)/python scripts/benchmark_round.py
 	$(BIN)/python scripts/benchmark_scoring.py
+	$(BIN)/python scripts/benchmark_strategies.py $(BENCH)
 
 build: setup ## Build wheel and source distribution and look inside
 	$(BIN)/python -m build --outdir dist
