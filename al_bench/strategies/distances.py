@@ -4,10 +4,11 @@ n and N points, M centers, D features. |x - y|² = |x|² + |y|² - 2 x·y costs 
 loses digits where points are close. Distances are those of points shifted to a common origin, the
 pool's mean, and then
 
-- a single column (``to_point``) and the nearest center (``nearest``) are computed again, from the
-  differences, wherever they are small: relative error below 0.1%, and 0 for copies;
-- a block (``squared_distances``) is rounded down by the bound of its error, which is about
-  3e-6 of the largest squared distance from the mean at D = 512: copies have distance 0.
+- a block (``squared_distances``) is rounded down by a bound of its error, which is 3e-6 of the
+  largest squared distance from the mean at D = 512: copies have distance 0;
+- a column (``to_point``) is computed again, from the differences, where it is small: its relative
+  error is below 0.1%, and copies have distance 0;
+- the distance to the nearest center (``nearest``) is computed from the difference.
 """
 
 from collections.abc import Iterator
@@ -53,9 +54,12 @@ class Points:
 
 
 def centered(pool: Tensor, labeled: Tensor) -> tuple[Points, Points]:
-    """Both sets of points, (N, D) and (M, D), with the pool's mean as the origin."""
+    """Both sets of points, (N, D) and (M, D), with the pool's mean as the origin.
+
+    ``pool`` itself is moved; ``labeled`` is not.
+    """
     origin = pool.mean(dim=0)
-    return Points.of(pool - origin), Points.of(labeled.to(pool.device) - origin)
+    return Points.of(pool.sub_(origin)), Points.of(labeled.to(pool.device) - origin)
 
 
 def joined(first: Points, second: Points) -> Points:
@@ -103,10 +107,8 @@ def nearest(points: Points, centers: Points) -> tuple[Tensor, Tensor]:
     num_features = points.values.shape[1]
     for block in blocks(len(points), 4 * (len(centers) + 2 * num_features)):
         rows = points[block]
-        squared[block], owner[block] = squared_distances(rows, centers).min(dim=1)
-        differences = rows.values - centers.values[owner[block]]
-        near = squared[block] < NEAR * (rows.squares + centers.squares[owner[block]])
-        squared[block] = torch.where(near, differences.square().sum(dim=1), squared[block])
+        owner[block] = squared_distances(rows, centers).argmin(dim=1)
+        squared[block] = (rows.values - centers.values[owner[block]]).square().sum(dim=1)
     return squared, owner
 
 

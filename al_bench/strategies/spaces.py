@@ -113,7 +113,7 @@ class Embeddings:
     def _rows(self, indices: Tensor) -> Tensor:
         if not Path(self.path).is_file():
             raise ConfigError(
-                f"space.path={self.path} does not exist.",
+                f"strategy.space.path={self.path} does not exist.",
                 "Name a .npy file (n_train, D), a row a training point.",
             )
         try:
@@ -121,24 +121,26 @@ class Embeddings:
         except (OSError, ValueError, EOFError) as error:
             reason = " ".join(str(error).split()).rstrip(".")
             raise DataError(
-                f"space.path={self.path} cannot be read: {reason}.", "Write it with numpy.save."
+                f"strategy.space.path={self.path} cannot be read: {reason}.",
+                "Write it with numpy.save.",
             ) from error
         if values.ndim != 2 or values.dtype.kind != "f" or values.shape[1] == 0:
             raise DataError(
-                f"space.path={self.path} must hold floating point numbers of shape (n_train, D), "
-                f"got {values.dtype} of shape {values.shape}."
+                f"strategy.space.path={self.path} must hold floating point numbers of shape "
+                f"(n_train, D), got {values.dtype} of shape {values.shape}."
             )
         rows = indices.cpu().numpy()
         if len(rows) and rows.max() >= len(values):
             raise DataError(
-                f"space.path={self.path} has {len(values)} rows; the data set has a point "
+                f"strategy.space.path={self.path} has {len(values)} rows; the data set has a point "
                 f"{rows.max()}.",
                 "Give one row a training point, in the data set's order.",
             )
-        found = np.asarray(values[rows], dtype=np.float32)
+        with np.errstate(over="ignore"):  # an infinite number is reported below
+            found = np.asarray(values[rows], dtype=np.float32)
         if not np.isfinite(found).all():
             bad = int((~np.isfinite(found)).any(axis=1).argmax())
-            raise DataError(f"space.path={self.path} is not finite in row {rows[bad]}.")
+            raise DataError(f"strategy.space.path={self.path} is not finite in row {rows[bad]}.")
         return _finite(torch.from_numpy(found), self.normalize)
 
 
@@ -166,7 +168,8 @@ def located(space: Space, view: PoolView, batch_size: int, generator: torch.Gene
         raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
     order = torch.randperm(len(view), generator=generator)
     values = space.pool(view)
-    pool, labeled = centered(values[order.to(values.device)], space.labeled(view))
+    copy = values[order.to(values.device)]
+    pool, labeled = centered(copy, space.labeled(view))
     return Located(order, pool, labeled)
 
 
