@@ -178,7 +178,9 @@ def max_disagreement(log_probs: Tensor) -> Tensor:
     """
     average = predictive_log_probs(log_probs)[:, None]  # (n, 1, C)
     log_probs = log_probs.double()
-    terms = (log_probs.exp() * (log_probs - average)).masked_fill(log_probs == -torch.inf, 0.0)
+    probs = log_probs.exp()
+    terms = (probs * (log_probs - average)).masked_fill(log_probs == -torch.inf, 0.0)
+    terms += average.exp() - probs  # sums to 0, but for rounding, which it makes quadratic
     divergence = terms.sum(dim=-1).amax(dim=-1)
     return divergence.masked_fill(divergence < ROUNDING, 0.0)
 

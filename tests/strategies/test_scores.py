@@ -6,9 +6,23 @@ import torch
 from pool_views import log_probs
 
 from al_bench.models.base import SAMPLES
-from al_bench.strategies.scores import bald, entropy, least_confidence, margin, needs, needs_of
+from al_bench.strategies.scores import (
+    bald,
+    committee_kl,
+    entropy,
+    expected_entropy,
+    least_confidence,
+    margin,
+    max_disagreement,
+    mean_std,
+    needs,
+    needs_of,
+    variation_ratios,
+    vote_entropy,
+)
 
-SCORES = [least_confidence, margin, entropy, bald]
+SCORES = [least_confidence, margin, entropy, bald, expected_entropy, variation_ratios, vote_entropy]
+SCORES += [committee_kl, max_disagreement, mean_std]
 
 
 def test_scores_of_one_prediction_by_hand():
