@@ -14,6 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from al_bench.config_dir import config_dir
 from al_bench.errors import ConfigError, choose
 from al_bench.second_dataset import add_second_datasets
+from al_bench.strategy_label import strategy_label
 
 CONFIG_NAME = "config"
 
@@ -152,18 +153,20 @@ def _composed(config: DictConfig) -> Composed:
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     _check_top_level(own)
     pool = own.pool if own.pool else {}
+    # Data sets bring a network; a model without one sets it back to null.
+    has_network = OmegaConf.is_dict(own.model) and own.model.get("network") is not None
     names = {
         "dataset": choices["dataset"],
         "pool": "+".join(sorted(str(name) for name in pool)) or "full",
         "model": choices["model"],
-        "network": choices.get("model/network", ""),
+        "network": (choices.get("model/network") or "") if has_network else "",
         "training": choices["training"],
         "budget": choices["budget"],
         "strategy": choices["strategy"],
     }
     folders = [str(word) for word in config.hydra.overrides.hydra if "searchpath" in word]
     add_second_datasets(own, folders, _load)
-    label = _label("strategy", choices, own, folders)
+    label = strategy_label(choices, own.strategy, folders, _load)
     return Composed(own, names, label, config.hydra.mode == RunMode.MULTIRUN)
 
 
@@ -181,46 +184,6 @@ def _check_top_level(config: DictConfig) -> None:
             raise ConfigError(f"Every run has a {key}; none is chosen.", f"Add {key}=…")
 
 
-def _label(
-    group: str, choices: Mapping[str, str], config: DictConfig, folders: Sequence[str]
-) -> str:
-    """A choice with what differs from its default: ``bald(rule=power, beta=4)``."""
-    overrides = [*folders, f"{group}={choices[group]}"]
-    default = _load(overrides)
-    parts = []
-    for name, option in choices.items():
-        if not name.startswith(f"{group}/") or "@" in name:  # @: part of another node
-            continue
-        if default.hydra.runtime.choices.get(name) != option:
-            parts.append(f"{name.removeprefix(f'{group}/')}={option}")
-            overrides.append(f"{name}={option}")
-    if parts:
-        default = _load(overrides)
-    was, now = _flat(default[group]), _flat(config[group])
-    for key in sorted(was.keys() | now.keys()):
-        if was.get(key) != now.get(key):
-            parts.append(f"{key.rsplit('.', 1)[-1]}={_typed(now.get(key))}")
-    return f"{choices[group]}({', '.join(parts)})" if parts else choices[group]
-
-
-def _typed(value: Any) -> str:
-    """A value as one would type it."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _load(overrides: list[str]) -> DictConfig:
     loader = GlobalHydra.instance().config_loader()
     return loader.load_configuration(CONFIG_NAME, overrides, run_mode=RunMode.RUN)
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    container = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    if not isinstance(container, dict):
-        return {prefix.removesuffix("."): container}
-    return {
-        key: value
-        for name, child in container.items()
-        for key, value in _flat(child, f"{prefix}{name!s}.").items()
-    }

@@ -88,13 +88,7 @@ def prepare(composed: Composed) -> Prepared:
         DataError: The data set is missing or damaged.
     """
     config = composed.config
-    try:
-        OmegaConf.resolve(config)
-        for group in GROUPS:
-            if config[group] and (missing := sorted(OmegaConf.missing_keys(config[group]))):
-                raise ConfigError(f"{missing[0]} has no default.", f"Add {missing[0]}=…")
-    except OmegaConfBaseException as error:
-        raise ConfigError(str(error).splitlines()[0]) from error
+    check_complete(config)
     seeds = parse_seeds(config.seeds)
     for key, valid in (("resume", RESUMES), ("on_error", ON_ERROR)):
         if config[key] not in valid:
@@ -109,10 +103,10 @@ def prepare(composed: Composed) -> Prepared:
         )
     offsets = {str(key): offset for key, offset in config.streams.items() if offset is not None}
     Streams(0, offsets)  # checks them
-    strategy = _strategy(config.strategy, "strategy")
+    strategy = build_strategy(config.strategy, "strategy")
     init_strategy = None
     if config.init_strategy is not None:
-        init_strategy = _strategy(config.init_strategy, "init_strategy")
+        init_strategy = build_strategy(config.init_strategy, "init_strategy")
     target = build(config.target, "target") if config.target is not None else PoolTargets()
     model = _model(config.model)
     recipe = build(config.training, "training")
@@ -176,6 +170,17 @@ def prepare(composed: Composed) -> Prepared:
         except AlBenchError as error:
             raise type(error)(f"Seed {seed}: {error.message}", error.hint) from error
     return prepared
+
+
+def check_complete(config: Any, groups: Sequence[str] = GROUPS) -> None:
+    """Resolve ``config`` in place; ConfigError where these groups lack a value."""
+    try:
+        OmegaConf.resolve(config)
+        for group in groups:
+            if config[group] and (missing := sorted(OmegaConf.missing_keys(config[group]))):
+                raise ConfigError(f"{missing[0]} has no default.", f"Add {missing[0]}=…")
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0]) from error
 
 
 def _engine(config: Any) -> Engine:
@@ -254,7 +259,7 @@ def check_needs(strategy: Strategy, provided: frozenset[str], composed: Composed
         )
 
 
-def _strategy(node: Any, group: str) -> Strategy:
+def build_strategy(node: Any, group: str) -> Strategy:
     """The strategy of ``node``; ConfigError when the class lacks something that strategies have."""
     strategy: Strategy = build(node, group)
     if not isinstance(getattr(strategy, "needs", None), frozenset):
