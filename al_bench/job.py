@@ -1,6 +1,7 @@
 """``al-bench run``: one Hydra job, or a sweep of them."""
 
 import logging
+import sys
 import traceback
 
 import hydra
@@ -40,6 +41,8 @@ def main() -> int:
     except HydraException:
         sweep.withdraw()
         raise
+    finally:
+        sweep.remove_dry_folder()
     if errors:
         raise errors[0]
     if (folder := sweep.current_folder()) is not None:
@@ -59,10 +62,10 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     from al_bench.workers import run_in_workers
 
     progress.set_up_logging()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)  # a pipe has no width
     prepared = prepare(composed)
     if composed.config.dry_run:
-        console.print(dry_run.describe(prepared), highlight=False, markup=False)
+        print(dry_run.describe(prepared))
         return 0
     identity = prepared.run.identity
     record.covers(identity, prepared.seeds)
@@ -94,6 +97,10 @@ def run_sweep_job(config: DictConfig) -> int:
         logger.error("job %d failed: %s%s", record.number, kind, error)
         if config.verbose:
             logger.error(text)
+        if config.dry_run:  # nothing on the disk tells of it: Hydra carries it to this process
+            if isinstance(error, AlBenchError):
+                raise
+            raise AlBenchError(f"{kind}{error}") from error
         return 1
 
 

@@ -17,12 +17,13 @@ from al_bench.results import atomic, sweeps
 from al_bench.results.identity import RunIdentity
 
 _folder: Path | None = None  # of the sweep that this process has started
+_dry_folder: Path | None = None  # of a dry sweep: Hydra makes it, nobody needs it
 
 
 def begin() -> None:
     """Forget earlier sweeps of this process (notebooks and tests have several command lines)."""
-    global _folder
-    _folder = None
+    global _folder, _dry_folder
+    _folder = _dry_folder = None
 
 
 def withdraw() -> None:
@@ -30,9 +31,21 @@ def withdraw() -> None:
     if _folder is None or any(_folder.glob("*/job.json")):
         return
     shutil.rmtree(_folder, ignore_errors=True)
-    with contextlib.suppress(OSError):  # unless there is something else in them
-        _folder.parent.rmdir()
-        _folder.parent.parent.rmdir()
+    _remove_empty(_folder.parent, _folder.parent.parent)
+
+
+def remove_dry_folder() -> None:
+    """Remove what Hydra has made for a dry sweep: its settings, and folders without files."""
+    if _dry_folder is not None:
+        (_dry_folder / "multirun.yaml").unlink(missing_ok=True)
+        _remove_empty(*_dry_folder.glob("*/"), _dry_folder, *list(_dry_folder.parents)[:2])
+
+
+def _remove_empty(*folders: Path) -> None:
+    """Remove folders, the inner ones first, unless there is something in them."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def current_folder() -> Path | None:
@@ -45,9 +58,10 @@ class PlanRecorder(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Store the overrides of every job to come."""
-        global _folder
-        if config.dry_run:
-            return  # nothing is planned
+        global _folder, _dry_folder
+        if config.dry_run:  # nothing is planned
+            _dry_folder = Path(config.hydra.sweep.dir)
+            return
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
         from hydra.core.override_parser.overrides_parser import OverridesParser
 

@@ -1,5 +1,6 @@
 """Data files found, fetched and checked, so that a damaged one is named and never trained on."""
 
+import contextlib
 import gzip
 import hashlib
 import importlib
@@ -72,6 +73,7 @@ def _download(path: Path, root: Path, folder: str, using: str, arguments: dict[s
             f"dataset.download=true needs torchvision, which cannot be imported: {_line(error)}.",
             "Install the torchvision that fits the installed torch: pip install torchvision.",
         ) from error
+    created = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
         # A folder of its own: what is cut short, or fetched by two jobs at once, harms nobody.
@@ -86,6 +88,10 @@ def _download(path: Path, root: Path, folder: str, using: str, arguments: dict[s
             f"{using} could not be downloaded to {path}: {_line(error)}.",
             "Check the network, or put the files there by hand.",
         ) from error
+    finally:
+        for empty in created:  # innermost first; one that holds something stays
+            with contextlib.suppress(OSError):
+                empty.rmdir()
 
 
 def _line(error: Exception) -> str:

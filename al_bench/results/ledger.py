@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from al_bench import errors
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.results import manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
@@ -112,6 +113,8 @@ def _trial(paths: TrialPaths) -> Entry:
         if holder and holder.pid:
             host, pid = holder.host, holder.pid
         rounds, num_labeled = _progress(paths.curve)
+    if state == INTERRUPTED and not rounds:
+        state = PLANNED  # claimed, but stopped before it had anything to keep
     return Entry(
         state=state,
         **{name: content.get(name, "") for name in ("dataset", "model", "strategy_label")},
@@ -131,7 +134,11 @@ def _trial(paths: TrialPaths) -> Entry:
 def _message(content: dict[str, Any]) -> str:
     if content.get("status") != FAILED:
         return ""
-    return f"round {content.get('failed_round')}: {content.get('error')}"
+    kind = str(content.get("error_type") or "")
+    # Our own errors are sentences; of any other the type says as much as the text.
+    own = getattr(errors, kind, None) is not None or content.get("error") == kind
+    said = content.get("error") if own or not kind else f"{kind}: {content.get('error')}"
+    return f"round {content.get('failed_round')}: {said}"
 
 
 def _progress(curve: Path) -> tuple[int, int | None]:

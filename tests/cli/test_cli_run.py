@@ -96,7 +96,7 @@ def test_a_failing_job_is_shown_recorded_and_run_again_alone(quick_run, al_bench
     assert "seed 0 failed: round 1: RuntimeError: not today" in out
     _, out, _ = al_bench("status")
     assert "2 done, 2 failed" in out
-    assert "not today" in out
+    assert "seed 0–1: round 1: RuntimeError: not today" in out
     (manifest,) = tmp_path.glob("results/**/flaky/**/manifests/seed=0.json")
     failed = json.loads(manifest.read_text())
     assert "RuntimeError: not today" in failed["traceback"]
@@ -116,6 +116,30 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(quick_run, tmp_path):
     assert code == 0
     assert "pool 1,297, test 500" in out
     assert "3 a seed, 6 in all" in out
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_dry_run_in_a_pipe_folds_no_line(al_bench):
+    _, out, _ = al_bench("run", "dry_run=true")
+    assert "(points × samples) a seed, 1,232,000 in all\n" in out
+
+
+LAUNCHERS = [
+    pytest.param([], id="basic"),
+    pytest.param(
+        ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], id="joblib", marks=pytest.mark.slow
+    ),
+]
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_dry_run_of_a_sweep_fails_when_a_job_would(quick_run, tmp_path, launcher):
+    words = ("-m", "budget.batch_size=5,0", "dry_run=true", *launcher)
+    code, out, err = quick_run(*words)
+    assert code == 2
+    assert "in batches of 5" in out
+    assert "budget.batch_size must be a whole number from 1, got 0" in err
+    assert quick_run("-m", "strategy=random,bald", "dry_run=true", *launcher)[0] == 0
     assert not (tmp_path / "results").exists()
 
 

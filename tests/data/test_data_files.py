@@ -210,9 +210,22 @@ def test_a_failed_download_is_one_line_and_leaves_nothing(
 
     offer(monkeypatch, toy)
     with pytest.raises(DataError, match="could not be downloaded") as caught:
-        find(tmp_path, download=True)
+        find(tmp_path / "deep" / "data", download=True)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_download_leaves_what_was_there_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def toy(root: str, **_: object) -> None:
+        raise RuntimeError("no network")
+
+    offer(monkeypatch, toy)
+    (tmp_path / "data").mkdir()
+    with pytest.raises(DataError, match="no network"):
+        find(tmp_path / "data", download=True)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "data"]
 
 
 def test_a_download_without_torchvision_says_what_to_install(

@@ -37,23 +37,27 @@ def test_every_state_of_a_trial_is_told(tmp_path: Path) -> None:
         files.commit(row_of(0), [])
         files.fail(ValueError("loss is NaN"), "Traceback ...", round=1)
     with Store(tmp_path).claim(IDENTITY, 10, ENGINE) as files:
+        files.commit(row_of(0), [])
         files.interrupt()
+    with Store(tmp_path).claim(IDENTITY, 11, ENGINE) as files:
+        files.interrupt()  # before it had begun
     with Store(tmp_path).claim(IDENTITY, 4, ENGINE) as files:
         files.commit(row_of(0), [])
         entries = {entry.seed: entry for entry in status(tmp_path)}
         files.commit(row_of(1), [])  # looking has not cost us the lock
         assert states(tmp_path)[4] == RUNNING
-    assert list(entries) == [0, 1, 2, 4, 10]
+    assert list(entries) == [0, 1, 2, 4, 10, 11]
     assert [entry.state for entry in entries.values()] == [
         DONE,
         STALE,
         FAILED,
         RUNNING,
         INTERRUPTED,
+        PLANNED,
     ]
-    assert [entry.rounds for entry in entries.values()] == [ROUNDS, 2, 1, 1, 0]
-    assert [entry.num_labeled for entry in entries.values()] == [8, 6, 4, 4, None]
-    assert entries[2].message == "round 1: loss is NaN"
+    assert [entry.rounds for entry in entries.values()] == [ROUNDS, 2, 1, 1, 1, 0]
+    assert [entry.num_labeled for entry in entries.values()] == [8, 6, 4, 4, 4, None]
+    assert entries[2].message == "round 1: ValueError: loss is NaN"
     assert entries[0].message == ""
     assert entries[4].pid == os.getpid()
     assert {entry.strategy_label for entry in entries.values()} == {"bald(K=20)"}
