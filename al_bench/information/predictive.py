@@ -18,8 +18,10 @@ from torch import Tensor
 from torch.special import entr
 
 from al_bench.information.entropies import (
+    ROUNDING,
     entropy,
     mutual_information,
+    predictive_entropy,
     predictive_log_probs,
 )
 from al_bench.information.joint import JointOutcomes
@@ -121,8 +123,14 @@ def information_about(log_probs: Tensor, outcomes: JointOutcomes) -> Tensor:
     Returns:
         Nats, float64, (n,), between 0 and I[Y; Ω | x]; good to about 1e-6 nats.
     """
-    information = mutual_information(log_probs)
-    return (information - conditional_information(log_probs, outcomes)).clamp_min(0.0)
+    size = outcomes.block_size(log_probs.shape[2])
+    parts = []
+    for part in torch.split(log_probs, size):
+        entropies = entropy(part)
+        information = predictive_entropy(part) - entropies.mean(dim=1)
+        parts.append((information - outcomes.gains(part, entropies)).clamp_min(0.0))
+        parts[-1].masked_fill_(information < ROUNDING, 0.0)
+    return torch.cat(parts)
 
 
 def epig(log_probs: Tensor, target_log_probs: Tensor) -> Tensor:

@@ -15,7 +15,9 @@ from al_bench.models.base import SAMPLES
 from al_bench.strategies.base import PoolView, ScoreFn
 
 ROUNDING = 1e-5  # scores of copies differ by less: the matrix products are in float32
+BLOCK_BYTES = 2**20  # of working memory: it stays in a core's cache
 HASH = 12.9898, 43758.5453
+LEAST = -1000.0  # log-probabilities may be -inf
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,9 @@ def _of_pool(score: ScoreFn, view: PoolView, num_samples: int | None) -> Tensor:
 
 def fingerprint(log_probs: Tensor) -> Tensor:
     """A number for each point, float64, (n,), that is the same for points predicted the same."""
-    probs = log_probs.double().exp().flatten(start_dim=1)
-    places = torch.arange(1, probs.shape[1] + 1, dtype=probs.dtype, device=probs.device)
+    size = log_probs[0].numel()
+    places = torch.arange(1, size + 1, dtype=torch.float64, device=log_probs.device)
     scale, spread = HASH
-    return (probs * ((places * scale).sin() * spread).frac()).sum(dim=1)
+    weights = ((places * scale).sin() * spread).frac()
+    blocks = torch.split(log_probs.flatten(start_dim=1), max(1, BLOCK_BYTES // (8 * size)))
+    return torch.cat([(block.clamp_min(LEAST) * weights).sum(dim=1) for block in blocks])
