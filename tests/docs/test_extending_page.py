@@ -26,13 +26,17 @@ def test_the_pages_strategy_and_score_run(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(sys, "argv", ["al-bench"])
     quick = ["training.max_epochs=1", "training.epoch_size=64", "budget.total=40", "seeds=1"]
     commands = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(commands) == 3
+    assert len(commands) == 4
+    said = []
     for command in commands:
         program, *words = command.split()
         assert program == "al-bench"
         more = quick if words[0] == "run" else []
         assert cli.main([*words, *more]) == 0, capfd.readouterr()
+        said += capfd.readouterr().out.splitlines()
     assert list(tmp_path.glob("results/digits/mc_dropout/farthest/**/seed=0.parquet"))
     assert list(tmp_path.glob("results/digits/mc_dropout/entropy/**/seed=0.parquet"))
-    assert "Farthest from the mean" in capfd.readouterr().out
+    assert any("Farthest from the mean" in line for line in said)
+    (shown,) = blocks("text")
+    assert [line for line in shown.splitlines() if line not in said] == ["…"]
     monkeypatch.delitem(sys.modules, "my_strategy")
