@@ -15,6 +15,7 @@ COMMANDS = {
     "plot": ("al_bench.plots.command", "plot", "draw learning curves of stored results"),
     "compare": ("al_bench.compare.command", "compare", "paired statistics against a baseline"),
     "check": ("al_bench.checking.command", "check", "whether a strategy keeps the contract"),
+    "report": ("al_bench.report.command", "report", "one self-contained page about results"),
     "status": ("al_bench.status", "status", "what is planned, running, done, failed or stale"),
     "list": ("al_bench.listing", "list_choices", "data sets, models, strategies, … to choose from"),
 }

@@ -1,0 +1,1 @@
+"""``al-bench report``: stored results as one page to send to a co-author."""

@@ -1,0 +1,335 @@
+"""Everything a report shows, collected from results folders."""
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from al_bench.compare.rows import across_rows, arm_rows
+from al_bench.plots.figures import Options, available
+from al_bench.report.words import verdicts
+from al_bench.results import ledger, manifest
+from al_bench.results.frame import read_curves
+from al_bench.stats.across import across
+from al_bench.stats.comparison import Comparison, compare
+from al_bench.stats.measures import Measure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NARROW = 5.0  # inches: a figure of one column is not blown up to the whole page
+
+# In the order of the page; what a figure module is called and what its picture says.
+FIGURES = {
+    "curves": "Learning curves: mean over seeds with 95 % intervals",
+    "difference": "Difference to the baseline, paired by seed, with simultaneous 95 % bands",
+    "labels_to_target": "Labels it takes to reach given values",
+    "ranks": "Mean rank over all protocols, 1 is best, with 95 % intervals",
+    "penalties": "Pairwise penalties: rounds in which the row is significantly better",
+    "profile": "Performance profile: share of trials above a gain over the baseline",
+    "time": "Quality against time, and where the time goes",
+    "calibration": "Calibration",
+    "audit": "What was bought",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text: column heads, rows, and which columns hold numbers."""
+
+    caption: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as a data address, with what it shows."""
+
+    title: str
+    source: str
+    narrow: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    """One protocol."""
+
+    title: str
+    verdicts: tuple[str, ...]
+    tables: tuple[Table, ...]
+    protocol: Table
+    commands: tuple[str, ...]
+    config: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """A whole report."""
+
+    title: str
+    summary: tuple[str, ...]
+    sections: tuple[Section, ...]
+    together: Table | None
+    curves: tuple[Picture, ...]
+    pictures: tuple[Picture, ...]
+    caveats: tuple[str, ...]
+    hardware: Table
+    versions: Table
+
+
+def collect(
+    folders: Sequence[Path], metric: str, baseline: str, reach: Sequence[float], title: str
+) -> Content:
+    """Read, compare and draw everything under ``folders``.
+
+    Raises:
+        ConfigError: There is no such folder, metric or baseline.
+        ResultsError: There is nothing to read.
+    """
+    frame = read_curves(folders)
+    comparison = compare(frame, metric, baseline, reach=reach)
+    found = list(_manifests(folders))
+    together = across(comparison)
+    rows = arm_rows(comparison)
+    sections = []
+    for result in comparison.protocols:
+        own = [m for m in found if m.content.get("protocol_id") == result.key]
+        sections.append(
+            Section(
+                title=result.title,
+                verdicts=tuple(verdicts(result, comparison.measure)),
+                tables=tuple(_tables(rows[rows["protocol_id"] == result.key], comparison, reach)),
+                protocol=_protocol(frame[frame["protocol_id"] == result.key]),
+                commands=tuple(dict.fromkeys(str(m.content.get("command", "")) for m in own)),
+                config=own[0].config if own else "",
+            )
+        )
+    pictures = list(_pictures(frame, metric))
+    return Content(
+        title=title,
+        summary=_summary(comparison),
+        sections=tuple(sections),
+        together=_together(across_rows(together, baseline), comparison.measure)
+        if together
+        else None,
+        curves=tuple(picture for picture in pictures if picture.title == FIGURES["curves"]),
+        pictures=tuple(picture for picture in pictures if picture.title != FIGURES["curves"]),
+        caveats=(*comparison.caveats, *_failures(folders)),
+        hardware=_counted("Hardware", [_machine(m.content) for m in found]),
+        versions=_versions([m.content for m in found]),
+    )
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    content: Mapping[str, Any]
+    config: str
+
+
+def _manifests(folders: Sequence[Path]) -> Iterator[_Manifest]:
+    """Every readable manifest under the folders with its run's configuration."""
+    paths = {
+        path
+        for folder in folders
+        for path in (folder if folder.is_dir() else folder.parent.parent).rglob("seed=*.json")
+        if path.parent.name == "manifests"
+    }
+    for path in sorted(paths):
+        content = manifest.read(path)
+        if content is None:
+            continue
+        config = path.parent.parent / "config.yaml"
+        yield _Manifest(content, config.read_text("utf-8") if config.is_file() else "")
+
+
+def _failures(folders: Sequence[Path]) -> list[str]:
+    sentences = []
+    for folder in folders:
+        if not folder.is_dir():
+            continue
+        for entry in ledger.status(folder):
+            if entry.state in (ledger.FAILED, ledger.STALE):
+                where = entry.strategy_label or " ".join(entry.overrides)
+                seed = "" if entry.seed is None else f", seed {entry.seed}"
+                why = f": {entry.message}" if entry.message else ""
+                sentences.append(f"{where}{seed} {entry.state}{why}")
+    return sentences
+
+
+def _summary(comparison: Comparison) -> tuple[str, ...]:
+    """One line a protocol: which arms are better, worse, equivalent, or none of these."""
+    lines = []
+    for result in comparison.protocols:
+        groups: dict[str, list[str]] = {}
+        for arm in result.arms:
+            if arm.verdict is not None:
+                groups.setdefault(arm.verdict, []).append(arm.arm)
+        said = [
+            f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {verdict}"
+            for verdict, names in groups.items()
+        ]
+        lines.append(f"{result.title}: {'; '.join(said) or 'nothing to compare'}.")
+    return tuple(lines)
+
+
+def _tables(rows: pd.DataFrame, comparison: Comparison, reach: Sequence[float]) -> Iterator[Table]:
+    shown = comparison.measure
+    records = rows.to_dict("records")
+    yield Table(
+        f"{shown.label}, area from {records[0]['labels_from']:g} to {records[0]['labels_to']:g} "
+        "labels, differences paired by seed",
+        ("arm", "seeds", "area", "difference", "95 % interval", "won", "p (Holm)", "verdict"),
+        tuple(
+            (
+                f"{r['arm']} (sees labels)" if r["sees_labels"] else r["arm"],
+                str(r["seeds"]),
+                _text(r["area"], shown),
+                _text(r.get("difference"), shown, "+"),
+                _span(r.get("difference_low"), r.get("difference_high"), shown),
+                _count(r.get("wins"), r.get("pairs")),
+                _p(r.get("p_holm")),
+                "" if pd.isna(r["verdict"]) else str(r["verdict"]),
+            )
+            for r in records
+        ),
+    )
+    unit = " %" if shown.unit == "%" else ""
+    yield Table(
+        "Labels: saved at the best that both reach, and taken to given values (median)",
+        (
+            "arm",
+            "labels saved",
+            "95 % interval",
+            *(f"to {target * shown.scale:g}{unit}" for target in reach),
+        ),
+        tuple(
+            (
+                str(r["arm"]),
+                _labels(r.get("labels_saved"), "+"),
+                _label_span(r.get("labels_saved_low"), r.get("labels_saved_high")),
+                *(_labels(r.get(f"labels_to_{target:g}")) for target in reach),
+            )
+            for r in records
+        ),
+    )
+
+
+def _together(rows: pd.DataFrame, shown: Measure) -> Table:
+    return Table(
+        "All protocols together, with 95 % intervals of the stratified bootstrap",
+        ("arm", "mean rank", "interval", "gain", "interval", "P(better than baseline)", "penalty"),
+        tuple(
+            (
+                str(r["arm"]),
+                f"{r['rank']:.2f}",
+                f"{r['rank_low']:.2f} to {r['rank_high']:.2f}",
+                _text(r["gain"], shown, "+"),
+                _span(r["gain_low"], r["gain_high"], shown),
+                "" if pd.isna(r["improvement"]) else f"{r['improvement']:.2f}",
+                f"{r['penalty']:.2f}",
+            )
+            for r in rows.to_dict("records")
+        ),
+    )
+
+
+def _protocol(frame: pd.DataFrame) -> Table:
+    first = frame.iloc[0]
+    names = ("dataset", "pool", "model", "network", "training", "budget")
+    rows = [(name, str(first[name])) for name in names]
+    rows += [
+        ("labels", f"{frame['num_labeled'].min()} to {frame['num_labeled'].max()}"),
+        ("validation points", str(first["num_validation"])),
+        ("protocol id", str(first["protocol_id"])),
+    ]
+    return Table("What all arms share", ("what", "choice"), tuple(rows))
+
+
+def _pictures(frame: pd.DataFrame, metric: str) -> Iterator[Picture]:
+    drawers = available()
+    for name, title in FIGURES.items():
+        if name in drawers:
+            figures = drawers[name](frame, Options(metric))
+            for figure in figures.values():
+                narrow = figure.get_size_inches()[0] < NARROW
+                yield Picture(title, _address(figure), bool(narrow))
+
+
+def _address(figure: "Figure") -> str:
+    """The figure as SVG in a data address; letters are paths, so that it looks alike anywhere."""
+    import matplotlib
+
+    from al_bench.plots import style
+
+    buffer = io.BytesIO()
+    with style.look():
+        matplotlib.rcParams["svg.fonttype"] = "path"  # put back by the context
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _machine(content: Mapping[str, Any]) -> str:
+    hardware, engine = content.get("hardware") or {}, content.get("engine") or {}
+    memory = (hardware.get("memory_bytes") or 0) / 2**30
+    gpus = ", ".join(hardware.get("gpus") or []) or "no GPU"
+    return (
+        f"{hardware.get('cpu', 'unknown processor')}, {hardware.get('cores', '?')} cores, "
+        f"{memory:.0f} GiB, {gpus}; device {engine.get('device', '?')}, scoring "
+        f"{engine.get('scoring_precision', '?')}, training {engine.get('training_precision', '?')}"
+    )
+
+
+def _counted(caption: str, values: Sequence[str]) -> Table:
+    counts = pd.Series(values, dtype="object").value_counts()
+    rows = tuple((str(value), str(count)) for value, count in sorted(counts.items()))
+    return Table(caption, (caption.lower(), "trials"), rows)
+
+
+def _versions(contents: Sequence[Mapping[str, Any]]) -> Table:
+    seen: dict[str, set[str]] = {}
+    for content in contents:
+        for name, version in (content.get("versions") or {}).items():
+            seen.setdefault(str(name), set()).add(str(version))
+        commit = ((content.get("code") or {}).get("package") or {}).get("commit")
+        if commit:
+            changed = " with local changes" if content["code"]["package"].get("diff") else ""
+            seen.setdefault("commit", set()).add(f"{commit[:12]}{changed}")
+    rows = tuple((name, ", ".join(sorted(versions))) for name, versions in seen.items())
+    return Table("Versions", ("package", "version"), rows)
+
+
+def _text(value: Any, shown: Measure, sign: str = "") -> str:
+    if value is None or pd.isna(value):
+        return ""
+    return f"{value * shown.scale:{sign}.{2 if shown.scale != 1 else 3}f}"
+
+
+def _span(low: Any, high: Any, shown: Measure) -> str:
+    if low is None or pd.isna(low):
+        return ""
+    return f"{_text(low, shown, '+')} to {_text(high, shown, '+')}"
+
+
+def _labels(value: Any, sign: str = "") -> str:
+    if value is None or pd.isna(value):
+        return ""
+    return "never" if value == float("inf") else f"{round(value):{sign}d}"
+
+
+def _label_span(low: Any, high: Any) -> str:
+    return "" if low is None or pd.isna(low) else f"{_labels(low, '+')} to {_labels(high, '+')}"
+
+
+def _count(wins: Any, pairs: Any) -> str:
+    return "" if wins is None or pd.isna(wins) else f"{wins:.0f} of {pairs:.0f}"
+
+
+def _p(value: Any) -> str:
+    if value is None or pd.isna(value):
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"

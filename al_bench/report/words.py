@@ -1,0 +1,80 @@
+"""What a comparison says, in sentences."""
+
+import math
+
+from al_bench.stats.arms import BETTER, EQUIVALENT, WORSE, ArmResult, ProtocolResult
+from al_bench.stats.measures import Measure
+
+
+def verdicts(result: ProtocolResult, shown: Measure) -> list[str]:
+    """One sentence an arm, the baseline's first: what may be said of it and what may not."""
+    if result.baseline is None:
+        return ["There is no baseline here, so nothing is compared."]
+    sentences = []
+    for arm in result.arms:
+        if arm.arm == result.baseline:
+            sentences.append(_of_baseline(result, arm, shown))
+        elif arm.paired is None:
+            sentences.append(f"{arm.arm} shares no whole seed with {result.baseline}.")
+        else:
+            sentences.append(_of_arm(result, arm, shown))
+    return sentences
+
+
+def _of_baseline(result: ProtocolResult, arm: ArmResult, shown: Measure) -> str:
+    if not len(arm.areas):
+        return f"{arm.arm} is the baseline, but none of its seeds is complete."
+    area = _amount(float(arm.areas.mean()), shown)
+    seeds = len(arm.seeds)
+    text = (
+        f"{arm.arm} is the baseline: {shown.words} of {area} on average from {result.low:g} to "
+        f"{result.high:g} labels ({seeds} seed{'s' * (seeds != 1)})"
+    )
+    if math.isnan(result.noise_floor):
+        return f"{text}."
+    floor = _amount(result.noise_floor, shown, difference=True)
+    return f"{text}; against itself it would differ by up to {floor} by chance."
+
+
+def _of_arm(result: ProtocolResult, arm: ArmResult, shown: Measure) -> str:
+    pair = arm.paired
+    assert pair is not None
+    size = _amount(abs(pair.mean), shown, difference=True)
+    against = f"{pair.wins} of {pair.num_seeds} seeds won"
+    control = " It sees labels before they are bought: a control." if arm.sees_labels else ""
+    if pair.num_seeds < 2:
+        ahead = "ahead of" if pair.mean > 0 else "behind"
+        return f"{arm.arm} is {size} {ahead} {result.baseline} on one seed: no statement.{control}"
+    interval = (
+        f"95 % interval {_amount(pair.low, shown, signed=True).split()[0]} to "
+        f"{_amount(pair.high, shown, signed=True)}, {against}, Holm-adjusted p {_p(arm.p_holm)}"
+    )
+    if arm.verdict in (BETTER, WORSE):
+        text = f"{arm.arm} is {arm.verdict} than {result.baseline}, by {size} ({interval})."
+    elif arm.verdict == EQUIVALENT:
+        margin = _amount(result.margin, shown, difference=True)
+        text = f"{arm.arm} is equivalent to {result.baseline} within {margin} ({interval})."
+    else:
+        text = f"{arm.arm} cannot be distinguished from {result.baseline} ({interval})."
+        if math.isfinite(pair.seeds_needed) and pair.seeds_needed > pair.num_seeds:
+            text += f" A difference of this size would take some {pair.seeds_needed:.0f} seeds."
+    if arm.saved is not None and arm.verdict in (BETTER, WORSE):
+        saved, low, high = arm.saved
+        more = "fewer" if saved >= 0 else "more"
+        ends = sorted((abs(low), abs(high))) if low * high > 0 else None
+        span = f" (95 % interval {ends[0]:.0f} to {ends[1]:.0f})" if ends else ""
+        text += f" It takes {abs(saved):.0f} labels {more} to the best that both reach{span}."
+    return text + control
+
+
+def _amount(value: float, shown: Measure, *, difference: bool = False, signed: bool = False) -> str:
+    """A value in the metric's unit; differences of percentages are points."""
+    digits = 2 if shown.scale != 1 else 3
+    number = f"{value * shown.scale:{'+' if signed else ''}.{digits}f}"
+    if shown.unit == "%":
+        return f"{number} points" if difference or signed else f"{number} %"
+    return f"{number} {shown.unit}".rstrip()
+
+
+def _p(value: float) -> str:
+    return "below 0.001" if value < 0.001 else f"{value:.3f}"
