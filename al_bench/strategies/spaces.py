@@ -5,7 +5,7 @@ N pool points, M labeled points, D features.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -93,6 +93,9 @@ class Embeddings:
     path: str
     normalize: bool = False
 
+    def __post_init__(self) -> None:
+        self._file()  # refused now rather than after the first training
+
     @property
     def needs(self) -> frozenset[str]:
         """Nothing."""
@@ -102,7 +105,7 @@ class Embeddings:
         """(N, D) embeddings of the pool; copies of a point have the same.
 
         Raises:
-            DataError: The file cannot be read or does not hold what it must.
+            DataError: The file has too few rows, or one that is not finite.
         """
         return self._rows(view.source_indices)
 
@@ -111,6 +114,23 @@ class Embeddings:
         return self._rows(view.labeled_source_indices)
 
     def _rows(self, indices: Tensor) -> Tensor:
+        values = self._file()
+        rows = indices.cpu().numpy()
+        if len(rows) and rows.max() >= len(values):
+            raise DataError(
+                f"strategy.space.path={self.path} has {len(values)} rows; the data set has a point "
+                f"{rows.max()}.",
+                "Give one row a training point, in the data set's order.",
+            )
+        with np.errstate(over="ignore"):  # an infinite number is reported below
+            found = np.asarray(values[rows], dtype=np.float32)
+        if not np.isfinite(found).all():
+            bad = int((~np.isfinite(found)).any(axis=1).argmax())
+            raise DataError(f"strategy.space.path={self.path} is not finite in row {rows[bad]}.")
+        return _finite(torch.from_numpy(found), self.normalize)
+
+    def _file(self) -> Any:
+        """The file's array, of which nothing but its form has been read."""
         if not Path(self.path).is_file():
             raise ConfigError(
                 f"strategy.space.path={self.path} does not exist.",
@@ -129,19 +149,7 @@ class Embeddings:
                 f"strategy.space.path={self.path} must hold floating point numbers of shape "
                 f"(n_train, D), got {values.dtype} of shape {values.shape}."
             )
-        rows = indices.cpu().numpy()
-        if len(rows) and rows.max() >= len(values):
-            raise DataError(
-                f"strategy.space.path={self.path} has {len(values)} rows; the data set has a point "
-                f"{rows.max()}.",
-                "Give one row a training point, in the data set's order.",
-            )
-        with np.errstate(over="ignore"):  # an infinite number is reported below
-            found = np.asarray(values[rows], dtype=np.float32)
-        if not np.isfinite(found).all():
-            bad = int((~np.isfinite(found)).any(axis=1).argmax())
-            raise DataError(f"strategy.space.path={self.path} is not finite in row {rows[bad]}.")
-        return _finite(torch.from_numpy(found), self.normalize)
+        return values
 
 
 class Located(NamedTuple):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from pool_views import FakeView, log_probs, seeded
 
-from al_bench.errors import AlBenchError, DataError
+from al_bench.errors import ConfigError, DataError
 from al_bench.models.base import FEATURES
 from al_bench.strategies.coreset import CoreSet
 from al_bench.strategies.spaces import Embeddings, Inputs, LastLayer, located
@@ -18,7 +18,7 @@ def saved(path, values):
 
 def test_each_space_says_what_it_needs():
     assert LastLayer().needs == CoreSet(LastLayer()).needs == {FEATURES}
-    assert Inputs().needs == CoreSet(Inputs()).needs == Embeddings("x.npy").needs == frozenset()
+    assert Inputs().needs == CoreSet(Inputs()).needs == frozenset()
 
 
 def test_last_layer_is_the_features_and_inputs_are_flattened():
@@ -49,6 +49,7 @@ def test_normalized_points_have_unit_length_and_zeros_stay():
 def test_embeddings_are_rows_by_source_index(tmp_path):
     values = np.arange(40, dtype=np.float64).reshape(20, 2)
     space = Embeddings(saved(tmp_path / "e.npy", values))
+    assert space.needs == frozenset()
     order = torch.tensor([7, 3, 3, 11])  # copies of 3 share its row
     view = FakeView(log_probs(4, 1, 2), order=order, num_labeled=2)
     assert space.pool(view).dtype == torch.float32
@@ -69,19 +70,18 @@ def test_embeddings_are_rows_by_source_index(tmp_path):
     ],
 )
 def test_embeddings_that_do_not_fit_are_refused(tmp_path, values, says):
-    space = Embeddings(saved(tmp_path / "e.npy", values))
+    path = saved(tmp_path / "e.npy", values)
     with pytest.raises(DataError, match=says):
-        space.pool(FakeView(log_probs(5, 1, 2)))
+        Embeddings(path).pool(FakeView(log_probs(5, 1, 2)))
 
 
-def test_file_that_is_missing_or_no_array_is_refused_by_name(tmp_path):
-    view = FakeView(log_probs(5, 1, 2))
-    with pytest.raises(AlBenchError, match="nowhere"):
-        Embeddings("nowhere.npy").pool(view)
+def test_file_that_is_missing_or_no_array_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(ConfigError, match=r"strategy\.space\.path=nowhere"):
+        Embeddings("nowhere.npy")
     for content in (b"", b"not an array"):
         (tmp_path / "e.npy").write_bytes(content)
         with pytest.raises(DataError, match=r"e\.npy cannot be read"):
-            Embeddings(str(tmp_path / "e.npy")).pool(view)
+            Embeddings(str(tmp_path / "e.npy"))
 
 
 def test_features_that_are_not_finite_are_refused():
