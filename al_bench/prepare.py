@@ -34,10 +34,11 @@ GROUPS = (
 )
 RESUMES = ("same", "any")
 ON_ERROR = ("continue", "stop")
+PLACES = ("root", "download", "path", "name")
 # Where a data set lies is not what it is: its content's fingerprint is in the run id instead.
 PATHS = (
-    *("dataset.root", "dataset.download", "dataset.path"),
-    *(f"pool.contaminate.dataset.{key}" for key in ("root", "download", "path")),
+    *(f"dataset.{key}" for key in PLACES),
+    *(f"pool.contaminate.dataset.{key}" for key in PLACES),
     "pool.label_noise.path",
 )
 
@@ -142,7 +143,8 @@ def prepare(composed: Composed) -> Prepared:
             check_needs(chosen, provided, composed)
     container: Any = OmegaConf.to_container(config, resolve=True)
     meaning = {key: value for key, value in container.items() if key not in ENGINE_KEYS}
-    names = composed.names
+    # Users' arrays are all one choice; each has a name of its own.
+    names = {**composed.names, "dataset": getattr(source, "title", composed.names["dataset"])}
     identity = RunIdentity(
         run_id=config_hash(meaning, loaded.fingerprint, without=PATHS),
         protocol_id=config_hash(meaning, loaded.fingerprint, without=(*PATHS, "strategy")),

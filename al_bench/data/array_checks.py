@@ -101,11 +101,20 @@ def check_labels(key: str, labels: Array, count: int, num_classes: int | None) -
             if labels.ndim == 2
             else None,
         )
-    if labels.dtype.kind not in "iu":
+    if labels.dtype.kind not in "iuf":
         raise DataError(
             f"{key} has dtype {labels.dtype}; labels must be whole numbers from 0.",
-            "Use y.astype(np.int64)." if labels.dtype.kind in "bf" else None,
+            "Use y.astype(np.int64)." if labels.dtype.kind == "b" else None,
         )
+    if labels.dtype.kind == "f":
+        values = labels.astype(np.float64)
+        whole = np.isfinite(values) & (np.floor(values) == values)
+        if not whole.all():
+            row = int(whole.argmin())
+            raise DataError(
+                f"{key} has the label {values[row]:g} in row {row}; labels must be whole numbers "
+                "from 0."
+            )
     if len(labels) != count:
         raise DataError(
             f"{key} has {len(labels)} labels and x{key[1:]} has {count} inputs; "

@@ -1,5 +1,7 @@
 """A user's own data, as NumPy arrays."""
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,18 +31,20 @@ class Arrays:
 
     ``x_train`` and ``x_test`` are tables (n, features) or images (n, channels, height, width):
     uint8 images are read as value / 255, everything else as the numbers it holds. ``y_train`` and
-    ``y_test`` (n,) are whole numbers from 0. ``class_names`` (C,) may name the classes; without it
-    there are as many as the largest label says. Other keys are ignored. In a folder, inputs above
-    1 GiB stay on the disk.
+    ``y_test`` (n,) are whole numbers from 0, stored as integers or as floats. ``class_names`` (C,)
+    may name the classes; without it there are as many as the largest label says. Other keys are
+    ignored. In a folder, inputs above 1 GiB stay on the disk.
 
     Args:
         path: The file or the folder, relative to the current directory.
         standardize: Whether each feature, or each channel of images, gets mean 0 and standard
             deviation 1 over the training inputs.
+        name: Of the data set in results; ``None`` is the name of the file or folder.
     """
 
     path: str
     standardize: bool = True
+    name: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str) or not self.path:
@@ -52,6 +56,17 @@ class Arrays:
             raise ConfigError(
                 f"dataset.standardize must be true or false, got {self.standardize!r}."
             )
+
+        if self.name is not None and (not isinstance(self.name, str) or not self.name):
+            raise ConfigError(
+                f"dataset.name must be text, got {self.name!r}.", "Use null for the file's name."
+            )
+
+    @property
+    def title(self) -> str:
+        """The data set's name in results."""
+        file = os.path.basename(os.path.abspath(self.path)).removesuffix(".npz")
+        return self.name or re.sub(r"[^\w.+=@-]+", "_", file)
 
     def load(self) -> Dataset:
         """Read and check the arrays; raises DataError that names the one that is wrong."""

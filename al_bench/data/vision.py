@@ -8,7 +8,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,53 +70,48 @@ EMNIST_SPLITS = {
 
 
 @dataclass(frozen=True)
-class MNIST:
-    """60,000 training and 10,000 test images of digits, (1, 28, 28): LeCun et al. (1998).
+class _Images28:
+    """60,000 training and 10,000 test images (1, 28, 28) of ten classes in four IDX files.
 
     Args:
-        root: Folder with ``MNIST/raw``, relative to the current directory.
+        root: Folder with ``<name of the class>/raw``, relative to the current directory.
         download: Whether torchvision may fetch what is missing.
     """
 
     root: str = "data"
     download: bool = False
 
-    def __post_init__(self) -> None:
-        check_source(self.root, self.download)
-
-    def load(self) -> Dataset:
-        """Read the four files; raises DataError where one is missing or damaged."""
-        known = checksums.MNIST_SHA256
-        folder = locate(self.root, "MNIST/raw", list(known), download=self.download, using="MNIST")
-        train = _read_idx_pair(folder, "train", 60_000, 10, known)
-        test = _read_idx_pair(folder, "t10k", 10_000, 10, known)
-        return in_memory(*train, *test, DIGITS, (0.1307,), (0.3081,))
-
-
-@dataclass(frozen=True)
-class FashionMNIST:
-    """60,000 training and 10,000 test images of clothes, (1, 28, 28): Xiao et al. (2017).
-
-    Args:
-        root: Folder with ``FashionMNIST/raw``, relative to the current directory.
-        download: Whether torchvision may fetch what is missing.
-    """
-
-    root: str = "data"
-    download: bool = False
+    SHA256: ClassVar[Mapping[str, str]]
+    CLASSES: ClassVar[tuple[str, ...]]
+    MEAN: ClassVar[float]  # of the training images, grey values 0 … 1
+    STD: ClassVar[float]
 
     def __post_init__(self) -> None:
         check_source(self.root, self.download)
 
     def load(self) -> Dataset:
         """Read the four files; raises DataError where one is missing or damaged."""
-        known = checksums.FASHION_MNIST_SHA256
-        folder = locate(
-            self.root, "FashionMNIST/raw", list(known), download=self.download, using="FashionMNIST"
-        )
+        name, known = type(self).__name__, self.SHA256
+        folder = locate(self.root, f"{name}/raw", list(known), download=self.download, using=name)
         train = _read_idx_pair(folder, "train", 60_000, 10, known)
         test = _read_idx_pair(folder, "t10k", 10_000, 10, known)
-        return in_memory(*train, *test, FASHION, (0.2860,), (0.3530,))
+        return in_memory(*train, *test, self.CLASSES, (self.MEAN,), (self.STD,))
+
+
+class MNIST(_Images28):
+    """Digits: LeCun et al. (1998). Files and arguments are as in ``_Images28``."""
+
+    SHA256 = checksums.MNIST_SHA256
+    CLASSES = DIGITS
+    MEAN, STD = 0.1307, 0.3081
+
+
+class FashionMNIST(_Images28):
+    """Clothes: Xiao et al. (2017). Files and arguments are as in ``_Images28``."""
+
+    SHA256 = checksums.FASHION_MNIST_SHA256
+    CLASSES = FASHION
+    MEAN, STD = 0.2860, 0.3530
 
 
 @dataclass(frozen=True)

@@ -156,9 +156,13 @@ def test_a_users_own_dataset_runs_from_arrays(quick_run, tmp_path):
         x_test=x[150:],
         y_test=labels[150:],
     )
-    code, out, err = quick_run("dataset=arrays", "dataset.path=own.npz", "strategy=bald")
+    own = ("dataset=arrays", "dataset.path=own.npz", "strategy=bald", "seeds=1")
+    code, out, err = quick_run(*own)
     assert (code, err) == (0, "")
-    assert "done" in out
+    assert "bald on own, mc_dropout (mlp)" in out
+    (run,) = (tmp_path / "results" / "own" / "mc_dropout" / "bald").iterdir()
+    quick_run(*own, "dataset.name=blobs")  # another name, not another run
+    assert (tmp_path / "results" / "blobs" / "mc_dropout" / "bald" / run.name).is_dir()
 
 
 def test_a_nan_loss_fails_the_trial_and_keeps_earlier_rounds(quick_run, tmp_path):

@@ -149,6 +149,30 @@ def test_the_fingerprint_is_of_the_content_and_not_of_the_file(tmp_path: Path) -
     assert base not in found
 
 
+def test_whole_numbers_in_float_arrays_are_labels(tmp_path: Path) -> None:
+    whole = Arrays(npz(tmp_path, table())).load()
+    values = table()
+    floats = {key: values[key].astype(float) for key in ("y_train", "y_test")}
+    read = Arrays(npz(tmp_path, table(**floats))).load()
+    assert read.train.labels.dtype == torch.int64
+    assert torch.equal(read.train.labels, whole.train.labels)
+    assert read.num_classes == whole.num_classes
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "title"),
+    [
+        ("data/my file (2).npz", None, "my_file_2_"),
+        ("data/set.v2/", None, "set.v2"),
+        ("data/a.npz", "Iris", "Iris"),
+    ],
+)
+def test_arrays_are_named_in_results_by_their_file_or_as_asked(
+    path: str, name: str | None, title: str
+) -> None:
+    assert Arrays(path, name=name).title == title
+
+
 def with_nan(key: str, row: int, value: float) -> Values:
     values = table()
     values[key][row, 2] = value
@@ -172,7 +196,10 @@ BAD: list[tuple[Values, str]] = [
     (images(x_test=np.ones((9, 3, 8, 8), np.float32)), r"x_test has dtype float32 and x_train ui"),
     (table(y_train=np.arange(29)), r"y_train has 29 labels and x_train has 30 inputs"),
     (table(y_train=np.ones((30, 3), int)), r"y_train has shape \(30, 3\).*argmax"),
-    (table(y_test=np.arange(9) / 2), r"y_test has dtype float64; labels must be whole.*astype"),
+    (table(y_test=np.arange(9) / 2), r"y_test has the label 0.5 in row 1; labels must be whole"),
+    (table(y_test=np.full(9, np.nan)), r"y_test has the label nan in row 0"),
+    (table(y_test=np.arange(9) - 1.0), r"y_test has the label -1"),
+    (table(y_test=np.ones(9, bool)), r"y_test has dtype bool; labels must be whole.*astype"),
     (table(y_test=np.arange(9) - 1), r"y_test has the label -1"),
     (table(y_train=np.array(["cat"] * 30)), r"y_train has dtype <U3"),
     (table(y_train=np.zeros(30, int), y_test=np.zeros(9, int)), r"one class only"),

@@ -5,6 +5,9 @@ import pytest
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from al_bench.building import build
+from al_bench.config import compose
+
 CONF = Path(__file__).parents[2] / "conf"
 WITHOUT_DEFAULT = {
     "arrays": {"path": "mine.npz"},
@@ -45,6 +48,16 @@ def test_a_choice_builds_its_object_without_loading_anything(path: Path) -> None
             config[name] = value
         built = instantiate(config, _convert_="all")  # as runs do
         assert hasattr(built, "load") or hasattr(built, "stage")
+
+
+SHAPES = {"arrays": (4,), "cifar10": (3, 32, 32), "digits": (1, 8, 8), "usps": (1, 16, 16)}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("dataset/*.yaml")))
+def test_a_data_set_brings_a_network_that_the_default_strategy_can_use(name: str) -> None:
+    config = compose([f"dataset={name}"]).config
+    provided = build(config.model, "model").check(SHAPES.get(name, (1, 28, 28)), 10)
+    assert build(config.strategy, "strategy").needs <= provided
 
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("pool/*.yaml")), ids=lambda path: path.stem)

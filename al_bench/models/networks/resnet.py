@@ -69,7 +69,7 @@ class ResNet(Network):
 
 
 def resnet18(
-    *, input_shape: tuple[int, ...], num_classes: int, width: int = 64, dropout: float = 0.0
+    *, input_shape: tuple[int, ...], num_classes: int, width: int = 64, dropout: float = 0.5
 ) -> ResNet:
     """ResNet-18 (He et al. 2016, arXiv:1512.03385) with the stem for CIFAR.
 
@@ -79,8 +79,8 @@ def resnet18(
         input_shape: (channels, height, width), at least 8×8.
         num_classes: C.
         width: Channels of the first stage; 64 in the paper.
-        dropout: Probability with which a feature is dropped before the last layer. The paper has
-            none; posteriors by MC dropout need some.
+        dropout: Probability with which a feature is dropped before the last layer. 0 is the paper's
+            network; MC dropout needs some.
 
     Raises:
         ConfigError: The inputs are not images of that size, or the width is below 1.
