@@ -34,7 +34,8 @@ class Badge:
     so none is drawn and rejected; once only copies of what was drawn are left they are drawn
     uniformly, where that code stops.
 
-    Inner products of features are float32 (a relative error of about 1e-6 of the squared norms);
+    Inner products of features are float32 (an error of about 1e-6 of the squared norms), of several
+    points that are likely to be drawn next at once, since reading N × D features is the cost;
     distances small enough to suffer are computed again in float64, without cancellation.
 
     Args:
@@ -69,7 +70,12 @@ class Badge:
         if self.first_center == "largest_norm":
             first = int(top(distances.norms, 1, generator))
         positions, squared = d2_sample(
-            distances.column, len(view), batch_size, generator, first=first
+            distances.column,
+            len(view),
+            batch_size,
+            generator,
+            first=first,
+            expect=distances.expect,
         )
         tied = not bool(distances.norms.any())
         return Selection(
@@ -86,24 +92,30 @@ class FactoredDistances:
 
     Attributes:
         norms: Squared norms of the outer products, (n,) float64, in units of ``unit``.
-        unit: What squared norms and distances must be multiplied with: factors are scaled to at
-            most 1, so that float32 neither overflows nor loses small gradients, by powers of two,
-            so that nothing is rounded.
+        unit: What squared norms and distances must be multiplied with: factors that are large or
+            small are scaled, so that float32 neither overflows nor loses small gradients.
     """
 
     def __init__(self, left: Tensor, right: Tensor) -> None:
-        scales = [2.0 ** math.frexp(float(factor.abs().max()))[1] for factor in (left, right)]
-        self._left, self._right = left / scales[0], right / scales[1]
-        self.unit = (scales[0] * scales[1]) ** 2
+        (self._left, left_unit), (self._right, right_unit) = _scaled(left), _scaled(right)
+        self.unit = (left_unit * right_unit) ** 2
         self.norms = (row_norms(self._left) * row_norms(self._right)) ** 2
+        self._products: dict[int, Tensor] = {}  # of all right factors with that at a center
         self._copies = torch.zeros(len(left), dtype=torch.bool, device=left.device)
+
+    def expect(self, centers: list[int]) -> None:
+        """Take inner products with several right factors at once, if the first is still missing."""
+        if centers[0] not in self._products:
+            products = self._right @ self._right[centers].T
+            self._products = dict(zip(centers, products.unbind(dim=1), strict=True))
 
     def column(self, center: int) -> Tensor:
         """Squared distances (n,) float64 to the product at ``center``, in units of ``unit``.
 
         Exactly 0 for copies of it, and for all that were copies of a center before.
         """
-        products = (self._right @ self._right[center]).double()
+        self.expect([center])
+        products = self._products.pop(center).double()
         products *= self._left @ self._left[center]
         scale = self.norms + self.norms[center]
         squared = scale - 2 * products
@@ -125,3 +137,12 @@ class FactoredDistances:
         (left, left_mean), (right, right_mean) = changes
         squared = left * right_mean + left_mean * right + 2 * dots[0] * dots[1]
         return squared.clamp_min(0.0)
+
+
+def _scaled(factor: Tensor) -> tuple[Tensor, float]:
+    """A factor with a largest value around 1, and what it was divided by: a power of two."""
+    low, high = factor.aminmax()
+    exponent = math.frexp(max(-float(low), float(high)))[1]
+    if abs(exponent) <= 20:
+        return factor, 1.0  # without a copy
+    return factor / 2.0**exponent, 2.0**exponent

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+EXPECTED = 16  # columns that are computed in about the time of two
+
 
 def d2_sample(
     column: Callable[[int], Tensor],
@@ -18,6 +20,7 @@ def d2_sample(
     *,
     first: int | None = None,
     nearest: Tensor | None = None,
+    expect: Callable[[list[int]], None] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draw distinct points in proportion to their squared distance to the nearest center.
 
@@ -38,6 +41,9 @@ def d2_sample(
         first: Position of the first center; ``None`` draws it as the others are.
         nearest: (N,) squared distances to the nearest of the centers that are there already, for
             example the labeled points; ``None`` for no centers, the first is then uniform.
+        expect: Called before ``column`` with that position and those of some points that are likely
+            to be drawn soon, likeliest first, so that their columns can be computed together; what
+            it does cannot change what is drawn.
 
     Returns:
         Positions (B,) int64 in the order in which they were drawn, and their squared distances to
@@ -64,7 +70,14 @@ def d2_sample(
             clock = (clock - rates * times[position]).clamp_min_(torch.finfo(clock.dtype).tiny)
         positions.append(position)
         squared.append(math.nan if nearest is None else float(nearest[position]))
-        if rank + 1 < batch_size:
+        missing = batch_size - rank - 1
+        if missing:
+            if expect is not None:
+                # Clocks only slow down from here on, so the next to ring now are good guesses.
+                soon = min(EXPECTED, missing if nearest is not None else 1)
+                rings, guesses = times.topk(min(soon + 1, num_points), largest=False)
+                guesses = guesses[rings.isfinite() & (guesses != position)]
+                expect([position, *guesses.tolist()][:soon])
             distances = column(position).double()
             clock, left = clock.to(distances.device), left.to(distances.device)
             left[position] = 0.0

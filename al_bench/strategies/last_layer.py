@@ -4,6 +4,8 @@ n points, C classes, D features. The gradient of -log p(y | x) with respect to t
 weights is (p - e_y) ⊗ h: the error of the prediction times the features.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -20,9 +22,20 @@ def checked(factors: GradientFactors) -> GradientFactors:
     """
     if bool(factors.log_probs.isnan().any()):
         raise ValueError("log-probabilities are NaN")
-    if not bool(factors.features.isfinite().all()):
-        raise ValueError("features are NaN or infinite")
-    return factors
+    return GradientFactors(factors.log_probs, finite(factors.features))
+
+
+def finite(features: Tensor) -> Tensor:
+    """The same features, in one pass over them.
+
+    Raises:
+        ValueError: One is NaN or infinite.
+    """
+    if features.numel():
+        low, high = features.aminmax()  # NaN if one is
+        if not (math.isfinite(float(low)) and math.isfinite(float(high))):
+            raise ValueError("features are NaN or infinite")
+    return features
 
 
 def pseudo_label_errors(log_probs: Tensor) -> Tensor:
@@ -42,7 +55,8 @@ def pseudo_label_errors(log_probs: Tensor) -> Tensor:
 
 def row_norms(rows: Tensor) -> Tensor:
     """Euclidean norms (n,) float64 of rows (n, D), without a float64 copy of them."""
-    return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+    blocks = torch.split(rows, 256)  # in a core's cache
+    return torch.cat([torch.linalg.vector_norm(b, dim=1, dtype=torch.float64) for b in blocks])
 
 
 def block_size(row_bytes: int, budget: int = BLOCK_BYTES) -> int:

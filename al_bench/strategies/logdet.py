@@ -11,7 +11,7 @@ from torch import Tensor
 from al_bench.errors import ConfigError, choose, require_number, require_whole
 from al_bench.models.base import FEATURES, GRADIENTS, GradientFactors
 from al_bench.strategies.base import PoolView, Selection
-from al_bench.strategies.last_layer import block_size, checked, pseudo_label_errors
+from al_bench.strategies.last_layer import block_size, checked, finite, pseudo_label_errors
 
 KERNELS = ("gradients", "features")
 SAME = 1e-9  # gains that differ by less, relative to the largest, are equal
@@ -128,9 +128,7 @@ class Products:
     @classmethod
     def of_features(cls, features: Tensor, order: Tensor | None = None) -> "Products":
         """The features themselves, those at ``order``."""
-        if not bool(features.isfinite().all()):
-            raise ValueError("features are NaN or infinite")
-        features = _at(features, order).double()
+        features = _at(finite(features), order).double()
         return cls(torch.ones_like(features[:, :1]), features)
 
     @classmethod

@@ -99,6 +99,19 @@ def test_identical_points_are_drawn_uniformly():
     assert chisquare([counts[pair] for pair in pairs]).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("options", [{}, {"first": 2}, {"nearest": torch.ones(5)}])
+def test_guesses_of_the_next_draws_change_nothing_and_start_with_the_present_one(options):
+    for seed in range(20):
+        told = []
+        guided = draw(POINTS, 5, seed, expect=told.append, **options)
+        plain = draw(POINTS, 5, seed, **options)
+        assert torch.equal(guided[0], plain[0])
+        assert [positions[0] for positions in told] == guided[0][:4].tolist()
+        for rank, positions in enumerate(told):
+            assert len(set(positions)) == len(positions) <= 4 - rank
+            assert not set(positions) & set(guided[0][:rank].tolist())
+
+
 @pytest.mark.parametrize("batch_size", [0, 6])
 def test_impossible_batch_sizes_are_refused(batch_size):
     with pytest.raises(ValueError, match=str(batch_size)):
