@@ -1,0 +1,203 @@
+"""What figures share: pages of panels, curves with bands, limits, wrapped titles, legends."""
+
+import math
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from al_bench.plots import style
+from al_bench.stats.measures import Measure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_PANELS = 12  # to a figure; more go to further figures
+PANEL_HEIGHT = 2.3  # inches, with title and labels
+_MARKERS = 9  # to a curve, at most
+
+
+@dataclass(frozen=True)
+class Page:
+    """A figure with its panels by key, row by row; made by ``page``."""
+
+    figure: "Figure"
+    axes: "dict[str, Axes]"
+    columns: int
+
+    def is_left(self, key: str) -> bool:
+        """Whether the panel begins a row."""
+        return list(self.axes).index(key) % self.columns == 0
+
+    def label(self, x: str = "", y: str = "") -> None:
+        """Label the x axes that have no panel below them and the y axes at the left."""
+        for place, (key, axes) in enumerate(self.axes.items()):
+            if place + self.columns >= len(self.axes):
+                axes.set_xlabel(x)
+            if self.is_left(key):
+                axes.set_ylabel(y)
+
+
+def pages(panels: Mapping[str, str], name: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """File names and panels of the figures that ``panels`` (key to title) fill.
+
+    The first is called ``name``, the others ``name_2`` and so on.
+    """
+    items = list(panels.items())
+    for start in range(0, len(items), MAX_PANELS):
+        suffix = f"_{start // MAX_PANELS + 1}" if start else ""
+        yield name + suffix, dict(items[start : start + MAX_PANELS])
+
+
+def page(
+    panels: Mapping[str, str],
+    columns: int | None = None,
+    height: float = PANEL_HEIGHT,
+    width: float | None = None,
+) -> Page:
+    """A figure with an empty panel for each key of ``panels`` under its title.
+
+    Args:
+        panels: Key to title; the parts of a title are joined by " · ".
+        columns: ``None`` chooses by the number of panels: one to four side by side.
+        height: Of a row of panels, inches.
+        width: Of the figure, inches; ``None`` is a column for one panel, else a page.
+    """
+    from matplotlib.figure import Figure
+
+    columns = columns or {1: 1, 2: 2, 4: 2}.get(len(panels), 3)
+    rows = math.ceil(len(panels) / columns)
+    width = width or (style.COLUMN_WIDTH if columns == 1 else style.PAGE_WIDTH)
+    figure = Figure(figsize=(width, height * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for unused in grid.flat[len(panels) :]:
+        unused.remove()
+    axes = dict(zip(panels, grid.flat, strict=False))
+    for key, title in panels.items():
+        axes[key].set_title(wrapped(title, width / columns))
+    return Page(figure, axes, columns)
+
+
+def curves(
+    axes: "Axes", summary: pd.DataFrame, styles: Mapping[str, style.Style], scale: float
+) -> None:
+    """A line a strategy with its band, and gaps where rounds are missing.
+
+    Args:
+        axes: The panel.
+        summary: What ``stats.summary.summarize`` returned, of one protocol.
+        styles: Of the strategies.
+        scale: Shown value over stored value.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    labels = style.order(summary["strategy_label"])
+    opacity = min(0.2, max(0.08, 0.8 / max(len(labels), 1)))  # many bands lie above each other
+    for rank, label in enumerate(labels):
+        rows = summary[summary["strategy_label"] == label]
+        # A NaN in front of a count that isn't joined to the one before makes a gap.
+        breaks = np.flatnonzero(~rows["joined"].to_numpy())[1:]
+        x = np.insert(rows["num_labeled"].to_numpy(dtype=float), breaks, np.nan)
+        y = {
+            name: np.insert(rows[name].to_numpy() * scale, breaks, np.nan)
+            for name in ("mean", "low", "high")
+        }
+        alone = _alone(y["mean"])
+        look = styles[label]
+        # The interval of two seeds is 13 standard errors wide: it must not hide the others.
+        paler = 0.35 if rows["num_seeds"].max() <= 2 else 1.0
+        # Later curves lie above earlier ones, and all lines above all bands.
+        axes.fill_between(
+            x, y["low"], y["high"], color=look.color, alpha=paler * opacity, linewidth=0, zorder=1.5
+        )
+        axes.vlines(x[alone], y["low"][alone], y["high"][alone], color=look.color, alpha=0.5)
+        axes.plot(
+            x, y["mean"], label=label, markevery=_marked(alone, y["mean"], rank), **look.line()
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 2.5, 5, 10]))
+    axes.margins(x=0.03)
+
+
+def _alone(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where a value has no neighbour that a line could go to."""
+    there = np.pad(~np.isnan(values), 1)
+    return there[1:-1] & ~there[:-2] & ~there[2:]
+
+
+def _marked(alone: NDArray[np.bool_], values: NDArray[np.float64], rank: int) -> list[int]:
+    """Which points carry a marker: a few, at other places for each curve, and all lonely ones."""
+    present = np.flatnonzero(~np.isnan(values))
+    step = math.ceil(len(present) / _MARKERS)
+    return sorted({*present[rank % step :: step].tolist(), *np.flatnonzero(alone).tolist()})
+
+
+def limits(summary: pd.DataFrame, shown: Measure) -> tuple[float, float]:
+    """Ends of the y axis: all means, and the intervals as far as they leave the means readable.
+
+    With two seeds an interval is 13 standard errors wide to either side and would flatten the rest.
+    """
+    means = summary["mean"] * shown.scale
+    span = max(means.max() - means.min(), 1e-3 * abs(means).max(), 1e-3 * shown.scale)
+    beyond = span / (3 if summary["num_seeds"].max() > 2 else 6)
+    low = np.fmin(means.min(), max(summary["low"].min() * shown.scale, means.min() - beyond))
+    high = np.fmax(means.max(), min(summary["high"].max() * shown.scale, means.max() + beyond))
+    margin = 0.04 * max(high - low, span)
+    # Never beyond what is possible, but for half a marker.
+    return (
+        float(max(low - margin, shown.low * shown.scale - margin / 2)),
+        float(min(high + margin, shown.high * shown.scale + margin / 2)),
+    )
+
+
+def wrapped(title: str, width: float) -> str:
+    """``title`` in lines that fit ``width`` inches, broken between its parts."""
+    limit = int(width * 72 / (0.58 * style.RC["axes.titlesize"]))
+    lines = [""]
+    for part in title.split(" · "):
+        joined = f"{lines[-1]} · {part}" if lines[-1] else part
+        lines = [*lines[:-1], joined] if len(joined) <= limit or not lines[-1] else [*lines, part]
+    return "\n".join(lines)
+
+
+def counted(summary: pd.DataFrame) -> dict[str, str]:
+    """Strategy to "bald (n = 3)", from the columns ``strategy_label`` and ``num_seeds``."""
+    texts = {}
+    for label in style.order(summary["strategy_label"]):
+        seeds = summary.loc[summary["strategy_label"] == label, "num_seeds"]
+        least, most = seeds.min(), seeds.max()
+        number = f"{most}" if least == most else f"{least} to {most}"
+        texts[label] = f"{label} (n = {number})"
+    return texts
+
+
+def legend(figure: "Figure", texts: Mapping[str, str], styles: Mapping[str, style.Style]) -> None:
+    """The strategies of ``texts`` below the panels, in as many columns as fit."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.lines import Line2D
+
+    FigureCanvasAgg(figure)  # text has no width without it
+    width, height = figure.get_size_inches()
+    limit = 26 if width == style.COLUMN_WIDTH else 48  # characters, for at least two columns
+    handles = [Line2D([], [], **styles[label].line()) for label in texts]
+    lines = [_filled(text, limit) for text in texts.values()]
+    for columns in range(len(handles), 0, -1):
+        found = figure.legend(handles, lines, loc="outside lower center", ncols=columns)
+        box = found.get_window_extent()
+        if box.width / figure.dpi <= 0.98 * width or columns == 1:
+            figure.set_size_inches(width, height + box.height / figure.dpi)
+            break
+        found.remove()
+
+
+def _filled(text: str, limit: int) -> str:
+    """``text`` in lines of at most ``limit`` characters; what stands in brackets stays together."""
+    kept = re.sub(r"\([^)]*\)", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    kept = kept if max(map(len, kept.split(" "))) <= limit else text
+    lines = textwrap.fill(kept, limit, break_long_words=False)
+    return lines.replace("\N{NO-BREAK SPACE}", " ")
