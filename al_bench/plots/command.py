@@ -1,13 +1,15 @@
 """``al-bench plot``: stored results as figures and tables."""
 
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from al_bench.arguments import Command, Option, listed, number, one_of, text
+from al_bench.arguments import Command, Option, listed, number, one_of, text, whole_number
 from al_bench.errors import ConfigError, choose
 from al_bench.terminal import warnings_as_lines, wide_console
 
+KINDS = ("curves", "acquisitions", "manifests")  # folders of a run
 FORMATS = ("png", "pdf", "svg")
 
 COMMAND = Command(
@@ -16,7 +18,11 @@ COMMAND = Command(
     options=(
         Option("metric", "column to show, or several", ["test_accuracy"], listed(text)),
         Option("format", "png, pdf, svg or several", ["png", "pdf"], listed(one_of(*FORMATS))),
-        Option("out", "folder of the figures (default: plots in the first folder of results)"),
+        Option(
+            "out",
+            "folder of the figures (default: plots in the first folder of results, or here for "
+            "single runs and files)",
+        ),
         Option(
             "figure",
             "figures to draw: modules of al_bench.plots by name, your own by dotted name "
@@ -27,6 +33,11 @@ COMMAND = Command(
             "reach",
             "values of the metric, 0.9 for 90 %: how many labels do they take",
             read=listed(number()),
+        ),
+        Option(
+            "at",
+            "label counts, such as [100,150]: the metric there, median and quartiles over seeds",
+            read=listed(whole_number()),
         ),
     ),
     words="results",
@@ -50,8 +61,7 @@ def plot(arguments: Sequence[str]) -> int:
     if parsed is None:
         return 0
     folders = [Path(word) for word in parsed.words or ["results"]]
-    first = folders[0].parent if folders[0].is_file() else folders[0]
-    out = Path(parsed["out"]) if parsed["out"] else first / "plots"
+    out = Path(parsed["out"]) if parsed["out"] else _default_out(folders[0])
     with warnings_as_lines():
         _plot(
             folders,
@@ -60,8 +70,17 @@ def plot(arguments: Sequence[str]) -> int:
             figure=parsed["figure"],
             format=parsed["format"],
             reach=parsed["reach"],
+            at=parsed["at"],
         )
     return 0
+
+
+def _default_out(first: Path) -> Path:
+    """``plots`` in a folder of results; here for a run's folder and what lies in it."""
+    inside = (
+        first.is_file() or first.name in KINDS or any((first / kind).is_dir() for kind in KINDS)
+    )
+    return Path("plots") if inside else first / "plots"
 
 
 def _plot(
@@ -72,20 +91,25 @@ def _plot(
     figure: Sequence[str] | None,
     format: Sequence[str],
     reach: Sequence[float] | None,
+    at: Sequence[int] | None,
 ) -> None:
     from al_bench.plots.figures import Options, available, find, save
-    from al_bench.plots.table import tables
+    from al_bench.plots.table import tables, tables_at
     from al_bench.results.frame import read_curves
-    from al_bench.stats.summary import metrics
+    from al_bench.stats.summary import mark_controls, metrics, unequal_seeds
 
     drawers = {name: find(name) for name in figure} if figure else available()
-    frame = read_curves(folders)
+    frame = mark_controls(read_curves(folders))
     valid = metrics(frame)
     for column in metric:
         if column not in valid:
             message = f"These results have no values of a metric {column!r}."
             raise ConfigError(message, choose(column, valid))
     printed = [table for column in metric for table in tables(frame, column, reach)]
+    if at:
+        printed += [table for column in metric for table in tables_at(frame, column, at)]
+    if sentence := unequal_seeds(frame):
+        warnings.warn(sentence, stacklevel=1)
     for column in metric:
         for name, draw in drawers.items():
             figures = draw(frame, Options(column))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from al_bench.errors import ConfigError
+from al_bench.plots.style import order
 from al_bench.stats.measures import Measure, measure
 from al_bench.stats.protocols import titles
-from al_bench.stats.summary import final_table, tidy
+from al_bench.stats.summary import CURVE, final_table, quartiles, tidy
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,6 +51,61 @@ def tables(
         if rows:
             result.append(_table(title, rows, shown, columns, level))
     return result
+
+
+def tables_at(frame: pd.DataFrame, metric: str, counts: Sequence[int]) -> "list[Table]":
+    """A table for each protocol: median [quartiles] over seeds at the label counts asked for.
+
+    Args:
+        frame: Rows of curves.
+        metric: A numeric column.
+        counts: Label counts.
+
+    Raises:
+        ConfigError: No curve has a round at one of them.
+    """
+    from rich.table import Table
+
+    shown = measure(metric)
+    curves = tidy(frame, metric)
+    stored = sorted(set(curves["num_labeled"]))
+    for count in counts:
+        if count not in stored:
+            near = sorted(stored, key=lambda known: (abs(known - count), known))[:2]
+            hint = f"The nearest are {' and '.join(map(str, sorted(near)))}."
+            raise ConfigError(f"No curve has a round at {count} labels.", hint)
+    numbers = quartiles(curves, counts)
+    seeds: dict[Any, int] = curves.groupby(CURVE)["seed"].nunique().to_dict()
+    result = []
+    for key, title in titles(frame).items():
+        rows = numbers[numbers["protocol_id"] == key]
+        table = Table(title=f"{title}: {shown.label}", title_justify="left")
+        table.caption, table.caption_justify = "median \\[quartiles] over seeds", "left"
+        table.add_column("strategy", overflow="fold")
+        table.add_column("seeds", justify="right")
+        for count in counts:
+            table.add_column(f"at {count} labels", justify="right")
+        for label in order(rows["strategy_label"]):
+            own = rows[rows["strategy_label"] == label].set_index("num_labeled")
+            total = seeds[key, label]
+            cells = [_quartiles(own, count, total, shown) for count in counts]
+            table.add_row(label, str(total), *cells)
+        if len(rows):
+            result.append(table)
+    return result
+
+
+def _quartiles(rows: pd.DataFrame, count: int, total: int, shown: Measure) -> str:
+    """``91.2 [90.1, 92.0]``, and of how many seeds where some have no round there."""
+    if count not in rows.index:
+        return "n/a"
+    row: Any = rows.loc[count]
+    digits = 3 if shown.scale == 1 else 2
+    median, low, high = (
+        f"{row[name] * shown.scale:.{digits}f}" for name in ("median", "low", "high")
+    )
+    seeds = int(row["num_seeds"])
+    return f"{median} [{low}, {high}]" + ("" if seeds == total else f" ({seeds} of {total})")
 
 
 def _table(

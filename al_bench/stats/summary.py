@@ -29,6 +29,7 @@ def metrics(frame: pd.DataFrame) -> list[str]:
         for name in frame.columns
         if name not in keys
         and name not in ENGINE
+        and not pd.api.types.is_bool_dtype(frame[name])
         and pd.api.types.is_numeric_dtype(frame[name])
         and np.isfinite(frame[name].astype(float)).any()
     ]
@@ -43,6 +44,30 @@ def distinct_runs(frame: pd.DataFrame) -> pd.DataFrame:
     runs = frame.groupby(CURVE)["run_id"].transform("nunique")
     apart = frame["strategy_label"] + " [" + frame["run_id"].str[:8] + "]"
     return frame.assign(strategy_label=frame["strategy_label"].where(runs == 1, apart))
+
+
+def mark_controls(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with "(sees labels)" behind the names of controls that see labels."""
+    sees = frame["label_access"].astype("boolean").fillna(False)
+    control = sees.groupby(frame["run_id"]).transform("any").astype(bool)
+    marked = frame["strategy_label"] + " (sees labels)"
+    return frame.assign(strategy_label=frame["strategy_label"].where(~control, marked))
+
+
+def unequal_seeds(frame: pd.DataFrame) -> str | None:
+    """A sentence on the strategies of a protocol that were not run with the same seeds."""
+    names = titles(frame)
+    sentences = []
+    for key, rows in distinct_runs(frame).groupby("protocol_id"):
+        seeds = rows.groupby("strategy_label")["seed"].agg(lambda found: _list(found))
+        if seeds.nunique() > 1:
+            said = "; ".join(f"{label}: {found}" for label, found in seeds.items())
+            where = f" of {names[str(key)]}" if len(names) > 1 else ""
+            sentences.append(f"the strategies{where} have different seeds ({said})")
+    if not sentences:
+        return None
+    more = f", as in {len(sentences) - 1} more protocols" if len(sentences) > 1 else ""
+    return f"{sentences[0]}{more}: means are not over the same ones; al-bench compare pairs them."
 
 
 def tidy(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -105,6 +130,28 @@ def summarize(curves: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
         names = dict(zip(CURVE, keys, strict=True))
         parts.append(pd.DataFrame({**names, "num_labeled": values.columns.to_numpy(), **columns}))
     return pd.concat(parts, ignore_index=True)
+
+
+def quartiles(curves: pd.DataFrame, counts: Sequence[int]) -> pd.DataFrame:
+    """Median and quartiles over seeds at given label counts, a row each where there are any seeds.
+
+    Args:
+        curves: What ``tidy`` returned.
+        counts: Label counts.
+
+    Returns:
+        Columns ``protocol_id strategy_label num_labeled low median high num_seeds``; quartiles are
+        interpolated linearly between seeds.
+    """
+    rows = curves[curves["num_labeled"].isin(list(counts))]
+    groups = rows.groupby([*CURVE, "num_labeled"])["value"]
+    parts = {
+        "low": groups.quantile(0.25),
+        "median": groups.median(),
+        "high": groups.quantile(0.75),
+        "num_seeds": groups.count(),
+    }
+    return pd.DataFrame(parts).reset_index()
 
 
 def final_table(

@@ -142,6 +142,14 @@ def test_two_seeds_far_apart_do_not_flatten_the_means(make_frame):
     assert high < 75
 
 
+def test_the_wide_bands_of_two_seeds_are_pale(make_frame):
+    opacity = {}
+    for seeds in (2, 3):
+        axes = only(draw(make_frame("random", range(seeds), range(3)), Options())).axes[0]
+        opacity[seeds] = max(band.get_alpha() for band in axes.collections if band.get_paths())
+    assert opacity[2] < 0.1 < opacity[3]
+
+
 def test_the_y_axis_ends_where_accuracy_does(make_frame):
     frame = make_frame("random", [0, 1, 2], range(3), lambda s, r: [0.2, 0.9, 1.0][r])
     assert 100 < only(draw(frame, Options())).axes[0].get_ylim()[1] < 103

@@ -38,7 +38,60 @@ def test_figures_are_written_and_named_and_the_numbers_printed(results, capsys):
     assert ["random", "3", "10 to 50", "91.00 ± 2.48", "71.00 ± 2.48", "50"] in cells
     assert ["bald", "1", "10 to 50", "90.00", "70.00", "50"] in cells
     assert "digits · full · mc_dropout · small: Test accuracy (%)" in printed.out
+    assert printed.err == (
+        "warning: the strategies have different seeds (bald: 0; random: 0, 1, 2): means are not "
+        "over the same ones; al-bench compare pairs them.\n"
+    )
+
+
+def test_nothing_is_said_of_equal_seeds(make_frame, store, capsys):
+    frame = pd.concat([make_frame(label, [0, 3], range(2)) for label in ("random", "bald")])
+    plot([str(store(frame)), PNG])
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("part", ["", "curves", "curves/seed=1.parquet"])
+def test_figures_of_a_single_run_are_not_put_into_its_folder(
+    results, tmp_path, monkeypatch, part, capsys
+):
+    [run] = results.rglob("p0-random")
+    before = sorted(run.rglob("*"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    plot([str(run / part), PNG])
+    assert sorted(run.rglob("*")) == before
+    assert (tmp_path / "here" / "plots" / "curves_test_accuracy.png").exists()
+
+
+def test_a_control_that_sees_labels_is_marked_in_figure_and_table(make_frame, store, capsys):
+    controls = make_frame("oracle", [0, 1], range(3))
+    controls["label_access"] = True
+    results = store(pd.concat([controls, make_frame("random", [0, 1], range(3))]))
+    plot([str(results), "format=svg"])
+    printed = capsys.readouterr()
+    assert "oracle (sees labels)" in printed.out
+    assert "random (sees labels)" not in printed.out
+    drawn = (results / "plots" / "curves_test_accuracy.svg").read_text()
+    assert "oracle (sees labels)" in drawn
     assert printed.err == ""
+
+
+def test_at_prints_medians_and_quartiles_over_seeds(make_frame, store, capsys):
+    values = {0: 0.5, 1: 0.6, 2: 0.8}
+    frame = make_frame("random", range(3), range(3), lambda s, r: values[s])
+    late = make_frame("bald", range(3), range(3))
+    results = store(pd.concat([frame, late[(late["seed"] == 0) | (late["round"] < 2)]]))
+    plot([str(results), "at=[10,30]", PNG])
+    rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if "│" in line]
+    cells = [[cell.strip() for cell in row[1:-1]] for row in rows]
+    assert ["random", "3", "60.00 [55.00, 70.00]", "60.00 [55.00, 70.00]"] in cells
+    assert ["bald", "3", "51.00 [50.50, 51.50]", "70.00 [70.00, 70.00] (1 of 3)"] in cells
+
+
+def test_at_refuses_a_count_that_nobody_has(results):
+    message = refusal(results, "at=33")
+    assert message == "No curve has a round at 33 labels. The nearest are 30 and 40."
+    assert "at must be a whole number" in refusal(results, "at=many")
 
 
 def test_results_in_the_current_folder_are_drawn_by_default(results, monkeypatch, capsys):
