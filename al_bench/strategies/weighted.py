@@ -28,7 +28,8 @@ class Weighted:
         normalize: ``standard`` divides a score's distance from its mean over the pool by its
             standard deviation there; ``rank`` takes its rank in the pool, from 0 to 1, equal scores
             the mean of their ranks; ``None`` leaves it as it is. A score that is the same for all
-            points adds nothing.
+            points adds nothing. Standardised sums may be negative, which the power rule refuses:
+            use ``rank`` there.
     """
 
     scores: Mapping[str, ScoreFn | PoolScore]

@@ -1,16 +1,14 @@
 """What every strategy under conf/strategy must do; a new file is picked up by itself."""
 
 import dataclasses
-import functools
 import re
 from inspect import Parameter, signature
-from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.utils import get_object, instantiate
+from hydra.utils import get_object
 from omegaconf import OmegaConf
 from pool_views import FakeView, log_probs, seeded
+from strategy_files import ALL, ASKING, CONF, FILES, NAMES, built, choices, configured
 
 from al_bench.checking.checks import CAPABILITIES, CHECKS
 from al_bench.checking.pools import disagreeing
@@ -21,28 +19,8 @@ from al_bench.strategies.pointwise import Pointwise
 from al_bench.strategies.rules import Power, Softmax, Softrank
 from al_bench.strategies.scores import needs_of
 
-CONF = Path(__file__).parents[2] / "conf"
-FILES = sorted((CONF / "strategy").rglob("*.yaml"))
-SCORES = sorted(path.stem for path in (CONF / "strategy" / "score").glob("*.yaml"))
-RULES = sorted(path.stem for path in (CONF / "strategy" / "rule").glob("*.yaml"))
-ALL = sorted(path.stem for path in (CONF / "strategy").glob("*.yaml"))
-ASKING = ["replay"]  # have a parameter without a default; their own tests check them
+SCORES, RULES = choices("score"), choices("rule")
 MAY_BE_NEGATIVE = {("weighted", "power")}  # standardised scores are no weights
-NAMES = [name for name in ALL if name not in ASKING]
-
-
-@functools.cache
-def configured(choice, *overrides):
-    """The node of ``strategy/bald``, ``strategy/rule/power`` …"""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose(choice, overrides=list(overrides))
-    for key in choice.split("/")[:-1]:
-        config = config[key]
-    return config
-
-
-def built(name, *overrides):
-    return instantiate(configured(f"strategy/{name}", *overrides), _convert_="all")
 
 
 @pytest.fixture(scope="module", params=NAMES)

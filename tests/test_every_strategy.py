@@ -1,0 +1,72 @@
+"""Every file under conf/strategy on real data, through the public door."""
+
+import pytest
+import torch
+from strategy_files import NAMES, built
+
+from al_bench import notebook
+from al_bench.models.base import SAMPLES
+from al_bench.strategies.base import LABELS
+from al_bench.training.trainer import fit_one
+from al_bench.view import View
+
+# Sizes at which a strategy that costs much on a pool is over in a second.
+CHEAPER = {"oracle": ["strategy.candidates=2", "strategy.reference=20"]}
+DIGITS = (
+    "dataset=digits",
+    "pool=[subset]",
+    "pool.subset.size=300",
+    "model.num_samples=4",
+    "training.max_epochs=1",
+    "training.epoch_size=64",
+    "budget.batch_size=5",
+    "budget.total=30",
+    "seeds=1",
+)
+
+
+@pytest.fixture(scope="module")
+def trial():
+    """A trial whose model provides everything, at its beginning."""
+    return notebook.trials(*DIGITS)[0]
+
+
+@pytest.fixture(scope="module")
+def posterior(trial):
+    return fit_one(trial).posterior
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_chooses_on_digits_and_leaves_the_model_as_it_was(trial, posterior, name):
+    strategy = built(name, *CHEAPER.get(name, []))
+    assert strategy.needs <= posterior.provides | {LABELS}
+    inputs = trial.pool.inputs.gather(torch.arange(20), torch.device("cpu"))
+    before = posterior.log_probs(inputs)
+    weights = {key: value.clone() for key, value in posterior.network().state_dict().items()}
+    random_state = torch.random.get_rng_state()
+    labeled = list(trial.labeled)
+
+    view = View(trial, posterior, strategy)
+    selection = view.timed_select(5, torch.Generator().manual_seed(0))
+
+    assert len(set(selection.positions.tolist())) == 5
+    assert 0 <= selection.positions.min() <= selection.positions.max() < len(view)
+    assert torch.equal(before, posterior.log_probs(inputs))
+    after = posterior.network().state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in weights.items())
+    assert torch.equal(random_state, torch.random.get_rng_state())
+    assert labeled == trial.labeled
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_end_to_end(tmp_path, name):
+    needs = built(name).needs
+    model = "mc_dropout" if SAMPLES in needs else "deterministic"
+    digits = [word for word in DIGITS if model == "mc_dropout" or "num_samples" not in word]
+    curves = notebook.run(
+        f"strategy={name}", f"model={model}", f"results={tmp_path}", *digits, *CHEAPER.get(name, [])
+    )
+    assert curves["num_labeled"].tolist() == [20, 25, 30]
+    assert set(curves["strategy_label"].str.partition("(")[0]) == {name}
+    assert bool(curves["label_access"].fillna(False).all()) == (LABELS in needs)
