@@ -9,7 +9,7 @@ from typing import Any
 
 from al_bench.errors import ConfigError, choose
 
-_KEY_VALUE = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_KEY_VALUE = re.compile(r"([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
 
 
 def text(value: str) -> str:

@@ -16,6 +16,9 @@ COMMANDS = {
     "compare": ("al_bench.compare.command", "compare", "paired statistics against a baseline"),
     "check": ("al_bench.checking.command", "check", "whether a strategy keeps the contract"),
     "report": ("al_bench.report.command", "report", "one self-contained page about results"),
+    "transfer": ("al_bench.transfer", "transfer", "train another model on stored acquisitions"),
+    "rerun": ("al_bench.rerun", "rerun", "repeat a stored trial: does it come out the same?"),
+    "export": ("al_bench.export", "export", "one tidy file, or several folders merged into one"),
     "status": ("al_bench.status", "status", "what is planned, running, done, failed or stale"),
     "list": ("al_bench.listing", "list_choices", "data sets, models, strategies, … to choose from"),
 }

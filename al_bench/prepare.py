@@ -20,6 +20,7 @@ from al_bench.results.identity import RunIdentity, config_hash
 from al_bench.results.store import Resume
 from al_bench.seeding import Streams
 from al_bench.strategies.base import LABELS, Strategy
+from al_bench.strategies.replay import Replay
 from al_bench.trial import Run, Trial
 
 GROUPS = (
@@ -143,6 +144,8 @@ def prepare(composed: Composed) -> Prepared:
             check_needs(chosen, provided, composed)
     container: Any = OmegaConf.to_container(config, resolve=True)
     meaning = {key: value for key, value in container.items() if key not in ENGINE_KEYS}
+    if isinstance(strategy, Replay):  # the folder's name is the run's id, wherever it lies
+        meaning["strategy"]["run"] = Path(strategy.run).resolve().name
     # Users' arrays are all one choice; each has a name of its own.
     names = {**composed.names, "dataset": getattr(source, "title", composed.names["dataset"])}
     identity = RunIdentity(

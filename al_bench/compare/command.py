@@ -84,7 +84,8 @@ def _print(result: "Comparison", parsed: Arguments, stream: IO[str]) -> None:
     console = wide_console(stream)
     for protocol in result.protocols:
         console.print(verdict_table(result, protocol))
-        console.print(labels_table(result, protocol))
+        if protocol.baseline is not None:
+            console.print(labels_table(result, protocol))
         console.print()
     together = across(result)
     if together is not None:

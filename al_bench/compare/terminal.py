@@ -23,9 +23,11 @@ def verdict_table(comparison: Comparison, result: ProtocolResult) -> "Table":
     table = _table(
         f"{result.title}: {shown.label}, {result.low:g} to {result.high:g} labels",
         _caption(result, shown),
-        ["seeds", "area", f"less {result.baseline or 'baseline'}", "wins/ties/losses", "p (Holm)"],
+        ["seeds", "area"]
+        + ([f"less {result.baseline}", "wins/ties/losses", "p (Holm)"] if result.baseline else []),
     )
-    table.add_column("verdict", no_wrap=True)
+    if result.baseline:
+        table.add_column("verdict", no_wrap=True)
     for arm in result.arms:
         area = f"{arm.areas.mean() * shown.scale:.{_digits(shown)}f}" if len(arm.areas) else "n/a"
         cells = [_name(arm), str(len(arm.seeds)), area]

@@ -1,0 +1,111 @@
+"""``al-bench rerun``: run a stored trial again and say whether it comes out the same."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from al_bench.arguments import Command, Option
+from al_bench.errors import ConfigError, ResultsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COMMAND = Command(
+    name="rerun",
+    summary="Runs a stored trial again and says whether it comes out the same.",
+    options=(
+        Option("dataset.root", "folder of the data set, where it is not where it was"),
+        Option("device", "device to run on (default: as stored)"),
+        Option("out", "results folder to keep the repetition in (default: it is thrown away)"),
+    ),
+    words="manifest",
+    words_help="the trial's manifest, such as results/…/manifests/seed=0.json",
+    max_words=1,
+)
+
+ENGINE_ONLY = ("device_name", "torch_version", "al_bench_version")
+
+
+def rerun(arguments: Sequence[str]) -> int:
+    """Repeat the trial; 0 when every column but timings and memory is equal, 1 when not.
+
+    Raises:
+        ConfigError: There is no such manifest.
+        ResultsError: It cannot be read, or the repetition fails.
+    """
+    parsed = COMMAND.parse(arguments)
+    if parsed is None:
+        return 0
+    from al_bench.stored import StoredTrial
+
+    if not parsed.words:
+        raise ConfigError("Nothing to repeat.", "Name a manifest; al-bench status lists trials.")
+    stored = StoredTrial.at(Path(parsed.words[0]))
+    with tempfile.TemporaryDirectory(prefix="al-bench-rerun-") as folder:
+        changes: dict[str, Any] = {
+            "results": parsed["out"] or folder,
+            "seeds": [stored.paths.seed],
+            "workers": 1,
+            "dry_run": False,
+        }
+        for key in ("dataset.root", "device"):
+            if parsed[key] is not None:
+                changes[key] = parsed[key]
+        curve = _repeated(stored.composed(changes), stored.paths.seed)
+    from al_bench.results.frame import read_curves
+
+    before = read_curves(stored.paths.curve)
+    differences = different(before, curve)
+    if not differences:
+        print(f"The same: {len(curve)} rounds, every column but timings and memory.")
+        return 0
+    print(f"Not the same: {len(differences)} columns differ.")
+    for line in differences:
+        print(f"  {line}")
+    return 1
+
+
+def _repeated(composed: Any, seed: int) -> "pd.DataFrame":
+    from al_bench.execution import DONE, run_seeds
+    from al_bench.prepare import prepare
+    from al_bench.progress import LogReport, set_up_logging
+    from al_bench.results.frame import read_curves
+
+    set_up_logging()
+    prepared = prepare(composed)
+    (outcome,) = run_seeds(prepared, [seed], LogReport())
+    if outcome.status != DONE:
+        raise ResultsError(f"The repetition is {outcome.status}: {outcome.message}.")
+    folder = prepared.results / prepared.run.identity.folder
+    return read_curves(folder / "curves" / f"seed={seed}.parquet")
+
+
+def different(before: "pd.DataFrame", after: "pd.DataFrame") -> list[str]:
+    """A line for each column in which two curves of one trial differ, with the first difference."""
+    from al_bench.results.schema import MEASURED
+
+    if len(before) != len(after):
+        return [f"rounds: {len(before)} stored, {len(after)} repeated"]
+    lines = []
+    for name in before.columns:
+        if name in MEASURED:
+            continue
+        for round, (one, other) in enumerate(zip(before[name], after[name], strict=True)):
+            if not _equal(one, other):
+                kind = " (engine)" if name in ENGINE_ONLY else ""
+                lines.append(f"{name}{kind}: round {round} was {one}, is {other}")
+                break
+    return lines
+
+
+def _equal(one: Any, other: Any) -> bool:
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        pairs = zip(one.tolist(), other.tolist(), strict=False)
+        return len(one) == len(other) and all(_equal(a, b) for a, b in pairs)
+    if pd.isna(one) or pd.isna(other):
+        return bool(pd.isna(one) and pd.isna(other))
+    return bool(one == other)

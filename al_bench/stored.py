@@ -1,0 +1,73 @@
+"""A stored run as a configuration again: what it was made with, with a few keys changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from al_bench.config import Composed
+from al_bench.errors import ConfigError, ResultsError
+from al_bench.results import manifest
+from al_bench.results.history import TrialPaths
+
+GROUPS = ("dataset", "pool", "model", "network", "training", "budget", "strategy")
+
+
+@dataclass(frozen=True)
+class StoredTrial:
+    """A trial on disk.
+
+    Args:
+        paths: Its files.
+        content: Its manifest.
+        config: The resolved configuration of its run.
+    """
+
+    paths: TrialPaths
+    content: Mapping[str, Any]
+    config: DictConfig
+
+    @classmethod
+    def at(cls, path: Path) -> "StoredTrial":
+        """The trial of a manifest, ``…/manifests/seed=3.json``.
+
+        Raises:
+            ConfigError: The path names no manifest.
+            ResultsError: The manifest or the run's configuration cannot be read.
+        """
+        seed = path.name.removeprefix("seed=").removesuffix(".json")
+        if path.parent.name != "manifests" or path.name != f"seed={seed}.json":
+            raise ConfigError(
+                f"{path} is not the manifest of a trial.",
+                "Name one such as results/digits/mc_dropout/bald/RUN/manifests/seed=0.json.",
+            )
+        if not path.is_file():
+            raise ConfigError(f"There is no manifest {path}.", "al-bench status lists trials.")
+        content = manifest.read(path)
+        if content is None or not seed.isdecimal():
+            raise ResultsError(f"{path} cannot be read as a manifest.")
+        paths = TrialPaths(path.parent.parent, int(seed))
+        try:
+            config = OmegaConf.load(paths.config)
+        except (OSError, ValueError) as error:
+            raise ResultsError(f"{paths.config} cannot be read: {error}.") from error
+        if not isinstance(config, DictConfig):
+            raise ResultsError(f"{paths.config} is not a configuration.")
+        return cls(paths, content, config)
+
+    def composed(self, changes: Mapping[str, Any], **names: str) -> Composed:
+        """The configuration with some keys changed, as ``prepare`` takes it.
+
+        Args:
+            changes: Dotted key to new value; a whole group may be replaced.
+            names: Names of groups that were replaced, and ``strategy_label``.
+        """
+        config = self.config.copy()
+        OmegaConf.set_struct(config, False)
+        for key, value in changes.items():
+            OmegaConf.update(config, key, value, merge=False)
+        label = names.pop("strategy_label", str(self.content["strategy_label"]))
+        known = {name: str(self.content.get(name) or "") for name in GROUPS}
+        return Composed(config, {**known, **names}, label, is_sweep=False)

@@ -1,0 +1,173 @@
+"""``al-bench rerun``, ``export`` and ``transfer`` on results that were really stored."""
+
+import json
+import shutil
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from al_bench import cli, notebook
+from al_bench.results.frame import read_acquisitions, read_curves
+
+QUICK = (
+    "training.max_epochs=1",
+    "training.epoch_size=64",
+    "model.num_samples=2",
+    "budget.total=40",
+    "seeds=2",
+)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stored") / "results"
+    for name in ("random", "entropy"):
+        notebook.run(*QUICK, f"strategy={name}", f"results={folder}")
+    return folder
+
+
+@pytest.fixture
+def results(stored, tmp_path):
+    """A copy that a test may change."""
+    return shutil.copytree(stored, tmp_path / "results")
+
+
+def manifest_of(results, strategy, seed=0):
+    (path,) = results.glob(f"digits/mc_dropout/{strategy}/*/manifests/seed={seed}.json")
+    return path
+
+
+def test_a_trial_repeated_is_the_same(results, capsys):
+    before = sorted(results.rglob("*"))
+    assert cli.main(["rerun", str(manifest_of(results, "entropy", 1))]) == 0
+    assert "The same: 3 rounds" in capsys.readouterr().out
+    assert sorted(results.rglob("*")) == before
+
+
+def test_a_trial_that_was_tampered_with_is_not_the_same(results, capsys):
+    manifest = manifest_of(results, "entropy")
+    curve = manifest.parent.parent / "curves" / "seed=0.parquet"
+    table = pq.read_table(curve)
+    place = table.schema.get_field_index("test_nll")
+    values = table["test_nll"].to_pylist()
+    values[1] += 0.5
+    column = pd.array(values, dtype="float64")
+    pq.write_table(table.set_column(place, table.schema.field(place), [column]), curve)
+    assert cli.main(["rerun", str(manifest)]) == 1
+    out = capsys.readouterr().out
+    assert "Not the same: 1 columns differ" in out
+    assert "test_nll: round 1 was" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "Nothing to repeat"),
+        (["nowhere/manifests/seed=0.json"], "There is no manifest"),
+        (["seed=0.json"], "rerun has no key 'seed'"),
+        (["results"], "is not the manifest of a trial"),
+    ],
+)
+def test_what_is_no_manifest_is_named(words, message, capsys):
+    assert cli.main(["rerun", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_everything_in_one_tidy_file(results, tmp_path):
+    for kind, read in (("curves", read_curves), ("acquisitions", read_acquisitions)):
+        for ending in ("csv", "parquet"):
+            out = tmp_path / f"{kind}.{ending}"
+            assert cli.main(["export", str(results), f"kind={kind}", f"out={out}"]) == 0
+            frame = pd.read_csv(out) if ending == "csv" else pd.read_parquet(out)
+            assert len(frame) == len(read(results))
+            assert frame["run_id"].tolist() == read(results)["run_id"].tolist()
+
+
+def test_results_of_two_machines_become_one(results, tmp_path, capsys):
+    whole = len(read_curves(results))
+    other = shutil.copytree(results, tmp_path / "other")
+    shutil.rmtree(next(results.glob("digits/mc_dropout/entropy")))
+    for path in (other / "digits" / "mc_dropout" / "random").rglob("seed=1.*"):
+        path.unlink()
+    target = tmp_path / "all"
+    assert cli.main(["export", str(results), str(other), f"merge={target}"]) == 0
+    assert "4 trials taken in" in capsys.readouterr().out
+    assert len(read_curves(target)) == whole
+    assert cli.main(["export", str(results), str(other), f"merge={target}"]) == 0
+    assert "0 trials taken in" in capsys.readouterr().out
+    assert cli.main(["status", str(target)]) == 0
+
+
+def test_different_results_of_one_trial_are_not_merged(results, tmp_path, capsys):
+    other = shutil.copytree(results, tmp_path / "other")
+    curve = manifest_of(other, "random").parent.parent / "curves" / "seed=0.parquet"
+    shutil.copy(curve.with_name("seed=1.parquet"), curve)
+    assert cli.main(["export", str(other), f"merge={results}"]) == 1
+    assert "different results of one trial" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "Give one of out= and merge="),
+        (["out=x.csv", "merge=y"], "Give one of out= and merge="),
+        (["out=x.txt"], "neither .csv nor .parquet"),
+    ],
+)
+def test_where_to_export_must_be_said(results, words, message, capsys):
+    assert cli.main(["export", str(results), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_another_model_learns_from_the_same_labels(results, capsys):
+    words = ["transfer", str(results), "model=deterministic", "model/network=mlp"]
+    assert cli.main(words) == 0
+    frame = read_curves(results)
+    moved = frame[frame["model"] == "deterministic"]
+    assert set(moved["strategy_label"]) == {"random@mc_dropout", "entropy@mc_dropout"}
+    assert set(moved["network"]) == {"mlp"}
+    assert moved["protocol_id"].nunique() == 1
+    bought = read_acquisitions(results)
+    for name in ("random", "entropy"):
+        runs = [
+            frame.loc[frame["strategy_label"] == label, "run_id"].iloc[0]
+            for label in (name, f"{name}@mc_dropout")
+        ]
+        first, second = (
+            bought[bought["run_id"] == run].sort_values(["seed", "round", "rank"])["index"].tolist()
+            for run in runs
+        )
+        assert first == second
+    assert cli.main(["compare", str(results), "baseline=random@mc_dropout"]) == 0
+    assert "entropy@mc_dropout" in capsys.readouterr().out
+    assert cli.main(words) == 0  # finished seeds are not run again, replays not replayed
+    assert len(read_curves(results)) == len(frame)
+
+
+def test_moved_results_transfer_to_the_same_runs(results, tmp_path):
+    moved = shutil.copytree(results, tmp_path / "moved")
+    for folder in (results, moved):
+        assert cli.main(["transfer", str(folder), "model=deterministic"]) == 0
+    ids = [set(read_curves(folder)["run_id"]) for folder in (results, moved)]
+    assert ids[0] == ids[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "No model to transfer to"),
+        (["model=determinstic"], "deterministic"),
+        (["modle=deterministic"], "has no key 'modle'"),
+    ],
+)
+def test_a_model_must_be_named(results, words, message, capsys):
+    assert cli.main(["transfer", str(results), *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_manifest_names_what_is_needed_to_repeat_it(results):
+    content = json.loads(manifest_of(results, "random").read_text())
+    assert {"run_id", "seed", "engine", "versions"} <= set(content)
