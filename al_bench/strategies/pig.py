@@ -20,6 +20,8 @@ from al_bench.information.observed import (
 from al_bench.models.base import SAMPLES
 from al_bench.strategies.base import LABELS, PoolView, Selection, check_num_samples
 
+LEAST_GAIN = 1e-6  # nats: less is rounding
+
 
 @dataclass(frozen=True)
 class PIG:
@@ -58,8 +60,9 @@ class PIG:
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are what each label gains, in nats.
 
-        Notes: ``effective_samples`` after the batch, between 1 and K; ``fell_back`` = ``random``
-        when no label tells anything.
+        Once no label changes anything by ``LEAST_GAIN`` the rest of the batch is drawn uniformly,
+        without scores (NaN). Notes: ``num_drawn``, how many those are; ``effective_samples`` at the
+        end, between 1 and K; ``fell_back`` = ``random`` when no label tells anything.
         """
         if not 1 <= batch_size <= len(view):
             raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
@@ -80,11 +83,18 @@ class PIG:
             gains = entropy_drop(weights, after, target_probs, len(targets))
             if not picks and not gains.any():
                 notes["fell_back"] = "random"
+            if picks and float(gains[left].abs().max()) < LEAST_GAIN:
+                break
             gains = gains.where(left, -math.inf)
             best = int((gains == gains.max()).int().argmax())  # the first one
             picks.append(best)
             values.append(float(gains[best]))
             left[best] = False
             weights = after[best]
+        missing = batch_size - len(picks)
+        if missing:
+            notes["num_drawn"] = missing
+            picks += left.nonzero().squeeze(1)[:missing].tolist()  # they are in random order
+            values += [math.nan] * missing
         notes["effective_samples"] = effective_samples(weights)
         return Selection(order[picks], torch.tensor(values, dtype=torch.float64), notes)
