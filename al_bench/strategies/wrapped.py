@@ -1,12 +1,9 @@
 """What strategies that hand the work to another one have in common."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from al_bench.errors import ConfigError
 from al_bench.strategies.base import Strategy
-
-Notes = Mapping[str, float | int | str | bool]
 
 
 def check_wrapped(of: Any, group: str = "strategy.of") -> None:
