@@ -28,8 +28,8 @@ def describe(prepared: Prepared) -> str:
     shape = "×".join(map(str, trial.pool.inputs.input_shape))
     made_of = composition(trial.pool) if prepared.loaded.transforms else {}
     lines = [
-        f"run        {run.identity.strategy_label} on {run.identity.task}, {run.identity.model} "
-        f"({run.identity.network})",
+        f"run        {run.identity.strategy_label} on {run.identity.task}, "
+        f"{run.identity.model_label}",
         f"data       pool {len(trial.pool):,}, test {test:,}, inputs {shape}, "
         f"{trial.num_classes} classes",
         *(f"{name:<11}{what}" for name, what in made_of.items()),
