@@ -47,7 +47,7 @@ class Conditioned:
     """What is left to be learnt about every point of a pool while others become known.
 
     A point that becomes known takes a rank-C part from Σ, so G of every point is updated instead of
-    computed anew: O(n C² (H + C)) a point (the form of BAIT that performance-minded codes use).
+    computed anew: O(C² (H + C)) a point of the pool, and its X is never stored.
 
     Args:
         pool: n points.
