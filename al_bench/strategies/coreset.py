@@ -88,12 +88,12 @@ class LCMD:
 
     def _worth(self, centers: "Centers") -> Tensor:
         """(N,) squared distances, -1 outside of the largest cluster and for picks."""
-        squared = centers.squared
-        sums = torch.zeros(centers.count, dtype=torch.float64, device=squared.device)
-        sums.index_add_(0, centers.owner, squared.clamp_min(0).double())
+        squared, owner = centers.squared.cpu(), centers.owner.cpu()
+        sums = torch.zeros(centers.count, dtype=torch.float64)
+        sums.index_add_(0, owner, squared.clamp_min(0).double())
         if not sums.any():
             return squared
-        return torch.where((sums == sums.max())[centers.owner], squared, -1.0)
+        return torch.where((sums == sums.max())[owner], squared, -1.0)
 
 
 class Centers:

@@ -47,15 +47,14 @@ class InformationDensity:
     def of_pool(self, view: PoolView, num_samples: int | None) -> Tensor:
         """(N,) float64 weighted scores, in the score's unit."""
         scores = pool_scores(self.score, view, num_samples).cpu()
-        density = mean_similarity(self.space.pool(view)).cpu()
+        density = mean_similarity(self.space.pool(view))
         return scores * density.clamp_min(0.0) ** self.beta
 
 
 def mean_similarity(values: Tensor) -> Tensor:
     """Mean cosine similarity of each of ``values`` (N, D) to all of them, (N,) float64."""
     directions = torch.nn.functional.normalize(values, dim=1)
-    mean = directions.mean(dim=0, dtype=torch.float64)
-    return (directions @ mean.float()).double()
+    return (directions @ directions.mean(dim=0)).cpu().double()
 
 
 def information_density(

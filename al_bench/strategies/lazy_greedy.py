@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from al_bench.strategies.base import Selection
-from al_bench.strategies.distances import BLOCK_BYTES, Points, blocks, squared_distances
+from al_bench.strategies.distances import Points, blocks, squared_distances
 
 FIRST_BLOCK = 16  # candidates evaluated first, then twice as many, and so on
 
@@ -22,7 +22,7 @@ class LazyGreedy:
 
     A gain can only shrink as centers are added, so a gain from earlier is an upper bound now
     (Minoux 1978): candidates are evaluated from the highest bound down, until no bound exceeds the
-    best gain. Similarities are float32, their sums float64.
+    best gain. Similarities and their sums are float32.
 
     Args:
         pool: N points, the candidates and what they are to be similar to, in random order, so that
@@ -98,10 +98,10 @@ class LazyGreedy:
 
     def _gains(self, candidates: Tensor) -> Tensor:
         """(n,) float64 gains of ``candidates``."""
-        gains = []
-        size = max(1, BLOCK_BYTES // (4 * len(self._pool)))
-        for block in torch.split(candidates.to(self._pool.device), size):
-            similarity = self._similarity(squared_distances(self._pool[block], self._pool))
+        gains = torch.empty(len(candidates), dtype=torch.float64)
+        rows = candidates.to(self._pool.device)
+        for block in blocks(len(candidates), 4 * len(self._pool)):
+            similarity = self._similarity(squared_distances(self._pool[rows[block]], self._pool))
             added = similarity.sub_(self._best).clamp_(min=0)
-            gains.append(added.sum(dim=1).double() / len(self._pool))
-        return torch.cat(gains).cpu()
+            gains[block] = added.sum(dim=1).cpu().double()
+        return gains / len(self._pool)

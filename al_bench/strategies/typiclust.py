@@ -118,6 +118,6 @@ class TypiClust:
             squared[torch.arange(len(rows)), torch.arange(count)[block]] = torch.inf
             found = squared.topk(num_neighbors, largest=False).indices
             differences = members.values[found] - rows.values[:, None]  # (rows, neighbors, D)
-            distances = torch.linalg.vector_norm(differences, dim=2).double().mean(dim=1)
-            typicality[block] = (1 / (distances + LEAST_DISTANCE)).cpu()
+            distances = torch.linalg.vector_norm(differences, dim=2).mean(dim=1)
+            typicality[block] = 1 / (distances.cpu().double() + LEAST_DISTANCE)
         return typicality
