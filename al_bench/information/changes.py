@@ -23,7 +23,8 @@ def information_between(log_probs: Tensor, target_log_probs: Tensor) -> Tensor:
         target_log_probs: Log-probabilities of the targets (T, K, C), under the same samples.
 
     Returns:
-        Nats, float32, between 0 and log min(K, C), (n, T); good to about 1e-6.
+        Nats, float32, between 0 and log min(K, C), (n, T); good to about 3e-6, the smaller the
+        value the better.
     """
     return _changes(log_probs, target_log_probs, squared=False)
 
@@ -76,7 +77,8 @@ class PairwiseInformation:
         A matrix product of 2 n K C² operations and n C² logarithms.
 
         Returns:
-            Nats, float64, between 0 and either point's I[Y; Ω | x], (n,); good to about 1e-6.
+            Nats, float64, between 0 and either point's I[Y; Ω | x], (n,); good to about 3e-6, the
+        smaller the value the better.
         """
         num_samples, n, num_classes = self._deviation.shape
         mean, deviation = self._mean[point], self._deviation[:, point].T / num_samples  # (C, K)

@@ -28,7 +28,7 @@ class BEMPS(ABC):
     k-means, and each cluster gives its member nearest to the centroid. So the batch changes
     different predictions. Points whose samples agree are not clustered.
 
-    Vectors are exact given the K samples and the targets, up to rounding (about 1e-6), at
+    Vectors are exact given the K samples and the targets, up to rounding (about 3e-6), at
     2·N·K·T·C² operations in float32; k-means (scikit-learn's, one start) costs ``share``·N·B·T an
     iteration. Memory N·T.
 

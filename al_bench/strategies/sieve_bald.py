@@ -31,7 +31,7 @@ class SieveBALD:
     in the published code, which reports running sums of these scores.
 
     No joint labelings are needed: 2·B·N·K·C² operations in float32 and B·N·C² logarithms, exact up
-    to rounding (about 1e-6 nats a pair). Memory: the pool's probabilities once more in float32.
+    to rounding (about 3e-6 nats a pair). Memory: the pool's probabilities once more in float32.
 
     Args:
         num_samples: Posterior samples to score with; ``None`` takes all K of the model.
