@@ -9,6 +9,7 @@ from al_bench.arguments import Command, Option, listed, number, one_of, text, wh
 from al_bench.errors import ConfigError, choose
 from al_bench.terminal import warnings_as_lines, wide_console
 
+DEFAULT = ("curves",)  # figures
 KINDS = ("curves", "acquisitions", "manifests")  # folders of a run
 FORMATS = ("png", "pdf", "svg")
 
@@ -25,14 +26,21 @@ COMMAND = Command(
         ),
         Option(
             "figure",
-            "figures to draw: modules of al_bench.plots by name, your own by dotted name "
-            "(default: all of al_bench.plots that have something to show)",
-            read=listed(text),
+            "figures to draw: modules of al_bench.plots by name, your own by dotted name, all for "
+            "whatever there is to show",
+            list(DEFAULT),
+            listed(text),
         ),
+        Option("baseline", "strategy that others are compared with (default: random)"),
         Option(
             "reach",
             "values of the metric, 0.9 for 90 %: how many labels do they take",
             read=listed(number()),
+        ),
+        Option(
+            "dataset.root",
+            "folder of the data set's files, for contact_sheet and pool_map (default: as it was "
+            "when the runs were made)",
         ),
         Option(
             "at",
@@ -68,6 +76,8 @@ def plot(arguments: Sequence[str]) -> int:
             out,
             metric=parsed["metric"],
             figure=parsed["figure"],
+            baseline=parsed["baseline"],
+            root=parsed["dataset.root"],
             format=parsed["format"],
             reach=parsed["reach"],
             at=parsed["at"],
@@ -88,7 +98,9 @@ def _plot(
     out: Path,
     *,
     metric: Sequence[str],
-    figure: Sequence[str] | None,
+    figure: Sequence[str],
+    baseline: str | None,
+    root: str | None,
     format: Sequence[str],
     reach: Sequence[float] | None,
     at: Sequence[int] | None,
@@ -98,25 +110,45 @@ def _plot(
     from al_bench.results.frame import read_curves
     from al_bench.stats.summary import mark_controls, metrics, unequal_seeds
 
-    drawers = {name: find(name) for name in figure} if figure else available()
+    drawers = available() if "all" in figure else {}
+    drawers |= {name: find(name) for name in figure if name != "all"}
     frame = mark_controls(read_curves(folders))
     valid = metrics(frame)
     for column in metric:
         if column not in valid:
             message = f"These results have no values of a metric {column!r}."
             raise ConfigError(message, choose(column, valid))
+    labels = sorted(set(frame["strategy_label"]))
+    if baseline is not None and baseline not in labels:
+        raise ConfigError(f"There is no baseline {baseline!r}.", choose(baseline, labels))
     printed = [table for column in metric for table in tables(frame, column, reach)]
     if at:
         printed += [table for column in metric for table in tables_at(frame, column, at)]
     if sentence := unequal_seeds(frame):
         warnings.warn(sentence, stacklevel=1)
+    written: set[str] = set()
+    told: dict[str, None] = {}  # in order, each once
     for column in metric:
         for name, draw in drawers.items():
-            figures = draw(frame, Options(column))
-            for path in save(figures, out, format):
+            reasons: list[str] = []
+            options = Options(
+                metric=column,
+                baseline=baseline or "random",
+                reach=reach,
+                folders=folders,
+                root=root,
+                explain=reasons.append,
+            )
+            figures = draw(frame, options)
+            fresh = {file: figures[file] for file in figures if file not in written}
+            written |= fresh.keys()
+            for path in save(fresh, out, format):
                 print(path)
-            if not figures and figure:
-                print(f"{name} has nothing to show for {column}.", file=sys.stderr)
+            if not figures:
+                reason = f": {reasons[0]}" if reasons else "."
+                told[f"{name} has nothing to show for {column}{reason}"] = None
+    for sentence in told:
+        print(sentence, file=sys.stderr)
     console = wide_console()
     for table in printed:
         console.print()

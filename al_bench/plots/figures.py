@@ -1,15 +1,17 @@
 """What a figure is, where figures are found, and how they are written.
 
 A figure is a module with a function ``draw(frame, options)``: from the rows of curves to matplotlib
-figures by file name (no ending), an empty dict where it has nothing to show. Its docstring's first
-line says what it shows. Put it into this package, or anywhere and name it with its dots
-(``figure=mine.heatmap``); nothing else has to be touched. Build figures from
-``matplotlib.figure.Figure`` within ``style.look()``, never through pyplot, which keeps them alive.
+figures by file name (no ending), an empty dict where it has nothing to show; then it may tell the
+reason to ``options.explain``. A figure that is the same whatever the metric keeps the metric out of
+its file names. Its docstring's first line says what it shows. Put it into this package, or anywhere
+and name it with its dots (``figure=mine.heatmap``); nothing else has to be touched. Build figures
+from ``matplotlib.figure.Figure`` within ``style.look()``, never through pyplot, which keeps them
+alive.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+def _say_nothing(reason: str) -> None:
+    """Nobody asked."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What every figure is told.
@@ -31,10 +37,21 @@ class Options:
     Args:
         metric: The column to show.
         level: Of the intervals.
+        baseline: The strategy that others are compared with.
+        reach: Values of the metric whose labels are counted; ``None`` for the usual ones.
+        folders: Where the results are, for figures that read more than curves.
+        root: Folder of the data set's files, for figures that show inputs; ``None`` for the one
+            that the runs were made with.
+        explain: Told why a figure has nothing to show.
     """
 
     metric: str = "test_accuracy"
     level: float = 0.95
+    baseline: str = "random"
+    reach: Sequence[float] | None = None
+    folders: Sequence[Path] = ()
+    root: str | None = None
+    explain: Callable[[str], None] = _say_nothing
 
 
 class Draw(Protocol):

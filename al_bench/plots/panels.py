@@ -60,6 +60,7 @@ def page(
     columns: int | None = None,
     height: float = PANEL_HEIGHT,
     width: float | None = None,
+    beside: float = 0.0,
 ) -> Page:
     """A figure with an empty panel for each key of ``panels`` under its title.
 
@@ -68,6 +69,7 @@ def page(
         columns: ``None`` chooses by the number of panels: one to four side by side.
         height: Of a row of panels, inches.
         width: Of the figure, inches; ``None`` is a column for one panel, else a page.
+        beside: Room beside a panel that its title cannot use, inches.
     """
     from matplotlib.figure import Figure
 
@@ -80,7 +82,7 @@ def page(
         unused.remove()
     axes = dict(zip(panels, grid.flat, strict=False))
     for key, title in panels.items():
-        axes[key].set_title(wrapped(title, width / columns))
+        axes[key].set_title(wrapped(title, width / columns - beside))
     return Page(figure, axes, columns)
 
 
@@ -137,14 +139,16 @@ def _marked(alone: NDArray[np.bool_], values: NDArray[np.float64], rank: int) ->
     return sorted({*present[rank % step :: step].tolist(), *np.flatnonzero(alone).tolist()})
 
 
-def limits(summary: pd.DataFrame, shown: Measure) -> tuple[float, float]:
+def limits(summary: pd.DataFrame, shown: Measure, room: float = 1 / 3) -> tuple[float, float]:
     """Ends of the y axis: all means, and the intervals as far as they leave the means readable.
+
+    Intervals get at most ``room`` times the height of the means on either side.
 
     With two seeds an interval is 13 standard errors wide to either side and would flatten the rest.
     """
     means = summary["mean"] * shown.scale
     span = max(means.max() - means.min(), 1e-3 * abs(means).max(), 1e-3 * shown.scale)
-    beyond = span / (3 if summary["num_seeds"].max() > 2 else 6)
+    beyond = span * room / (1 if summary["num_seeds"].max() > 2 else 2)
     low = np.fmin(means.min(), max(summary["low"].min() * shown.scale, means.min() - beyond))
     high = np.fmax(means.max(), min(summary["high"].max() * shown.scale, means.max() + beyond))
     margin = 0.04 * max(high - low, span)

@@ -90,6 +90,19 @@ def across(comparison: Comparison) -> Across | None:
     )
 
 
+def penalty_matrix(comparison: Comparison) -> tuple[tuple[str, ...], Array]:
+    """Arms and their pairwise penalties summed over protocols, one suffices; least loss first.
+
+    Entry (a, b) is the share of rounds in which a is significantly better than b, summed.
+    """
+    sign = 1.0 if comparison.measure.higher_is_better else -1.0
+    names = sorted({arm.arm for result in comparison.protocols for arm in result.arms})
+    parts = [_penalties(result, names, sign) for result in comparison.protocols]
+    total = np.sum(parts, axis=0) if parts else np.zeros((0, 0))
+    order = np.argsort(total.sum(axis=0), kind="stable")
+    return tuple(names[place] for place in order), total[np.ix_(order, order)]
+
+
 def _scores(protocols: Sequence[ProtocolResult], names: Sequence[str], sign: float) -> Array:
     """Gains (P, A, S) over the baseline's mean area; seeds of a protocol share a column."""
     seeds = [sorted({seed for arm in result.arms for seed in arm.seeds}) for result in protocols]

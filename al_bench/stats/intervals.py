@@ -51,6 +51,14 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, count.astype(np.int64))
 
 
+def nearest_quartiles(values: ArrayLike) -> tuple[float, float, float]:
+    """Quartiles by the nearest rank: each is a value that some seed has, infinite ones included."""
+    low, median, high = np.quantile(
+        np.asarray(values, dtype=np.float64), [0.25, 0.5, 0.75], method="nearest"
+    )
+    return float(low), float(median), float(high)
+
+
 def _divide(numerator: Any, denominator: Any) -> NDArray[np.float64]:
     """The quotient where the denominator is positive, else NaN."""
     valid = np.asarray(denominator) > 0

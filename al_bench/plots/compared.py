@@ -1,0 +1,25 @@
+"""The comparison behind several figures."""
+
+import pandas as pd
+
+from al_bench.plots.figures import Options
+from al_bench.stats.comparison import Comparison, compare
+from al_bench.stats.measures import Measure, measure
+
+
+def comparison(
+    frame: pd.DataFrame, options: Options, reach: tuple[float, ...] = ()
+) -> Comparison | None:
+    """All strategies beside the baseline; None, with the reason told, where there is none."""
+    if measure(options.metric).higher_is_better is None:
+        options.explain(f"{options.metric} is neither to be raised nor lowered.")
+        return None
+    if options.baseline not in set(frame["strategy_label"]):
+        options.explain(f"there is no baseline {options.baseline}; name one with baseline=…")
+        return None
+    return compare(frame, options.metric, options.baseline, reach=reach)
+
+
+def points(shown: Measure) -> str:
+    """Unit of differences: percentages differ by points."""
+    return "points" if shown.unit == "%" else shown.unit

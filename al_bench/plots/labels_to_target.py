@@ -1,0 +1,117 @@
+"""Labels it takes to reach a value: median and quartiles over seeds, and how many never do."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from al_bench.plots import panels, style
+from al_bench.plots.compared import comparison
+from al_bench.plots.figures import Options
+from al_bench.stats.arms import ProtocolResult
+from al_bench.stats.intervals import nearest_quartiles
+from al_bench.stats.measures import measure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+USUAL = (0.9, 0.95)
+
+
+def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
+    """Figures ``labels_to_target_<metric>``: a panel a protocol and value, a row a strategy.
+
+    A dot is the median over seeds of the first stored label count at which the value is reached, a
+    line goes from quartile to quartile; strokes are seeds. An arrow at the right end stands for
+    a median or quartile beyond the budget.
+    """
+    shown = measure(options.metric)
+    usual = USUAL if shown.higher_is_better and shown.unit == "%" else ()
+    reach = tuple(dict.fromkeys(usual if options.reach is None else options.reach))
+    if not reach:
+        options.explain(f"name values of {options.metric} with reach=…")
+        return {}
+    found = comparison(frame, options, reach)
+    if found is None:
+        return {}
+    titles, content = {}, {}
+    for result in found.protocols:
+        for target in reach:
+            if options.reach is None and not _reached(result, target):
+                continue
+            unit = " %" if shown.unit == "%" else ""
+            key = f"{result.key} {target:g}"
+            titles[key] = f"{result.title} · to {target * shown.scale:g}{unit}"
+            content[key] = (result, target)
+    if not titles:
+        options.explain("no strategy reaches 0.9; name other values with reach=…")
+        return {}
+    styles = style.assign([arm.arm for result in found.protocols for arm in result.arms])
+    most = max(len(result.curves) for result, _ in content.values())
+    figures = {}
+    for name, page_titles in panels.pages(titles, f"labels_to_target_{options.metric}"):
+        with style.look():
+            columns = {1: 1, 2: 2, 4: 2}.get(len(page_titles), 3)
+            page = panels.page(page_titles, columns, height=0.85 + 0.19 * most)
+            for key, axes in page.axes.items():
+                _panel(axes, *content[key], styles)
+            page.label("Number of labels")
+            figures[name] = page.figure
+    return figures
+
+
+def _reached(result: ProtocolResult, target: float) -> bool:
+    return any(np.isfinite(arm.labels_to[target]).any() for arm in result.arms)
+
+
+def _panel(
+    axes: "Axes", result: ProtocolResult, target: float, styles: dict[str, style.Style]
+) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    labels = style.order(arm.arm for arm in result.arms)
+    values = {arm.arm: arm.labels_to[target] for arm in result.arms}
+    counts = np.concatenate([curve.counts for curve in result.curves.values()])
+    low, high = float(counts.min()), float(counts.max())
+    width = max(high - low, 1.0)
+    end = high + 0.06 * width  # where "beyond the budget" is drawn
+    for row, label in enumerate(labels):
+        _row(axes, row, values[label], end, styles[label])
+        never = int(np.isinf(values[label]).sum())
+        if never:
+            text = f"{never} of {len(values[label])} never"
+            axes.annotate(
+                text, (1, row), (3, 0), ("axes fraction", "data"), "offset points",
+                va="center", fontsize=6,
+            )  # fmt: skip
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_xlim(low - 0.03 * width, high + 0.1 * width)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 2.5, 5, 10]))
+    axes.grid(visible=False, axis="y")
+
+
+def _row(
+    axes: "Axes", row: int, values: NDArray[np.float64], end: float, look: style.Style
+) -> None:
+    if not len(values):
+        return
+    first, median, third = (min(value, end) for value in nearest_quartiles(values))
+    axes.plot([first, third], [row, row], color=look.color, linewidth=2.2, alpha=0.45, zorder=2)
+    seeds = np.sort(values[np.isfinite(values)])
+    axes.plot(
+        seeds,
+        np.full(len(seeds), row),
+        "|",
+        color=look.color,
+        markersize=5,
+        zorder=2.2,
+        markeredgewidth=0.8,
+    )
+    if third >= end:
+        axes.plot([end], [row], ">", color=look.color, markersize=3.5, zorder=2.4)
+    if median < end and not math.isnan(median):
+        axes.plot([median], [row], look.marker, color=look.color, markersize=5, zorder=2.6)

@@ -1,0 +1,76 @@
+"""Pairwise penalties: in how many rounds the row is significantly better than the column."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from al_bench.plots import style
+from al_bench.plots.compared import comparison
+from al_bench.plots.figures import Options
+from al_bench.stats.across import penalty_matrix
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MAX_IN_COLUMN = 8  # strategies that one column of a page has room for
+_MAX_NUMBERS = 14  # and those whose cells have room for numbers
+
+
+def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
+    """The figure ``penalties_<metric>``.
+
+    A cell is the share of rounds in which the row's strategy is significantly better than the
+    column's (paired t-test at the 5 % level), summed over protocols (Ash et al. 2020,
+    arXiv:1906.03671). The last row adds up a column: what a strategy loses in all; the least is
+    first.
+    """
+    from matplotlib.figure import Figure
+
+    found = comparison(frame, options)
+    if found is None:
+        return {}
+    names, matrix = penalty_matrix(found)
+    if len(names) < 2:
+        options.explain("it takes two strategies.")
+        return {}
+    size = len(names)
+    column = size <= _MAX_IN_COLUMN
+    width = style.COLUMN_WIDTH if column else style.PAGE_WIDTH
+    with style.look():
+        figure = Figure(figsize=(width, width * (size + 1.5) / (size + 4)), layout="constrained")
+        cells, totals = figure.subplots(
+            2, 1, sharex=True, height_ratios=[size, 1], gridspec_kw={"hspace": 0.02}
+        )
+        count = len(found.protocols)
+        _cells(cells, matrix, names, "Blues", float(count))
+        _cells(totals, matrix.sum(axis=0)[None], ["total"], "Greys", float(count * (size - 1)))
+        cells.tick_params(labelbottom=False)
+        totals.set_xticks(range(size), names, rotation=40, ha="right", rotation_mode="anchor")
+        what = "share of all" + (f", summed over {count} protocols" if count > 1 else "")
+        title = f"Rounds in which the row beats the column\n{found.measure.words}, {what}"
+        figure.suptitle(title, fontsize=style.RC["axes.titlesize"])
+    return {f"penalties_{options.metric}": figure}
+
+
+def _cells(
+    axes: "Axes", values: NDArray[np.float64], rows: "list[str] | tuple[str, ...]", map: str,
+    most: float,
+) -> None:  # fmt: skip
+    shown = values.copy()
+    if len(rows) > 1:
+        np.fill_diagonal(shown, np.nan)
+    axes.imshow(shown, cmap=map, vmin=0.0, vmax=max(1.3 * most, 1e-9), aspect="auto")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    if values.shape[1] <= _MAX_NUMBERS:
+        for (row, column), value in np.ndenumerate(shown):
+            if not np.isnan(value):
+                dark = value > 0.8 * most
+                text = f"{value:.2f}" if value else "0"
+                color = "white" if dark else "black"
+                axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=color)

@@ -1,0 +1,47 @@
+"""Mean ranks over protocols with 95 % intervals: 1 is best."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from al_bench.plots import style
+from al_bench.plots.compared import comparison
+from al_bench.plots.figures import Options
+from al_bench.stats.across import across
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
+    """The figure ``ranks_<metric>``: strategies ranked by area, the mean over protocols.
+
+    Intervals are of the bootstrap over seeds within each protocol.
+    """
+    from matplotlib.figure import Figure
+
+    found = comparison(frame, options)
+    together = across(found) if found is not None else None
+    if found is None or together is None:
+        if found is not None:
+            options.explain("ranks are means over two data sets or models at least.")
+        return {}
+    styles = style.assign(together.arms)
+    ranks = together.ranks
+    with style.look():
+        size = (style.COLUMN_WIDTH, 0.85 + 0.19 * len(together.arms))
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots()
+        for row, arm in enumerate(together.arms):
+            look = styles[arm]
+            axes.plot([ranks.low[row], ranks.high[row]], [row, row], color=look.color, alpha=0.5,
+                      linewidth=2.2)  # fmt: skip
+            axes.plot([ranks.value[row]], [row], color=look.color, marker=look.marker, markersize=5)
+        axes.set_yticks(range(len(together.arms)), together.arms)
+        axes.set_ylim(len(together.arms) - 0.4, -0.6)
+        axes.set_xlim(0.85, len(together.arms) + 0.15)
+        axes.set_xticks(range(1, len(together.arms) + 1))
+        axes.grid(visible=False, axis="y")
+        count = len(together.protocols)
+        axes.set_xlabel(f"Mean rank, {found.measure.words}, {count} protocols")
+    return {f"ranks_{options.metric}": figure}

@@ -1,0 +1,185 @@
+"""What strategies bought: classes, overlap between strategies, and points one would not want.
+
+Points are counted in the order in which they were bought, the initial set first; one that the
+annotator declined counts as bought. C classes, R rounds.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from al_bench.stats.intervals import mean_interval
+from al_bench.stats.summary import CURVE, TRIAL, distinct_runs
+
+Array = NDArray[np.float64]
+
+FLAWS = ("copies", "noisy", "foreign", "refused")
+
+
+def named(acquisitions: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Acquisitions in their order, with the protocol, strategy and data set of their runs.
+
+    Args:
+        acquisitions: Rows of acquisitions.
+        frame: Rows of curves, which name the runs; others are left out.
+
+    Returns:
+        The rows with ``protocol_id strategy_label dataset``, and ``place``, which counts the points
+        of a trial from 1.
+    """
+    names = distinct_runs(frame)[["run_id", *CURVE, "dataset"]].drop_duplicates("run_id")
+    rows = acquisitions.merge(names, on="run_id")
+    rows = rows.assign(round=rows["round"].astype("Int64").fillna(-1).astype(int))
+    rows = rows.sort_values([*TRIAL, "round", "rank"], ignore_index=True)
+    return rows.assign(place=rows.groupby(TRIAL).cumcount() + 1)
+
+
+@dataclass(frozen=True)
+class ClassShares:
+    """Which classes a strategy's labels have, over rounds.
+
+    Args:
+        counts: (R,) labels after each round, the initial set first.
+        shares: (R, C) share of each class among these labels, the mean over seeds.
+        bought: (C,) share among the labels of all rounds, without the initial set.
+    """
+
+    counts: Array
+    shares: Array
+    bought: Array
+
+
+def class_shares(rows: pd.DataFrame) -> dict[str, ClassShares]:
+    """Classes bought by each strategy of one protocol.
+
+    Args:
+        rows: What ``named`` returned, of one protocol.
+    """
+    rows = rows[rows["label"].notna()]
+    if rows.empty:
+        return {}
+    classes = np.arange(int(rows["label"].max()) + 1)
+    found = {}
+    for label, own in rows.groupby("strategy_label"):
+        tables = [
+            pd.crosstab(trial["round"], trial["label"].astype(int)).reindex(columns=classes)
+            for _, trial in own.groupby("seed")
+        ]
+        rounds = sorted({number for table in tables for number in table.index})
+        totals = np.stack([table.reindex(rounds).fillna(0).to_numpy(float) for table in tables])
+        ended = np.array([[number > table.index.max() for number in rounds] for table in tables])
+        running = totals.cumsum(axis=1)  # (S, R, C)
+        count = np.where(ended, np.nan, running.sum(axis=2))
+        shares = running / np.maximum(running.sum(axis=2, keepdims=True), 1)
+        shares[ended] = np.nan
+        later = totals[:, np.array(rounds) >= 0].sum(axis=(0, 1))
+        found[str(label)] = ClassShares(
+            counts=np.nanmedian(count, axis=0),
+            shares=np.nanmean(shares, axis=0),
+            bought=later / max(later.sum(), 1.0),
+        )
+    return found
+
+
+def overlaps(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """How much of what two strategies bought is the same, seed by seed.
+
+    Jaccard's index of the two sets of pool points after equally many points: points in both, as a
+    share of points in either. The initial set, which strategies share, does not count.
+
+    Args:
+        rows: What ``named`` returned, of one protocol.
+
+    Returns:
+        For each strategy the curves of the others, with the columns of ``summarize``; empty where
+        no two strategies share a seed.
+    """
+    trials = {
+        (str(own["strategy_label"].iloc[0]), int(own["seed"].iloc[0])): _sets(own)
+        for _, own in rows.groupby(["strategy_label", "seed"])
+    }
+    labels = sorted({label for label, _ in trials})
+    parts: dict[str, list[dict[str, object]]] = {label: [] for label in labels}
+    for one, other in itertools.combinations(labels, 2):
+        seeds = sorted({s for label, s in trials if label == one and (other, s) in trials})
+        values: dict[int, list[float]] = {}
+        for seed in seeds:
+            first, second = trials[one, seed], trials[other, seed]
+            for count in first.keys() & second.keys():
+                both = len(first[count] & second[count])
+                values.setdefault(count, []).append(both / len(first[count] | second[count]))
+        for row in _summary(values):
+            parts[one].append({"strategy_label": other, **row})
+            parts[other].append({"strategy_label": one, **row})
+    return {label: pd.DataFrame(found) for label, found in parts.items() if found}
+
+
+def _sets(trial: pd.DataFrame) -> dict[int, frozenset[int]]:
+    """Points bought after each round of one trial, by the number of its points so far."""
+    found: dict[int, frozenset[int]] = {}
+    bought: frozenset[int] = frozenset()
+    for _, batch in trial.groupby("round"):
+        if batch["round"].iloc[0] >= 0:
+            bought = bought | frozenset(batch["index"].astype(int))
+            found[int(batch["place"].max())] = bought
+    return found
+
+
+def flaws(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Points one would rather not buy, as a share of all bought, over labels.
+
+    ``copies``: of a point bought before (equal ``origin`` and ``source_index``); ``noisy``: the
+    label is not the true one; ``foreign``: from another data set; ``refused``: the annotator
+    declined. The initial set does not count, but its copies do.
+
+    Args:
+        rows: What ``named`` returned, of one protocol.
+
+    Returns:
+        By kind, kinds that never occur left out, the strategies' curves with the columns of
+        ``summarize``.
+    """
+    source = ["run_id", "seed", "origin", "source_index"]
+    foreign = rows["origin"] != rows["dataset"]
+    noisy = rows["label"].notna() & (rows["label"] != rows["true_label"]).fillna(False)
+    marks: Mapping[str, pd.Series[bool]] = {
+        "copies": rows.duplicated(source),
+        "noisy": noisy.astype(bool) & ~foreign,
+        "foreign": foreign,
+        "refused": rows["label"].isna(),
+    }
+    later = rows["round"] >= 0
+    found = {}
+    for kind in FLAWS:
+        marked = marks[kind] & later
+        if not marked.any():
+            continue
+        own = rows.assign(marked=marked.astype(float), later=later.astype(float))
+        sums = own.groupby(TRIAL)[["marked", "later"]].cumsum()
+        own = own.assign(share=sums["marked"] / sums["later"].where(sums["later"] > 0))
+        own = own[later].drop_duplicates([*TRIAL, "round"], keep="last")
+        parts: list[dict[str, object]] = []
+        for label, curve in own.groupby("strategy_label"):
+            shares = curve.groupby("place")["share"].agg(list)
+            values = dict(zip(shares.index.astype(int), shares, strict=True))
+            parts += [{"strategy_label": label, **row} for row in _summary(values)]
+        found[kind] = pd.DataFrame(parts)
+    return found
+
+
+def _summary(values: Mapping[int, list[float]]) -> Iterator[dict[str, object]]:
+    """Rows of a curve: mean and interval over seeds at each count."""
+    for count in sorted(values):
+        mean, low, high, number = (part.item() for part in mean_interval(values[count]))
+        yield {
+            "num_labeled": count,
+            "mean": mean,
+            "low": low,
+            "high": high,
+            "num_seeds": number,
+            "joined": count != min(values),
+        }

@@ -1,0 +1,49 @@
+"""How far a model's confidence is what it is worth: reliability from stored bins."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from al_bench.stats.summary import CURVE, distinct_runs
+
+_BINS = "test_calibration_"
+
+
+def reliability(frame: pd.DataFrame, min_points: int = 1) -> pd.DataFrame:
+    """Reliability at the last label count that all trials of a protocol share.
+
+    The test points of all seeds are put together: a bin's confidence and accuracy are means over
+    its points.
+
+    Args:
+        frame: Rows of curves.
+        min_points: Bins with fewer points of all seeds are left out.
+
+    Returns:
+        Columns ``protocol_id strategy_label num_labeled num_seeds bin count confidence accuracy``,
+        no rows where no bins are stored.
+    """
+    columns = [*CURVE, "num_labeled", "num_seeds", "bin", "count", "confidence", "accuracy"]
+    rows = distinct_runs(frame)
+    rows = rows[rows[f"{_BINS}count"].notna()]
+    rows = rows.drop_duplicates([*CURVE, "seed", "num_labeled"], keep="last")
+    parts: list[dict[str, Any]] = []
+    for protocol, own in rows.groupby("protocol_id"):
+        trials = own.groupby(["strategy_label", "seed"])["num_labeled"].agg(set)
+        shared = set.intersection(*trials)
+        if not shared:
+            continue
+        last = own[own["num_labeled"] == max(shared)]
+        for label, seeds in last.groupby("strategy_label"):
+            counts = np.stack([np.asarray(v, dtype=float) for v in seeds[f"{_BINS}count"]])  # S × B
+            names = {"protocol_id": protocol, "strategy_label": label, "num_labeled": max(shared)}
+            for number in np.flatnonzero(counts.sum(axis=0) >= max(min_points, 1)):
+                weights = counts[:, number] / counts[:, number].sum()
+                row = {**names, "num_seeds": len(seeds), "bin": int(number)}
+                row["count"] = int(counts[:, number].sum())
+                for name in ("confidence", "accuracy"):
+                    values = [np.asarray(v, dtype=float)[number] for v in seeds[f"{_BINS}{name}"]]
+                    row[name] = float(np.nan_to_num(values) @ weights)
+                parts.append(row)
+    return pd.DataFrame(parts, columns=columns)
