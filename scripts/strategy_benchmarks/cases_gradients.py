@@ -8,16 +8,21 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from al_bench.checking.views import seeded
+from al_bench.models.base import Network
 from al_bench.strategies.base import Selection
 from strategy_benchmarks.case import Case, Facts, Floor, Options, Peer, Work
 from strategy_benchmarks.found import choice, exists
-from strategy_benchmarks.inputs import random_pool
+from strategy_benchmarks.inputs import NetworkView, random_pool
+from strategy_benchmarks.memory import with_peak
 from strategy_benchmarks.published import (
     badge_materialized,
     badge_numpy,
     bait_direct,
+    chunked_gradients,
+    stored_gradients,
 )
 
 
@@ -108,4 +113,68 @@ def bait(options: Options) -> Iterator[Case]:
     )
 
 
-CASES: dict[str, Any] = {"badge": badge, "bait": bait}
+def dynamical(options: Options) -> Iterator[Case]:
+    """DynamicAL against the gradients of every point by ``torch.func``, stored or not."""
+    if not exists("dynamical"):
+        return
+    num_points, num_labeled, steps = (40, 20, 2) if options.quick else (5_000, 500, 100)
+    view = NetworkView(options.data, num_points, num_labeled, steps)
+    strategy, network = choice("dynamical"), view.network()
+    given = network, view.pool, view.bought, view.answers
+    num_parameters = sum(parameter.numel() for parameter in network.parameters())
+    top = min(100, num_points // 4)
+
+    def agreement(ours: Selection, theirs: Mapping[str, Tensor]) -> dict[str, Facts]:
+        scores = torch.empty_like(ours.scores)
+        scores[ours.positions] = ours.scores
+        return {peer: same_ranking(scores, other.double(), top) for peer, other in theirs.items()}
+
+    def facts(ours: Selection) -> Facts:
+        half = view.restricted_to(num_points // 2)
+        _, peak = with_peak(lambda: strategy.select(half, len(half), seeded(0)))
+        return {"peak_bytes_of_half": peak, "bytes_of_gradients": 4 * num_points * num_parameters}
+
+    yield Case(
+        row="dynamical",
+        name="dynamicAL",
+        work=f"N {num_points:,}, M {num_labeled}, {num_parameters:,} parameters, "
+        f"images {'×'.join(str(side) for side in view.pool.shape[1:])}",
+        ours=lambda: strategy.select(view, num_points, seeded(0)),
+        peers=(
+            Peer("stored gradients", lambda: stored_gradients(*given), 5.0),
+            Peer("gradients in chunks", lambda: chunked_gradients(*given)),
+        ),
+        floor=Floor(
+            "GEMM of one forward and one backward pass",
+            (Work("gemm", 3.0 * flops(network, view.pool[:1]) * (num_points + num_labeled)),),
+        ),
+        agreement=agreement,
+        facts=facts,
+        repeats=3,
+    )
+
+
+def same_ranking(ours: Tensor, other: Tensor, top: int) -> Facts:
+    """How far two scorings of the same points agree; equal up to what float32 can tell."""
+    ranks = torch.stack([ours, other]).argsort(dim=1).argsort(dim=1).double()
+    return {
+        "rank_correlation": float(torch.corrcoef(ranks)[0, 1]),
+        "same_of_top": len(set(top_of(ours, top)) & set(top_of(other, top))),
+        "top": top,
+        "equal": bool(torch.allclose(ours, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()))),
+    }
+
+
+def top_of(scores: Tensor, count: int) -> list[int]:
+    """Positions of the highest."""
+    return scores.topk(count).indices.tolist()
+
+
+def flops(network: Network, point: Tensor) -> float:
+    """Operations of one forward pass of one point."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(point)
+    return float(counter.get_total_flops())
+
+
+CASES: dict[str, Any] = {"badge": badge, "bait": bait, "dynamical": dynamical}

@@ -3,22 +3,26 @@
 N pool points, M labeled points, T targets, K posterior samples, C classes, D features.
 """
 
+import copy
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from benchmark_scoring import images, trained
-from torch import Tensor
+from torch import Tensor, nn
 
 from al_bench.checking.views import FakeView, seeded
 from al_bench.data.base import TensorInputs
 from al_bench.data.labeled import LabeledSet
 from al_bench.engine import Engine
-from al_bench.models.base import GradientFactors
+from al_bench.models.base import GradientFactors, Network
 from al_bench.models.mc_dropout import MCDropout
 from al_bench.models.networks.cnn import batchbald_cnn
+from al_bench.seeding import isolated
 from al_bench.strategies.base import ScoreFn
 
 NUM_CLASSES = 10
@@ -98,6 +102,72 @@ class TensorView(FakeView):
                 given.target_factors,
             )
         )
+
+
+class ThreeConvolutions(Network):
+    """The network of dynamicAL's theory: 3×3 convolutions of 32, 64 and 128 channels, averaged."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        widths = (1, 32, 64, 128)
+        self.layers = nn.ModuleList(
+            nn.Conv2d(*pair, 3, padding=1) for pair in itertools.pairwise(widths)
+        )
+        self.output = nn.Linear(widths[-1], num_classes)
+
+    def prefix(self, inputs: Tensor) -> Tensor:
+        """(n, 1, height, width) to (n, 128)."""
+        for layer in self.layers:
+            inputs = F.relu(layer(inputs))
+        return inputs.mean(dim=(2, 3))
+
+    def body(self, hidden: Tensor, masks: Sequence[Tensor] | None = None) -> Tensor:
+        """The averages as they are."""
+        return hidden
+
+
+class NetworkView(FakeView):
+    """A pool of images with a network that was trained for a moment on the labeled ones."""
+
+    def __init__(self, data: Path | None, num_points: int, num_labeled: int, steps: int) -> None:
+        inputs, labels = images(data, num_points + num_labeled)
+        self.pool = inputs[num_labeled : num_labeled + num_points]
+        self.bought, self.answers = inputs[:num_labeled], labels[:num_labeled]
+        with isolated(seeded(0)):
+            self.trained_network = ThreeConvolutions(NUM_CLASSES)
+        optimizer = torch.optim.Adam(self.trained_network.parameters(), lr=0.001)
+        generator = seeded(0)
+        for _ in range(steps):
+            rows = torch.randint(num_labeled, (32,), generator=generator)
+            loss = F.cross_entropy(self.trained_network(self.bought[rows]), self.answers[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        optimizer.zero_grad()
+        given = torch.zeros(num_points, 1, NUM_CLASSES)
+        super().__init__(given, torch.zeros(num_points, 1), num_labeled)
+
+    def restricted_to(self, num_points: int) -> "NetworkView":
+        """The first points alone."""
+        other = copy.copy(self)
+        other.pool, other.given = self.pool[:num_points], self.given[:num_points]
+        return other
+
+    def network(self) -> Network:
+        """A copy of the network."""
+        return copy.deepcopy(self.trained_network).eval()
+
+    def inputs(self, positions: Tensor) -> Tensor:
+        """(n, 1, 28, 28) of the pool."""
+        return self.pool[positions]
+
+    def labeled_inputs(self) -> Tensor:
+        """(M, 1, 28, 28)."""
+        return self.bought
+
+    def labels(self) -> Tensor:
+        """(M,) int64."""
+        return self.answers
 
 
 def random_pool(
