@@ -33,8 +33,8 @@ class ClusterMargin:
     batch is filled round-robin with a random point of each, leaving out clusters that are used up.
 
     HAC needs all pairs. Of a pool of more than ``max_points``, a random subset of that many is
-    clustered and every other point joins the cluster of the nearest one of them. The clusters
-    travel with the run in the strategy's state; a point that they lack (a wrapper showed others
+    clustered, into as many clusters, and every other point joins that of the nearest one of them.
+    The clusters travel with the run in the strategy's state; a point that they lack (a wrapper showed others
     before) has everything clustered anew.
 
     Cost: once O(n² D) time and 8 n² bytes for n = min(N, ``max_points``), and O(N n D); then that
@@ -102,7 +102,8 @@ class ClusterMargin:
         if count == 1:
             return torch.zeros(len(pool), dtype=torch.int64)
         tree = linkage(_condensed(chosen), method="average")
-        found = fcluster(tree, max(1, count // self.cluster_size), criterion="maxclust")
+        num_clusters = min(count, max(1, len(pool) // self.cluster_size))
+        found = fcluster(tree, num_clusters, criterion="maxclust")
         labels = torch.from_numpy(found).long() - 1
         if count == len(pool):
             return labels

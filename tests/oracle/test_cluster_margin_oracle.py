@@ -64,7 +64,7 @@ def test_points_of_a_cluster_are_equally_likely():
 
 def test_clusters_of_a_subset_are_carried_over_to_the_nearest_points():
     view = blobs()
-    strategy = ClusterMargin(LastLayer(), margin_factor=10.0, cluster_size=5, max_points=15)
+    strategy = ClusterMargin(LastLayer(), margin_factor=10.0, max_points=15)
     for seed in range(5):
         picks = strategy.select(view, 3, seeded(seed)).positions.tolist()
         assert {BLOB[pick] for pick in picks} == {0, 1, 2}
