@@ -34,8 +34,8 @@ class ClusterMargin:
 
     HAC needs all pairs. Of a pool of more than ``max_points``, a random subset of that many is
     clustered, into as many clusters, and every other point joins that of the nearest one of them.
-    The clusters travel with the run in the strategy's state; a point that they lack (a wrapper showed others
-    before) has everything clustered anew.
+    The clusters travel with the run in the strategy's state; a point that they lack (a wrapper
+    showed others before) has everything clustered anew.
 
     Cost: once O(n² D) time and 8 n² bytes for n = min(N, ``max_points``), and O(N n D); then that
     of the margins.

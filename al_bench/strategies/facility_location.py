@@ -21,8 +21,7 @@ class FacilityLocation:
 
     Greedy maximisation of F with k(x, s) = d_max - |x - s|, that is greedy k-medoids; Wei, Iyer and
     Bilmes (2015), "Submodularity in data subset selection and active learning". Labeled points
-    count as picked. That paper's filter (the most uncertain points only) is
-    ``strategy=subsample``'s business.
+    count as picked. That paper's filter, to the most uncertain points, is not used.
 
     Cost: O(N² D) for the first pick, exact, then for the share of candidates whose gain from
     earlier exceeds the best one now (lazy greedy, Minoux 1978); memory O(N D).
