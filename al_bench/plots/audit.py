@@ -65,7 +65,11 @@ def _classes(
         page.label("Number of labels", "Class")
         if image is not None:
             bar = page.figure.colorbar(
-                image, ax=list(page.axes.values()), shrink=0.9, pad=0.01, aspect=30
+                image,
+                ax=list(page.axes.values()),
+                shrink=min(0.95, 2 * page.columns / len(page.axes)),
+                pad=0.01,
+                aspect=30,
             )
             bar.set_ticks([-2, -1, 0, 1, 2], labels=["≤ ¼", "½", "1", "2", "≥ 4"])
             bar.set_label(f"Share of labels, times {options.baseline}'s")

@@ -55,9 +55,12 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     for name, page_titles in panels.pages(titles, f"labels_to_target_{options.metric}"):
         with style.look():
             columns = {1: 1, 2: 2, 4: 2}.get(len(page_titles), 3)
-            page = panels.page(page_titles, columns, height=0.85 + 0.19 * most)
+            page = panels.page(page_titles, columns, 0.85 + 0.19 * most, beside=0.6)
+            alike = len({tuple(sorted(content[key][0].curves)) for key in page_titles}) == 1
             for key, axes in page.axes.items():
                 _panel(axes, *content[key], styles)
+                if alike and not page.is_left(key):
+                    axes.tick_params(labelleft=False)
             page.label("Number of labels")
             figures[name] = page.figure
     return figures

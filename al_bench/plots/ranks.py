@@ -43,5 +43,5 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
         axes.set_xticks(range(1, len(together.arms) + 1))
         axes.grid(visible=False, axis="y")
         count = len(together.protocols)
-        axes.set_xlabel(f"Mean rank, {found.measure.words}, {count} protocols")
+        figure.supxlabel(f"Mean rank, {found.measure.words}, {count} protocols")
     return {f"ranks_{options.metric}": figure}

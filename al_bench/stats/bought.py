@@ -62,21 +62,20 @@ def class_shares(rows: pd.DataFrame) -> dict[str, ClassShares]:
     rows = rows[rows["label"].notna()]
     if rows.empty:
         return {}
-    classes = np.arange(int(rows["label"].max()) + 1)
+    size = int(rows["label"].max()) + 1
     found = {}
     for label, own in rows.groupby("strategy_label"):
-        tables = [
-            pd.crosstab(trial["round"], trial["label"].astype(int)).reindex(columns=classes)
-            for _, trial in own.groupby("seed")
-        ]
-        rounds = sorted({number for table in tables for number in table.index})
-        totals = np.stack([table.reindex(rounds).fillna(0).to_numpy(float) for table in tables])
-        ended = np.array([[number > table.index.max() for number in rounds] for table in tables])
+        rounds, row = np.unique(own["round"].to_numpy(dtype=int), return_inverse=True)
+        seeds, trial = np.unique(own["seed"].to_numpy(dtype=int), return_inverse=True)
+        totals = np.zeros((len(seeds), len(rounds), size))
+        np.add.at(totals, (trial, row, own["label"].to_numpy(dtype=int)), 1.0)
+        last = np.array([row[trial == place].max() for place in range(len(seeds))])
+        ended = np.arange(len(rounds)) > last[:, None]  # (S, R)
         running = totals.cumsum(axis=1)  # (S, R, C)
         count = np.where(ended, np.nan, running.sum(axis=2))
         shares = running / np.maximum(running.sum(axis=2, keepdims=True), 1)
         shares[ended] = np.nan
-        later = totals[:, np.array(rounds) >= 0].sum(axis=(0, 1))
+        later = totals[:, rounds >= 0].sum(axis=(0, 1))
         found[str(label)] = ClassShares(
             counts=np.nanmedian(count, axis=0),
             shares=np.nanmean(shares, axis=0),
@@ -120,12 +119,12 @@ def overlaps(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def _sets(trial: pd.DataFrame) -> dict[int, frozenset[int]]:
     """Points bought after each round of one trial, by the number of its points so far."""
+    rounds = trial["round"].to_numpy(dtype=int)
+    index, place = trial["index"].to_numpy(dtype=int), trial["place"].to_numpy(dtype=int)
     found: dict[int, frozenset[int]] = {}
-    bought: frozenset[int] = frozenset()
-    for _, batch in trial.groupby("round"):
-        if batch["round"].iloc[0] >= 0:
-            bought = bought | frozenset(batch["index"].astype(int))
-            found[int(batch["place"].max())] = bought
+    for number in np.unique(rounds[rounds >= 0]):
+        so_far = (rounds >= 0) & (rounds <= number)
+        found[int(place[so_far].max())] = frozenset(index[so_far].tolist())
     return found
 
 
