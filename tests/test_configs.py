@@ -14,11 +14,8 @@ PACKAGES = {
     "model": "model",
     "model/network": "model.network",
     "training": "training",
-    "strategy": "strategy",
-    "strategy/score": "strategy.score",
-    "strategy/rule": "strategy.rule",
     "budget": "budget",
-}
+}  # strategies, scores and rules: tests/contract
 
 
 def files(group):
@@ -30,8 +27,6 @@ def files(group):
 )
 def test_every_choice_composes_and_builds_with_its_classes_own_defaults(group, name):
     more = ["dataset.path=own.npz"] if name == "arrays" else []
-    more += ["strategy.run=."] if name == "replay" else []
-    more += ["strategy=entropy"] if "/" in group and group.startswith("strategy") else []
     composed = compose([f"{group}={name}", *more])
     node = composed.config
     for part in PACKAGES[group].split("."):

@@ -86,6 +86,7 @@ def test_an_unbalanced_pool_leaves_the_test_set_alone(quick):
     assert trial.test.labels.bincount().tolist() == [50] * 10
 
 
+@pytest.mark.slow
 def test_ids_follow_the_second_data_sets_content_and_not_its_place(arrays, tmp_path):
     pool = ["pool=contaminate", *arrays]
     before = ids(*pool)

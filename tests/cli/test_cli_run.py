@@ -53,6 +53,7 @@ def test_a_sweep_gives_the_curves_of_single_runs(quick_run, curves):
     pd.testing.assert_frame_equal(curves("sweep"), curves("single"))
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_curves(quick_run, curves):
     quick_run("strategy=bald", "results=alone")
     code, out, _ = quick_run("strategy=bald", "results=workers", "workers=2")
@@ -132,6 +133,7 @@ LAUNCHERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_dry_run_of_a_sweep_fails_when_a_job_would(quick_run, tmp_path, launcher):
     words = ("-m", "budget.batch_size=5,0", "dry_run=true", *launcher)
@@ -218,6 +220,7 @@ def test_an_interrupted_run_keeps_its_rounds_and_exits_130(tmp_path, signal_name
     assert len(manifests) <= 2  # no further seed has begun
 
 
+@pytest.mark.slow
 def test_a_trial_held_by_another_process_is_left_to_it(tmp_path, quick_run):
     process = start(tmp_path, "seeds=1", "budget.total=400")
     try:

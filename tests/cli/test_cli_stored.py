@@ -145,6 +145,7 @@ def test_another_model_learns_from_the_same_labels(results, capsys):
     assert len(read_curves(results)) == len(frame)
 
 
+@pytest.mark.slow
 def test_moved_results_transfer_to_the_same_runs(results, tmp_path):
     moved = shutil.copytree(results, tmp_path / "moved")
     for folder in (results, moved):

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from pool_views import FakeView, log_probs, seeded
 from strategy_files import ALL, ASKING, CONF, FILES, NAMES, built, choices, configured
 
+from al_bench.checking import laws
 from al_bench.checking.checks import CAPABILITIES, CHECKS
 from al_bench.checking.pools import disagreeing
 from al_bench.checking.probing import DoesNotApply
@@ -28,7 +29,13 @@ def strategy(request):
     return built(request.param)
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def cost(check):
+    """Laws take hundreds of draws; the other checks are done at every change."""
+    marks = [pytest.mark.slow] if check.__module__ == laws.__name__ else []
+    return pytest.param(check, marks=marks, id=check.__name__)
+
+
+@pytest.mark.parametrize("check", map(cost, CHECKS))
 def test_the_contract(strategy, check):
     try:
         check(strategy)

@@ -87,6 +87,7 @@ def test_what_is_said_is_what_was_run(page):
     assert "Only 2 seeds" in text
 
 
+@pytest.mark.slow
 def test_failed_trials_are_caveats(results, tmp_path):
     words = ["training.learning_rate=1e30", "strategy=margin", "seeds=1", "budget.total=30"]
     folder = tmp_path / "results"
@@ -128,6 +129,7 @@ FRAME = """<!DOCTYPE html><title>nothing</title>
 <iframe src="page.html" style="width: {width}px; height: 900px; border: 0"></iframe>"""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("width", [380, 1400])
 def test_a_browser_shows_it_without_overflow(page, width, tmp_path):

@@ -85,7 +85,7 @@ def assert_same(folder, expected):
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("step", [37, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [61, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_run_killed_at_a_disk_operation_ends_as_if_undisturbed(
     tmp_path, prepared, undisturbed, moment, step
 ):
@@ -149,7 +149,7 @@ def dying(function, call, moment):
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_run_killed_at_random_instants_ends_as_if_undisturbed(tmp_path, prepared, kills):
     prepared = dataclasses.replace(prepared, seeds=range(3))
     started = time.perf_counter()

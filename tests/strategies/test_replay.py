@@ -50,6 +50,7 @@ def test_every_seed_buys_its_own_points_again(tmp_path, stored):
     assert not order(stored, 0)["index"].equals(order(stored, 1)["index"])
 
 
+@pytest.mark.slow
 def test_another_model_and_batch_size_may_follow_the_order(tmp_path, stored):
     more = ["training.learning_rate=0.01", "budget.batch_size=7"]
     folder = replayed(tmp_path, stored, *more)
@@ -86,6 +87,7 @@ def test_what_is_no_single_run_is_refused(tmp_path, stored):
         strategy.select(FakeView(log_probs(5, 2, 3)), 1, seeded(0))
 
 
+@pytest.mark.slow
 def test_seeds_that_begin_alike_must_be_named(tmp_path):
     """An empty initial set fits every stored order."""
     results = tmp_path / "stored"
