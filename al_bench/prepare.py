@@ -16,7 +16,7 @@ from al_bench.data.target import PoolTargets, TargetDistribution
 from al_bench.engine import Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose, require_whole
 from al_bench.models.base import SAMPLES, DirectModel, Model, NetworkModel
-from al_bench.results.identity import RunIdentity, config_hash
+from al_bench.results.identity import RunIdentity, config_hash, with_contents
 from al_bench.results.store import Resume
 from al_bench.seeding import Streams
 from al_bench.strategies.base import LABELS, Strategy
@@ -144,6 +144,8 @@ def prepare(composed: Composed) -> Prepared:
             check_needs(chosen, provided, composed)
     container: Any = OmegaConf.to_container(config, resolve=True)
     meaning = {key: value for key, value in container.items() if key not in ENGINE_KEYS}
+    for group in ("strategy", "init_strategy", "target"):
+        meaning[group] = with_contents(meaning[group])
     if isinstance(strategy, Replay):  # the folder's name is the run's id, wherever it lies
         meaning["strategy"]["run"] = Path(strategy.run).resolve().name
     # Users' arrays are all one choice; each has a name of its own.

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from al_bench.config import Composed
+from al_bench.config import Composed, RunConfig
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.results import manifest
 from al_bench.results.history import TrialPaths
@@ -55,7 +55,10 @@ class StoredTrial:
             raise ResultsError(f"{paths.config} cannot be read: {error}.") from error
         if not isinstance(config, DictConfig):
             raise ResultsError(f"{paths.config} is not a configuration.")
-        return cls(paths, content, config)
+        # Keys that are younger than the run have their defaults, which mean what was then.
+        whole = OmegaConf.merge(OmegaConf.structured(RunConfig), config)
+        assert isinstance(whole, DictConfig)
+        return cls(paths, content, whole)
 
     def composed(self, changes: Mapping[str, Any], **names: str) -> Composed:
         """The configuration with some keys changed, as ``prepare`` takes it.

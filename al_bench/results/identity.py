@@ -91,6 +91,26 @@ def config_hash(config: Mapping[str, Any], fingerprint: str, *, without: Collect
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def with_contents(value: Any) -> Any:
+    """A configuration node in which every ``path`` of a file is the digest of what it holds.
+
+    A file moved is the same run, a file changed another one.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: _digest(Path(item))
+        if key == "path" and isinstance(item, str) and Path(item).is_file()
+        else with_contents(item)
+        for key, item in value.items()
+    }
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _normal(value: Any, without: frozenset[str], path: str) -> Any:
     if isinstance(value, Mapping):
         return {

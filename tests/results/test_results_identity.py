@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from al_bench.results import identity
-from al_bench.results.identity import RunIdentity, config_hash, safe_name
+from al_bench.results.identity import RunIdentity, config_hash, safe_name, with_contents
 
 CONFIG: dict[str, Any] = {
     "dataset": {"_target_": "al_bench.data.digits.Digits", "target": None},
@@ -107,3 +107,15 @@ def test_names_with_slashes_stay_within_the_results_folder() -> None:
     odd = RunIdentity(**names, dataset="../../etc/passwd", model="C:\\mine")
     assert ".." not in odd.folder.parts
     assert len(odd.folder.parts) == 4
+
+
+def test_a_file_is_what_it_holds_and_not_where_it_lies(tmp_path):
+    first, second = tmp_path / "a.npy", tmp_path / "b.npy"
+    first.write_bytes(b"one")
+    second.write_bytes(b"one")
+    nodes = [{"space": {"path": str(path), "normalize": True}} for path in (first, second)]
+    assert with_contents(nodes[0]) == with_contents(nodes[1])
+    second.write_bytes(b"two")
+    assert with_contents(nodes[0]) != with_contents(nodes[1])
+    assert with_contents({"path": "no file"}) == {"path": "no file"}
+    assert with_contents(None) is None
