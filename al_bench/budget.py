@@ -10,12 +10,15 @@ from al_bench.errors import ConfigError, require_number, require_whole
 class Budget:
     """How many labels are bought, and in what batches.
 
+    With ``init_size``, ``init_per_class`` and ``total`` all ``None`` everything is labeled at once:
+    one round on the whole pool, which shows what labels are worth at most.
+
     Args:
         init_size: Labels at round 0, drawn uniformly; 0 starts empty. ``None`` with
             ``init_per_class``.
         init_per_class: Labels a class at round 0 instead.
         batch_size: Labels bought a round; the last batch is shorter where needed.
-        total: Labels at the end, initial ones included.
+        total: Labels at the end, initial ones included; ``None`` for all there are.
         validation_size: Points taken out of the pool for validation: a number, or a multiple of
             the initial labels written ``5x``.
         target_accuracy: Stop at this validation accuracy, in (0, 1]; ``None`` buys all labels.
@@ -24,12 +27,17 @@ class Budget:
     init_size: int | None = 20
     init_per_class: int | None = None
     batch_size: int = 10
-    total: int = 120
+    total: int | None = 120
     validation_size: int | str = 0
     target_accuracy: float | None = None
 
     def __post_init__(self) -> None:
-        if (self.init_size is None) == (self.init_per_class is None):
+        if self.total is None and (self.init_size, self.init_per_class) != (None, None):
+            raise ConfigError(
+                "budget.total=null labels the whole pool at once, without an initial set.",
+                "Use budget=full.",
+            )
+        if self.total is not None and (self.init_size is None) == (self.init_per_class is None):
             raise ConfigError(
                 f"Give one of budget.init_size and budget.init_per_class, got {self.init_size} "
                 f"and {self.init_per_class}.",
@@ -39,13 +47,20 @@ class Budget:
             if getattr(self, name) is not None:
                 require_whole(f"budget.{name}", getattr(self, name), least)
         require_whole("budget.batch_size", self.batch_size, 1)
-        require_whole("budget.total", self.total, 1)
+        if self.total is not None:
+            require_whole("budget.total", self.total, 1)
         multiple = isinstance(self.validation_size, str)
         if multiple and not re.fullmatch(r"\d+x", str(self.validation_size)):
             raise ConfigError(
                 f"budget.validation_size={self.validation_size} is neither a number nor a multiple "
                 "of the initial labels.",
                 "Write for example 100 or 5x.",
+            )
+        if multiple and self.total is None:
+            raise ConfigError(
+                f"budget.validation_size={self.validation_size} is a multiple of an initial set, "
+                "which budget=full lacks.",
+                "Write a number.",
             )
         if not multiple:
             require_whole("budget.validation_size", self.validation_size, 0)
@@ -55,8 +70,17 @@ class Budget:
                 "budget.target_accuracy", self.target_accuracy, above=0, most=1, hint=hint
             )
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the whole pool is labeled at round 0."""
+        return self.total is None
+
+    def left(self, num_queried: int) -> int:
+        """Labels still to be bought; 0 where all are bought at once."""
+        return 0 if self.total is None else self.total - num_queried
+
     def initial_labels(self, num_classes: int) -> int:
-        """Labels at round 0."""
+        """Labels at round 0; a full budget has no such number."""
         if self.init_per_class is not None:
             return self.init_per_class * num_classes
         assert self.init_size is not None
@@ -70,8 +94,16 @@ class Budget:
 
     def check(self, pool_size: int, num_classes: int) -> None:
         """Raise ConfigError unless the budget fits a pool of ``pool_size`` points."""
-        initial = self.initial_labels(num_classes)
         validation = self.validation_labels(num_classes)
+        if self.total is None:
+            if validation >= pool_size:
+                raise ConfigError(
+                    f"budget.validation_size={validation} leaves nothing of the pool's {pool_size} "
+                    "points."
+                )
+            self._check_target(validation)
+            return
+        initial = self.initial_labels(num_classes)
         if initial > self.total:
             key = "init_size" if self.init_per_class is None else "init_per_class"
             raise ConfigError(
@@ -84,6 +116,9 @@ class Budget:
                 f"budget.total={self.total}{spare} is more than the pool's {pool_size} points.",
                 f"Use budget.total={max(pool_size - validation, 1)} or less.",
             )
+        self._check_target(validation)
+
+    def _check_target(self, validation: int) -> None:
         if self.target_accuracy is not None and validation == 0:
             raise ConfigError(
                 f"budget.target_accuracy={self.target_accuracy} needs a validation set.",
@@ -92,4 +127,6 @@ class Budget:
 
     def num_rounds(self, num_classes: int) -> int:
         """Rounds until ``total`` labels are reached, the first one included."""
+        if self.total is None:
+            return 1
         return 1 + -(-(self.total - self.initial_labels(num_classes)) // self.batch_size)

@@ -11,6 +11,8 @@ def describe(prepared: Prepared) -> str:
     budget, model = run.budget, run.model
     rounds = run.num_rounds(trial.num_classes)
     initial, available = len(trial.labeled), len(trial.available())
+    total = initial if budget.total is None else budget.total
+    batches = "at once" if budget.is_full else f"to {total} in batches of {budget.batch_size}"
     test = len(trial.test)
     scored = sum(
         max(available - step * budget.batch_size, 0) * model.num_samples
@@ -19,7 +21,7 @@ def describe(prepared: Prepared) -> str:
     samples = min(run.evaluation_samples or model.num_samples, model.num_samples)
     tested = rounds * (test + len(trial.validation)) * samples
     trained = sum(
-        run.recipe.steps_per_epoch(max(min(initial + step * budget.batch_size, budget.total), 1))
+        run.recipe.steps_per_epoch(max(min(initial + step * budget.batch_size, total), 1))
         * run.recipe.max_epochs
         for step in range(rounds)
     )
@@ -33,8 +35,7 @@ def describe(prepared: Prepared) -> str:
         f"data       pool {len(trial.pool):,}, test {test:,}, inputs {shape}, "
         f"{trial.num_classes} classes",
         *(f"{name:<11}{what}" for name, what in made_of.items()),
-        f"labels     {initial} to {budget.total} in batches of {budget.batch_size}, "
-        f"{len(trial.validation):,} for validation",
+        f"labels     {initial} {batches}, {len(trial.validation):,} for validation",
         f"seeds      {count} ({', '.join(map(str, prepared.seeds))})",
         f"rounds     {rounds} a seed, {rounds * count} in all",
         f"training   at most {trained:,} steps a seed, {trained * count:,} in all",

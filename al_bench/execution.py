@@ -190,7 +190,7 @@ def outcome(
 
 def _reason(trial: Trial) -> str:
     budget, last = trial.run.budget, trial.rows[-1]
-    if last["num_queried"] >= budget.total:
+    if budget.left(last["num_queried"]) <= 0:
         return "budget"
     reached = last["validation_accuracy"]
     target = budget.target_accuracy

@@ -104,7 +104,7 @@ class Trial:
         self.finished = False
         self._available = torch.ones(len(pool), dtype=torch.bool)
         self._available[copies_of(pool, torch.cat([self.validation, self.initial]))] = False
-        buyable, wanted = int(self._available.sum()), run.budget.total - self.num_queried
+        buyable, wanted = int(self._available.sum()), run.budget.left(self.num_queried)
         if wanted > buyable:
             raise ConfigError(
                 f"budget.total={run.budget.total} is more than the {buyable + self.num_queried} "
@@ -158,7 +158,7 @@ class Trial:
         target, reached = budget.target_accuracy, row["validation_accuracy"]
         if target is not None and reached is not None and reached >= target:
             return 0
-        left = budget.total - row["num_queried"]
+        left = budget.left(row["num_queried"])
         size = budget.batch_size
         if self._buys_initial_set:
             size = budget.initial_labels(self.num_classes)
@@ -279,6 +279,8 @@ def _draw_initial(pool: Pool, validation: Tensor, budget: Budget, streams: Strea
     blocked = pool.refused.clone()
     blocked[copies_of(pool, validation)] = True
     order = order[~blocked[order]]
+    if budget.is_full:
+        return order
     order = order[_first_copies(pool, order)]
     if budget.init_per_class is None:
         assert budget.init_size is not None

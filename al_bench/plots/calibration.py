@@ -8,6 +8,7 @@ import pandas as pd
 from al_bench.plots import panels, style
 from al_bench.plots.figures import Options
 from al_bench.stats.calibration import reliability
+from al_bench.stats.ceilings import without_ceilings
 from al_bench.stats.measures import measure
 from al_bench.stats.protocols import titles
 from al_bench.stats.summary import distinct_runs, metrics, summarize, tidy
@@ -26,6 +27,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     In the reliability diagram a point is a bin of confidences, over the test points of all seeds;
     bins with fewer than 20 are left out. Below the diagonal the model is more confident than right.
     """
+    frame = without_ceilings(frame)
     bins = reliability(frame, MIN_POINTS)
     valid = set(metrics(frame))
     if bins.empty or not valid.issuperset(CURVES):

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from al_bench.plots.figures import Options
+from al_bench.stats.ceilings import without_ceilings
 from al_bench.stats.comparison import Comparison, compare
 from al_bench.stats.measures import Measure, measure
 
@@ -17,7 +18,7 @@ def comparison(
     if options.baseline not in set(frame["strategy_label"]):
         options.explain(f"there is no baseline {options.baseline}; name one with baseline=…")
         return None
-    return compare(frame, options.metric, options.baseline, reach=reach)
+    return compare(without_ceilings(frame), options.metric, options.baseline, reach=reach)
 
 
 def points(shown: Measure) -> str:

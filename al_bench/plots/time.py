@@ -7,6 +7,7 @@ import pandas as pd
 
 from al_bench.plots import panels, style
 from al_bench.plots.figures import Options
+from al_bench.stats.ceilings import without_ceilings
 from al_bench.stats.measures import Measure, measure
 from al_bench.stats.protocols import titles
 from al_bench.stats.times import PHASES, times
@@ -26,6 +27,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     Left the metric over the mean time from the beginning of a trial; right the mean time of whole
     trials by phase.
     """
+    frame = without_ceilings(frame)
     found = times(frame, options.metric, options.level)
     if found.curves.empty:
         options.explain("no times are stored.")
