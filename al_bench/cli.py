@@ -75,7 +75,7 @@ def usage() -> str:
     """The page of ``al-bench --help``."""
     lines = ["Usage: al-bench COMMAND [word …] [key=value …]", ""]
     lines += ["Benchmarks of active learning: strategies compared by seed, exactly resumed.", ""]
-    lines += [f"  {name:8}{entry[2]}" for name, entry in COMMANDS.items()]
+    lines += [f"  {name:10}{entry[2]}" for name, entry in COMMANDS.items()]
     lines += ["", "al-bench COMMAND --help says more. A first run:", ""]
     lines += ["  al-bench run -m strategy=random,bald,batchbald", "  al-bench plot"]
     return "\n".join(lines)

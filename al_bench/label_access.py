@@ -67,11 +67,16 @@ class LabelAccess:
     def look_ahead(self, indices: Tensor, reference: Tensor) -> float:
         """Mean log-likelihood, nats, of ``reference`` by the next round's model.
 
+        Points that the annotator refuses have no answer to be predicted; 0 where none has one.
+
         Args:
             indices: (b,) pool indices that are labeled too; refused ones teach nothing.
             reference: (r,) pool indices to predict.
         """
         pool, supposed = self._pool, self._supposed
+        reference = reference[~pool.refused[reference]]
+        if len(reference) == 0:
+            return 0.0
         known = supposed.labeled
         together = torch.cat([known.indices, indices[~pool.refused[indices]]])
         supposed.labeled = LabeledSet(pool.inputs, together, pool.labels[together])

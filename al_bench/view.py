@@ -81,7 +81,9 @@ class View:
         self._label_access = LabelAccess(trial, trial.pool) if privileged else None
         self._device = trial.engine.device
         self._chunk_bytes = trial.engine.chunk_bytes
-        self._must_differ = SAMPLES in strategy.needs and trial.round == 0
+        # Without labels some posteriors (a forest's) know nothing yet, in all their samples.
+        learnt = trial.round == 0 and len(self._labeled) > 0
+        self._must_differ = SAMPLES in strategy.needs and learnt
         self._held: dict[str, Tensor] = {}
         self._factors: dict[str, GradientFactors] = {}
 

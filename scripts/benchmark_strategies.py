@@ -97,7 +97,9 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to try it")
     parser.add_argument("--data", type=Path, help="folder with MNIST as torchvision stores it")
     parser.add_argument("--repeats", type=int, help="repetitions of every case")
-    parser.add_argument("--minutes", type=float, default=10.0, help="limit of one selection")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="by the clock, for one selection"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, help="JSON file to write, after every case")
     parser.add_argument("--table", type=Path, nargs="+", help="files to print as tables")

@@ -209,3 +209,23 @@ def test_source_indices_name_points_of_the_data_set(make_trials):
     view = View(trial, fit_one(trial).posterior, trial.run.strategy)
     with pytest.raises(ConfigError, match="mixes a and b"):
         _ = view.source_indices
+
+
+def test_refused_points_are_not_predicted_by_a_look_ahead(trial):
+    refused = torch.zeros(len(trial.pool), dtype=torch.bool)
+    refused[trial.available()[50:]] = True
+    trial.pool = dataclasses.replace(trial.pool, refused=refused)
+    view = View(trial, fit_one(trial).posterior, Cheat())
+    positions = torch.tensor([3])
+    whole = view.look_ahead(positions, torch.arange(40, 60))
+    assert whole == view.look_ahead(positions, torch.arange(40, 50))
+    assert view.look_ahead(positions, torch.arange(50, 60)) == 0.0
+
+
+def test_a_forest_without_labels_is_no_mistake():
+    words = ["model=random_forest", "model.num_trees=5", "strategy=bald", "seeds=1"]
+    frame = notebook.execute(
+        notebook.trials(*words, "budget.init_size=0", "budget.total=20", "budget.batch_size=10")
+    )
+    assert frame["num_labeled"].tolist() == [0, 10, 20]
+    assert "fell_back" in frame["notes"].iloc[0]

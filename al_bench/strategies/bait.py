@@ -225,8 +225,8 @@ class TraceGreedy:
         num_classes, dim = len(self._eye), self._pool.features.shape[1]
         here = slice(position, position + 1)
         root = self._pool.scaled(self._eye[None], here)[0] * self._scale  # R, (C, C)
-        column = self._inverse.view(-1, num_classes, dim) @ self._pool.features[position]
-        column = column @ root.T  # V = A Xᵀ, (p, C)
+        column = self._inverse.view(-1, dim) @ self._pool.features[position]
+        column = column.view(-1, num_classes) @ root.T  # V = A Xᵀ, (p, C)
         through = self._fisher @ column  # F V
         small = self._pool.products(column, here)[0] * self._scale  # X A Xᵀ, (C, C)
         middle = torch.linalg.inv(sign * self._eye + small)  # Q
