@@ -12,7 +12,7 @@ digits enlarged, or of MNIST with ``--data``. Peers are optional: ``pip install 
 
 ``--only`` takes rows (batchbald, epig, badge, bait, k_center, dynamical, pointwise, every,
 scaling); ``--names`` keeps some of the scores and strategies of the last three. Exits with 1 when
-the answer of a deterministic method is not the peer's.
+the answer of a deterministic method is not the peer's, or a case broke.
 """
 
 import argparse
@@ -39,8 +39,6 @@ from strategy_benchmarks.cases_every import TooLong
 from strategy_benchmarks.floors import Rates
 from strategy_benchmarks.installed import PACKAGES
 from strategy_benchmarks.timing import measure
-
-from al_bench.errors import AlBenchError
 
 ROWS = {
     **cases_information.CASES,
@@ -79,10 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             content["rows"].append(tried(case, options, rates))
             print(report.line(content["rows"][-1]), flush=True)
             write(asked.out, content)
-    wrong = {row["name"]: report.wrong(row) for row in content["rows"] if report.wrong(row)}
-    for name, peers in wrong.items():
-        print(f"{name}: another answer than {', '.join(peers)}", file=sys.stderr)
-    return 1 if wrong else 0
+    complaints = [said for row in content["rows"] for said in report.complaints(row)]
+    for said in complaints:
+        print(said, file=sys.stderr)
+    return 1 if complaints else 0
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -147,12 +145,15 @@ def versions() -> dict[str, str]:
 
 
 def tried(case: Case, options: Options, rates: Rates) -> Facts:
-    """The measurement, or why there is none."""
+    """The measurement, or why there is none: the other cases can still be measured."""
     try:
         return measure(case, options, rates)
-    except (AlBenchError, TooLong, ValueError, MemoryError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        return {"row": case.row, "name": case.name, "work": case.work, "failed": said}
+    except TooLong as error:
+        said, broken = str(error), False
+    except Exception as error:
+        said, broken = " ".join(f"{type(error).__name__}: {error}".split()), True
+    about = {"row": case.row, "name": case.name, "work": case.work}
+    return {**about, "failed": said, "broken": broken}
 
 
 def write(path: Path | None, content: Facts) -> None:

@@ -139,11 +139,14 @@ def within(row: Facts) -> bool:
     return not (too_long or too_large)
 
 
-def wrong(row: Facts) -> list[str]:
-    """Whose answer should be another: peers' names, or al-bench's own against a second formula."""
-    answers = {peer["name"]: peer["agreement"] for peer in row.get("peers", [])}
-    answers["al-bench"] = row.get("agreement")
-    return [name for name, found in answers.items() if found and found.get("equal") is False]
+def complaints(row: Facts) -> list[str]:
+    """What is wrong with a row: it broke, or its answer is not the peer's or a second formula's."""
+    if row.get("failed"):
+        return [f"{row['name']}: {row['failed']}"] if row["broken"] else []
+    answers = {peer["name"]: peer["agreement"] for peer in row["peers"]}
+    answers["a second formula"] = row["agreement"]
+    wrong = [name for name, found in answers.items() if found and found.get("equal") is False]
+    return [f"{row['name']}: another answer than {name}" for name in wrong]
 
 
 def line(row: Facts) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from al_bench.strategies.base import Selection, Strategy
 from strategy_benchmarks.case import Facts, Options
-from strategy_benchmarks.cases_every import TooLong, limited, tensor_strategy
+from strategy_benchmarks.cases_every import limited, tensor_strategy
 from strategy_benchmarks.found import names
 from strategy_benchmarks.inputs import TensorView, random_pool
 from strategy_benchmarks.timing import average, repeated, spread
@@ -52,7 +52,7 @@ def growth(
             "of": f"N {min(views):,} to {max(views):,} at B {batches[0]}; B {batches[0]} to "
             f"{batches[-1]} at N {middle:,}; K {SAMPLES}, D {FEATURES}",
         }
-    except (TooLong, ValueError) as error:
+    except Exception as error:  # whatever it raises, the others can still be fitted
         return {"failed": " ".join(str(error).split())}
 
 

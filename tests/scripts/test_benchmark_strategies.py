@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,9 +120,26 @@ def test_what_fails_or_is_missing_leaves_the_rest_measured(benchmark, fake_row, 
     assert "| Missing | not installed |" in capsys.readouterr().out
 
 
+def test_a_case_that_breaks_is_told_and_leaves_the_others(benchmark, fake_row, tmp_path, capsys):
+    def broken():
+        raise RuntimeError("no such stride")
+
+    fake_row(ours=broken)
+    cases = benchmark.ROWS["fake"]
+    benchmark.ROWS["sound"] = lambda options: [
+        replace(case, ours=lambda: [1], row="sound") for case in cases(options)
+    ]
+    status, content = measured(benchmark, tmp_path, "--only", "fake,sound")
+    assert status == 1
+    assert [row.get("failed") for row in content["rows"]] == ["RuntimeError: no such stride", None]
+    assert "Fake: RuntimeError: no such stride" in capsys.readouterr().err
+    assert benchmark.main(["--table", str(tmp_path / "out.json")]) == 0
+
+
 def test_a_selection_that_takes_too_long_is_stopped_and_told(benchmark, tmp_path):
     words = ("--only", "every", "--names", "coreset", "--minutes", "0.0000001")
-    _, content = measured(benchmark, tmp_path, *words)
+    status, content = measured(benchmark, tmp_path, *words)
+    assert status == 0
     assert "more than" in content["rows"][0]["failed"]
 
 
