@@ -65,7 +65,7 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     console = Console(width=None if sys.stdout.isatty() else 160)  # a pipe has no width
     prepared = prepare(composed)
     if composed.config.dry_run:
-        print(dry_run.describe(prepared))
+        print(dry_run.describe(prepared), flush=True)  # a worker may be ended any time
         return 0
     identity = prepared.run.identity
     record.covers(identity, prepared.seeds)

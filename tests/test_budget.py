@@ -17,6 +17,16 @@ def test_the_last_batch_is_short_so_that_the_budget_is_met(init, batch, total, r
     assert Budget(init_size=init, batch_size=batch, total=total).num_rounds(10) == rounds
 
 
+def test_a_full_budget_labels_everything_in_one_round():
+    budget = Budget(init_size=None, total=None, validation_size=10)
+    assert budget.is_full
+    assert budget.num_rounds(10) == 1
+    assert budget.left(0) == 0
+    budget.check(11, 10)
+    with pytest.raises(ConfigError, match="leaves nothing of the pool's 10 points"):
+        budget.check(10, 10)
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -24,6 +34,8 @@ def test_the_last_batch_is_short_so_that_the_budget_is_met(init, batch, total, r
         ({"init_size": -1}, "init_size must be a whole number from 0"),
         ({"init_size": 20, "init_per_class": 2}, "Set the other to null"),
         ({"init_size": None}, "init_size and budget.init_per_class"),
+        ({"total": None}, "without an initial set. Use budget=full"),
+        ({"init_size": None, "total": None, "validation_size": "5x"}, "budget=full lacks"),
         ({"total": 0}, "total must be a whole number from 1"),
         ({"validation_size": "5"}, "neither a number nor a multiple"),
         ({"validation_size": -3}, "whole number from 0"),

@@ -54,16 +54,17 @@ def _critical(centered: Array, level: float) -> float:
         return 0.0
     # The factors of the covariance: at most S - 1 of them, whatever R is.
     _, values, axes = np.linalg.svd(centered / np.sqrt(num_seeds - 1), full_matrices=False)
+    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
     factors = (values[:, None] * axes)[: num_seeds - 1]
+    # The covariance of the weights decides the spread at each count: no need of (X, S, R).
+    products = (factors[:, None] * factors[None]).reshape(-1, num_counts)
     largest = []
     generator = np.random.default_rng(num_seeds)
     for _ in range(RESAMPLES // BLOCK):
         weights = generator.standard_normal((BLOCK, num_seeds, len(factors)))
         means = weights.mean(axis=1) @ factors  # (X, R)
-        # The covariance of the weights decides the spread at each count: no need of (X, S, R).
         apart = weights - weights.mean(axis=1, keepdims=True)
-        covariance = np.einsum("xsi,xsj->xij", apart, apart) / (num_seeds - 1)
-        products = (factors[:, None] * factors[None]).reshape(-1, num_counts)
+        covariance = apart.transpose(0, 2, 1) @ apart / (num_seeds - 1)
         variances = covariance.reshape(len(weights), -1) @ products
         with np.errstate(invalid="ignore", divide="ignore"):
             t = np.abs(means) * np.sqrt(num_seeds / np.maximum(variances, 0.0))

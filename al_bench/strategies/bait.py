@@ -183,7 +183,8 @@ class TraceGreedy:
 
     def __init__(self, pool: Predictions, scale: float, precision: Tensor, fisher: Tensor) -> None:
         self._pool, self._scale, self._fisher = pool, scale, fisher
-        self._inverse = torch.cholesky_inverse(torch.linalg.cholesky(precision))
+        # Symmetric, and LAPACK writes columns: the transpose has its rows in order.
+        self._inverse = torch.cholesky_inverse(torch.linalg.cholesky(precision)).mT.contiguous()
         through = self._inverse @ fisher
         self.objective = float(through.diagonal().sum())
         self._inner = pool.quadratic(self._inverse) * scale**2  # X A Xᵀ, (N, C, C)

@@ -139,7 +139,8 @@ def test_a_dry_run_of_a_sweep_fails_when_a_job_would(quick_run, tmp_path, launch
     words = ("-m", "budget.batch_size=5,0", "dry_run=true", *launcher)
     code, out, err = quick_run(*words)
     assert code == 2
-    assert "in batches of 5" in out
+    if not launcher:  # joblib drops what other jobs say once one has raised
+        assert "in batches of 5" in out
     assert "budget.batch_size must be a whole number from 1, got 0" in err
     assert quick_run("-m", "strategy=random,bald", "dry_run=true", *launcher)[0] == 0
     assert not (tmp_path / "results").exists()

@@ -35,7 +35,7 @@ def cost(check):
     return pytest.param(check, marks=marks, id=check.__name__)
 
 
-@pytest.mark.parametrize("check", map(cost, CHECKS))
+@pytest.mark.parametrize("check", [cost(check) for check in CHECKS])
 def test_the_contract(strategy, check):
     try:
         check(strategy)
