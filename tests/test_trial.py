@@ -46,6 +46,17 @@ def test_the_budget_is_met_exactly_and_every_point_is_bought_once(make_trials):
     assert not set(trial.labeled) & set(trial.validation.tolist())
 
 
+def test_a_full_budget_trains_once_on_everything_but_validation(make_trials):
+    (trial,) = make_trials(
+        "budget=full", "budget.total=null", "budget.validation_size=50", "seeds=1"
+    )
+    assert len(trial.labeled) == len(trial.pool) - 50
+    assert len(trial.available()) == 0
+    assert trial.run.num_rounds(trial.num_classes) == 1
+    frame = notebook.execute([trial])
+    assert frame["num_labeled"].tolist() == [len(trial.labeled)]
+
+
 def test_per_class_initial_sets_are_balanced(make_trials):
     (trial,) = make_trials("seeds=1", "budget.init_size=null", "budget.init_per_class=2")
     labels = trial.pool.labels[trial.initial]

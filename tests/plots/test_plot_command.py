@@ -242,3 +242,29 @@ def test_plotting_needs_neither_torch_nor_pyplot(results):
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert answer.stdout.splitlines()[-1] == "set()"
+
+
+def test_curves_are_drawn_by_default_and_everything_on_request(results, capsys):
+    plot([str(results), "figure=all", "reach=0.8", PNG])
+    printed = capsys.readouterr()
+    names = {path.name.removesuffix("_test_accuracy.png") for path in (results / "plots").iterdir()}
+    assert names == {"curves", "difference", "labels_to_target", "penalties"}
+    reasons = [line for line in printed.err.splitlines() if "has nothing to show" in line]
+    assert {line.split(" ")[0] for line in reasons} == {
+        "audit", "calibration", "contact_sheet", "pool_map", "profile", "ranks", "time"
+    }  # fmt: skip
+    assert all(line.endswith((".", "…")) for line in reasons)
+
+
+def test_any_strategy_can_be_the_baseline_but_it_must_be_there(results, capsys):
+    plot([str(results), "figure=difference", "baseline=bald", PNG])
+    assert (results / "plots" / "difference_test_accuracy.png").exists()
+    assert refusal(results, "baseline=badl").endswith("Did you mean 'bald'?")
+
+
+def test_a_figure_without_a_metric_is_written_once(make_frame, store, capsys):
+    frame = make_frame("random", [0, 1], range(2)).assign(test_nll=0.5, test_ece=0.1)
+    for name, value in (("count", [10]), ("confidence", [0.5]), ("accuracy", [0.5])):
+        frame[f"test_calibration_{name}"] = [value] * len(frame)
+    plot([str(store(frame)), "figure=calibration", "metric=test_accuracy,test_nll", PNG])
+    assert capsys.readouterr().out.count("calibration.png") == 1

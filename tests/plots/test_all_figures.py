@@ -1,0 +1,246 @@
+"""What the figures beside learning curves draw."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from al_bench.plots import figures
+from al_bench.plots.figures import Options
+from al_bench.results import parquet, schema
+
+TIMES = {"seconds_fit": 10.0, "seconds_score": 3.0, "seconds_select": 2.0}
+BINS = {
+    "test_calibration_count": [0, 40, 60],
+    "test_calibration_confidence": [np.nan, 0.5, 0.9],
+    "test_calibration_accuracy": [np.nan, 0.4, 0.8],
+}
+
+
+def draw(name, frame, **options):
+    """The figures, and the reasons told where there are none."""
+    reasons = []
+    return figures.find(name)(frame, Options(explain=reasons.append, **options)), reasons
+
+
+def only(found):
+    drawn, _ = found
+    assert len(drawn) == 1
+    return next(iter(drawn.values()))
+
+
+def lines(axes):
+    return {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in axes.get_lines()}
+
+
+def legend_texts(figure):
+    return [text.get_text().replace("\n", " ") for text in figure.legends[0].get_texts()]
+
+
+@pytest.fixture
+def arms(make_frame):
+    """Two strategies, three seeds: entropy is 2, 4 and 6 points above random."""
+
+    def make(**names):
+        def better(seed, round):
+            return 0.5 + 0.1 * round + (0.02 * (seed + 1) if round else 0)
+
+        def plain(seed, round):
+            return 0.5 + 0.1 * round
+
+        rows = [
+            make_frame("random", range(3), range(5), plain, **names),
+            make_frame("entropy", range(3), range(5), better, **names),
+        ]
+        return pd.concat(rows, ignore_index=True)
+
+    return make
+
+
+@pytest.fixture
+def two_protocols(arms):
+    return pd.concat([arms(), arms(protocol_id="p1", dataset="mnist")], ignore_index=True)
+
+
+def test_differences_are_drawn_in_points_around_the_baseline(arms):
+    figure = only(draw("difference", arms()))
+    [axes] = figure.axes
+    assert lines(axes)["entropy"] == pytest.approx([0, 4, 4, 4, 4])
+    assert axes.get_ylabel() == "Δ test accuracy (points)"
+    assert legend_texts(figure) == ["random (baseline)", "entropy (n = 3)"]
+    edges = [line for line in axes.get_lines() if line.get_label() == "_edge"]
+    assert edges[0].get_ydata()[0] == edges[1].get_ydata()[0] == 0  # round 0 is shared
+    assert edges[0].get_ydata()[1] < 0 < edges[1].get_ydata()[1]
+
+
+def test_the_difference_of_one_seed_is_a_line_without_a_band(arms):
+    frame = arms()
+    [axes] = only(draw("difference", frame[frame["seed"] == 1])).axes
+    assert lines(axes)["entropy"] == pytest.approx([0, 4, 4, 4, 4])
+    assert np.isnan(lines(axes)["_edge"]).all()
+
+
+@pytest.mark.parametrize("name", ["difference", "penalties", "ranks", "profile"])
+def test_without_the_baseline_nothing_is_compared(arms, name):
+    found, reasons = draw(name, arms(), baseline="oracle")
+    assert found == {}
+    assert reasons == ["there is no baseline oracle; name one with baseline=…"]
+
+
+def test_labels_to_a_target_show_median_quartiles_and_who_never_gets_there(arms):
+    figure = only(draw("labels_to_target", arms(), reach=(0.93,)))
+    [axes] = figure.axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["random", "entropy"]
+    dots = [line for line in axes.get_lines() if line.get_markersize() == 5]
+    medians = [line.get_xdata().tolist() for line in dots if line.get_marker() not in "|"]
+    assert medians == [[50]]  # entropy's; random never gets there
+    assert [text.get_text() for text in axes.texts] == ["3 of 3 never", "1 of 3 never"]
+    assert axes.get_title().replace("\n", " · ").endswith("to 93 %")
+
+
+def test_targets_nobody_reaches_are_shown_only_where_asked_for(make_frame):
+    frame = make_frame("random", [0, 1], range(3))
+    found, [reason] = draw("labels_to_target", frame)
+    assert found == {}
+    assert reason.endswith("name other values with reach=…")
+    assert draw("labels_to_target", frame, reach=(0.99,))[0]
+
+
+def test_the_penalty_matrix_adds_up_its_columns(two_protocols):
+    rows = two_protocols
+    # entropy is 2, 4 and 6 points better, t = 3.46: not significant; make it so
+    better = (rows["strategy_label"] == "entropy") & (rows["round"] > 0)
+    rows.loc[better, "test_accuracy"] += 0.2
+    cells, totals = only(draw("penalties", rows)).axes
+    assert [text.get_text() for text in cells.get_yticklabels()] == ["entropy", "random"]
+    matrix = cells.get_images()[0].get_array()
+    assert matrix[0, 1] == pytest.approx(1.6)  # four of five rounds, twice
+    assert matrix[1, 0] == 0
+    assert totals.get_images()[0].get_array()[0].tolist() == pytest.approx([0, 1.6])
+
+
+def test_ranks_and_profiles_are_over_several_protocols(two_protocols, arms):
+    axes = only(draw("ranks", two_protocols)).axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["entropy", "random"]
+    assert axes.get_lines()[1].get_xdata()[0] == 1
+    [axes] = only(draw("profile", two_protocols)).axes
+    curves = lines(axes)
+    assert curves["entropy"][0] == 100
+    assert curves["entropy"][-1] == 0
+    assert all(a >= b for a, b in zip(curves["entropy"], curves["random"], strict=True))
+    for name in ("ranks", "profile"):
+        found, [reason] = draw(name, arms())
+        assert found == {}
+        assert "two data sets or models" in reason
+
+
+def test_time_is_drawn_with_its_phases(arms):
+    figure = only(draw("time", arms().assign(**TIMES)))
+    curves, bars = figure.axes
+    line = next(line for line in curves.get_lines() if line.get_label() == "random")
+    assert line.get_xdata().tolist() == [10, 25, 40, 55, 70]
+    assert line.get_ydata().tolist() == pytest.approx([50, 60, 70, 80, 90])
+    widths = {group.get_label(): group[0].get_width() for group in bars.containers}
+    assert widths == {"fit": 50, "score": 15, "select": 10}
+    assert curves.get_xlabel() == "Time since the beginning (s)"
+
+
+def test_calibration_shows_bins_and_both_curves(arms):
+    frame = arms().assign(test_ece=0.1, test_nll=1.0)
+    for name, value in BINS.items():
+        frame[name] = [value] * len(frame)
+    bins, ece, nll = only(draw("calibration", frame)).axes
+    assert lines(bins)["entropy"] == pytest.approx([40, 80])
+    assert lines(ece)["random"] == pytest.approx([10] * 5)
+    assert lines(nll)["random"] == pytest.approx([1] * 5)
+    assert bins.get_title().endswith("at 50 labels")
+
+
+def test_what_was_not_stored_is_not_drawn(arms):
+    assert draw("time", arms()) == ({}, ["no times are stored."])
+    assert draw("calibration", arms()) == ({}, ["no calibration is stored."])
+    for name in ("audit", "contact_sheet", "pool_map"):
+        assert draw(name, arms()) == ({}, ["no acquisitions are stored beside these curves."])
+
+
+def test_a_single_strategy_has_no_one_to_be_compared_with(make_frame):
+    frame = make_frame("random", range(3), range(3))
+    assert draw("difference", frame) == ({}, ["nothing shares a seed with random."])
+    assert draw("penalties", frame) == ({}, ["it takes two strategies."])
+
+
+def test_missing_rounds_leave_the_other_seeds(arms):
+    frame = arms()
+    frame = frame[(frame["seed"] != 2) | (frame["round"] < 3)]
+    with pytest.warns(UserWarning, match="nothing from seed 2"):
+        figure = only(draw("difference", frame))
+    assert lines(figure.axes[0])["entropy"] == pytest.approx([0, 3, 3, 3, 3])
+    assert legend_texts(figure)[1] == "entropy (n = 2)"
+
+
+def test_all_labels_are_a_dotted_line_in_learning_curves(arms, make_frame):
+    top = make_frame(
+        "random", [0, 1], [0], lambda s, r: 0.97, protocol_id="f", budget="full", num_labeled=900
+    )
+    figure = only(draw("curves", pd.concat([arms(), top])))
+    [axes] = figure.axes
+    assert lines(axes)["all labels"] == pytest.approx([97, 97])
+    assert axes.get_ylim()[1] > 97
+    assert legend_texts(figure)[-1] == "all labels"
+    assert only(draw("curves", top)).axes  # alone it is a result like any other
+
+
+@pytest.fixture
+def acquired(arms, store):
+    """Results with acquisitions of ten points a round; the folder and the curves."""
+    frame = arms()
+    root = store(frame)
+    for path in sorted(root.rglob("curves/seed=*.parquet")):
+        run, seed = path.parent.parent.name, int(path.stem.removeprefix("seed="))
+        shift = 25 if run.endswith("entropy") else 0
+        rows = [
+            {
+                "run_id": run,
+                "seed": seed,
+                "round": None if round < 0 else round,
+                "rank": rank,
+                "index": index,
+                "source_index": index // 2 if shift else index,
+                "label": index % 4,
+                "true_label": index % 4,
+                "origin": "digits",
+            }
+            for round in range(-1, 4)
+            for rank in range(10)
+            for index in [rank + 10 * (round + 1) + (shift if round >= 0 else 0)]
+        ]
+        folder = path.parent.parent / "acquisitions"
+        folder.mkdir(exist_ok=True)
+        table = schema.table(rows, schema.ACQUISITIONS)
+        (folder / path.name).write_bytes(parquet.encode(table, {}))
+    return root, frame
+
+
+def test_the_audit_draws_classes_overlap_and_flaws(acquired):
+    root, frame = acquired
+    found, reasons = draw("audit", frame, folders=[root])
+    assert list(found) == ["audit_classes", "audit_overlap", "audit_flaws"]
+    assert reasons == []
+    heat = found["audit_classes"].axes[0].get_images()[0].get_array()
+    assert heat.shape == (4, 5)
+    assert np.abs(heat[:, -1]).max() < 0.1  # random buys all classes alike
+    random, entropy = found["audit_overlap"].axes
+    # random buys from 10 on, entropy from 35 on: after 40 points 15 of 65 are shared
+    assert lines(random)["entropy"] == pytest.approx([0, 0, 100 * 5 / 55, 100 * 15 / 65])
+    assert lines(entropy)["random"] == lines(random)["entropy"]
+    [axes] = found["audit_flaws"].axes
+    assert lines(axes)["random"] == [0, 0, 0, 0]
+    assert lines(axes)["entropy"][0] == pytest.approx(40)  # 35 to 44: four of them are second
+    assert axes.get_title() == "copies of points bought before"
+
+
+def test_figures_of_inputs_say_what_they_lack(acquired):
+    root, frame = acquired
+    for name in ("contact_sheet", "pool_map"):
+        found, [reason] = draw(name, frame, folders=[root])
+        assert found == {}
+        assert reason == "there is no config.yaml beside these runs."

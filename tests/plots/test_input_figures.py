@@ -1,0 +1,86 @@
+"""Figures that make the pool again from a run's configuration."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import al_bench
+from al_bench.data.digits import Digits
+from al_bench.plots import figures
+from al_bench.plots.figures import Options
+
+TINY = ("model=deterministic", "seeds=1", "budget.total=40", "training.max_epochs=1")
+POOL = ("pool=subset", "pool.subset.size=600")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Two strategies on a part of digits; the folder."""
+    root = tmp_path_factory.mktemp("results")
+    for strategy in ("random", "entropy"):
+        al_bench.run(f"strategy={strategy}", f"results={root}", *TINY, *POOL)
+    return root
+
+
+def draw(name, root):
+    reasons = []
+    options = Options(folders=[root], explain=reasons.append)
+    return figures.find(name)(al_bench.read_curves(root), options), reasons
+
+
+def test_a_contact_sheet_shows_what_was_bought_first(results):
+    found, reasons = draw("contact_sheet", results)
+    assert reasons == []
+    random, entropy = found["contact_sheet"].axes
+    assert (random.get_title(), entropy.get_title()) == ("random", "entropy")
+    sheet = np.asarray(random.get_images()[0].get_array())
+    assert sheet.shape == (2 * 9 - 1, 10 * 9 - 1)  # 8 × 8 pixels, one between
+    curves, bought = al_bench.read_curves(results), al_bench.read_acquisitions(results)
+    run = curves.loc[curves["strategy_label"] == "random", "run_id"].iloc[0]
+    rows = bought[(bought["run_id"] == run) & bought["round"].notna()]
+    source = rows.sort_values(["round", "rank"])["source_index"].to_numpy()
+    wanted = torch.from_numpy(source[[0, 1, 10]])
+    images = Digits().load().train.inputs.gather(wanted, torch.device("cpu"))[:, 0].numpy()
+    for (top, left), image in zip([(0, 0), (0, 9), (9, 0)], images, strict=True):
+        shown = sheet[top : top + 8, left : left + 8]
+        assert np.corrcoef(shown.ravel(), image.ravel())[0, 1] == pytest.approx(1)
+
+
+def test_a_map_shows_the_pool_and_what_was_bought(results):
+    found, reasons = draw("pool_map", results)
+    assert reasons == []
+    first, second = found["pool_map"].axes
+    for axes in (first, second):
+        assert [len(line.get_xdata()) for line in axes.get_lines()] == [600, 20, 20]
+    assert "of the variance" in first.get_xlabel()
+    x = [np.asarray(axes.get_lines()[1].get_xdata()).tolist() for axes in (first, second)]
+    assert x[0] == x[1]  # the initial set is shared
+
+
+def test_another_pool_is_not_taken_for_that_of_the_runs(results, tmp_path):
+    other = tmp_path / "results"
+    shutil.copytree(results, other)
+    for path in other.rglob("config.yaml"):
+        path.write_text(path.read_text().replace("split: null", "split: 1"))
+    for name in ("contact_sheet", "pool_map"):
+        found, [reason] = draw(name, other)
+        assert found == {}
+        assert "not the one that these runs used" in reason
+        assert reason.endswith("dataset.root=…")
+
+
+def test_a_data_set_that_is_not_there_is_told_in_one_line(results, tmp_path):
+    other = tmp_path / "results"
+    shutil.copytree(results, other)
+    for path in other.rglob("config.yaml"):
+        config = path.read_text().replace(
+            "_target_: al_bench.data.digits.Digits",
+            f"_target_: al_bench.data.vision.MNIST\n  root: {tmp_path}\n  download: true",
+        )
+        path.write_text(config)
+    found, [reason] = draw("contact_sheet", other)
+    assert found == {}
+    assert reason.startswith("it needs the data set digits.")
+    assert "\n" not in reason
