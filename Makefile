@@ -56,7 +56,7 @@ bench: setup ## Measure rounds, scoring and strategies; BENCH="--only badge --qu
 
 build: setup ## Build wheel and source distribution and look inside
 	$(BIN)/python -m build --outdir dist
-	$(BIN)/python -m zipfile -l dist/*.whl | grep -q al_bench/conf/config.yaml
+	$(BIN)/python -m zipfile -l dist/*.whl | grep al_bench/conf/config.yaml >/dev/null
 
 clean: ## Remove caches and builds, never results
 	rm -rf dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
