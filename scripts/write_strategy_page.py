@@ -22,7 +22,8 @@ PAGE = ROOT / "docs" / "strategies.md"
 HEAD = """# Strategies
 
 Written by `scripts/write_strategy_page.py` from the strategies' own files.
-`al-bench list strategies` prints the short form, `al-bench run strategy=NAME --cfg job` the parameters.
+`al-bench list strategies` prints the short form, `al-bench run strategy=NAME --cfg job` the
+parameters.
 [information.md](information.md) defines the quantities. N pool points, M labeled, T target inputs,
 K posterior samples, C classes, D features, B batch.
 
