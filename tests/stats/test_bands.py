@@ -38,15 +38,15 @@ def test_whole_curves_are_covered_as_often_as_the_band_says():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_seeds", [3, 5, 10, 20])
-@pytest.mark.parametrize("rho", [0.0, 0.7, 0.95])
+@pytest.mark.parametrize("num_seeds", [3, 10])
+@pytest.mark.parametrize("rho", [0.0, 0.95])
 def test_coverage_holds_for_few_seeds_and_any_correlation(num_seeds, rho):
     generator = np.random.default_rng(num_seeds)
     hits = 0
-    for _ in range(500):
+    for _ in range(300):
         _, low, high = simultaneous_band(curves(num_seeds, rho, generator))
         hits += bool(((low <= 0) & (high >= 0)).all())
-    assert 0.89 <= hits / 500 <= 0.98
+    assert 0.87 <= hits / 300 <= 0.985
 
 
 def test_equal_differences_have_no_width_and_one_seed_no_band():
