@@ -14,7 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from al_bench.config_dir import config_dir
 from al_bench.errors import ConfigError, choose
 from al_bench.second_dataset import add_second_datasets
-from al_bench.strategy_label import strategy_label
+from al_bench.strategy_label import is_changed, strategy_label
 
 CONFIG_NAME = "config"
 
@@ -166,7 +166,10 @@ def _composed(config: DictConfig) -> Composed:
     }
     folders = [str(word) for word in config.hydra.overrides.hydra if "searchpath" in word]
     add_second_datasets(own, folders, _load)
-    label = strategy_label(choices, own.strategy, folders, _load)
+    label = choices["strategy"]
+    typed = [str(word) for word in config.hydra.overrides.task]
+    if folders or choices.get("experiment") or is_changed(choices, typed):
+        label = strategy_label(choices, own.strategy, folders, _load)
     return Composed(own, names, label, config.hydra.mode == RunMode.MULTIRUN)
 
 

@@ -76,6 +76,8 @@ def _merge(folders: Sequence[Path], target: Path) -> int:
         for entry in status(folder):
             if entry.folder is None or entry.seed is None or entry.rounds == 0:
                 continue
+            if entry.folder.resolve().is_relative_to(target.resolve()):
+                continue  # the target may lie in a source
             source = TrialPaths(entry.folder, entry.seed)
             place = TrialPaths(target / entry.folder.relative_to(folder), entry.seed)
             if _newer(source, place):

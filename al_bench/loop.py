@@ -37,9 +37,9 @@ def advance(trial: Trial, fitted: Fitted | Exception, store: RoundStore) -> None
     if isinstance(fitted, Exception):
         raise fitted
     row = trial.row({**fitted.diagnostics, **evaluate(fitted.posterior, trial)})
+    trial.weights = fitted.weights  # where the next round starts, also one that is looked ahead to
     selection = trial.select(fitted.posterior, row)
     acquired = trial.acquisitions(selection)
-    trial.weights = fitted.weights
     store.commit(trial, row, acquired)  # durable before the next round starts
     trial.label(row, acquired)
     if trial.finished:

@@ -71,9 +71,15 @@ def _repeated(composed: Any, seed: int) -> "pd.DataFrame":
     from al_bench.prepare import prepare
     from al_bench.progress import LogReport, set_up_logging
     from al_bench.results.frame import read_curves
+    from al_bench.results.history import TrialPaths
 
     set_up_logging()
     prepared = prepare(composed)
+    stored = TrialPaths(prepared.results / prepared.run.identity.folder, seed)
+    if stored.curve.exists():
+        raise ConfigError(
+            f"out={prepared.results} already holds this trial.", "Name an empty folder, or none."
+        )
     (outcome,) = run_seeds(prepared, [seed], LogReport())
     if outcome.status != DONE:
         raise ResultsError(f"The repetition is {outcome.status}: {outcome.message}.")

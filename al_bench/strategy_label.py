@@ -49,6 +49,18 @@ def strategy_label(
     return _said(_typed(choices[GROUP]), "", parts, nested)
 
 
+def is_changed(choices: Mapping[str, str | None], typed: Sequence[str]) -> bool:
+    """Whether a strategy may differ from what its file says: only then its default is composed.
+
+    Args:
+        choices: Hydra's choices, as for ``strategy_label``.
+        typed: The overrides that were typed.
+    """
+    keys = (word.lstrip("+~").partition("=")[0] for word in typed)
+    nested = any(name.startswith(f"{GROUP}@") and _path(name) for name in choices)
+    return nested or any(key != GROUP and key.startswith(GROUP) for key in keys)
+
+
 def _path(name: str) -> str:
     """The path of a choice: ``rule`` of strategy/rule, ``of.rule`` of …@strategy.of.rule."""
     group, _, package = name.partition("@")

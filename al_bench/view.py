@@ -81,9 +81,9 @@ class View:
         self._label_access = LabelAccess(trial, trial.pool) if privileged else None
         self._device = trial.engine.device
         self._chunk_bytes = trial.engine.chunk_bytes
-        # Without labels some posteriors (a forest's) know nothing yet, in all their samples.
-        learnt = trial.round == 0 and len(self._labeled) > 0
-        self._must_differ = SAMPLES in strategy.needs and learnt
+        # From labels of one class, or of none, a forest learns the same in all its trees.
+        told = trial.round == 0 and len(set(self._labeled.labels.tolist())) > 1
+        self._must_differ = SAMPLES in strategy.needs and told
         self._held: dict[str, Tensor] = {}
         self._factors: dict[str, GradientFactors] = {}
 

@@ -22,6 +22,7 @@ def files(group):
     return [name for name, _ in listing.choices(group, [config_dir()])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("group", "name"), [(group, name) for group in PACKAGES for name in files(group)]
 )

@@ -36,6 +36,7 @@ def posterior(trial):
     return fit_one(trial).posterior
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_chooses_on_digits_and_leaves_the_model_as_it_was(trial, posterior, name):
     strategy = built(name, *CHEAPER.get(name, []))

@@ -180,6 +180,7 @@ def test_test_labels_influence_nothing_but_the_test_columns(make_trials):
     assert frames[0]["test_accuracy"].tolist() != frames[1]["test_accuracy"].tolist()
 
 
+@pytest.mark.slow
 def test_the_initial_set_can_be_bought_by_a_strategy(make_trials):
     frames = {}
     for name in ("random", "bald"):

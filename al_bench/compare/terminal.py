@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rich.markup import escape
 
 from al_bench.stats.across import Across
 from al_bench.stats.arms import ArmResult, ProtocolResult
@@ -75,15 +76,17 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> "Table":
 def _table(title: str, caption: str, columns: Sequence[str]) -> "Table":
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    table = Table(
+        title=escape(title), title_justify="left", caption=escape(caption), caption_justify="left"
+    )
     table.add_column("arm", overflow="fold")
     for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(escape(name), justify="right", no_wrap=True)
     return table
 
 
 def _name(arm: ArmResult) -> str:
-    return f"{arm.arm} (sees labels)" if arm.sees_labels else arm.arm
+    return escape(f"{arm.arm} (sees labels)" if arm.sees_labels else arm.arm)
 
 
 def _digits(shown: Measure) -> int:

@@ -123,7 +123,9 @@ class FileTargets:
         """The inputs of the file with equal weights."""
         try:
             values = np.load(Path(self.path), allow_pickle=False)
-        except (OSError, ValueError) as error:
+            if not isinstance(values, np.ndarray):
+                raise ValueError("it holds several arrays")
+        except (OSError, ValueError, EOFError) as error:
             raise DataError(
                 f"target.path={self.path} cannot be read: {error}.",
                 "Write it with numpy.save.",

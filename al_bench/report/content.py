@@ -109,7 +109,8 @@ def collect(
                 config=own[0].config if own else "",
             )
         )
-    pictures = list(_pictures(frame, metric))
+    options = Options(metric, baseline=baseline, reach=reach or None, folders=tuple(folders))
+    pictures = list(_pictures(frame, options))
     return Content(
         title=title,
         summary=_summary(comparison),
@@ -250,11 +251,11 @@ def _protocol(frame: pd.DataFrame) -> Table:
     return Table("What all arms share", ("what", "choice"), tuple(rows))
 
 
-def _pictures(frame: pd.DataFrame, metric: str) -> Iterator[Picture]:
+def _pictures(frame: pd.DataFrame, options: Options) -> Iterator[Picture]:
     drawers = available()
     for name, title in FIGURES.items():
         if name in drawers:
-            figures = drawers[name](frame, Options(metric))
+            figures = drawers[name](frame, options)
             for figure in figures.values():
                 narrow = figure.get_size_inches()[0] < NARROW
                 yield Picture(title, _address(figure), bool(narrow))

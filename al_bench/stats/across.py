@@ -32,8 +32,8 @@ class Across:
         arms: A names, best mean rank first.
         protocols: P titles.
         ranks: Mean rank, 1 is best, (A,).
-        gain: Interquartile mean of the area less the baseline's mean area in that protocol, in
-            units of the metric, oriented so that more is better, (A,).
+        gain: Interquartile mean of the area less the baseline's mean area in that protocol (of the
+            same resampled seeds), in units of the metric, more is better, (A,).
         improvement: Probability that the row's arm beats the column's on a seed, (A, A).
         penalties: Rounds, as a share, in which the row's arm is significantly better than the
             column's, summed over protocols, (A, A): between 0 and P.
@@ -75,18 +75,24 @@ def across(comparison: Comparison) -> Across | None:
     order = np.lexsort((np.arange(len(names)), np.nan_to_num(ranks.value, nan=math.inf)))
     names = [names[place] for place in order]
     scores = scores[:, order]
-    reach = np.nanmax(np.abs(scores))
+    (base,) = {names.index(str(result.baseline)) for result in protocols}
+
+    def gains(drawn: Array) -> Array:
+        """Areas less the baseline's mean area, (X, P, A, S)."""
+        return drawn - np.nanmean(drawn[:, :, base], axis=2)[:, :, None, None]
+
+    reach = np.nanmax(np.abs(gains(scores[None])))
     thresholds = np.linspace(-reach, reach, PROFILE_POINTS)
     total = sum((_penalties(result, names, sign) for result in protocols), np.zeros(1))
     return Across(
         arms=tuple(names),
         protocols=tuple(result.title for result in protocols),
         ranks=bootstrap(scores, mean_ranks),
-        gain=bootstrap(scores, interquartile_mean),
+        gain=bootstrap(scores, lambda drawn: interquartile_mean(gains(drawn))),
         improvement=bootstrap(scores, probability_of_improvement),
         penalties=total,
         thresholds=thresholds,
-        profile=bootstrap(scores, lambda drawn: performance_profile(drawn, thresholds)),
+        profile=bootstrap(scores, lambda drawn: performance_profile(gains(drawn), thresholds)),
     )
 
 
@@ -104,14 +110,13 @@ def penalty_matrix(comparison: Comparison) -> tuple[tuple[str, ...], Array]:
 
 
 def _scores(protocols: Sequence[ProtocolResult], names: Sequence[str], sign: float) -> Array:
-    """Gains (P, A, S) over the baseline's mean area; seeds of a protocol share a column."""
+    """Areas (P, A, S), more is better; seeds of a protocol share a column."""
     seeds = [sorted({seed for arm in result.arms for seed in arm.seeds}) for result in protocols]
     scores = np.full((len(protocols), len(names), max(map(len, seeds))), np.nan)
     for p, result in enumerate(protocols):
-        (base,) = (arm for arm in result.arms if arm.arm == result.baseline)
         for arm in result.arms:
             columns = [seeds[p].index(seed) for seed in arm.seeds]
-            scores[p, names.index(arm.arm), columns] = sign * (arm.areas - base.areas.mean())
+            scores[p, names.index(arm.arm), columns] = sign * arm.areas
     return scores
 
 

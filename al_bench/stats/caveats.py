@@ -23,7 +23,12 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
         text = ", ".join(f"{name} {count}" for name, count in sorted(numbers.items()))
         found.append(f"Arms have different seeds{where}: {text}; pairs are made of common ones.")
     for arm in result.arms:
-        if result.baseline is not None and arm.arm != result.baseline and arm.paired is None:
+        if not arm.seeds and not math.isnan(result.low):
+            found.append(
+                f"{arm.arm} has no seed with all rounds from {result.low:g} to {result.high:g} "
+                f"labels{where}: it is not compared."
+            )
+        elif result.baseline is not None and arm.arm != result.baseline and arm.paired is None:
             found.append(f"{arm.arm} shares no whole seed with {result.baseline}{where}.")
         elif arm.paired is not None and arm.paired.num_seeds < 2:
             found.append(

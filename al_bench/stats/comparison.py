@@ -29,10 +29,11 @@ from al_bench.stats.arms import (
     with_arms,
 )
 from al_bench.stats.caveats import caveats
+from al_bench.stats.ceilings import without_ceilings
 from al_bench.stats.measures import Measure, measure
 from al_bench.stats.paired import Paired, holm, noise_floor, paired, resampling_weights
 from al_bench.stats.protocols import titles
-from al_bench.stats.summary import tidy
+from al_bench.stats.summary import distinct_runs, tidy
 
 Array = NDArray[np.float64]
 
@@ -93,16 +94,18 @@ def compare(
         raise ConfigError(f"arms={list(arms)} lacks strategy.", "Add it: arms=[strategy,model].")
     if metric in frame.columns and shown.higher_is_better is None:
         raise ConfigError(f"{metric} is neither to be raised nor lowered.", "Try test_accuracy.")
-    rows = frame
+    rows, refused = _by_labels_asked_for(without_ceilings(frame))
     if count_validation:
         rows = rows.assign(num_labeled=rows["num_labeled"] + rows["num_validation"])
-    rows = with_arms(rows, arms)
+    rows = distinct_runs(with_arms(rows, arms))
     curves = tidy(rows, metric)
     names = titles(rows)
     known = sorted(set(curves["strategy_label"]))
     if baseline not in known:
         raise ConfigError(f"There is no baseline {baseline!r}.", choose(baseline, known))
-    found: list[str] = []
+    found = (
+        ["Labels were refused: where they were, labels asked for are counted."] if refused else []
+    )
     sign = 1.0 if shown.higher_is_better else -1.0
     controls = set(rows.loc[_flag(rows, "label_access"), "strategy_label"])
     protocols = []
@@ -112,7 +115,8 @@ def compare(
             continue
         row = rows[rows["protocol_id"] == key].iloc[0]
         table = {str(name): curves_of(part) for name, part in own.groupby("strategy_label")}
-        result = _protocol(table, baseline, sign, reach, margin, shown)
+        widened = list(arms) != ["strategy"]
+        result = _protocol(table, baseline, sign, reach, margin, shown, widened)
         result = replace(
             result,
             key=key,
@@ -123,6 +127,18 @@ def compare(
         found += caveats(result, rows[rows["protocol_id"] == key], len(names) > 1)
         protocols.append(result)
     return Comparison(metric, shown, tuple(protocols), tuple(found))
+
+
+def _by_labels_asked_for(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """Rows counted by labels asked for in protocols where annotators refused some.
+
+    What is refused differs from seed to seed, what is asked for does not: seeds stay comparable.
+    """
+    asked, got = frame["num_queried"].astype("Float64"), frame["num_labeled"]
+    refused = (asked > got).fillna(False)
+    concerned = refused.groupby(frame["protocol_id"]).transform("any")
+    counted = got.where(~concerned.astype(bool), asked.astype(float))
+    return frame.assign(num_labeled=counted.astype("int64")), bool(refused.any())
 
 
 def _flag(rows: pd.DataFrame, name: str) -> "pd.Series[bool]":
@@ -138,11 +154,19 @@ def _protocol(
     reach: Sequence[float],
     margin: float | None,
     shown: Measure,
+    widened: bool,
 ) -> ProtocolResult:
-    shared = sorted(set.intersection(*(set(curve.counts) for curve in table.values())))
+    together = table
+    if baseline in table and not widened:
+        # All arms of a protocol have one budget: one that ends before the baseline is unfinished.
+        end = table[baseline].counts[-1]
+        together = {name: curve for name, curve in table.items() if curve.counts[-1] >= end}
+    shared = sorted(set.intersection(*(set(curve.counts) for curve in together.values())))
     low, high = (shared[0], shared[-1]) if len(shared) > 1 else (math.nan, math.nan)
     whole = {
-        name: curve.whole(low, high) if len(shared) > 1 else Curves(curve.counts, curve.values, ())
+        name: curve.whole(low, high)
+        if len(shared) > 1 and name in together
+        else Curves(curve.counts, curve.values[:0], ())
         for name, curve in table.items()
     }
     areas = {
@@ -244,7 +268,10 @@ def _saved(
     )
     one, two = (counts >= low) & (counts <= high), (base_counts >= low) & (base_counts <= high)
     ours, base = weights @ mine[:, one], weights @ theirs[:, two]  # (X, R)
+    if len(mine) < 2:
+        weights = weights[:1]
+        ours, base = ours[:1], base[:1]
     target = np.minimum(ours.max(axis=1), base.max(axis=1))
     saved = crossing(base_counts[two], base, target) - crossing(counts[one], ours, target)
-    ends = np.quantile(saved[1:], [0.025, 0.975])
+    ends = np.quantile(saved[1:], [0.025, 0.975]) if len(mine) > 1 else (math.nan, math.nan)
     return float(saved[0]), float(ends[0]), float(ends[1])

@@ -76,6 +76,7 @@ def test_joblib_gives_the_same_curves(quick_run, curves):
     pd.testing.assert_frame_equal(curves("basic"), curves("joblib"))
 
 
+@pytest.mark.slow
 def test_a_failing_job_is_shown_recorded_and_run_again_alone(quick_run, al_bench, tmp_path):
     code, out, _ = quick_run("-m", "strategy=random,broken", "results=r")
     assert code == 2  # no job has begun
@@ -194,6 +195,7 @@ def start(tmp_path, *words):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signal_name", "words"),
     [

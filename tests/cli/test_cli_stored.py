@@ -120,6 +120,7 @@ def test_where_to_export_must_be_said(results, words, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_another_model_learns_from_the_same_labels(results, capsys):
     words = ["transfer", str(results), "model=deterministic", "model/network=mlp"]
     assert cli.main(words) == 0

@@ -18,6 +18,7 @@ def strategy(*overrides):
     return build_strategy(config.strategy, "strategy")
 
 
+@pytest.mark.slow
 def test_any_strategy_goes_into_a_wrapper_with_its_own_parameters():
     inner = strategy(
         "strategy=subsample",

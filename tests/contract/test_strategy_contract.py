@@ -24,7 +24,13 @@ SCORES, RULES = choices("score"), choices("rule")
 MAY_BE_NEGATIVE = {("weighted", "power")}  # standardised scores are no weights
 
 
-@pytest.fixture(scope="module", params=NAMES)
+def family(name):
+    """Presets that are a score and a rule, both tested elsewhere, are in the slow set."""
+    drawn = name.startswith(("power", "softmax", "softrank")) and name != "powerbald"
+    return pytest.param(name, marks=[pytest.mark.slow] if drawn else [])
+
+
+@pytest.fixture(scope="module", params=[family(name) for name in NAMES])
 def strategy(request):
     return built(request.param)
 

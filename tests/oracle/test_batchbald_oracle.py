@@ -187,6 +187,7 @@ def test_single_precision_products_pick_what_double_precision_picks():
     assert select(predicted, 5).positions.tolist() == batch
 
 
+@pytest.mark.slow
 def test_defaults_overlap_with_exact_greedy():
     """Pitfall 2: a batch of 6 from K = 20, C = 10; too few joint samples lose half of it."""
     overlap = 0

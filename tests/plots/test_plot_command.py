@@ -232,6 +232,7 @@ def test_help_lists_the_keys(capsys):
         assert f"  {option.name}=" in page
 
 
+@pytest.mark.slow
 def test_plotting_needs_neither_torch_nor_pyplot(results):
     script = (
         "import sys; from al_bench.plots.command import plot; "

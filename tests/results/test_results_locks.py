@@ -298,6 +298,7 @@ assert "torch" not in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_folder(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     workers = [

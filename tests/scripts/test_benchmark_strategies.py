@@ -38,6 +38,7 @@ def measured(benchmark, tmp_path, *words):
     return status, json.loads(out.read_text())
 
 
+@pytest.mark.slow
 def test_every_comparison_has_ratios_a_floor_and_the_same_answers(benchmark, tmp_path, capsys):
     status, content = measured(benchmark, tmp_path, "--only", "badge,bait,epig,k_center")
     assert status == 0

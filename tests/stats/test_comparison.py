@@ -256,3 +256,51 @@ def test_the_baseline_against_itself_is_seldom_called_better(make_frame):
         )
         called += only(compare(frame)).arms[1].verdict in ("better", "worse")
     assert called / 500 <= 0.07
+
+
+def test_an_unfinished_arm_leaves_the_others_comparison_alone(two_arms, make_frame):
+    begun = make_frame("margin", range(5), range(2), lambda s, r: 0.5)
+    with pytest.warns(UserWarning, match="ends at 20 labels"):
+        result = compare(pd.concat([two_arms, begun]))
+    protocol = only(result)
+    assert (protocol.low, protocol.high) == (10, 40)
+    verdicts = {arm.arm: arm.verdict for arm in protocol.arms}
+    assert verdicts == {"random": None, "entropy": "better", "margin": None}
+    assert any("margin has no seed with all rounds from 10 to 40" in c for c in result.caveats)
+
+
+def test_refused_labels_are_counted_as_asked_for(two_arms):
+    some = two_arms.assign(num_queried=two_arms["num_labeled"])
+    lost = (some["seed"] + some["round"]) % 3
+    some["num_labeled"] = some["num_labeled"] - lost.where(some["round"] > 0, 0)
+    result = compare(some)
+    assert only(result).arms[1].paired.num_seeds == 5
+    assert only(result).high == 40
+    assert any("labels asked for are counted" in caveat for caveat in result.caveats)
+
+
+def test_a_ceiling_is_no_protocol(two_arms):
+    full = two_arms[two_arms["round"] == 0].assign(
+        budget="full", protocol_id="p9", num_labeled=1297
+    )
+    assert len(compare(pd.concat([two_arms, full])).protocols) == 1
+
+
+def test_gains_have_the_baselines_own_error_in_their_interval(make_frame):
+    """Without a true difference the interval holds 0 as often as it says."""
+    rng = np.random.default_rng(1)
+    held = 0
+    for _ in range(40):
+        frames = []
+        for p in range(3):
+            for name in ("random", "again"):
+                noise = rng.normal(0.7, 0.02, size=10)
+                frames.append(
+                    make_frame(
+                        name, range(10), range(2), lambda s, r, n=noise: n[s], protocol=f"p{p}"
+                    ).assign(dataset=f"d{p}")
+                )
+        found = across(compare(pd.concat(frames)))
+        place = found.arms.index("again")
+        held += found.gain.low[place] <= 0 <= found.gain.high[place]
+    assert held >= 35
