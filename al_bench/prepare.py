@@ -134,14 +134,18 @@ def prepare(composed: Composed) -> Prepared:
             "none.",
             "Use training.start=cold.",
         )
-    check_samples(strategy, model, composed)
+    check_evaluation(model, composed)
+    chosen = {"strategy": strategy}
+    if init_strategy is not None:
+        chosen["init_strategy"] = init_strategy
+    for group, one in chosen.items():
+        check_samples(group, one, model, composed)
 
     dataset = source.load()
     loaded = load_transforms(transforms, dataset)
     provided = model.check(dataset.train.inputs.input_shape, loaded.num_classes)
-    for chosen in (strategy, init_strategy):
-        if chosen is not None:
-            check_needs(chosen, provided, composed)
+    for group, one in chosen.items():
+        check_needs(group, one, provided, composed)
     container: Any = OmegaConf.to_container(config, resolve=True)
     meaning = {key: value for key, value in container.items() if key not in ENGINE_KEYS}
     for group in ("strategy", "init_strategy", "target"):
@@ -215,9 +219,8 @@ def _evaluation(node: Any) -> tuple[int | None, int]:
     return node.get("num_samples"), node.get("calibration_bins") or 15
 
 
-def check_samples(strategy: Any, model: Model, composed: Composed) -> None:
-    """A strategy may ask for fewer posterior samples than the model has, never for more."""
-    asked = getattr(strategy, "num_samples", None)
+def check_evaluation(model: Model, composed: Composed) -> None:
+    """Metrics may use fewer posterior samples than the model has, never more."""
     evaluated = composed.config.evaluation.get("num_samples")
     if evaluated is not None and evaluated > model.num_samples:
         raise ConfigError(
@@ -225,21 +228,32 @@ def check_samples(strategy: Any, model: Model, composed: Composed) -> None:
             f"model={composed.names['model']}.",
             f"Add model.num_samples={evaluated} or lower evaluation.num_samples.",
         )
+
+
+def check_samples(group: str, strategy: Any, model: Model, composed: Composed) -> None:
+    """A strategy may ask for fewer posterior samples than the model has, never for more."""
+    asked = getattr(strategy, "num_samples", None)
     if asked == 1 and SAMPLES in strategy.needs:
         raise ConfigError(
-            f"strategy={composed.names['strategy']} compares posterior samples, but "
-            "strategy.num_samples=1.",
+            f"{_said(group, composed)} compares posterior samples, but {group}.num_samples=1.",
             "Use 2 or more, or null for all of the model's.",
         )
     if asked is not None and asked > model.num_samples:
         raise ConfigError(
-            f"strategy.num_samples={asked} is more than the {model.num_samples} samples of "
+            f"{group}.num_samples={asked} is more than the {model.num_samples} samples of "
             f"model={composed.names['model']}.",
-            f"Add model.num_samples={asked} or lower strategy.num_samples.",
+            f"Add model.num_samples={asked} or lower {group}.num_samples.",
         )
 
 
-def check_needs(strategy: Strategy, provided: frozenset[str], composed: Composed) -> None:
+def _said(group: str, composed: Composed) -> str:
+    """A strategy as it was typed."""
+    return f"strategy={composed.names['strategy']}" if group == "strategy" else group
+
+
+def check_needs(
+    group: str, strategy: Strategy, provided: frozenset[str], composed: Composed
+) -> None:
     """The model provides what the strategy needs."""
     missing = sorted(strategy.needs - provided - {LABELS})
     if missing:
@@ -260,7 +274,7 @@ def check_needs(strategy: Strategy, provided: frozenset[str], composed: Composed
         what = " and ".join(lacks.get(name, name) for name in missing)
         network = f" with network={names['network']}" if names["network"] else ""
         raise ConfigError(
-            f"strategy={names['strategy']} needs {what}, which model={names['model']}{network} "
+            f"{_said(group, composed)} needs {what}, which model={names['model']}{network} "
             "does not provide.",
             hint,
         )

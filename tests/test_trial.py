@@ -210,6 +210,14 @@ def test_an_initial_strategy_needs_a_number_of_labels(make_trials, overrides):
         make_trials("strategy@init_strategy=margin", "seeds=1", *overrides)
 
 
+def test_an_initial_strategy_is_checked_before_any_work(make_trials):
+    typed = "strategy@init_strategy=bald"
+    with pytest.raises(ConfigError, match=r"init_strategy\.num_samples=50 is more than the 4"):
+        make_trials(typed, "init_strategy.num_samples=50", "strategy=random")
+    with pytest.raises(ConfigError, match="init_strategy needs posterior samples that differ"):
+        make_trials(typed, "model.num_samples=1", "strategy=random")
+
+
 def test_target_inputs_can_have_their_own_classes(make_trials):
     share = "target.proportions=[1,1,0,0,0,0,0,0,0,0]"
     (trial,) = make_trials("seeds=1", "target=classes", share)
