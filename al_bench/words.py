@@ -78,17 +78,22 @@ def _check_override(override: Override, word: str) -> None:
                 f"{word}: a sweep has one results folder.", "Type the command once for each."
             )
         return
+    if key == "init_strategy" and isinstance(value := override.value(), str):
+        raise ConfigError(
+            f"{word}: a strategy that buys the initial set is chosen by its group.",
+            f"Write strategy@init_strategy={value}.",
+        )
     if key not in REQUIRED:
         return
-    value: Any = None if override.is_delete() else override.value()
-    if isinstance(value, str):
+    chosen: Any = None if override.is_delete() else override.value()
+    if isinstance(chosen, str):
         return
     hint = f"See al-bench list {_kind(key)}."
-    if isinstance(value, list):
+    if isinstance(chosen, list):
         if key != "pool":
             raise ConfigError(
                 f"{word}: there is one {key} to a run.",
-                f"For a run each: -m {key}={','.join(map(str, value))}.",
+                f"For a run each: -m {key}={','.join(map(str, chosen))}.",
             )
         return
     raise ConfigError(f"{word}: every run has one {key}, chosen by name.", hint)

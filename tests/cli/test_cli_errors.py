@@ -59,6 +59,7 @@ BAD = [
     (["dataset.path=3"], "dataset has no keys of its own"),
     (["target.path=3"], "target is null; choose one with target=…"),
     (["init_strategy.x=3"], "choose one with strategy@init_strategy=…"),
+    (["init_strategy=coreset"], "Write strategy@init_strategy=coreset."),
     (["hydra.jobs.chdir=true"], "Did you mean 'hydra.job'"),
     (["target=classes", "target.proportions=3"], "target.proportions must be a list such as"),
     (["~strategy"], "~strategy: every run has one strategy, chosen by name. See al-bench list"),
