@@ -51,7 +51,7 @@ def _cells(table: pd.DataFrame) -> list[list[str]]:
 
 def _row(row: dict[Any, Any]) -> list[str]:
     shown = measure(str(row["metric"]))
-    digits, scale = (2 if shown.scale != 1 else 3), shown.scale
+    digits, scale = shown.digits, shown.scale
     name = f"{row['arm']} (sees labels)" if row["sees_labels"] else str(row["arm"])
     cells = [name, str(row["seeds"]), _number(row["area"], scale, digits)]
     if row.get("difference") is None or math.isnan(row.get("difference", math.nan)):

@@ -9,7 +9,7 @@ import pandas as pd
 from al_bench.stats.across import Across
 from al_bench.stats.arms import ArmResult, ProtocolResult
 from al_bench.stats.comparison import Comparison
-from al_bench.stats.intervals import mean_interval
+from al_bench.stats.intervals import mean_interval, nearest_quartiles
 
 
 def arm_rows(comparison: Comparison) -> pd.DataFrame:
@@ -68,8 +68,7 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
         names = ("labels_saved", "labels_saved_low", "labels_saved_high")
         row |= dict(zip(names, arm.saved, strict=True))
     for target, labels in arm.labels_to.items():
-        # nearest rank, so that a quartile is a count that some seed has
-        quartiles = np.quantile(labels, [0.25, 0.5, 0.75], method="nearest")
+        quartiles = nearest_quartiles(labels)
         name = f"labels_to_{target:g}"
         row |= {
             f"{name}_q25": quartiles[0],

@@ -10,6 +10,7 @@ from rich.markup import escape
 from al_bench.stats.across import Across
 from al_bench.stats.arms import ArmResult, ProtocolResult
 from al_bench.stats.comparison import Comparison
+from al_bench.stats.intervals import nearest_quartiles
 from al_bench.stats.measures import Measure
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def verdict_table(comparison: Comparison, result: ProtocolResult) -> "Table":
     if result.baseline:
         table.add_column("verdict", no_wrap=True)
     for arm in result.arms:
-        area = f"{arm.areas.mean() * shown.scale:.{_digits(shown)}f}" if len(arm.areas) else "n/a"
+        area = f"{arm.areas.mean() * shown.scale:.{shown.digits}f}" if len(arm.areas) else "n/a"
         cells = [_name(arm), str(len(arm.seeds)), area]
         pair = arm.paired
         if pair is not None:
@@ -65,7 +66,7 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> "Table":
     for arm in result.arms:
         cells = [_name(arm), "", "", "", ""]
         if arm.third_differences is not None:
-            digits = _digits(shown)
+            digits = shown.digits
             cells[1:4] = [f"{sign * d * shown.scale:+.{digits}f}" for d in arm.third_differences]
         if arm.saved is not None:
             cells[4] = "{:+.0f} [{:+.0f}, {:+.0f}]".format(*arm.saved).replace("[", r"\[")
@@ -89,13 +90,9 @@ def _name(arm: ArmResult) -> str:
     return escape(f"{arm.arm} (sees labels)" if arm.sees_labels else arm.arm)
 
 
-def _digits(shown: Measure) -> int:
-    return 2 if shown.scale != 1 else 3
-
-
 def _interval(mean: float, low: float, high: float, shown: Measure) -> str:
     """``+2.51 [-5.44, +10.47]``, escaped for rich."""
-    digits = _digits(shown)
+    digits = shown.digits
     text = f"{mean * shown.scale:+.{digits}f}"
     if math.isnan(low):
         return text
@@ -109,7 +106,7 @@ def _labels(arm: ArmResult, target: float) -> str:
     never = int(np.isinf(labels).sum())
     if never == len(labels):
         return "never"
-    low, median, high = np.quantile(labels, [0.25, 0.5, 0.75], method="nearest")
+    low, median, high = nearest_quartiles(labels)
     text = "more" if math.isinf(median) else f"{median:g}"
     if low != high:
         text += rf" \[{low:g}, {'more' if math.isinf(high) else f'{high:g}'}]"
@@ -127,7 +124,7 @@ def _caption(result: ProtocolResult, shown: Measure) -> str:
     if not pairs:
         return ""
     fewest = min(pair.num_seeds for pair in pairs)
-    digits = _digits(shown)
+    digits = shown.digits
     sentences = [
         "Differences are paired by seed, with 95 % intervals.",
         f"Margin of equivalence ±{result.margin * shown.scale:.{digits}f}.",

@@ -307,7 +307,7 @@ def _versions(contents: Sequence[Mapping[str, Any]]) -> Table:
 def _text(value: Any, shown: Measure, sign: str = "") -> str:
     if value is None or pd.isna(value):
         return ""
-    return f"{value * shown.scale:{sign}.{2 if shown.scale != 1 else 3}f}"
+    return f"{value * shown.scale:{sign}.{shown.digits}f}"
 
 
 def _span(low: Any, high: Any, shown: Measure) -> str:

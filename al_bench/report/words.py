@@ -69,7 +69,7 @@ def _of_arm(result: ProtocolResult, arm: ArmResult, shown: Measure) -> str:
 
 def _amount(value: float, shown: Measure, *, difference: bool = False, signed: bool = False) -> str:
     """A value in the metric's unit; differences of percentages are points."""
-    digits = 2 if shown.scale != 1 else 3
+    digits = shown.digits
     number = f"{value * shown.scale:{'+' if signed else ''}.{digits}f}"
     if shown.unit == "%":
         return f"{number} points" if difference or signed else f"{number} %"

@@ -71,8 +71,9 @@ def across(comparison: Comparison) -> Across | None:
         return None
     names = sorted({arm.arm for result in protocols for arm in result.arms})
     scores = _scores(protocols, names, sign)
-    ranks = bootstrap(scores, mean_ranks)
-    order = np.lexsort((np.arange(len(names)), np.nan_to_num(ranks.value, nan=math.inf)))
+    order = np.lexsort(
+        (np.arange(len(names)), np.nan_to_num(mean_ranks(scores[None])[0], nan=math.inf))
+    )
     names = [names[place] for place in order]
     scores = scores[:, order]
     (base,) = {names.index(str(result.baseline)) for result in protocols}

@@ -25,6 +25,11 @@ class Measure:
     high: float = math.inf
 
     @property
+    def digits(self) -> int:
+        """Decimals that a value is shown with, once multiplied by ``scale``."""
+        return 2 if self.scale != 1 else 3
+
+    @property
     def label(self) -> str:
         """Words and unit, beginning with a capital, as on an axis."""
         words = self.words[0].upper() + self.words[1:]
