@@ -196,8 +196,8 @@ class LastLayerLaplace(OverNetwork):
     network itself, its features and its gradients are those of ``model=deterministic``.
 
     With few labels the Gaussian is wide, and its average prediction needs many samples: with twenty
-    it may be far worse than the network by itself. Samples are cheap (one matrix product). A larger ``prior_precision``
-    narrows the Gaussian.
+    it may be far worse than the network by itself. Samples are cheap (one matrix product). A larger
+    ``prior_precision`` narrows the Gaussian.
 
     Args:
         network: Builds the network.
