@@ -17,13 +17,7 @@ import torch
 from torch import Tensor
 from torch.special import entr
 
-from al_bench.information.entropies import (
-    ROUNDING,
-    entropy,
-    mutual_information,
-    predictive_entropy,
-    predictive_log_probs,
-)
+from al_bench.information.entropies import mutual_information, predictive_log_probs
 from al_bench.information.joint import JointOutcomes
 
 SATURATED = 1e-6  # nats left about Ω once the targets' labels are known: no more are needed
@@ -107,7 +101,7 @@ def conditional_information(log_probs: Tensor, outcomes: JointOutcomes) -> Tenso
         Nats, float64, between 0 and log min(K, C), (n,).
     """
     size = outcomes.block_size(log_probs.shape[2])
-    return torch.cat([outcomes.gains(part, entropy(part)) for part in torch.split(log_probs, size)])
+    return torch.cat([outcomes.gains(part) for part in torch.split(log_probs, size)])
 
 
 def information_about(log_probs: Tensor, outcomes: JointOutcomes) -> Tensor:
@@ -123,14 +117,9 @@ def information_about(log_probs: Tensor, outcomes: JointOutcomes) -> Tensor:
     Returns:
         Nats, float64, (n,), between 0 and I[Y; Ω | x]; good to about 1e-6 nats.
     """
-    size = outcomes.block_size(log_probs.shape[2])
-    parts = []
-    for part in torch.split(log_probs, size):
-        entropies = entropy(part)
-        information = predictive_entropy(part) - entropies.mean(dim=1)
-        parts.append((information - outcomes.gains(part, entropies)).clamp_min(0.0))
-        parts[-1].masked_fill_(information < ROUNDING, 0.0)
-    return torch.cat(parts)
+    information = mutual_information(log_probs)
+    told = (information - conditional_information(log_probs, outcomes)).clamp_min(0.0)
+    return told.masked_fill(information == 0, 0.0)
 
 
 def epig(log_probs: Tensor, target_log_probs: Tensor) -> Tensor:

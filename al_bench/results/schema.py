@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 SCHEMA_VERSION = 1
-NUMERICS_VERSION = 2  # raised when the same configuration gives other results; part of the run id
+NUMERICS_VERSION = 3  # raised when the same configuration gives other results; part of the run id
 
 IDENTITY = (
     "task",

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from al_bench.errors import require_number, require_whole
-from al_bench.information.entropies import entropy, mutual_information
+from al_bench.information.entropies import mutual_information
 from al_bench.information.joint import JointOutcomes
 from al_bench.models.base import SAMPLES
 from al_bench.strategies.base import PoolView, Selection, check_num_samples
 from al_bench.strategies.rules import Power
 
-BLOCK_BYTES = 2**25  # of float64 working memory, for quantities of single points
 SATURATED = 0.05  # nats left below log K
 LEAST_GAIN = 1e-6  # nats: a joint gain below that is rounding
 SMALL_TABLE = 10  # a table this many times smaller than the largest is evaluated for all points
@@ -121,12 +120,9 @@ class LazyGreedy:
     def __init__(self, log_probs: Tensor, max_outcomes: int, generator: torch.Generator) -> None:
         if log_probs.isnan().any():
             raise ValueError("log-probabilities are NaN")
-        num_points, num_samples, num_classes = log_probs.shape
+        num_points, num_samples, _ = log_probs.shape
         self._log_probs, self._max_outcomes, self._generator = log_probs, max_outcomes, generator
-        block_size = max(1, BLOCK_BYTES // (8 * num_samples * num_classes))
-        blocks = torch.split(log_probs, block_size)
-        self._entropies = torch.cat([entropy(block) for block in blocks])  # (N, K)
-        self.bald = torch.cat([mutual_information(block) for block in blocks]).cpu()
+        self.bald = mutual_information(log_probs).cpu()
         # From here on points are in a random order, so that "the first" of equals is a fair choice.
         self._order = torch.randperm(num_points, generator=generator)
         self._bounds = self.bald[self._order]  # (N,), -inf where picked
@@ -163,7 +159,7 @@ class LazyGreedy:
             if lazy and float(self._bounds[block[0]]) <= best:
                 break
             points = self._order[block].to(self._log_probs.device)
-            gains = self.outcomes.gains(self._log_probs[points], self._entropies[points]).cpu()
+            gains = self.outcomes.gains(self._log_probs[points]).cpu()
             self._bounds[block] = gains
             best = max(best, float(gains.max()))
             evaluated += len(block)

@@ -10,14 +10,12 @@ from torch import Tensor
 
 from al_bench.errors import require_whole
 from al_bench.information.changes import squared_change
+from al_bench.information.entropies import mutual_information
 from al_bench.information.predictive import information_about, marginal_outcomes
 from al_bench.models.base import SAMPLES
 from al_bench.strategies.base import PoolView, ScoreFn
 
 ROUNDING = 1e-5  # scores of copies differ by less: the matrix products are in float32
-BLOCK_BYTES = 2**20  # of working memory: it stays in a core's cache
-HASH = 12.9898, 43758.5453
-LEAST = -1000.0  # log-probabilities may be -inf
 
 
 @dataclass(frozen=True)
@@ -97,17 +95,7 @@ def _of_pool(score: ScoreFn, view: PoolView, num_samples: int | None) -> Tensor:
     In a matrix product in float32 the last bits depend on the place of a column, and would decide
     between copies where the generator should.
     """
-    scores, names = view.score([score, fingerprint], num_samples)
-    group = torch.unique(names, return_inverse=True)[1]
+    scores, information = view.score([score, mutual_information], num_samples)
+    group = torch.unique(information, return_inverse=True)[1]  # copies are in one group
     lowest = torch.full_like(scores, torch.inf).scatter_reduce(0, group, scores, "amin")[group]
     return torch.where(scores - lowest < ROUNDING, lowest, scores)
-
-
-def fingerprint(log_probs: Tensor) -> Tensor:
-    """A number for each point, float64, (n,), that is the same for points predicted the same."""
-    size = log_probs[0].numel()
-    places = torch.arange(1, size + 1, dtype=torch.float64, device=log_probs.device)
-    scale, spread = HASH
-    weights = ((places * scale).sin() * spread).frac()
-    blocks = torch.split(log_probs.flatten(start_dim=1), max(1, BLOCK_BYTES // (8 * size)))
-    return torch.cat([(block.clamp_min(LEAST) * weights).sum(dim=1) for block in blocks])

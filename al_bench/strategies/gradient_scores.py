@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from al_bench.errors import ConfigError
-from al_bench.information.entropies import predictive_log_probs
+from al_bench.information.precision import in_float32
 from al_bench.models.base import GRADIENTS, GradientFactors
 from al_bench.strategies.base import PoolView
 from al_bench.strategies.last_layer import block_size, checked, pseudo_label_errors, row_norms
@@ -80,13 +80,8 @@ def el2n(log_probs: Tensor) -> Tensor:
     Returns:
         Scores between 0 and √2, (n,) float64; 0 where all samples are certain of the same class.
     """
-    num_points, num_samples, _ = log_probs.shape
-    labels = predictive_log_probs(log_probs).argmax(dim=1).view(num_points, 1, 1)
-    labels = labels.expand(num_points, num_samples, 1)
-    log_probs = log_probs.double()
-    of_label = log_probs.gather(2, labels).expm1()
-    errors = log_probs.exp().scatter(2, labels, of_label)
-    return errors.square().sum(dim=2).sqrt().mean(dim=1)
+    (norms,) = in_float32(lambda piece: [_error_norm(piece)], log_probs)
+    return norms
 
 
 def _factors(view: PoolView, num_samples: int | None) -> GradientFactors:
@@ -96,6 +91,14 @@ def _factors(view: PoolView, num_samples: int | None) -> GradientFactors:
             "Use strategy.num_samples=null.",
         )
     return checked(view.gradient_factors())
+
+
+def _error_norm(log_probs: Tensor) -> Tensor:
+    probs = log_probs.exp()
+    labels = probs.mean(dim=1).argmax(dim=1).view(-1, 1, 1).expand(-1, probs.shape[1], 1)
+    of_label = log_probs.gather(2, labels).expm1_().squeeze(2)
+    squares = probs.scatter_(2, labels, 0.0).square_().sum(dim=2)
+    return squares.add_(of_label.square_()).sqrt_().mean(dim=1)
 
 
 def _in_blocks(function: Callable[[Tensor], Tensor], log_probs: Tensor) -> Tensor:

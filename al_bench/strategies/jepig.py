@@ -13,14 +13,13 @@ from torch import Tensor
 
 from al_bench.errors import require_number, require_whole
 from al_bench.information.crossentropy import effective_samples
-from al_bench.information.entropies import entropy, mutual_information
+from al_bench.information.entropies import mutual_information
 from al_bench.information.joint import JointOutcomes
 from al_bench.information.predictive import joint_outcomes, soft_outcome
 from al_bench.models.base import SAMPLES
 from al_bench.strategies.base import PoolView, Selection, check_num_samples
 from al_bench.strategies.rules import Power
 
-BLOCK_BYTES = 2**25  # of float64 working memory, for quantities of single points
 SATURATED = 0.05  # nats left below log K
 LEAST_GAIN = 1e-6  # nats: less is rounding
 
@@ -168,13 +167,10 @@ class DifferenceGreedy:
     ) -> None:
         if log_probs.isnan().any():
             raise ValueError("log-probabilities are NaN")
-        num_points, num_samples, num_classes = log_probs.shape
+        num_points, num_samples, _ = log_probs.shape
         self._log_probs, self._max_outcomes, self._generator = log_probs, max_outcomes, generator
-        blocks = torch.split(log_probs, max(1, BLOCK_BYTES // (8 * num_samples * num_classes)))
-        self._entropies = torch.cat([entropy(block) for block in blocks])  # (N, K)
         self._order = torch.randperm(num_points, generator=generator)
-        bald = torch.cat([mutual_information(block) for block in blocks]).cpu()
-        self._bounds = bald[self._order]  # -inf where picked
+        self._bounds = mutual_information(log_probs).cpu()[self._order]  # -inf where picked
         self._num_left = num_points
         self.without = JointOutcomes.none(num_samples, log_probs.device)
         self.given = known
@@ -227,7 +223,7 @@ class DifferenceGreedy:
         parts = []
         for block in torch.split(candidates, outcomes.block_size(self._log_probs.shape[2])):
             points = self._order[block].to(self._log_probs.device)
-            parts.append(outcomes.gains(self._log_probs[points], self._entropies[points]).cpu())
+            parts.append(outcomes.gains(self._log_probs[points]).cpu())
         return torch.cat(parts)
 
 

@@ -10,15 +10,19 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from al_bench.information.average import average_prediction
 from al_bench.information.entropies import (
+    COARSE,
     ROUNDING,
     conditional_entropy,
     mutual_information,
     predictive_entropy,
-    predictive_log_probs,
 )
+from al_bench.information.precision import LEAST, in_float32, pieces, refined
 from al_bench.models.base import SAMPLES
 from al_bench.strategies.base import PoolScore, ScoreFn
+
+STEADY = 0.03  # of a probability: float32 has lost smaller deviations, roots of differences
 
 
 def needs(*capabilities: str) -> Callable[[ScoreFn], ScoreFn]:
@@ -53,7 +57,7 @@ def least_confidence(log_probs: Tensor) -> Tensor:
     Returns:
         Scores between 0 and 1 - 1/C, (n,) float64.
     """
-    return 1.0 - predictive_log_probs(log_probs).exp().amax(dim=-1)
+    return average_prediction(log_probs).doubt.squeeze(1)
 
 
 def margin(log_probs: Tensor) -> Tensor:
@@ -67,8 +71,8 @@ def margin(log_probs: Tensor) -> Tensor:
     Returns:
         Scores between 0 and 1, (n,) float64.
     """
-    top = predictive_log_probs(log_probs).exp().topk(2, dim=-1).values  # (n, 2)
-    return 1.0 - (top[:, 0] - top[:, 1])
+    average = average_prediction(log_probs)
+    return average.doubt.squeeze(1) + average.others.amax(dim=1)
 
 
 def entropy(log_probs: Tensor) -> Tensor:
@@ -176,12 +180,8 @@ def max_disagreement(log_probs: Tensor) -> Tensor:
     Returns:
         Scores between 0 and log K, (n,) float64; 0 where the samples agree.
     """
-    average = predictive_log_probs(log_probs)[:, None]  # (n, 1, C)
-    log_probs = log_probs.double()
-    probs = log_probs.exp()
-    terms = (probs * (log_probs - average)).masked_fill(log_probs == -torch.inf, 0.0)
-    terms += average.exp() - probs  # sums to 0, but for rounding, which it makes quadratic
-    divergence = terms.sum(dim=-1).amax(dim=-1)
+    (divergence,) = in_float32(lambda piece: [_divergence(piece)], log_probs)
+    divergence = refined(divergence, divergence >= COARSE, _divergence, log_probs)
     return divergence.masked_fill(divergence < ROUNDING, 0.0)
 
 
@@ -198,7 +198,10 @@ def mean_std(log_probs: Tensor) -> Tensor:
     Returns:
         Scores between 0 and 1 / 2, (n,) float64; 0 where the samples agree.
     """
-    deviation = log_probs.double().exp().std(dim=1, correction=0).mean(dim=-1)
+    mean, second = in_float32(_moments, log_probs)  # (n, C)
+    deviation = _deviation(mean, second)
+    good = deviation >= STEADY * second.sqrt().mean(dim=1)
+    deviation = refined(deviation, good, lambda part: _deviation(*_moments(part)), log_probs)
     return deviation.masked_fill(deviation < ROUNDING**0.5, 0.0)
 
 
@@ -211,5 +214,34 @@ def votes(log_probs: Tensor) -> Tensor:
     Returns:
         Shares, float64, (n, C); NaN where a log-probability is.
     """
-    best = log_probs == log_probs.amax(dim=-1, keepdim=True)  # (n, K, C); nowhere where NaN
-    return (best.double() / best.sum(dim=-1, keepdim=True)).mean(dim=1)
+    return torch.cat([_votes(piece) for piece in pieces(log_probs)])
+
+
+def _votes(log_probs: Tensor) -> Tensor:
+    by_class = log_probs.transpose(1, 2).contiguous()  # (n, C, K): reductions over C are fast
+    best = torch.empty_like(by_class)
+    torch.eq(by_class, by_class.amax(dim=1, keepdim=True), out=best)  # nowhere where NaN
+    shares = best.sum(dim=2)
+    tied = shares.sum(dim=1) != shares.new_tensor(log_probs.shape[1])
+    if bool(tied.any()):
+        shares = shares.double()
+        shares[tied] = (best[tied] / best[tied].sum(dim=1, keepdim=True)).sum(dim=2).double()
+    return shares.double() / log_probs.shape[1]
+
+
+def _divergence(log_probs: Tensor) -> Tensor:
+    probs = log_probs.exp()
+    average = probs.mean(dim=1, keepdim=True)  # (n, 1, C)
+    terms = (log_probs - average.log().clamp_(min=LEAST)).mul_(probs)
+    if probs.dtype == torch.float64:  # where divergences are small
+        terms += average - probs  # sums to 0, but for rounding, which it makes quadratic
+    return terms.sum(dim=-1).amax(dim=-1)
+
+
+def _moments(log_probs: Tensor) -> list[Tensor]:
+    probs = log_probs.exp()
+    return [probs.mean(dim=1), probs.square_().mean(dim=1)]
+
+
+def _deviation(mean: Tensor, second: Tensor) -> Tensor:
+    return (second - mean.square()).clamp_min_(0.0).sqrt_().mean(dim=1)

@@ -38,6 +38,7 @@ def test_mutual_information_is_between_zero_and_log_of_samples_or_classes(predic
 @settings(max_examples=25, deadline=None)
 @given(predictions, st.integers(2, 4))
 def test_duplicated_posterior_samples_change_nothing(predicted, copies):
+    predicted = predicted.double()
     twice = predicted.repeat_interleave(copies, dim=1)
     torch.testing.assert_close(mutual_information(twice), mutual_information(predicted))
     torch.testing.assert_close(predictive_entropy(twice), predictive_entropy(predicted))
@@ -46,10 +47,40 @@ def test_duplicated_posterior_samples_change_nothing(predicted, copies):
 @settings(max_examples=25, deadline=None)
 @given(predictions, st.randoms(use_true_random=False))
 def test_order_of_points_samples_and_classes_does_not_matter(predicted, random):
+    predicted = predicted.double()
     n, k, c = (random.sample(range(size), size) for size in predicted.shape)
     for quantity in (mutual_information, predictive_entropy, conditional_entropy):
         permuted = quantity(predicted[n][:, k][:, :, c])
         torch.testing.assert_close(permuted, quantity(predicted)[n], atol=1e-12, rtol=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(predictions)
+def test_values_in_float32_are_those_of_the_same_numbers_in_float64(predicted):
+    for quantity in (mutual_information, predictive_entropy, conditional_entropy):
+        expected = quantity(predicted.double())
+        torch.testing.assert_close(quantity(predicted), expected, atol=3e-7, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [0.001, 0.1, 1.0, 10.0])
+def test_small_values_in_float32_are_relatively_as_good(scale):
+    """Confident points and agreeing samples: differences of float32 numbers would be rounding."""
+    logits = torch.linspace(1, 12, 6, dtype=torch.float64).diag()[:, None]  # (n, 1, C)
+    noise = torch.randn(6, 40, 6, dtype=torch.float64, generator=seeded(0))
+    exact = (logits + scale * noise).log_softmax(dim=-1)
+    given = (logits + scale * noise).float().log_softmax(dim=-1)
+    for quantity in (mutual_information, predictive_entropy, conditional_entropy):
+        torch.testing.assert_close(quantity(given), quantity(exact), atol=0, rtol=2e-3)
+
+
+def test_one_impossible_class_of_one_sample_costs_no_information():
+    """0 log 0 is no number in float32 sums, and must not be one in the result either."""
+    predicted = torch.tensor([[[0.5, 0.5, 0.0], [0.25, 0.25, 0.5]]] * 2).log()
+    predicted[1, 0, 2] = math.nan
+    expected = 2 * -0.375 * math.log(0.375) - 0.25 * math.log(0.25)
+    assert predictive_entropy(predicted)[0].item() == pytest.approx(expected, abs=1e-7)
+    for quantity in (mutual_information, predictive_entropy, conditional_entropy):
+        assert quantity(predicted).isnan().tolist() == [False, True]
 
 
 def test_uniform_predictions_have_entropy_log_c():

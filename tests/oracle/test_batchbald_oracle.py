@@ -154,10 +154,10 @@ def full_greedy(predicted, batch_size, max_outcomes, seed):
     """Greedy with every candidate evaluated at every pick, drawing what BatchBALD draws."""
     generator = seeded(seed)
     torch.randperm(len(predicted), generator=generator)
-    outcomes, entropies = JointOutcomes.none(predicted.shape[1]), entropy(predicted)
+    outcomes = JointOutcomes.none(predicted.shape[1])
     batch, left = [], torch.zeros(len(predicted), dtype=torch.float64)
     for _ in range(batch_size):
-        batch.append(int((outcomes.gains(predicted, entropies) + left).argmax()))
+        batch.append(int((outcomes.gains(predicted) + left).argmax()))
         left[batch[-1]] = -math.inf
         outcomes = outcomes.extended(predicted[batch[-1]], max_outcomes, generator)
     return batch
