@@ -26,6 +26,7 @@ def test_every_function_named_is_documented_and_public(name):
 def test_every_module_of_quantities_is_on_the_page():
     modules = {name.split(".")[0] for name in NAMED}
     assert modules == {
+        "average",
         "entropies",
         "joint",
         "predictive",
