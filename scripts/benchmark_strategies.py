@@ -127,7 +127,7 @@ def head(options: Options, threads: int) -> dict[str, Any]:
         "threads": threads,
         "clock": "process CPU time",
         "quick": options.quick,
-        "data": "digits, enlarged" if options.data is None else "MNIST",
+        "data": options.source,
         "rows": [],
         "scaling": [],
     }

@@ -26,6 +26,11 @@ class Options:
     names: frozenset[str] = frozenset()
     minutes: float = 10.0
 
+    @property
+    def source(self) -> str:
+        """Where images are from."""
+        return "digits, enlarged" if self.data is None else "MNIST"
+
 
 @dataclass(frozen=True)
 class Peer:

@@ -14,24 +14,27 @@ from al_bench.information.joint import joint_entropy
 from al_bench.strategies.base import Selection
 from al_bench.strategies.batchbald import BatchBALD, LazyGreedy
 from strategy_benchmarks.case import Case, Facts, Floor, Options, Peer, Work
-from strategy_benchmarks.inputs import random_logits, random_pool, trained_posterior
+from strategy_benchmarks.inputs import (
+    LABELS,
+    TRAIN_STEPS,
+    random_logits,
+    random_pool,
+    trained_posterior,
+)
 from strategy_benchmarks.installed import redux_batchbald
 from strategy_benchmarks.published import epig_broadcast, epig_matmul
-
-LABELS = 40, 200
 
 
 def batchbald(options: Options) -> Iterator[Case]:
     """BatchBALD against batchbald_redux, on three posteriors."""
     num_points, num_samples = (200, 8) if options.quick else (10_000, 100)
     batch_size, table = (4, 200) if options.quick else (10, 10_000)
-    steps = 5 if options.quick else 300
-    source = "digits, enlarged" if options.data is None else "MNIST"
+    steps = 5 if options.quick else TRAIN_STEPS
     for labels in (*LABELS, None):
         if labels is None:
             name, log_probs = "random logits", random_logits(num_points, num_samples)
         else:
-            name = f"{source}, {labels} labels"
+            name = f"{options.source}, {labels} labels"
             log_probs = trained_posterior(options.data, labels, num_points, num_samples, steps)
         yield _batchbald(name, log_probs, batch_size, table, required=labels is not None)
 

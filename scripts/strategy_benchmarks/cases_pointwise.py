@@ -4,42 +4,65 @@ N pool points, K posterior samples, C classes.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from al_bench.strategies.base import PoolScore
+from al_bench.strategies.base import PoolScore, ScoreFn
 from al_bench.strategies.pointwise import pool_scores
 from strategy_benchmarks.case import Case, Floor, Options
 from strategy_benchmarks.found import FOLDER, choice, names
-from strategy_benchmarks.inputs import random_pool
+from strategy_benchmarks.inputs import (
+    LABELS,
+    TRAIN_STEPS,
+    TensorView,
+    random_pool,
+    trained_posterior,
+)
 
 CHUNK = 2**16  # numbers: what exp writes stays in a core's cache
 
 
 def pointwise(options: Options) -> Iterator[Case]:
-    """Each file under ``conf/strategy/score``."""
+    """Each file under ``conf/strategy/score``, on posteriors of trained networks and a random one.
+
+    A score of the whole pool, which is more than a function of each point's predictions, is
+    measured on the random one alone: that has targets and gradient factors.
+    """
     num_points, num_samples, num_features = (300, 8, 16) if options.quick else (50_000, 100, 512)
-    view = random_pool(num_points, num_samples, num_features)
+    random = random_pool(num_points, num_samples, num_features)
+    steps = 5 if options.quick else TRAIN_STEPS
+    views = {}
+    for labels in LABELS:
+        log_probs = trained_posterior(options.data, labels, num_points, num_samples, steps)
+        tensors = replace(random.tensors, log_probs=log_probs)
+        views[f"{options.source}, {labels} labels"] = TensorView(tensors)
     for name in names(FOLDER / "score"):
         if options.names and name not in options.names:
             continue
         score = choice(f"score/{name}")
-        pool_wide = isinstance(score, PoolScore)
-        yield Case(
-            row="pointwise",
-            name=f"score {name}",
-            work=f"N {num_points:,}, K {num_samples}, C {view.num_classes}",
-            ours=lambda score=score: pool_scores(score, view, None),
-            floor=Floor(
-                "one pass of exp",
-                run=lambda: exp_pass(view.tensors.log_probs),
-                # A score of the whole pool is more than a function of each point's predictions.
-                at_most=None if pool_wide else 2.0,
-            ),
-            repeats=5,
-        )
+        if not isinstance(score, PoolScore):
+            for posterior, view in views.items():
+                yield _case(name, score, posterior, view)
+        yield _case(name, score, "random", random)
+
+
+def _case(name: str, score: ScoreFn | PoolScore, posterior: str, view: TensorView) -> Case:
+    num_points, num_samples, num_classes = view.tensors.log_probs.shape
+    return Case(
+        row="pointwise",
+        name=f"score {name}, {posterior}",
+        work=f"N {num_points:,}, K {num_samples}, C {num_classes}",
+        ours=lambda: pool_scores(score, view, None),
+        floor=Floor(
+            "one pass of exp",
+            run=lambda: exp_pass(view.tensors.log_probs),
+            at_most=None if isinstance(score, PoolScore) else 2.0,
+        ),
+        repeats=5,
+    )
 
 
 def exp_pass(log_probs: Tensor) -> None:

@@ -27,6 +27,7 @@ from al_bench.strategies.base import ScoreFn
 
 NUM_CLASSES = 10
 NUM_LABELED = 100  # M of random pools
+LABELS = 40, 200  # that networks are trained on
 TRAIN_STEPS = 300
 CHUNK_BYTES = Engine.chunk_bytes  # of a run that says nothing else, on the CPU
 

@@ -80,15 +80,16 @@ def scores(rows: Sequence[Facts]) -> list[str]:
     lines = [
         f"{rows[0]['work']}:",
         "",
-        "| score | CPU seconds | over one pass of exp | wanted | peak memory |",
-        "|---|---|---|---|---|",
+        "| score | posterior | CPU seconds | over one pass of exp | wanted | peak memory |",
+        "|---|---|---|---|---|---|",
     ]
     for row in rows:
-        name, floor = row["name"].split()[-1], row.get("floor")
+        name, posterior = row["name"].removeprefix("score ").split(", ", 1)
+        floor = row.get("floor")
         if row.get("failed"):
-            lines.append(f"| {name} | {row['failed']} | | | |")
+            lines.append(f"| {name} | {posterior} | {row['failed']} | | | |")
             continue
-        cells = [name, ranged(row["seconds"]), ranged(floor["ratio"], "×")]
+        cells = [name, posterior, ranged(row["seconds"]), ranged(floor["ratio"], "×")]
         cells += [times(floor["at_most"], "≤ "), size(row["peak_bytes"])]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

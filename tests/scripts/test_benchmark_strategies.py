@@ -69,12 +69,14 @@ def test_strategies_and_scores_are_found_by_themselves_and_printed_as_tables(
     words = ("--only", "pointwise,every,scaling", "--names", "entropy,coreset")
     _, content = measured(benchmark, tmp_path, *words)
     names = [row["name"] for row in content["rows"]]
-    assert names == ["score entropy", "strategy coreset", "strategy entropy"]
+    posteriors = ["digits, enlarged, 40 labels", "digits, enlarged, 200 labels", "random"]
+    scores = [f"score entropy, {posterior}" for posterior in posteriors]
+    assert names == [*scores, "strategy coreset", "strategy entropy"]
     assert [entry["name"] for entry in content["scaling"]] == ["coreset", "entropy"]
     for entry in content["scaling"]:
         assert set(entry["points"]["exponent"]) == {"median", "min", "max"}
         assert len(entry["batch"]["seconds"]) == 2
-    for row in content["rows"][1:]:
+    for row in content["rows"][3:]:
         assert row["at_most_bytes"] == 4 * 2**30
     capsys.readouterr()
     out = str(tmp_path / "out.json")
