@@ -9,18 +9,17 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from al_bench.building import build
-from al_bench.config import ENGINE_KEYS, Composed, parse_seeds
+from al_bench.config import Composed, parse_seeds
 from al_bench.data.base import Dataset, Pool
 from al_bench.data.pool import Loaded, apply_transforms, load_transforms
 from al_bench.data.target import PoolTargets, TargetDistribution
 from al_bench.engine import Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose, require_whole
+from al_bench.identify import identify
 from al_bench.models.base import SAMPLES, DirectModel, Model, NetworkModel
-from al_bench.results.identity import RunIdentity, config_hash, with_contents
 from al_bench.results.store import Resume
 from al_bench.seeding import Streams
 from al_bench.strategies.base import LABELS, Strategy
-from al_bench.strategies.replay import Replay
 from al_bench.trial import Run, Trial
 
 GROUPS = (
@@ -35,13 +34,6 @@ GROUPS = (
 )
 RESUMES = ("same", "any")
 ON_ERROR = ("continue", "stop")
-PLACES = ("root", "download", "path", "name")
-# Where a data set lies is not what it is: its content's fingerprint is in the run id instead.
-PATHS = (
-    *(f"dataset.{key}" for key in PLACES),
-    *(f"pool.contaminate.dataset.{key}" for key in PLACES),
-    "pool.label_noise.path",
-)
 
 
 @dataclass(frozen=True)
@@ -146,22 +138,9 @@ def prepare(composed: Composed) -> Prepared:
     provided = model.check(dataset.train.inputs.input_shape, loaded.num_classes)
     for group, one in chosen.items():
         check_needs(group, one, provided, composed)
-    container: Any = OmegaConf.to_container(config, resolve=True)
-    meaning = {key: value for key, value in container.items() if key not in ENGINE_KEYS}
-    for group in ("strategy", "init_strategy", "target"):
-        meaning[group] = with_contents(meaning[group])
-    if isinstance(strategy, Replay):  # the folder's name is the run's id, wherever it lies
-        meaning["strategy"]["run"] = Path(strategy.run).resolve().name
     # Users' arrays are all one choice; each has a name of its own.
-    names = {**composed.names, "dataset": getattr(source, "title", composed.names["dataset"])}
-    identity = RunIdentity(
-        run_id=config_hash(meaning, loaded.fingerprint, without=PATHS),
-        protocol_id=config_hash(meaning, loaded.fingerprint, without=(*PATHS, "strategy")),
-        task=names["dataset"] if names["pool"] == "full" else f"{names['dataset']}/{names['pool']}",
-        **names,
-        strategy_label=composed.strategy_label,
-        config=OmegaConf.to_yaml(config),
-    )
+    name = getattr(source, "title", composed.names["dataset"])
+    identity = identify(composed, name, loaded.fingerprint, strategy, init_strategy)
     run = Run(identity, model, recipe, strategy, budget, engine, samples, bins, init_strategy)
     prepared = Prepared(
         run=run,

@@ -121,13 +121,16 @@ def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) 
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, choices) from error
     folder = trial.paths.folder.resolve()
+    replay = {"_target_": "al_bench.strategies.replay.Replay", "run": str(folder)}
     replaced: dict[str, Any] = {
         **changes,
         "model": chosen.config.model,
         "seeds": list(order.seeds),
-        "strategy": {"_target_": "al_bench.strategies.replay.Replay", "run": str(folder)},
+        "strategy": replay,
         "dry_run": False,
     }
+    if trial.config.init_strategy is not None:  # another model would buy another initial set
+        replaced["init_strategy"] = replay
     names = {name: chosen.names[name] for name in ("model", "network")}
     if any(word.startswith("training") for word in choices):
         replaced["training"] = chosen.config.training

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from al_bench.data.base import Inputs, Pool
+from al_bench.data.sources import Sources
 from al_bench.data.target import Targets
 from al_bench.errors import AlBenchError, ConfigError
 from al_bench.label_access import LabelAccess
@@ -61,6 +62,7 @@ class View:
         self.indices = trial.available()
         self.num_classes = trial.num_classes
         self.num_samples = posterior.num_samples
+        self.seed = trial.streams.seed
         self.round = trial.round
         self.history: Sequence[Mapping[str, Any]] = [
             {key: row.get(key) for key in HISTORY} for row in trial.rows
@@ -76,7 +78,7 @@ class View:
         self._targets = trial.targets
         self._target_key = partial(trial.streams.generator, "target", trial.round)
         # Nothing else of the pool: a strategy must not find labels or a test set by accident.
-        self._sources = (trial.pool.source_index, trial.pool.origin, trial.pool.origins)
+        self._sources = Sources.of(trial.pool)
         privileged = LABELS in strategy.needs
         self._label_access = LabelAccess(trial, trial.pool) if privileged else None
         self._device = trial.engine.device
@@ -96,14 +98,28 @@ class View:
         return self._clock.seconds
 
     @property
+    def labeled_indices(self) -> Tensor:
+        """(M,) int64, the pool indices of the labeled set, in the order in which it was labeled."""
+        return self._labeled.indices
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Names of the data sets that the pool is made of."""
+        return self._sources.origins
+
+    def holds(self, indices: Tensor, source_indices: Tensor, origins: Sequence[str] | None) -> bool:
+        """Whether the pool's points at ``indices`` (n,) are those of their data sets."""
+        return self._sources.hold(indices, source_indices, origins)
+
+    @property
     def source_indices(self) -> Tensor:
         """(N,) int64, the index in the data set of every position."""
-        return self._source(self.indices)
+        return self._sources.indices(self.indices)
 
     @property
     def labeled_source_indices(self) -> Tensor:
         """(M,) int64, the same of the labeled set, in the order in which it was labeled."""
-        return self._source(self._labeled.indices)
+        return self._sources.indices(self._labeled.indices)
 
     def log_probs(self, num_samples: int | None = None) -> Tensor:
         """(N, K, C) float32 log-probabilities; ``num_samples`` may ask for fewer than K."""
@@ -198,15 +214,6 @@ class View:
         selection = self._strategy.select(self, batch_size, generator)
         self.seconds_select = time.perf_counter() - started - self.seconds_score
         return selection
-
-    def _source(self, indices: Tensor) -> Tensor:
-        source_index, origin, origins = self._sources
-        if bool(origin.any()):
-            raise ConfigError(
-                f"The pool mixes {' and '.join(origins)}, whose indices do not name a point.",
-                "Use another feature space.",
-            )
-        return source_index[indices]
 
     def _privilege(self) -> LabelAccess:
         if self._label_access is None:

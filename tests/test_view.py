@@ -202,6 +202,8 @@ def test_source_indices_name_points_of_the_data_set(make_trials):
     view = View(trial, fit_one(trial).posterior, trial.run.strategy)
     assert torch.equal(view.source_indices, trial.pool.source_index[view.indices])
     assert view.labeled_source_indices.tolist() == trial.pool.source_index[trial.initial].tolist()
+    assert view.labeled_indices.tolist() == trial.labeled
+    assert view.seed == 0
     mixed = dataclasses.replace(
         trial.pool, origin=torch.ones(len(trial.pool), dtype=torch.int64), origins=("a", "b")
     )
@@ -209,6 +211,10 @@ def test_source_indices_name_points_of_the_data_set(make_trials):
     view = View(trial, fit_one(trial).posterior, trial.run.strategy)
     with pytest.raises(ConfigError, match="mixes a and b"):
         _ = view.source_indices
+    assert view.origins == ("a", "b")
+    places = torch.tensor([3, trial.labeled[0]])
+    assert view.holds(places, trial.pool.source_index[places], ["b", "b"])
+    assert not view.holds(places, trial.pool.source_index[places], ["b", "a"])
 
 
 def test_refused_points_are_not_predicted_by_a_look_ahead(trial):

@@ -43,6 +43,7 @@ class FakeView:
         embedding: (N, D) features, which are also the inputs; random if not given.
         num_labeled: M.
         round: The round.
+        seed: The trial's.
         state: What the strategy left in the round before.
         history: Earlier rounds.
         order: (N,) pool index of every position; 0 … N-1 if not given.
@@ -53,6 +54,7 @@ class FakeView:
     embedding: Tensor = None  # type: ignore[assignment]
     num_labeled: int = 4
     round: int = 0
+    seed: int = 0
     state: Mapping[str, Any] | None = None
     history: Sequence[Mapping[str, Any]] = field(default_factory=list)
     order: Tensor = None  # type: ignore[assignment]
@@ -75,14 +77,28 @@ class FakeView:
         return self.order
 
     @property
+    def labeled_indices(self) -> Tensor:
+        """(M,) int64, those after the pool's."""
+        return torch.arange(self.num_indices, self.num_indices + self.num_labeled)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """One data set."""
+        return ("fake",)
+
+    def holds(self, indices: Tensor, source_indices: Tensor, origins: Sequence[str] | None) -> bool:
+        """Whether the two are equal."""
+        return torch.equal(indices, source_indices)
+
+    @property
     def source_indices(self) -> Tensor:
-        """The same: no point is a copy."""
+        """The pool indices: no point is a copy."""
         return self.order
 
     @property
     def labeled_source_indices(self) -> Tensor:
-        """(M,) int64, those after the pool's."""
-        return torch.arange(self.num_indices, self.num_indices + self.num_labeled)
+        """(M,) int64, the same of the labeled set."""
+        return self.labeled_indices
 
     def log_probs(self, num_samples: int | None = None) -> Tensor:
         """(N, K, C) as given."""

@@ -44,6 +44,7 @@ class PoolView(Protocol):
 
     num_classes: int
     num_samples: int  # K of the model
+    seed: int  # of the trial, to find what is stored of it; draws come from the generator alone
     round: int
     state: Mapping[str, Any] | None  # the strategy's own, from the round before
     history: Sequence[Mapping[str, Any]]  # earlier rounds, oldest first: labels, validation, notes
@@ -53,6 +54,23 @@ class PoolView(Protocol):
     @property
     def indices(self) -> Tensor:
         """(N,) int64, the pool index of every position."""
+
+    @property
+    def labeled_indices(self) -> Tensor:
+        """(M,) int64, that of the labeled set, in the order in which it was labeled."""
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Names of the data sets that the pool is made of, not of which its points are."""
+
+    def holds(self, indices: Tensor, source_indices: Tensor, origins: Sequence[str] | None) -> bool:
+        """Whether the pool's points at ``indices``, bought ones included, are those, all of them.
+
+        Args:
+            indices: (n,) int64, pool indices; one outside the pool is no point.
+            source_indices: (n,) int64, the index in its data set that each should have.
+            origins: The name of that data set of each; ``None`` asks for the indices alone.
+        """
 
     @property
     def source_indices(self) -> Tensor:

@@ -3,6 +3,7 @@
 N pool points, M labeled points, B batch size.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,16 +23,24 @@ COLUMNS = ("run_id", "seed", "round", "rank", "index", "source_index", "label", 
 class Replay:
     """The stored order of a finished run, to train another model on the same labels.
 
-    The run may have had another model, training or batch size, but the same pool: a trial finds
-    its stored order as the one that begins with exactly its own labeled points and labels, so every
-    seed replays its own, and every point of the order must be the same point of the data set.
-    Points that differ only in their inputs (other noise, another normalisation) are not told apart.
+    The run may have had another model, training or batch size, but the same pool: a trial replays
+    the order of its own seed, which must begin with exactly the trial's labeled points and labels,
+    and every point of the order must be the same point of the same data set. Points that differ
+    only in their inputs (other noise, another normalisation) are not told apart.
+    As ``strategy@init_strategy=replay`` it begins with the first points of the order.
+
+    An order from elsewhere is a folder with ``acquisitions/seed=0.parquet``, which has the columns
+    ``run_id seed round rank index source_index label score`` (and ``origin`` in a pool of several
+    data sets; ``round`` is null for a drawn initial set, ``label`` for a refused point), and
+    ``curves/seed=0.parquet`` with a row for each round, the last one included. Its seeds may have
+    other numbers: a trial whose own seed isn't there, or begins otherwise, replays the only order
+    that begins with its labels.
+
     O(N + stored labels) a round.
 
     Args:
         run: Folder of the run: ``results/<dataset>/<model>/<strategy>/<run id>``.
-        seed: The seed of it that every trial replays; ``None`` finds each trial's own, which needs
-            initial sets that differ.
+        seed: The seed of it that every trial replays; ``None`` is each trial's own.
     """
 
     run: str
@@ -57,66 +66,89 @@ class Replay:
         Notes ``replayed_seed``.
 
         Raises:
-            ConfigError: No stored order begins with the labeled set, or several do; the order ends
-                before B points; or it has points that cannot be bought here.
+            ConfigError: No stored order begins with the labeled set, or none is the seed's and
+                several do; or it has points that cannot be bought here.
+            AlBenchError: The order ends before B points.
         """
         if not 1 <= batch_size <= len(view):
             raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
         seed, order = self._order(view)
         position_of = {index: place for place, index in enumerate(view.indices.tolist())}
-        bought = order[order["round"].notna()]
-        available = bought["index"].isin(list(position_of))
-        begin = int(available.to_numpy().argmax()) if available.any() else len(bought)
-        before = int(order["round"].isna().sum()) + int(bought["label"].iloc[:begin].notna().sum())
-        if before != len(view.labels()) or not available.iloc[begin:].all():
+        available = order["index"].isin(list(position_of)).to_numpy()
+        begin = int(available.argmax()) if available.any() else len(order)
+        labeled = int(order["label"].iloc[:begin].notna().sum())
+        if labeled != len(view.labels()) or not available[begin:].all():
             raise self._other_pool(f"seed {seed} bought points that cannot be bought here")
-        batch = bought.iloc[begin : begin + batch_size]
-        if len(batch) < batch_size:
+        end = begin + batch_size
+        if end > len(order):
             raise AlBenchError(
                 f"The order of seed {seed} in {self.run} ends after {len(order)} labels.",
                 f"Use budget.total={len(order)} or less.",
             )
-        positions = torch.tensor([position_of[index] for index in batch["index"]])
-        sources = view.source_indices[positions].tolist()
-        if sources != batch["source_index"].tolist():
+        begun, batch = order.iloc[:end], order.iloc[begin:end]
+        indices, sources = (torch.tensor(begun[name].tolist()) for name in _POINT)
+        if not view.holds(indices, sources, begun["origin"].tolist() if _mixes(view) else None):
             raise self._other_pool("its indices stand for other points")
+        positions = torch.tensor([position_of[index] for index in batch["index"]])
         scores = batch["score"].astype("float64").to_numpy(copy=True)
         return Selection(positions, torch.from_numpy(scores), {"replayed_seed": seed})
 
     def _order(self, view: PoolView) -> tuple[int, "pd.DataFrame"]:
-        """The seed whose stored order begins with the labeled set, and that order."""
+        """The seed whose stored order is replayed, and that order."""
         from al_bench.results.frame import read_acquisitions
 
-        stored: Any = read_acquisitions(self.run, COLUMNS)
+        columns = (*COLUMNS, "origin") if _mixes(view) else COLUMNS
+        stored: Any = read_acquisitions(self.run, columns)
         if stored["run_id"].nunique() > 1:
             raise ConfigError(
                 f"strategy.run={self.run} holds {stored['run_id'].nunique()} runs.",
                 "Name the folder of one of them.",
             )
-        known = list(zip(view.labeled_source_indices.tolist(), view.labels().tolist(), strict=True))
-        found = {}
-        for seed, order in stored.groupby("seed"):
-            if self.seed is not None and int(seed) != self.seed:
-                continue
-            order = order.sort_values(["round", "rank"], na_position="first")
-            labeled = order[order["label"].notna()].head(len(known))
-            if list(zip(labeled["source_index"], labeled["label"], strict=True)) == known:
-                found[int(seed)] = order
-        if not found:
-            labels = f"with the {len(known)} labels here"
-            if self.seed is None:
-                raise self._other_pool(f"no seed of it begins {labels}")
-            raise self._other_pool(f"its seed {self.seed} does not begin {labels}")
-        if len(found) > 1:
-            seeds = ", ".join(map(str, found))
+        orders = {
+            int(seed): order.sort_values(["round", "rank"], na_position="first")
+            for seed, order in stored.groupby("seed")
+        }
+        known = list(zip(view.labeled_indices.tolist(), view.labels().tolist(), strict=True))
+        fits = [seed for seed, order in orders.items() if _begins(order, known)]
+        own = view.seed if self.seed is None else self.seed
+        if own in fits:
+            return own, orders[own]
+        if self.seed is not None or not known:
+            if own in orders:
+                raise self._other_pool(f"its seed {own} does not begin {_with(known)}")
+            seeds = ", ".join(map(str, orders)) or "none"
+            raise ConfigError(f"{self.run} has no seed {own}, only {seeds}.", _ANOTHER)
+        if not fits:
+            raise self._other_pool(f"no seed of it begins {_with(known)}")
+        if len(fits) > 1:
+            seeds = ", ".join(map(str, fits))
             raise ConfigError(
-                f"Seeds {seeds} of {self.run} begin alike.",
-                f"Name one: strategy.seed={min(found)}.",
+                f"Seeds {seeds} of {self.run} begin alike, and none is seed {own}.",
+                f"Name one: strategy.seed={min(fits)}.",
             )
-        return found.popitem()
+        return fits[0], orders[fits[0]]
 
     def _other_pool(self, why: str) -> ConfigError:
         return ConfigError(
             f"{self.run} cannot be replayed here: {why}.",
-            "Replay needs the same dataset, pool, budget.init_… and seeds.",
+            "Replay needs the same dataset, pool, budget.init_… and seeds; an initial set that a "
+            "strategy bought is replayed by strategy@init_strategy=replay init_strategy.run=….",
         )
+
+
+_POINT = ("index", "source_index")
+_ANOTHER = "Use stored seeds, or strategy.seed=… to replay one of them for every seed."
+
+
+def _mixes(view: PoolView) -> bool:
+    return len(view.origins) > 1
+
+
+def _begins(order: "pd.DataFrame", known: Sequence[tuple[int, int]]) -> bool:
+    """Whether the first labels of ``order`` are ``known``: index and label of each."""
+    first = order[order["label"].notna()].head(len(known))
+    return list(zip(first["index"], first["label"], strict=True)) == list(known)
+
+
+def _with(known: Sequence[tuple[int, int]]) -> str:
+    return f"with the {len(known)} labels here"

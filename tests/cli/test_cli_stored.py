@@ -146,6 +146,73 @@ def test_another_model_learns_from_the_same_labels(results, capsys):
     assert len(read_curves(results)) == len(frame)
 
 
+BOUGHT = ("budget.init_per_class=null", "budget.init_size=6", "budget.total=12", "seeds=2")
+
+
+def transferred(results, label):
+    """What a run bought, and what its transfer to another model did."""
+    curves = read_curves(results, ["strategy_label", "run_id", "protocol_id", "seed", "round"])
+    bought = read_acquisitions(results).sort_values(["seed", "round", "rank"])
+    runs = [
+        bought[bought["run_id"].isin(curves.loc[curves["strategy_label"] == name, "run_id"])]
+        for name in (label, f"{label}@mc_dropout")
+    ]
+    return [run[["seed", "round", "rank", "index", "label"]].to_dict("list") for run in runs]
+
+
+@pytest.mark.slow
+def test_a_bought_initial_set_is_bought_again_by_another_model(tmp_path):
+    """Entropy without any label is the network's own guess: every model's is another one."""
+    results = tmp_path / "results"
+    words = (*QUICK[:2], *BOUGHT, "budget.batch_size=3", "strategy@init_strategy=entropy")
+    for name in ("random", "margin"):
+        notebook.run(*words, "model.num_samples=2", f"strategy={name}", f"results={results}")
+    assert cli.main(["transfer", str(results), "model=deterministic"]) == 0
+    for label in ("random", "margin"):
+        first, second = transferred(results, label)
+        assert first == second
+        assert first["round"].count(0) == 2 * 6  # all of it was bought
+    curves = read_curves(results)
+    moved = curves[curves["model"] == "deterministic"]
+    assert moved["protocol_id"].nunique() == 1  # so that random remains the control
+    own = notebook.run(*words, "strategy=random", "model=deterministic", f"results={tmp_path}/own")
+    assert set(own["protocol_id"]).isdisjoint(moved["protocol_id"])
+    anew = read_acquisitions(tmp_path / "own").query("round == 0")["index"]
+    assert not set(anew) <= set(transferred(results, "random")[0]["index"])
+
+
+@pytest.mark.slow
+def test_orders_that_begin_without_labels_are_transferred(tmp_path):
+    results = tmp_path / "results"
+    words = (*QUICK[:-2], *BOUGHT, "budget.init_size=0", "budget.batch_size=3", "strategy=random")
+    notebook.run(*words, f"results={results}")
+    assert cli.main(["transfer", str(results), "model=deterministic"]) == 0
+    first, second = transferred(results, "random")
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("answers", "init"),
+    [
+        pytest.param("refused", ["strategy@init_strategy=entropy"]),
+        pytest.param("refused", [], marks=pytest.mark.slow),
+        pytest.param("wasted", ["strategy@init_strategy=entropy"], marks=pytest.mark.slow),
+        pytest.param("own", [], marks=pytest.mark.slow),
+    ],
+    ids=["refused-bought", "refused-drawn", "wasted-bought", "own-drawn"],
+)
+def test_orders_of_mixed_pools_are_transferred(tmp_path, answers, init):
+    results = tmp_path / "results"
+    mixed = ("pool=contaminate", "pool.contaminate.source=digits", "pool.contaminate.size=900")
+    words = (*QUICK[:-2], *BOUGHT, *mixed, f"pool.contaminate.labels={answers}", "strategy=random")
+    notebook.run(*words, *init, "budget.batch_size=3", f"results={results}")
+    assert cli.main(["transfer", str(results), "model=deterministic"]) == 0
+    first, second = transferred(results, "random")
+    assert str(first) == str(second)  # no label is NA, which equals nothing
+    origins = read_acquisitions(results, ["origin"])["origin"]
+    assert origins.nunique() == 2
+
+
 @pytest.mark.slow
 def test_moved_results_transfer_to_the_same_runs(results, tmp_path):
     moved = shutil.copytree(results, tmp_path / "moved")
