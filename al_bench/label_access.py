@@ -11,6 +11,7 @@ from al_bench.engine import Engine
 from al_bench.models.base import Model
 from al_bench.models.chunks import chunked
 from al_bench.seeding import Streams
+from al_bench.strategies.base import REFUSED
 from al_bench.training.recipe import Recipe
 from al_bench.training.trainer import Trainable, Weights, fit_one
 
@@ -61,8 +62,8 @@ class LabelAccess:
         )
 
     def labels(self, indices: Tensor) -> Tensor:
-        """(n,) int64, what the annotator would answer at the pool's ``indices``."""
-        return self._pool.labels[indices]
+        """(n,) int64, what the annotator would answer at the pool's ``indices``, or REFUSED."""
+        return self._pool.labels[indices].masked_fill(self._pool.refused[indices], REFUSED)
 
     def look_ahead(self, indices: Tensor, reference: Tensor) -> float:
         """Mean log-likelihood, nats, of ``reference`` by the next round's model.

@@ -189,7 +189,7 @@ class View:
         return self._posterior.network()
 
     def pool_labels(self) -> Tensor:
-        """(N,) int64 labels of the pool, for a strategy that declares LABELS."""
+        """(N,) int64 labels of the pool, or REFUSED, for a strategy that declares LABELS."""
         return self._privilege().labels(self.indices)
 
     def look_ahead(self, positions: Tensor, reference: Tensor) -> float:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from al_bench import notebook
 from al_bench.errors import AlBenchError, ConfigError
 from al_bench.models.base import SAMPLES
-from al_bench.strategies.base import LABELS, Selection
+from al_bench.strategies.base import LABELS, REFUSED, Selection
 from al_bench.strategies.scores import bald, entropy
 from al_bench.training.trainer import fit_one
 from al_bench.view import View
@@ -124,6 +124,21 @@ def test_a_control_sees_labels_and_is_marked_in_the_results(trial, posterior):
     frame = notebook.execute([trial])
     assert frame["label_access"].tolist() == [True] * len(frame)
     assert set(trial.pool.labels[torch.tensor(trial.labeled[20:])].tolist()) == {0}
+
+
+def test_a_control_on_a_contaminated_pool_knows_which_answers_it_will_get(make_trials):
+    """Balanced random buys answers alone, in equal numbers, of a pool that is half refused."""
+    mixed = ("pool=contaminate", "pool.contaminate.source=digits", "strategy=balanced_random")
+    size = ("budget.init_size=null", "budget.init_per_class=2", "budget.batch_size=20")
+    (trial,) = make_trials(*mixed, *size, "seeds=1", "budget.total=40")
+    view = View(trial, fit_one(trial).posterior, trial.run.strategy)
+    answers = view.pool_labels()
+    assert torch.equal(answers == REFUSED, trial.pool.refused[view.indices])
+    assert 0 < int((answers == REFUSED).sum()) < len(view)
+    frame = notebook.execute([trial])
+    assert frame["num_labeled"].tolist() == frame["num_queried"].tolist() == [20, 40]
+    bought = trial.pool.true_labels[torch.tensor(trial.labeled)]
+    assert torch.bincount(bought).tolist() == [4] * 10
 
 
 def test_an_honest_strategy_is_not_marked(make_trials):

@@ -15,6 +15,7 @@ from al_bench.errors import require_whole
 from al_bench.models.base import GradientFactors, Network
 
 LABELS = "labels"  # the pool's labels before they are bought: the privilege of controls
+REFUSED = -1  # among those labels: the annotator declines, so the point has no class
 
 ScoreFn = Callable[[Tensor], Tensor]  # (n, K, C) log-probabilities to (n,) scores, higher is wanted
 
@@ -127,7 +128,10 @@ class PoolView(Protocol):
         """A float32 copy of the network in evaluation mode, the strategy's own."""
 
     def pool_labels(self) -> Tensor:
-        """(N,) int64 labels of the pool; only for a strategy whose ``needs`` names LABELS."""
+        """(N,) int64, what the annotator would answer: a class, or REFUSED.
+
+        Only for a strategy whose ``needs`` names LABELS.
+        """
 
     def look_ahead(self, positions: Tensor, reference: Tensor) -> float:
         """How well a model predicts once ``positions`` are labeled too.
@@ -135,11 +139,12 @@ class PoolView(Protocol):
         Only for a strategy whose ``needs`` names LABELS.
 
         Args:
-            positions: (b,) points to add to the labeled set, with their true answers.
-            reference: (r,) points to predict.
+            positions: (b,) points to add to the labeled set, with their true answers; refused ones
+                teach nothing.
+            reference: (r,) points to predict; refused ones are left out.
 
         Returns:
-            Mean log-likelihood of the labels of ``reference``, nats, at most 0.
+            Mean log-likelihood of the labels of ``reference``, nats, at most 0; 0 without any.
         """
 
     def restricted(self, positions: Tensor, state: Mapping[str, Any] | None = None) -> "PoolView":

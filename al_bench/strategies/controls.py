@@ -10,7 +10,7 @@ import torch
 
 from al_bench.errors import require_whole
 from al_bench.strategies.balance import balanced_classes, histogram
-from al_bench.strategies.base import LABELS, PoolView, Selection
+from al_bench.strategies.base import LABELS, REFUSED, PoolView, Selection
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class BalancedRandom:
 
     Each label goes to the class with the fewest points so far among those the pool still has,
     equally rare ones in random order; within a class the draw is uniform without replacement.
+    Points that the annotator refuses are of no class: they are bought, uniformly, once no other is
+    left.
 
     Args:
         count_labeled: "So far" counts the labeled set too, so that it becomes balanced as a whole;
@@ -33,19 +35,26 @@ class BalancedRandom:
         return frozenset({LABELS})
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
-        """Picks of the classes in turn; no scores."""
+        """Picks of the classes in turn; no scores.
+
+        Notes ``num_refused``: picks that will be refused, where there are any.
+        """
         if not 1 <= batch_size <= len(view):
             raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
         labels = view.pool_labels().cpu()
         counts = [0] * view.num_classes
         if self.count_labeled:
             counts = histogram(view.labels(), view.num_classes)
-        available = histogram(labels, view.num_classes)
-        classes = balanced_classes(counts, available, batch_size, generator)
+        answered = labels[labels != REFUSED]
+        available = histogram(answered, view.num_classes)
+        size = min(batch_size, len(answered))
+        classes = balanced_classes(counts, available, size, generator)
+        classes += [REFUSED] * (batch_size - size)
         order = torch.randperm(len(view), generator=generator)
         members = {label: iter(order[labels[order] == label].tolist()) for label in set(classes)}
         positions = torch.tensor([next(members[label]) for label in classes])
-        return Selection(positions, torch.full((batch_size,), math.nan, dtype=torch.float64))
+        notes = {"num_refused": batch_size - size} if size < batch_size else {}
+        return Selection(positions, torch.full((batch_size,), math.nan, dtype=torch.float64), notes)
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,8 @@ class Oracle:
     where the pool suffices. For each place of the batch every candidate left is tried: the next
     round's model is trained with it and what was picked before, and judged by the mean
     log-likelihood of the reference points' labels. An approximate upper bound: greedy, among few
-    candidates, and judged on pool points, never on the test set.
+    candidates, and judged on pool points, never on the test set. A point that the annotator refuses
+    is tried as one that teaches nothing, and is no reference.
 
     B × candidates trainings a round (half of that once B reaches ``candidates``), each followed by
     a forward pass over the reference points.

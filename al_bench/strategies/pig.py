@@ -18,7 +18,7 @@ from al_bench.information.observed import (
     uniform,
 )
 from al_bench.models.base import SAMPLES
-from al_bench.strategies.base import LABELS, PoolView, Selection, check_num_samples
+from al_bench.strategies.base import LABELS, REFUSED, PoolView, Selection, check_num_samples
 
 LEAST_GAIN = 1e-6  # nats: less is rounding
 
@@ -35,7 +35,7 @@ class PIG:
     negative. Labels known, no joint labelings are needed: exact given the K samples and the
     targets, up to rounding (about 1e-6 nats), at 2·B·N·K·T·C operations in float32 and B·N·T·C
     logarithms. After some labels few of the K samples keep any weight (``effective_samples``), and
-    nothing is left to be gained.
+    nothing is left to be gained. A point that the annotator refuses gains 0.
 
     The published code of "CoreSetPIG" compares the surprise -log p(y | x) of a model and of another
     one trained on the targets' predictions; the definition is used here.
@@ -67,7 +67,11 @@ class PIG:
         if not 1 <= batch_size <= len(view):
             raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
         targets = view.target_log_probs(self.num_targets, self.num_samples)
-        of_label = label_log_probs(view.log_probs(self.num_samples), view.pool_labels())  # (N, K)
+        labels = view.pool_labels()
+        log_probs = view.log_probs(self.num_samples)
+        of_label = label_log_probs(log_probs, labels.clamp_min(0))  # (N, K)
+        refused = (labels == REFUSED).to(of_label.device)
+        of_label = of_label.masked_fill(refused[:, None], 0.0)  # certain, so it tells nothing
         if targets.isnan().any():
             raise ValueError("log-probabilities of target inputs are NaN")
         order = torch.randperm(len(of_label), generator=generator)

@@ -11,8 +11,9 @@ from scipy.stats import chisquare
 
 from al_bench.errors import ConfigError
 from al_bench.models.base import FEATURES
-from al_bench.strategies.base import LABELS
+from al_bench.strategies.base import LABELS, REFUSED
 from al_bench.strategies.controls import BalancedRandom, Oracle
+from al_bench.strategies.pig import PIG
 from al_bench.strategies.worst import Worst
 
 
@@ -76,6 +77,51 @@ def test_a_class_that_runs_out_leaves_its_share_to_the_rarest_others():
     view = labeled([0, 1, 1, 1, 2, 2, 2], 3, num_labeled=0)
     chosen = BalancedRandom().select(view, 5, seeded(0)).positions
     assert torch.bincount(view.answers[chosen]).tolist() == [1, 2, 2]
+
+
+def test_refused_points_are_of_no_class_and_bought_last():
+    """Half of the pool is refused; nobody may take them for points of class 0 or of the last."""
+    view = labeled([0, 1, 2] * 3 + [REFUSED] * 9, 3, num_labeled=0)
+    for seed in range(5):
+        selection = BalancedRandom().select(view, 6, seeded(seed))
+        assert torch.bincount(view.answers[selection.positions]).tolist() == [2, 2, 2]
+        assert selection.notes == {}
+    selection = BalancedRandom().select(view, 11, seeded(0))
+    answers = view.answers[selection.positions].tolist()
+    assert sorted(answers[:9]) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert answers[9:] == [REFUSED] * 2
+    assert selection.notes == {"num_refused": 2}
+
+
+def test_a_pool_of_refusals_alone_is_drawn_from_uniformly():
+    view = labeled([REFUSED] * 5, 3, num_labeled=3)
+    counts = Counter()
+    for seed in range(200):
+        counts.update(BalancedRandom().select(view, 2, seeded(seed)).positions.tolist())
+    assert chisquare([counts[place] for place in range(5)]).pvalue > 1e-4
+
+
+# Predictive information gain.
+
+
+def test_an_answer_that_is_refused_gains_nothing():
+    """The same points with every answer refused but one: that one is the only one with a gain."""
+    given = log_probs(8, 6, 3)
+    answers = torch.full((8,), REFUSED)
+    view = Labeled(given, answers=answers)
+    selection = PIG(20).select(view, 3, seeded(0))
+    assert selection.notes["fell_back"] == "random"
+    assert selection.scores.nan_to_num(0).tolist() == [0.0] * 3
+    assert selection.notes["effective_samples"] == pytest.approx(6)
+    open_view = Labeled(given, answers=view.pool_labels().clamp_min(0))
+    whole = PIG(20).select(open_view, 1, seeded(0))
+    best = int(whole.positions)
+    assert float(whole.scores) > 0
+    answers[best] = 0
+    again = PIG(20).select(view, 2, seeded(0))
+    assert int(again.positions[0]) == best
+    assert float(again.scores[0]) == pytest.approx(float(whole.scores))
+    assert again.notes["num_drawn"] == 1
 
 
 # Oracle.
