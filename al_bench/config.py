@@ -1,7 +1,7 @@
 """The top level of a run's configuration, and how it is composed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class RunConfig:
     seeds: Any = 5
     streams: Any = MISSING
     results: str = "results"
+    tracker: Any = None
     device: str = "auto"
     scoring_precision: str = "float32"
     training_precision: str = "float32"
@@ -107,6 +108,12 @@ class Composed:
     names: Mapping[str, str]
     strategy_label: str
     is_sweep: bool
+
+
+def without_tracker(composed: Composed) -> Composed:
+    """The same without its tracker: who looks on is no part of a result, so it isn't stored."""
+    kept = [str(key) for key in composed.config if key != "tracker"]
+    return replace(composed, config=OmegaConf.masked_copy(composed.config, kept))
 
 
 def compose(overrides: Sequence[str] = (), config_folder: str | Path | None = None) -> Composed:

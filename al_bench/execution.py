@@ -11,6 +11,7 @@ from al_bench.loop import execute
 from al_bench.prepare import Prepared
 from al_bench.results.locks import TrialHeld
 from al_bench.results.store import Store, TrialFiles
+from al_bench.tracking.guard import Tracking
 from al_bench.training.trainer import SequentialTrainer
 from al_bench.trial import Trial
 
@@ -54,17 +55,26 @@ class Report(Protocol):
 class Rounds:
     """The loop's store: commits each trial's rounds to its files."""
 
-    def __init__(self, files: dict[int, TrialFiles], report: Report, on_error: str) -> None:
+    def __init__(
+        self, files: dict[int, TrialFiles], report: Report, tracking: Tracking, on_error: str
+    ) -> None:
         self._files = files  # by seed
         self._report = report
+        self._tracking = tracking
         self._on_error = on_error
         self.outcomes: list[SeedOutcome] = []
+
+    def begin(self, trial: Trial) -> None:
+        """Tell that the trial starts or goes on."""
+        self._report.begin(trial.seed, len(trial.rows), num_rounds(trial))
+        self._tracking.begin(trial.seed, trial.rows)
 
     def commit(self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]) -> None:
         """Make the round durable."""
         checkpoint = None if trial.weights is None else {"weights": trial.weights}
         self._files[trial.seed].commit(row, acquired, checkpoint)
         self._report.round(trial.seed, row, num_rounds(trial))
+        self._tracking.round(trial.seed, row)
 
     def finish(self, trial: Trial) -> None:
         """Record that the trial has come to its end."""
@@ -93,11 +103,13 @@ class Rounds:
                 with contextlib.suppress(OSError, AlBenchError):
                     files.interrupt()
             self._files.clear()
+            stack.callback(self._tracking.interrupt)
 
     def end(self, outcome: SeedOutcome) -> None:
         """Tell how a seed ended."""
         self.outcomes.append(outcome)
         self._report.end(outcome)
+        self._tracking.end(outcome.seed, outcome.status)
 
 
 def run_seeds(
@@ -133,7 +145,7 @@ def _run_claimable(
     run = prepared.run
     held: dict[int, TrialHeld] = {}
     files: dict[int, TrialFiles] = {}
-    rounds = Rounds(files, report, prepared.on_error)
+    rounds = Rounds(files, report, prepared.tracking, prepared.on_error)
     trials = []
     with _interrupting(rounds):
         for seed in seeds:
@@ -156,7 +168,7 @@ def _run_claimable(
                 continue
             if history.checkpoint is not None:
                 trial.weights = history.checkpoint["weights"]
-            report.begin(seed, len(trial.rows), num_rounds(trial))
+            rounds.begin(trial)
             if trial.finished:
                 rounds.finish(trial)
             else:

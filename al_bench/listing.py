@@ -17,6 +17,7 @@ KINDS = {
     "targets": "target",
     "budgets": "budget",
     "evaluations": "evaluation",
+    "trackers": "tracker",
     "experiments": "experiment",
 }
 

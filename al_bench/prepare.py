@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from al_bench.building import build
-from al_bench.config import Composed, parse_seeds
+from al_bench.config import Composed, parse_seeds, without_tracker
 from al_bench.data.base import Dataset, Pool
 from al_bench.data.pool import Loaded, apply_transforms, load_transforms
 from al_bench.data.target import PoolTargets, TargetDistribution
@@ -20,6 +20,8 @@ from al_bench.models.base import SAMPLES, DirectModel, Model, NetworkModel
 from al_bench.results.store import Resume
 from al_bench.seeding import Streams
 from al_bench.strategies.base import LABELS, Strategy
+from al_bench.tracking.build import build_tracker
+from al_bench.tracking.guard import Tracking
 from al_bench.trial import Run, Trial
 
 GROUPS = (
@@ -31,6 +33,7 @@ GROUPS = (
     "strategy",
     "init_strategy",
     "target",
+    "tracker",
 )
 RESUMES = ("same", "any")
 ON_ERROR = ("continue", "stop")
@@ -51,6 +54,7 @@ class Prepared:
         loaded: Pool transforms with their data, and the test set in the pool's classes.
         target: Which inputs' predictions matter.
         offsets: Stream name to offset.
+        tracking: Tells the experiment tracker, if there is one.
     """
 
     run: Run
@@ -63,6 +67,7 @@ class Prepared:
     loaded: Loaded
     target: TargetDistribution
     offsets: Mapping[str, int]
+    tracking: Tracking
 
     def trial(self, seed: int) -> Trial:
         """The trial of one seed, at its beginning."""
@@ -108,6 +113,7 @@ def prepare(composed: Composed) -> Prepared:
     samples, bins = _evaluation(config.evaluation)
     transforms = [build(node, f"pool.{name}") for name, node in (config.pool or {}).items()]
     source = build(config.dataset, "dataset")
+    tracker = build_tracker(config.tracker)
     if recipe.monitor is not None and budget.validation_size in (0, "0x"):
         raise ConfigError(
             f"training.monitor={recipe.monitor} needs a validation set, but "
@@ -140,7 +146,8 @@ def prepare(composed: Composed) -> Prepared:
         check_needs(group, one, provided, composed)
     # Users' arrays are all one choice; each has a name of its own.
     name = getattr(source, "title", composed.names["dataset"])
-    identity = identify(composed, name, loaded.fingerprint, strategy, init_strategy)
+    told = without_tracker(composed)
+    identity = identify(told, name, loaded.fingerprint, strategy, init_strategy)
     run = Run(identity, model, recipe, strategy, budget, engine, samples, bins, init_strategy)
     prepared = Prepared(
         run=run,
@@ -153,6 +160,7 @@ def prepare(composed: Composed) -> Prepared:
         loaded=loaded,
         target=target,
         offsets=offsets,
+        tracking=Tracking(tracker, identity, engine.columns(), told.config),
     )
     for seed in seeds:  # the budget fits every seed's pool
         try:

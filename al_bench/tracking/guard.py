@@ -1,0 +1,91 @@
+"""Between a run and its tracker: whatever goes wrong with the tracker costs no result."""
+
+import contextlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from al_bench.errors import AlBenchError
+from al_bench.results.identity import RunIdentity
+from al_bench.results.manifest import INTERRUPTED
+from al_bench.tracking.base import TrackedTrial, Tracker
+
+logger = logging.getLogger(__name__)
+
+
+class Tracking:
+    """Tells a tracker of the trials of one run in this process.
+
+    The first error is a warning of one line and the end of tracking in this process.
+
+    Args:
+        tracker: Where trials are shown; ``None`` is nowhere.
+        identity: The run.
+        engine: The engine columns.
+        config: The run's configuration without the tracker.
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker | None,
+        identity: RunIdentity,
+        engine: Mapping[str, Any],
+        config: DictConfig,
+    ) -> None:
+        self._tracker = tracker
+        self._identity = identity
+        self._engine = engine
+        self._config: Any = OmegaConf.to_container(config, resolve=True)
+        self._runs: dict[int, Any] = {}  # by seed: those that are open
+
+    def begin(self, seed: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """A seed starts, or goes on after these committed rows: all of them are shown anew.
+
+        A row may have been committed by a process that died before it could tell the tracker.
+        """
+
+        def say(tracker: Tracker) -> None:
+            trial = TrackedTrial(self._identity, seed, self._engine, self._config)
+            self._runs[seed] = run = tracker.start(trial)
+            for row in rows:
+                tracker.log(run, row)
+
+        self._tell(say)
+
+    def round(self, seed: int, row: Mapping[str, Any]) -> None:
+        """A round is committed."""
+        if seed in self._runs:
+            self._tell(lambda tracker: tracker.log(self._runs[seed], row))
+
+    def end(self, seed: int, status: str) -> None:
+        """A seed has ended; of one that never began there is nothing to tell."""
+        if seed in self._runs:
+            self._tell(lambda tracker: tracker.finish(self._runs.pop(seed), status))
+
+    def interrupt(self) -> None:
+        """Seeds that have not ended will not go on in this process."""
+        for seed in list(self._runs):
+            self.end(seed, INTERRUPTED)
+
+    def _tell(self, say: Callable[[Tracker], None]) -> None:
+        if self._tracker is None:
+            return
+        try:
+            say(self._tracker)
+        except Exception as error:
+            self._give_up(self._tracker, error)
+
+    def _give_up(self, tracker: Tracker, error: Exception) -> None:
+        """One error is enough: a network that is gone would be waited for in every round."""
+        self._tracker = None
+        own = isinstance(error, AlBenchError)
+        said = " ".join(f"{'' if own else f'{type(error).__name__}: '}{error}".split())
+        logger.warning(
+            "%s has failed, and the run goes on without it: %s", type(tracker).__name__, said
+        )
+        while self._runs:
+            _, run = self._runs.popitem()
+            with contextlib.suppress(Exception):
+                tracker.finish(run, INTERRUPTED)
