@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from al_bench.stats.aggregate import (
     Estimate,
     bootstrap,
+    every_seed,
     interquartile_mean,
     mean_ranks,
+    means,
     penalties,
     performance_profile,
     probability_of_improvement,
@@ -71,29 +73,30 @@ def across(comparison: Comparison) -> Across | None:
         return None
     names = sorted({arm.arm for result in protocols for arm in result.arms})
     scores = _scores(protocols, names, sign)
-    order = np.lexsort(
-        (np.arange(len(names)), np.nan_to_num(mean_ranks(scores[None])[0], nan=math.inf))
-    )
+    (ranks,) = mean_ranks(scores, every_seed(scores))
+    order = np.nan_to_num(ranks, nan=math.inf).argsort(kind="stable")
     names = [names[place] for place in order]
     scores = scores[:, order]
     (base,) = {names.index(str(result.baseline)) for result in protocols}
 
-    def gains(drawn: Array) -> Array:
+    def gains(counts: Array) -> Array:
         """Areas less the baseline's mean area, (X, P, A, S)."""
-        return drawn - np.nanmean(drawn[:, :, base], axis=2)[:, :, None, None]
+        return scores - means(scores, counts)[:, :, base, None, None]
 
-    reach = np.nanmax(np.abs(gains(scores[None])))
+    reach = np.nanmax(np.abs(gains(every_seed(scores))))
     thresholds = np.linspace(-reach, reach, PROFILE_POINTS)
     total = sum((_penalties(result, names, sign) for result in protocols), np.zeros(1))
     return Across(
         arms=tuple(names),
         protocols=tuple(result.title for result in protocols),
         ranks=bootstrap(scores, mean_ranks),
-        gain=bootstrap(scores, lambda drawn: interquartile_mean(gains(drawn))),
+        gain=bootstrap(scores, lambda _, counts: interquartile_mean(gains(counts), counts)),
         improvement=bootstrap(scores, probability_of_improvement),
         penalties=total,
         thresholds=thresholds,
-        profile=bootstrap(scores, lambda drawn: performance_profile(gains(drawn), thresholds)),
+        profile=bootstrap(
+            scores, lambda _, counts: performance_profile(gains(counts), counts, thresholds)
+        ),
     )
 
 

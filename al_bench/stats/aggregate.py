@@ -3,7 +3,8 @@
 P protocols (data sets, models), A arms, S seeds, X resamples. Scores are (P, A, S), higher is
 better, NaN where an arm has no such seed. Resampling is stratified: seeds are drawn within each
 protocol, all arms of a protocol with the same draw, since seeds are paired (Agarwal et al. 2021,
-arXiv:2108.13264, with pairing).
+arXiv:2108.13264, with pairing). A resample is how often each seed was drawn, (P, S): statistics
+take these *counts* for weights, so that nothing is computed from copies.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 RESAMPLES = 2_000
-BLOCK = 256  # resamples at once
+BLOCK_NUMBERS = 2**22  # of scores, for the resamples that are computed at once
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Estimate:
 
 def bootstrap(
     scores: Array,
-    statistic: Callable[[Array], Array],
+    statistic: Callable[[Array, Array], Array],
     resamples: int = RESAMPLES,
     level: float = 0.95,
 ) -> Estimate:
@@ -37,93 +38,132 @@ def bootstrap(
 
     Args:
         scores: (P, A, S).
-        statistic: From (X, P, A, S) to (X, …).
+        statistic: From scores (P, A, S) and counts (X, P, S) to (X, …).
         resamples: X in all.
         level: Of the interval.
     """
-    value = statistic(scores[None])[0]
-    drawn = np.concatenate([statistic(block) for block in _resampled(scores, resamples)])
+    value = statistic(scores, every_seed(scores))[0]
+    drawn = np.concatenate([statistic(scores, counts) for counts in _counts(scores, resamples)])
     tails = [(1 - level) / 2, (1 + level) / 2]
     with np.errstate(invalid="ignore"):
-        low, high = np.nanquantile(drawn, tails, axis=0)
-    return Estimate(value, low, high)
+        low, high = (np.nanquantile(drawn, tail, axis=0) for tail in tails)
+    return Estimate(value, np.asarray(low), np.asarray(high))
 
 
-def _resampled(scores: Array, resamples: int) -> Iterator[Array]:
-    """Blocks (X, P, A, S) of resampled scores; the same ones for the same shape and seeds."""
+def every_seed(scores: Array) -> Array:
+    """The counts of the scores as they are: each seed that a protocol has, once; (1, P, S)."""
+    present: Array = (~np.isnan(scores).all(axis=1)).astype(np.float64)
+    return present[None]
+
+
+def _counts(scores: Array, resamples: int) -> Iterator[Array]:
+    """Blocks (X, P, S) of resamples; the same ones for the same shape and seeds."""
     num_protocols, _, num_seeds = scores.shape
     generator = np.random.default_rng(num_protocols * 1009 + num_seeds)
-    present = np.asarray(~np.isnan(scores).all(axis=1))  # (P, S): seeds that a protocol has at all
-    for start in range(0, resamples, BLOCK):
-        size = min(BLOCK, resamples - start)
-        block = np.empty((size, *scores.shape))
-        for p in range(num_protocols):
-            seeds = np.flatnonzero(present[p])
-            if len(seeds) == 0:
-                block[:, p] = np.nan
-                continue
-            drawn = seeds[generator.integers(0, len(seeds), size=(size, len(seeds)))]  # (X, S')
-            block[:, p] = np.nan
-            block[:, p, :, : len(seeds)] = np.moveaxis(scores[p][:, drawn], 0, 1)
-        yield block
+    (present,) = every_seed(scores)
+    block = max(1, BLOCK_NUMBERS // max(1, scores.size))
+    for start in range(0, resamples, block):
+        counts = np.zeros((min(block, resamples - start), num_protocols, num_seeds))
+        for p, seeds in enumerate(map(np.flatnonzero, present)):
+            if len(seeds):
+                fair = np.full(len(seeds), 1 / len(seeds))
+                counts[:, p, seeds] = generator.multinomial(len(seeds), fair, size=len(counts))
+        yield counts
 
 
-def mean_ranks(scores: Array) -> Array:
-    """Mean over protocols of each arm's rank, 1 is best; (X, P, A, S) to (X, A).
+def means(scores: Array, counts: Array) -> Array:
+    """Mean over seeds of each arm in each protocol, NaN where it has none; (X, P, A)."""
+    known = (~np.isnan(scores)).astype(np.float64)
+    by_protocol = counts.swapaxes(0, 1)  # (P, X, S)
+    total = by_protocol @ np.nan_to_num(scores).swapaxes(1, 2)  # (P, X, A)
+    return _ratio(total, by_protocol @ known.swapaxes(1, 2)).swapaxes(0, 1)
+
+
+def mean_ranks(scores: Array, counts: Array) -> Array:
+    """Mean over protocols of each arm's rank, 1 is best; (P, A, S) to (X, A).
 
     Arms are ranked by their mean over seeds; equal means share the average of their ranks. An arm
     that a protocol lacks has no rank there.
     """
-    means = _mean(scores, axis=3)  # (X, P, A)
-    better = (means[..., None, :] > means[..., :, None]).sum(axis=-1)
-    equal = (means[..., None, :] == means[..., :, None]).sum(axis=-1)
-    ranks = np.where(np.isnan(means), np.nan, 1 + better + (equal - 1) / 2)
+    found = means(scores, counts)
+    better = (found[..., None, :] > found[..., :, None]).sum(axis=-1)
+    equal = (found[..., None, :] == found[..., :, None]).sum(axis=-1)
+    ranks = np.where(np.isnan(found), np.nan, 1 + better + (equal - 1) / 2)
     return _mean(ranks, axis=1)
 
 
-def interquartile_mean(scores: Array) -> Array:
-    """Mean of the middle half of each arm's scores, all protocols together; (X, P, A, S) to (X, A).
+def interquartile_mean(scores: Array, counts: Array) -> Array:
+    """Mean of the middle half of each arm's scores, all protocols together.
 
     A quarter of the scores is cut at either end; a score on a boundary counts in part.
+
+    Args:
+        scores: (X, P, A, S) or, for all resamples, (1, P, A, S).
+        counts: (X, P, S).
+
+    Returns:
+        (X, A).
     """
-    flat = np.moveaxis(scores, 2, 1).reshape(len(scores), scores.shape[2], -1)  # (X, A, P S)
-    ordered = np.sort(flat, axis=-1)  # NaN last
-    count = (~np.isnan(ordered)).sum(axis=-1, keepdims=True)
-    place = np.arange(ordered.shape[-1])
-    # How much of each score's unit of rank lies in the middle half.
-    inside = np.minimum(place + 1, 0.75 * count) - np.maximum(place, 0.25 * count)
-    weights = np.clip(inside, 0.0, 1.0)
-    total = (weights * np.nan_to_num(ordered)).sum(axis=-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        result: Array = total / weights.sum(axis=-1)
-    return result
+    flat, weights = _by_arm(scores, counts)
+    order = flat.argsort(axis=-1, kind="stable")
+    ordered = np.take_along_axis(flat, order, axis=-1)
+    weights = np.take_along_axis(weights, np.broadcast_to(order, weights.shape), axis=-1)
+    end = weights.cumsum(axis=-1)
+    count = end[..., -1:]
+    # How much of each score's units of rank lies in the middle half.
+    inside = np.minimum(end, 0.75 * count) - np.maximum(end - weights, 0.25 * count)
+    inside = np.clip(inside, 0.0, None)
+    return _ratio((inside * ordered).sum(axis=-1), inside.sum(axis=-1))
 
 
-def probability_of_improvement(scores: Array) -> Array:
-    """How likely each arm beats each other; (X, P, A, S) to (X, A, A).
+def probability_of_improvement(scores: Array, counts: Array) -> Array:
+    """How likely each arm beats each other; (P, A, S) to (X, A, A).
 
     Entry (a, b) is the probability, averaged over protocols, that a seed of arm a scores above one
     of arm b, ties counting half (Mann and Whitney's statistic).
     """
-    num_arms = scores.shape[2]
-    result = np.full((len(scores), num_arms, num_arms), np.nan)
-    for a in range(num_arms):
-        for b in range(num_arms):
-            one, other = scores[:, :, a, :, None], scores[:, :, b, None, :]
-            known = ~np.isnan(one) & ~np.isnan(other)
-            wins = np.where(known, (one > other) + 0.5 * (one == other), np.nan)
-            result[:, a, b] = _mean(_mean(wins, axis=(2, 3)), axis=1)
-    return result
+    num_arms, num_seeds = scores.shape[1:]
+    by_protocol = np.full((len(counts), len(scores), num_arms * num_arms), np.nan)
+    for p, values in enumerate(scores):
+        one, other = values[:, None, :, None], values[None, :, None, :]
+        known = ~np.isnan(one) & ~np.isnan(other)  # (A, A, S, S)
+        wins = (one > other) + 0.5 * (one == other)
+        pairs = counts[:, p, :, None] * counts[:, p, None, :]
+        pairs = pairs.reshape(len(counts), num_seeds**2)
+        wins, known = (x.reshape(-1, num_seeds**2).astype(np.float64) for x in (wins, known))
+        by_protocol[:, p] = _ratio(pairs @ wins.T, pairs @ known.T)
+    return _mean(by_protocol, axis=1).reshape(-1, num_arms, num_arms)
 
 
-def performance_profile(scores: Array, thresholds: Array) -> Array:
-    """Share of scores above each threshold, per arm; (X, P, A, S) to (X, A, T)."""
-    flat = np.moveaxis(scores, 2, 1).reshape(len(scores), scores.shape[2], -1)
-    known = ~np.isnan(flat)
-    above = [
-        ((flat > t) & known).sum(axis=-1) / np.maximum(known.sum(axis=-1), 1) for t in thresholds
-    ]
-    return np.stack(above, axis=-1)
+def performance_profile(scores: Array, counts: Array, thresholds: Array) -> Array:
+    """Share of scores above each threshold, per arm.
+
+    Args:
+        scores: (X, P, A, S) or, for all resamples, (1, P, A, S).
+        counts: (X, P, S).
+        thresholds: (T,), rising.
+
+    Returns:
+        (X, A, T).
+    """
+    flat, weights = _by_arm(scores, counts)
+    passed = np.broadcast_to(np.searchsorted(thresholds, flat), weights.shape)  # thresholds below
+    bins = len(thresholds) + 1
+    rows = np.arange(weights[..., 0].size).reshape(*weights.shape[:-1], 1)
+    found = np.bincount(
+        (rows * bins + passed).ravel(), weights.ravel(), minlength=rows.size * bins
+    ).reshape(*weights.shape[:-1], bins)
+    above = found[..., ::-1].cumsum(axis=-1)[..., ::-1]  # having passed at least so many
+    return above[..., 1:] / np.maximum(above[..., :1], 1.0)
+
+
+def _by_arm(scores: Array, counts: Array) -> tuple[Array, Array]:
+    """Scores (X or 1, A, P S) with 0 where there is none, and their weights (X, A, P S)."""
+    rows = np.moveaxis(scores, 2, 1)  # (X, A, P, S)
+    known = ~np.isnan(rows)
+    weights = known * counts[:, None]
+    flat = np.where(known, rows, 0.0)
+    return flat.reshape(*flat.shape[:2], -1), weights.reshape(*weights.shape[:2], -1)
 
 
 def penalties(values: Array, level: float = 0.05) -> Array:
@@ -152,10 +192,13 @@ def penalties(values: Array, level: float = 0.05) -> Array:
     return result
 
 
-def _mean(values: Array, axis: int | tuple[int, ...]) -> Array:
+def _mean(values: Array, axis: int) -> Array:
     """Mean of what is there; NaN where nothing is."""
     known = ~np.isnan(values)
-    count = known.sum(axis=axis)
-    total = np.where(known, values, 0.0).sum(axis=axis)
-    result: Array = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return _ratio(np.where(known, values, 0.0).sum(axis=axis), known.sum(axis=axis))
+
+
+def _ratio(total: Array, count: Array) -> Array:
+    """NaN where nothing was counted."""
+    result: Array = np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
     return result

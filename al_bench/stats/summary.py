@@ -98,7 +98,8 @@ def tidy(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     rows = rows.sort_values([*TRIAL, "round"])
     there = rows[np.isfinite(rows["value"])]
     ends = there.groupby("protocol_id")["num_labeled"].max()
-    for keys, curve in rows.groupby(CURVE):
+    incomplete = _incomplete(rows, there, ends)
+    for keys, curve in rows[incomplete].groupby(CURVE):
         where = f"{keys[1]} ({names[str(keys[0])]})" if len(names) > 1 else str(keys[1])
         for sentence in _missing(curve, metric, ends.get(keys[0])):
             warnings.warn(f"{where}: {sentence}", stacklevel=2)
@@ -233,6 +234,21 @@ def _without_copies(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
             stacklevel=3,
         )
     return rows.drop_duplicates(key)
+
+
+def _incomplete(
+    rows: pd.DataFrame, there: pd.DataFrame, ends: "pd.Series[int]"
+) -> "pd.Series[bool]":
+    """Rows of curves of which ``_missing`` may have something to say: few, as a rule."""
+    curves = rows.groupby(CURVE)["seed"].nunique().to_frame("seeds")
+    found = there.groupby(CURVE)
+    curves["counts"] = found["num_labeled"].nunique()
+    curves["pairs"] = there.drop_duplicates([*TRIAL, "num_labeled"]).groupby(CURVE).size()
+    rounds = found["round"]
+    complete = curves["pairs"] == curves["seeds"] * curves["counts"]  # False where nothing is there
+    complete &= rounds.nunique() == rounds.max() + 1
+    complete &= found["num_labeled"].max() == ends.reindex(curves.index, level="protocol_id")
+    return ~complete.reindex(pd.MultiIndex.from_frame(rows[CURVE])).set_axis(rows.index)
 
 
 def _missing(curve: pd.DataFrame, metric: str, end: int | None) -> list[str]:
