@@ -139,11 +139,14 @@ class Command:
             return None
         words: list[str] = []
         values: dict[str, Any] = {}
+        typed: dict[str, str] = {}
         for argument in self._without_flags(arguments):
             if match := _KEY_VALUE.fullmatch(argument):
                 name, value = match.groups()
-                if name in values:
-                    raise ConfigError(f"{name}= is given twice.", self._hint())
+                if name in typed:
+                    said = f"{name} is given twice: {typed[name]} and {value}."
+                    raise ConfigError(said, "Type one of them.")
+                typed[name] = value
                 values[name] = self._read(name, value)
             else:
                 words.append(self._word(argument, len(words)))

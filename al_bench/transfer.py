@@ -110,12 +110,13 @@ def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) 
 
     from al_bench.config import compose
     from al_bench.explain import explain
-    from al_bench.words import check_overrides
+    from al_bench.words import check_once, check_overrides
 
     trial = order.trial
     dataset = str(trial.content["dataset"])
     known = [f"dataset={dataset}"] if _is_choice(dataset) else ["dataset=arrays"]
     check_overrides(choices)
+    check_once(choices)
     try:
         chosen = compose([*known, *choices])
     except (HydraException, OmegaConfBaseException) as error:

@@ -49,6 +49,7 @@ def read(arguments: Sequence[str]) -> Words:
         raise ConfigError(f"There is no folder {parsed.config_dir}, given by --config-dir.")
     if not parsed.help:
         check_overrides(parsed.overrides, folder)
+        check_once(parsed.overrides)
     return Words(ordered, parsed.overrides, folder)
 
 
@@ -68,6 +69,27 @@ def check_overrides(overrides: Sequence[str], folder: Path | None = None) -> Non
         _check_override(override, word)
 
 
+def check_once(overrides: Sequence[str]) -> None:
+    """Raise ConfigError where a key has two values: Hydra takes the last and says nothing.
+
+    ``+key=`` and ``++key=`` give a value as ``key=`` does, ``~key`` gives none, and the several
+    values of a sweep, ``key=a,b``, are one word.
+    """
+    given: dict[tuple[str, str | None], str] = {}
+    for word in overrides:
+        (override,) = OverridesParser.create().parse_overrides([word])
+        if override.is_delete():
+            continue
+        name, _, value = word.lstrip("+").partition("=")
+        key = (override.key_or_group, override.package)
+        if key not in given:
+            given[key] = value
+        else:
+            first = given[key]
+            hint = "Type it once" if first == value else f"For both: -m {name}={first},{value}"
+            raise ConfigError(f"{name} is given twice: {first} and {value}.", f"{hint}.")
+
+
 def _check_override(override: Override, word: str) -> None:
     key = override.key_or_group
     if not key:
@@ -83,7 +105,7 @@ def _check_override(override: Override, word: str) -> None:
             f"{word}: a strategy that buys the initial set is chosen by its group.",
             f"Write strategy@init_strategy={value}.",
         )
-    if key not in REQUIRED:
+    if key not in REQUIRED or override.package:  # strategy@init_strategy may be null
         return
     chosen: Any = None if override.is_delete() else override.value()
     if isinstance(chosen, str):

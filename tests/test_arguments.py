@@ -74,7 +74,7 @@ def test_a_bad_value_is_named_with_what_is_valid(argument, message):
 
 
 def test_a_key_given_twice_is_refused():
-    assert refusal("level=0.9", "level=0.95").startswith("level= is given twice.")
+    assert refusal("level=0.9", "level=0.95").startswith("level is given twice: 0.9 and 0.95.")
 
 
 @pytest.mark.parametrize("flag", ["--metric", "--metric=nll", "-metric"])

@@ -30,10 +30,11 @@ def al_bench(tmp_path, monkeypatch, capfd):
 
 @pytest.fixture
 def quick_run(al_bench):
-    """``al-bench run`` of something that is over in a second."""
+    """``al-bench run`` of something that is over in a second; later words replace earlier ones."""
 
     def run(*words):
-        return al_bench("run", *QUICK, *words)
+        last = {word.partition("=")[0]: word for word in (*QUICK, *words)}
+        return al_bench("run", *last.values())
 
     return run
 

@@ -78,6 +78,11 @@ BAD = [
     (["--cfg"], "expected one argument"),
     (["--config-dir", "nope"], "There is no folder nope"),
     (["-m", "results=a,b"], "results=a,b: a sweep has one results folder"),
+    (["seeds=2", "seeds=3"], "seeds is given twice: 2 and 3. For both: -m seeds=2,3."),
+    (["seeds=2", "seeds=2"], "seeds is given twice: 2 and 2. Type it once."),
+    (["strategy=bald", "-m", "strategy=random,bald"], "strategy is given twice: bald and random,"),
+    (["+model.x=1", "++model.x=2"], "model.x is given twice: 1 and 2."),
+    (["strategy@init_strategy=bald"] * 2, "strategy@init_strategy is given twice: bald and bald."),
 ]
 
 
@@ -169,3 +174,21 @@ def test_plotting_an_empty_folder_says_what_to_do(al_bench, tmp_path):
     code, _, err = al_bench("plot")
     assert code == 1
     assert "al-bench run" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["~streams.init", "+streams.init=1"],
+        ["strategy=random", "strategy@init_strategy=bald", "budget.init_size=20"],
+        ["strategy=random", "strategy@init_strategy=null"],
+        ["model=mc_dropout", "model/network=mlp", "model.num_samples=3", "++seeds=1"],
+        ["pool=[subset]", "pool.subset.size=900"],
+        ["-m", "strategy=random,bald"],
+    ],
+    ids=" ".join,
+)
+def test_words_that_only_look_alike_are_not_given_twice(words):
+    from al_bench.words import read
+
+    assert [word for word in words if word != "-m"] == read(words).overrides

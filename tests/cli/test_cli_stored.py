@@ -228,6 +228,8 @@ def test_moved_results_transfer_to_the_same_runs(results, tmp_path):
         ([], "No model to transfer to"),
         (["model=determinstic"], "deterministic"),
         (["modle=deterministic"], "has no key 'modle'"),
+        (["model=deterministic", "model=random_forest"], "model is given twice: deterministic and"),
+        (["out=a", "out=b", "model=deterministic"], "out is given twice: a and b."),
     ],
 )
 def test_a_model_must_be_named(results, words, message, capsys):
