@@ -190,7 +190,15 @@ def legend(figure: "Figure", texts: Mapping[str, str], styles: Mapping[str, styl
     limit = 26 if width == style.COLUMN_WIDTH else 48  # characters, for at least two columns
     handles = [Line2D([], [], **styles[label].line()) for label in texts]
     lines = [_filled(text, limit) for text in texts.values()]
+    row = figure.legend(handles, lines, loc="outside lower center", ncols=len(handles))
+    widths = np.array([text.get_window_extent().width for text in row.get_texts()])
+    beside = (row.get_window_extent().width - widths.sum()) / len(handles)  # a column's
+    row.remove()
     for columns in range(len(handles), 0, -1):
+        parts = np.array_split(widths, columns)  # as the legend fills its columns
+        estimate = sum(part.max() for part in parts) + columns * beside
+        if estimate / figure.dpi > 1.05 * width and columns > 1:
+            continue  # making a legend to see that it is too wide takes a tenth of a second
         found = figure.legend(handles, lines, loc="outside lower center", ncols=columns)
         box = found.get_window_extent()
         if box.width / figure.dpi <= 0.98 * width or columns == 1:

@@ -47,13 +47,13 @@ def bootstrap(
     tails = [(1 - level) / 2, (1 + level) / 2]
     with np.errstate(invalid="ignore"):
         low, high = (np.nanquantile(drawn, tail, axis=0) for tail in tails)
-    return Estimate(value, np.asarray(low), np.asarray(high))
+    return Estimate(value, low, high)
 
 
 def every_seed(scores: Array) -> Array:
     """The counts of the scores as they are: each seed that a protocol has, once; (1, P, S)."""
-    present: Array = (~np.isnan(scores).all(axis=1)).astype(np.float64)
-    return present[None]
+    present = ~np.isnan(scores).all(axis=1)
+    return np.asarray(present, dtype=np.float64)[None]
 
 
 def _counts(scores: Array, resamples: int) -> Iterator[Array]:

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from al_bench.stats.paired import Paired
+from al_bench.stats.summary import by_seed
 
 Array = NDArray[np.float64]
 
@@ -126,6 +127,5 @@ def with_arms(frame: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
 
 def curves_of(rows: pd.DataFrame) -> Curves:
     """The curves of one arm from its rows of ``tidy``."""
-    table = rows.pivot(index="seed", columns="num_labeled", values="value").sort_index()
-    counts = table.columns.to_numpy(dtype=float)
-    return Curves(counts, table.to_numpy(dtype=float), tuple(int(seed) for seed in table.index))
+    seeds, counts, values = by_seed(rows, "value")
+    return Curves(counts.astype(float), values, tuple(seeds.tolist()))
