@@ -137,12 +137,19 @@ LAUNCHERS = [
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_dry_run_of_a_sweep_fails_when_a_job_would(quick_run, tmp_path, launcher):
-    words = ("-m", "budget.batch_size=5,0", "dry_run=true", *launcher)
-    code, out, err = quick_run(*words)
-    assert code == 2
-    if not launcher:  # joblib drops what other jobs say once one has raised
-        assert "in batches of 5" in out
-    assert "budget.batch_size must be a whole number from 1, got 0" in err
+    words = ["-m", "budget.batch_size=0,5,-1,7", "dry_run=true", *launcher]
+    # A process of its own: joblib's workers write where the process that started them did.
+    ended = subprocess.run(
+        [*START, "run", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    for size in (5, 7):
+        assert ended.stdout.count(f"in batches of {size}") == 1
+    for number, size in ((0, 0), (2, -1)):
+        said = f"job {number} failed: budget.batch_size must be a whole number from 1, got {size}."
+        assert ended.stdout.count(said) == 1
+    last = ended.stderr.splitlines()[-1]
+    assert last == "al-bench: budget.batch_size must be a whole number from 1, got 0."
     assert quick_run("-m", "strategy=random,bald", "dry_run=true", *launcher)[0] == 0
     assert not (tmp_path / "results").exists()
 
