@@ -41,6 +41,8 @@ def main() -> int:
     except HydraException:
         sweep.withdraw()
         raise
+    except sweep.Refused as refused:
+        raise refused.error from None
     finally:
         sweep.remove_dry_folder()
     if errors:

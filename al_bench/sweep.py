@@ -9,15 +9,37 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from al_bench.errors import ConfigError
 from al_bench.results import atomic, sweeps
 from al_bench.results.identity import RunIdentity
 
 _folder: Path | None = None  # of the sweep that this process has started
 _dry_folder: Path | None = None  # of a dry sweep: Hydra makes it, nobody needs it
+
+
+class Refused(BaseException):
+    """A sweep that must not begin; Hydra would make a warning of an Exception in a callback.
+
+    Args:
+        error: Why.
+    """
+
+    def __init__(self, error: ConfigError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def check_one_results_folder(override: Override, word: str) -> None:
+    """Raise ConfigError where ``word`` makes the jobs of a sweep write to several folders."""
+    if override.key_or_group == "results" and override.is_sweep_override():
+        raise ConfigError(
+            f"{word}: a sweep has one results folder.", "Type the command once for each."
+        )
 
 
 def begin() -> None:
@@ -57,22 +79,31 @@ class PlanRecorder(Callback):
     """Writes down a sweep's jobs before the first one starts (a Hydra callback)."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Store the overrides of every job to come."""
+        """Store the overrides of every job to come.
+
+        Raises:
+            Refused: The jobs would write to several results folders.
+        """
         global _folder, _dry_folder
-        if config.dry_run:  # nothing is planned
-            _dry_folder = Path(config.hydra.sweep.dir)
-            return
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
         from al_bench.results.provenance import command
 
-        _folder = Path(config.hydra.sweep.dir)
         given = list(config.hydra.overrides.task)
         typed = {override.split("=", 1)[0] for override in given}
         params = config.hydra.sweeper.get("params") or {}
         given += [f"{key}={value}" for key, value in params.items() if key not in typed]
         parsed = OverridesParser.create().parse_overrides(given)
+        for override, word in zip(parsed, given, strict=True):
+            try:
+                check_one_results_folder(override, word)
+            except ConfigError as error:
+                raise Refused(error) from error
+        if config.dry_run:  # nothing is planned
+            _dry_folder = Path(config.hydra.sweep.dir)
+            return
+        _folder = Path(config.hydra.sweep.dir)
         (jobs,) = BasicSweeper.split_arguments(parsed, None)
         sweeps.write_plan(_folder, jobs, command())
 

@@ -14,6 +14,7 @@ from al_bench.config import REQUIRED, RunConfig
 from al_bench.config_dir import config_dir
 from al_bench.errors import ConfigError
 from al_bench.listing import KINDS, choices
+from al_bench.sweep import check_one_results_folder
 
 FLAGS = "Keys are written key=value; flags are -m, --config-dir FOLDER, --cfg job and --help."
 
@@ -94,11 +95,8 @@ def _check_override(override: Override, word: str) -> None:
     key = override.key_or_group
     if not key:
         raise ConfigError(f"{word!r} has no key.", "Write key=value.")
+    check_one_results_folder(override, word)
     if override.is_sweep_override():
-        if key == "results":
-            raise ConfigError(
-                f"{word}: a sweep has one results folder.", "Type the command once for each."
-            )
         return
     if key == "init_strategy" and isinstance(value := override.value(), str):
         raise ConfigError(

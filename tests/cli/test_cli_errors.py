@@ -192,3 +192,38 @@ def test_words_that_only_look_alike_are_not_given_twice(words):
     from al_bench.words import read
 
     assert [word for word in words if word != "-m"] == read(words).overrides
+
+
+PRESET = """# @package _global_
+# al-bench run experiment=wide: nothing that can be run
+hydra:
+  mode: MULTIRUN
+  sweeper:
+    params:
+      strategy: random,bald
+"""
+
+
+@pytest.mark.parametrize(
+    ("preset", "words"),
+    [
+        (PRESET + "      results: a,b\n", []),
+        pytest.param(PRESET + "      results: a,b\n", ["dry_run=true"], marks=pytest.mark.slow),
+        pytest.param(PRESET, ["+hydra.sweeper.params.results='a,b'"], marks=pytest.mark.slow),
+    ],
+    ids=["preset", "dry run", "typed"],
+)
+def test_a_preset_sweeps_over_no_results_folders(al_bench, tmp_path, preset, words):
+    own = tmp_path / "mine" / "experiment"
+    own.mkdir(parents=True)
+    (own / "wide.yaml").write_text(preset)
+    code, out, err = al_bench("run", "--config-dir", "mine", "experiment=wide", *words)
+    assert (code, out) == (2, "")
+    said = "results=a,b: a sweep has one results folder. Type the command once for each."
+    assert err == f"al-bench: {said}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    if not words:  # a folder that is typed is the one that counts
+        code, out, _ = al_bench(
+            "run", "--config-dir", "mine", "experiment=wide", "results=one", "dry_run=true"
+        )
+        assert (code, out.count("one/digits")) == (0, 2)
