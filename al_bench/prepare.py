@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from al_bench.building import build
+from al_bench.compatibility import check_choices, check_needs
 from al_bench.config import Composed, parse_seeds, without_tracker
 from al_bench.data.base import Dataset, Pool
 from al_bench.data.pool import Loaded, apply_transforms, load_transforms
@@ -16,10 +17,10 @@ from al_bench.data.target import PoolTargets, TargetDistribution
 from al_bench.engine import Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose, require_whole
 from al_bench.identify import identify
-from al_bench.models.base import SAMPLES, DirectModel, Model, NetworkModel
+from al_bench.models.base import DirectModel, Model, NetworkModel
 from al_bench.results.store import Resume
 from al_bench.seeding import Streams
-from al_bench.strategies.base import LABELS, Strategy
+from al_bench.strategies.base import Strategy
 from al_bench.tracking.build import build_tracker
 from al_bench.tracking.guard import Tracking
 from al_bench.trial import Run, Trial
@@ -114,36 +115,16 @@ def prepare(composed: Composed) -> Prepared:
     transforms = [build(node, f"pool.{name}") for name, node in (config.pool or {}).items()]
     source = build(config.dataset, "dataset")
     tracker = build_tracker(config.tracker)
-    if recipe.monitor is not None and budget.validation_size in (0, "0x"):
-        raise ConfigError(
-            f"training.monitor={recipe.monitor} needs a validation set, but "
-            f"budget.validation_size={budget.validation_size}.",
-            "Add for example budget.validation_size=100, or use training=default.",
-        )
-    if init_strategy is not None and (budget.init_size or 0) < 1:
-        raise ConfigError(
-            "init_strategy buys budget.init_size labels, but "
-            f"budget.init_size={'null' if budget.init_size is None else budget.init_size}.",
-            "Add for example budget.init_size=20 budget.init_per_class=null.",
-        )
-    if recipe.start == "warm" and not isinstance(model, NetworkModel):
-        raise ConfigError(
-            f"training.start=warm keeps a network's weights; model={composed.names['model']} has "
-            "none.",
-            "Use training.start=cold.",
-        )
-    check_evaluation(model, composed)
     chosen = {"strategy": strategy}
     if init_strategy is not None:
         chosen["init_strategy"] = init_strategy
-    for group, one in chosen.items():
-        check_samples(group, one, model, composed)
+    check_choices(composed, model, recipe, budget, chosen)
 
     dataset = source.load()
     loaded = load_transforms(transforms, dataset)
     provided = model.check(dataset.train.inputs.input_shape, loaded.num_classes)
     for group, one in chosen.items():
-        check_needs(group, one, provided, composed)
+        check_needs(composed, provided, group, one)
     # Users' arrays are all one choice; each has a name of its own.
     name = getattr(source, "title", composed.names["dataset"])
     told = without_tracker(composed)
@@ -204,67 +185,6 @@ def _evaluation(node: Any) -> tuple[int | None, int]:
         if node.get(key) is not None:
             require_whole(f"evaluation.{key}", node[key], 1)
     return node.get("num_samples"), node.get("calibration_bins") or 15
-
-
-def check_evaluation(model: Model, composed: Composed) -> None:
-    """Metrics may use fewer posterior samples than the model has, never more."""
-    evaluated = composed.config.evaluation.get("num_samples")
-    if evaluated is not None and evaluated > model.num_samples:
-        raise ConfigError(
-            f"evaluation.num_samples={evaluated} is more than the {model.num_samples} samples of "
-            f"model={composed.names['model']}.",
-            f"Add model.num_samples={evaluated} or lower evaluation.num_samples.",
-        )
-
-
-def check_samples(group: str, strategy: Any, model: Model, composed: Composed) -> None:
-    """A strategy may ask for fewer posterior samples than the model has, never for more."""
-    asked = getattr(strategy, "num_samples", None)
-    if asked == 1 and SAMPLES in strategy.needs:
-        raise ConfigError(
-            f"{_said(group, composed)} compares posterior samples, but {group}.num_samples=1.",
-            "Use 2 or more, or null for all of the model's.",
-        )
-    if asked is not None and asked > model.num_samples:
-        raise ConfigError(
-            f"{group}.num_samples={asked} is more than the {model.num_samples} samples of "
-            f"model={composed.names['model']}.",
-            f"Add model.num_samples={asked} or lower {group}.num_samples.",
-        )
-
-
-def _said(group: str, composed: Composed) -> str:
-    """A strategy as it was typed."""
-    return f"strategy={composed.names['strategy']}" if group == "strategy" else group
-
-
-def check_needs(
-    group: str, strategy: Strategy, provided: frozenset[str], composed: Composed
-) -> None:
-    """The model provides what the strategy needs."""
-    missing = sorted(strategy.needs - provided - {LABELS})
-    if missing:
-        names = composed.names
-        lacks = {
-            "samples": "posterior samples that differ",
-            "features": "features",
-            "gradients": "last-layer gradients",
-            "network": "the gradients of one network",
-        }
-        one_network = "Use model=deterministic or model=mc_dropout."
-        hint = {
-            "samples": "Use model=deep_ensemble, model=mc_dropout with a network that drops units "
-            "(model.network.dropout=0.5), or strategy=entropy.",
-            "gradients": one_network,
-            "network": one_network,
-        }.get(missing[0], "Use another model.")
-        what = " and ".join(lacks.get(name, name) for name in missing)
-        network = f" with network={names['network']}" if names["network"] else ""
-        raise ConfigError(
-            f"{_said(group, composed)} needs {what}, which model={names['model']}{network} "
-            "does not provide.",
-            hint,
-        )
 
 
 def build_strategy(node: Any, group: str) -> Strategy:
