@@ -205,7 +205,7 @@ def test_orders_of_mixed_pools_are_transferred(tmp_path, answers, init):
     results = tmp_path / "results"
     mixed = ("pool=contaminate", "pool.contaminate.source=digits", "pool.contaminate.size=900")
     words = (*QUICK[:-2], *BOUGHT, *mixed, f"pool.contaminate.labels={answers}", "strategy=random")
-    notebook.run(*words, *init, "budget.batch_size=3", f"results={results}")
+    notebook.run(*words, *init, "budget.batch_size=6", "seeds=[1]", f"results={results}")
     assert cli.main(["transfer", str(results), "model=deterministic"]) == 0
     first, second = transferred(results, "random")
     assert str(first) == str(second)  # no label is NA, which equals nothing
