@@ -5,8 +5,8 @@
 
 Makes a folder of runs with invented learning curves (half as many protocols as there are strategies
 in each, five seeds, 30 rounds), runs the commands as a user would, each in its own process, and
-says how long they took by the clock and how much memory they held (Linux). Then the bootstrap alone: how
-long 50,000 resamples of the curves of 10 strategies x 10 seeds x 30 rounds take.
+says how long they took by the clock and how much memory they held (on Linux). Then the bootstrap
+alone: how long 50,000 resamples of the curves of 10 strategies x 10 seeds x 30 rounds take.
 """
 
 import argparse
@@ -170,14 +170,16 @@ def bootstrap() -> dict[str, float]:
         for arm in values:
             np.quantile(weights @ arm, [0.025, 0.975], axis=0)
 
-    def across(statistic: Callable[[Any], Any]) -> Callable[[], Any]:
+    def across(statistic: Callable[[Any, Any], Any]) -> Callable[[], Any]:
         scores = np.moveaxis(values, 2, 0)  # (P = R, A, S)
         return lambda: aggregate.bootstrap(scores, statistic, resamples=50_000)
 
     ways = {
         "mean curves": curves,
         "mean ranks, every round a protocol": across(aggregate.mean_ranks),
-        "interquartile mean, likewise": across(aggregate.interquartile_mean),
+        "interquartile mean, likewise": across(
+            lambda values, counts: aggregate.interquartile_mean(values[None], counts)
+        ),
     }
     found = {}
     for name, run in ways.items():
