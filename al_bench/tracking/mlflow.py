@@ -1,16 +1,19 @@
 """MLflow: a run a trial, in a SQLite file unless asked."""
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from al_bench.errors import ConfigError
+from al_bench.results import locks
 from al_bench.tracking.base import TrackedTrial, metrics, require_package, step
 
 KEY = "al_bench.key"
 SQLITE = "sqlite:///"
+PATIENCE = 300  # seconds, of which another process needs a few to make the tables
 STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 MOST_PARAMETERS = 100  # that one request may have
 
@@ -47,8 +50,14 @@ class MLflow:
         from mlflow import MlflowClient
         from mlflow.entities import Param
 
-        client = MlflowClient(_reachable(self.uri))
-        experiment = self._experiment(client)
+        uri = self.uri
+        opening: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if uri.startswith(SQLITE):
+            path = Path(uri.removeprefix(SQLITE)).absolute()
+            uri, opening = f"{SQLITE}{path}", _alone(path)
+        with opening:
+            client = MlflowClient(uri)
+            experiment = self._experiment(client)
         for earlier in client.search_runs([experiment], f"tags.`{KEY}` = '{trial.key}'"):
             client.delete_run(earlier.info.run_id)
         tags = {f"al_bench.{name}": str(value) for name, value in trial.facts.items()}
@@ -84,10 +93,20 @@ class MLflow:
             return str(known.experiment_id)
 
 
-def _reachable(uri: str) -> str:
-    """The same store with the folder of a SQLite file made, and named wherever one is then."""
-    if not uri.startswith(SQLITE):
-        return uri
-    path = Path(uri.removeprefix(SQLITE)).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return f"{SQLITE}{path}"
+@contextlib.contextmanager
+def _alone(database: Path) -> Iterator[None]:
+    """Keep other processes of al-bench out: two that make MLflow's tables at once both fail."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    given_up = time.monotonic() + PATIENCE
+    while True:
+        try:
+            lock = locks.take(database.with_name(f"{database.name}.lock"))
+            break
+        except locks.TrialHeld:
+            if time.monotonic() > given_up:
+                raise
+            time.sleep(0.1)
+    try:
+        yield
+    finally:
+        lock.release()

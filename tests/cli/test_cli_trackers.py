@@ -86,6 +86,7 @@ def test_a_tracker_shows_every_round_of_every_seed(quick_run, curves, monkeypatc
         assert not {"seed", "threads", "numerics_version", "test_class_accuracy"} & set(run.curves)
 
 
+@pytest.mark.slow
 def test_a_tracker_is_no_part_of_what_is_stored(quick_run, curves, tmp_path, own):
     def stored(folder):
         return {
@@ -122,7 +123,10 @@ def test_a_tracker_that_fails_costs_a_warning_and_no_result(quick_run, curves, o
 
 @pytest.mark.parametrize(
     ("error", "status", "exit_code"),
-    [("RuntimeError('not today')", "failed", 1), ("KeyboardInterrupt", "interrupted", 130)],
+    [
+        ("RuntimeError('not today')", "failed", 1),
+        pytest.param("KeyboardInterrupt", "interrupted", 130, marks=pytest.mark.slow),
+    ],
 )
 def test_a_trial_that_goes_on_is_shown_from_its_beginning(
     quick_run, tmp_path, own, told, error, status, exit_code
@@ -152,7 +156,10 @@ def test_workers_tell_the_tracker_of_their_own_seeds(quick_run, own, told):
         assert [entry for entry in said if entry[1] == name] == expected
 
 
-@pytest.mark.parametrize("tracker", FAKES)
+@pytest.mark.parametrize(
+    "tracker",
+    ["wandb", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tensorboard", "mlflow"))],
+)
 def test_a_missing_package_is_said_before_anything_is_run(
     quick_run, tmp_path, monkeypatch, tracker
 ):
@@ -164,6 +171,7 @@ def test_a_missing_package_is_said_before_anything_is_run(
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
