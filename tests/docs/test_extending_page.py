@@ -31,7 +31,8 @@ def test_the_pages_strategy_and_score_run(tmp_path, monkeypatch, capfd):
     for command in commands:
         program, *words = command.split()
         assert program == "al-bench"
-        more = quick if words[0] == "run" else []
+        typed = [word.partition("=")[0] for word in words]
+        more = [word for word in quick if words[0] == "run" and word.split("=")[0] not in typed]
         assert cli.main([*words, *more]) == 0, capfd.readouterr()
         said += capfd.readouterr().out.splitlines()
     assert list(tmp_path.glob("results/digits/mc_dropout/farthest/**/seed=0.parquet"))
