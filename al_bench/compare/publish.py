@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from al_bench.stats.measures import measure
+from al_bench.stats.measures import measure, p_value
 
 HEAD = ("arm", "seeds", "area", "difference", "w/t/l", "p (Holm)", "verdict", "labels saved")
 
@@ -64,9 +64,7 @@ def _row(row: dict[Any, Any]) -> list[str]:
         row["labels_saved"], row["labels_saved_low"], row["labels_saved_high"]
     )
     counts = "/".join(f"{row[name]:.0f}" for name in ("wins", "ties", "losses"))
-    p = row["p_holm"]
-    text = "n/a" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
-    return [*cells, difference, counts, text, str(row["verdict"] or ""), saved]
+    return [*cells, difference, counts, p_value(row["p_holm"]), str(row["verdict"] or ""), saved]
 
 
 def _number(value: float, scale: float, digits: int) -> str:

@@ -11,7 +11,7 @@ from al_bench.stats.across import Across
 from al_bench.stats.arms import ArmResult, ProtocolResult
 from al_bench.stats.comparison import Comparison
 from al_bench.stats.intervals import nearest_quartiles
-from al_bench.stats.measures import Measure
+from al_bench.stats.measures import Measure, p_value
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,7 +41,7 @@ def verdict_table(comparison: Comparison, result: ProtocolResult) -> "Table":
             cells += [
                 _interval(sign * pair.mean, low, high, shown),
                 f"{pair.wins}/{pair.ties}/{pair.losses}",
-                _p(arm.p_holm),
+                p_value(arm.p_holm),
                 f"[{STYLES[verdict]}]{verdict}[/]" if verdict in STYLES else verdict,
             ]
         table.add_row(*cells)
@@ -111,12 +111,6 @@ def _labels(arm: ArmResult, target: float) -> str:
     if low != high:
         text += rf" \[{low:g}, {'more' if math.isinf(high) else f'{high:g}'}]"
     return f"{text} ({never} never)" if never else text
-
-
-def _p(value: float) -> str:
-    if math.isnan(value):
-        return "n/a"
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _caption(result: ProtocolResult, shown: Measure) -> str:

@@ -16,7 +16,7 @@ from al_bench.results import ledger, manifest
 from al_bench.results.frame import read_curves
 from al_bench.stats.across import across
 from al_bench.stats.comparison import Comparison, compare
-from al_bench.stats.measures import Measure
+from al_bench.stats.measures import Measure, p_value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -333,4 +333,4 @@ def _count(wins: Any, pairs: Any) -> str:
 def _p(value: Any) -> str:
     if value is None or pd.isna(value):
         return ""
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+    return p_value(value)

@@ -3,7 +3,7 @@
 import math
 
 from al_bench.stats.arms import BETTER, EQUIVALENT, WORSE, ArmResult, ProtocolResult
-from al_bench.stats.measures import Measure
+from al_bench.stats.measures import Measure, p_value
 
 
 def verdicts(result: ProtocolResult, shown: Measure) -> list[str]:
@@ -47,7 +47,8 @@ def _of_arm(result: ProtocolResult, arm: ArmResult, shown: Measure) -> str:
         return f"{arm.arm} is {size} {ahead} {result.baseline} on one seed: no statement.{control}"
     interval = (
         f"95 % interval {_amount(pair.low, shown, signed=True).split()[0]} to "
-        f"{_amount(pair.high, shown, signed=True)}, {against}, Holm-adjusted p {_p(arm.p_holm)}"
+        f"{_amount(pair.high, shown, signed=True)}, {against}, "
+        f"Holm-adjusted p {p_value(arm.p_holm)}"
     )
     if arm.verdict in (BETTER, WORSE):
         text = f"{arm.arm} is {arm.verdict} than {result.baseline}, by {size} ({interval})."
@@ -74,7 +75,3 @@ def _amount(value: float, shown: Measure, *, difference: bool = False, signed: b
     if shown.unit == "%":
         return f"{number} points" if difference or signed else f"{number} %"
     return f"{number} {shown.unit}".rstrip()
-
-
-def _p(value: float) -> str:
-    return "below 0.001" if value < 0.001 else f"{value:.3f}"

@@ -52,6 +52,13 @@ _MEASURES = {
 }
 
 
+def p_value(value: float) -> str:
+    """A p value as it is shown; n/a for NaN."""
+    if math.isnan(value):
+        return "n/a"
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def measure(column: str) -> Measure:
     """The measure of a stored column; one that is not known is shown by its name."""
     part, _, quantity = column.partition("_")
