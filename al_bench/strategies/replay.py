@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from al_bench.errors import AlBenchError, ConfigError, require_whole
-from al_bench.strategies.base import PoolView, Selection
+from al_bench.errors import AlBenchError, ConfigError, ResultsError, require_whole
+from al_bench.strategies.base import LABELS, PoolView, Selection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,8 +57,8 @@ class Replay:
 
     @property
     def needs(self) -> frozenset[str]:
-        """Nothing."""
-        return frozenset()
+        """Nothing of the model; LABELS where a control that saw labels made the order."""
+        return frozenset({LABELS} if _saw_labels(self.run) else ())
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """The next B points of the stored order, with the scores stored there.
@@ -138,6 +138,15 @@ class Replay:
 
 _POINT = ("index", "source_index")
 _ANOTHER = "Use stored seeds, or strategy.seed=… to replay one of them for every seed."
+
+
+def _saw_labels(run: str) -> bool:
+    from al_bench.results.frame import read_curves
+
+    try:
+        return bool(read_curves(run, ["label_access"])["label_access"].fillna(False).any())
+    except ResultsError:  # nothing to replay: selecting says so
+        return False
 
 
 def _mixes(view: PoolView) -> bool:

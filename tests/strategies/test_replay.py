@@ -201,3 +201,11 @@ def test_the_initial_set_may_be_the_beginning_of_a_stored_order(tmp_path, stored
     assert bought["round"].tolist() == [0] * 23 + [1] * 2
     with pytest.raises(ResultsError, match=r"strategy@init_strategy=replay init_strategy\.run="):
         replayed(tmp_path / "drawn", folder, *more, "seeds=[1]")
+
+
+def test_the_order_of_a_control_that_saw_labels_stays_a_controls(tmp_path):
+    run = ("seeds=1", "strategy=balanced_random", f"results={tmp_path / 'control'}")
+    notebook.run(*FAST[:4], *run)
+    (folder,) = (tmp_path / "control").glob("digits/*/balanced_random/*")
+    replay = ("strategy=replay", f"strategy.run={folder}", f"results={tmp_path / 'replay'}")
+    assert notebook.run(*FAST[:4], "seeds=1", *replay)["label_access"].all()
