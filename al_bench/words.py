@@ -87,8 +87,7 @@ def check_once(overrides: Sequence[str]) -> None:
             given[key] = value
         else:
             first = given[key]
-            hint = "Type it once" if first == value else f"For both: -m {name}={first},{value}"
-            raise ConfigError(f"{name} is given twice: {first} and {value}.", f"{hint}.")
+            raise ConfigError(f"{name} is given twice: {first} and {value}.", "Type it once.")
 
 
 def _check_override(override: Override, word: str) -> None:

@@ -29,7 +29,8 @@ class Average:
         self.top = self.probs.argmax(dim=1, keepdim=True)
         self.others = self.probs.scatter(1, self.top, 0.0)
         unknown = self.probs.isnan().any(dim=1, keepdim=True)
-        self.doubt = self.others.sum(dim=1, keepdim=True).masked_fill(unknown, torch.nan)
+        doubt = self.others.sum(dim=1, keepdim=True).masked_fill(unknown, torch.nan)
+        self.doubt = doubt.clamp_max(1 - 1 / self.probs.shape[1])  # but for rounding, it is
 
     @property
     def logs(self) -> Tensor:

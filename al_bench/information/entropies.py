@@ -1,8 +1,8 @@
 """Entropies and mutual information of single points, in nats.
 
 n points, K posterior samples ω_1 … ω_K, C classes. Log-probabilities may be -inf, and 0 log 0 is 0.
-Float32 log-probabilities are summed in float32 where that is good to a relative 1e-3, usually far
-better, and in float64 elsewhere.
+Float32 log-probabilities are summed in float32 where that is good to a relative 3e-3, usually far
+better, and in float64 elsewhere; those of other precision in float64.
 """
 
 import math
@@ -20,7 +20,11 @@ Posterior samples that differ only by the rounding of float32 log-probabilities 
 nats: the mutual information is quadratic in small differences.
 """
 
-COARSE = 1e-4  # nats: float32 is good to about 1e-7, which is too coarse for less than this
+COARSE = 1e-3
+"""Nats, with up to a thousand classes: float32 is too coarse for less.
+
+Its error is about 5e-7 nats with ten classes, 3e-6 with 20,000.
+"""
 
 
 def entropy(log_probs: Tensor) -> Tensor:
@@ -91,7 +95,8 @@ def mutual_information(log_probs: Tensor) -> Tensor:
     _num_samples(log_probs)
     average, entropies = in_float32(_averages, log_probs)
     information = Average(average).entropy - entropies
-    information = refined(information, information >= COARSE, _information, log_probs)
+    coarse = COARSE * max(1.0, log_probs.shape[2] / 1000)
+    information = refined(information, information >= coarse, _information, log_probs)
     return information.masked_fill(information < ROUNDING, 0.0)
 
 

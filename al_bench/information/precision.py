@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 PIECE = 2**16  # numbers for each thread, on the CPU: they and a temporary stay in a core's cache
+SHARED = 2**15  # numbers of one sum that torch divides among threads, if it is the only one
 DEVICE_PIECE = 2**26  # numbers elsewhere: enough to keep the device busy
 LEAST = -1000.0  # log-probabilities from here down are those of 0
 
@@ -33,15 +34,15 @@ def refined(
 
     Args:
         values: Of each point, (n,) float64, overwritten.
-        good: Where float32 was precise enough, (n,); not where a value is NaN. Values of float64
-            log-probabilities are all computed again.
+        good: Where float32 was precise enough, (n,); not where a value is NaN. Values of other than
+            float32 log-probabilities are all computed again.
         exact: The values of float64 log-probabilities, which are at least ``LEAST``.
         log_probs: Log-probabilities (n, K, C).
 
     Returns:
         (n,) float64; NaN where a log-probability is NaN.
     """
-    if log_probs.dtype == torch.float64:
+    if log_probs.dtype != torch.float32:
         good = torch.zeros_like(good)
     for rows in torch.split((~good).nonzero().squeeze(1), points_in_piece(log_probs)):
         values[rows] = exact(log_probs[rows].double().clamp_min_(LEAST))
@@ -54,10 +55,13 @@ def pieces(log_probs: Tensor) -> Iterator[Tensor]:
 
 
 def points_in_piece(log_probs: Tensor) -> int:
-    """At least 1."""
-    on_cpu = log_probs.device.type == "cpu"
-    numbers = PIECE * torch.get_num_threads() if on_cpu else DEVICE_PIECE
-    return max(1, numbers // max(1, log_probs[:1].numel()))
+    """At least 1; never another number for the last piece where that would change results."""
+    each = max(1, log_probs[:1].numel())
+    if log_probs.device.type != "cpu":
+        return max(1, DEVICE_PIECE // each)
+    if each >= SHARED:
+        return 1
+    return max(1, PIECE * torch.get_num_threads() // each)
 
 
 def at_least_float32(log_probs: Tensor) -> Tensor:

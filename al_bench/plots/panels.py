@@ -185,6 +185,8 @@ def legend(figure: "Figure", texts: Mapping[str, str], styles: Mapping[str, styl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.lines import Line2D
 
+    if not texts:
+        return
     FigureCanvasAgg(figure)  # text has no width without it
     width, height = figure.get_size_inches()
     limit = 26 if width == style.COLUMN_WIDTH else 48  # characters, for at least two columns

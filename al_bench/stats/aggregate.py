@@ -61,7 +61,7 @@ def _counts(scores: Array, resamples: int) -> Iterator[Array]:
     num_protocols, _, num_seeds = scores.shape
     generator = np.random.default_rng(num_protocols * 1009 + num_seeds)
     (present,) = every_seed(scores)
-    block = max(1, BLOCK_NUMBERS // max(1, scores.size))
+    block = max(1, BLOCK_NUMBERS // max(1, scores.size, num_seeds**2))
     for start in range(0, resamples, block):
         counts = np.zeros((min(block, resamples - start), num_protocols, num_seeds))
         for p, seeds in enumerate(map(np.flatnonzero, present)):
@@ -73,10 +73,9 @@ def _counts(scores: Array, resamples: int) -> Iterator[Array]:
 
 def means(scores: Array, counts: Array) -> Array:
     """Mean over seeds of each arm in each protocol, NaN where it has none; (X, P, A)."""
-    known = (~np.isnan(scores)).astype(np.float64)
-    by_protocol = counts.swapaxes(0, 1)  # (P, X, S)
-    total = by_protocol @ np.nan_to_num(scores).swapaxes(1, 2)  # (P, X, A)
-    return _ratio(total, by_protocol @ known.swapaxes(1, 2)).swapaxes(0, 1)
+    # No matrix product: its last bits depend on the arm's place, and equal arms share a rank.
+    weights = counts[:, :, None] * ~np.isnan(scores)
+    return _ratio((weights * np.nan_to_num(scores)).sum(axis=-1), weights.sum(axis=-1))
 
 
 def mean_ranks(scores: Array, counts: Array) -> Array:
@@ -123,16 +122,17 @@ def probability_of_improvement(scores: Array, counts: Array) -> Array:
     of arm b, ties counting half (Mann and Whitney's statistic).
     """
     num_arms, num_seeds = scores.shape[1:]
-    by_protocol = np.full((len(counts), len(scores), num_arms * num_arms), np.nan)
+    by_protocol = np.full((len(counts), len(scores), num_arms, num_arms), np.nan)
     for p, values in enumerate(scores):
-        one, other = values[:, None, :, None], values[None, :, None, :]
-        known = ~np.isnan(one) & ~np.isnan(other)  # (A, A, S, S)
-        wins = (one > other) + 0.5 * (one == other)
         pairs = counts[:, p, :, None] * counts[:, p, None, :]
         pairs = pairs.reshape(len(counts), num_seeds**2)
-        wins, known = (x.reshape(-1, num_seeds**2).astype(np.float64) for x in (wins, known))
-        by_protocol[:, p] = _ratio(pairs @ wins.T, pairs @ known.T)
-    return _mean(by_protocol, axis=1).reshape(-1, num_arms, num_arms)
+        for a, one in enumerate(values[:, None, :, None]):
+            other = values[:, None, :]
+            known = ~np.isnan(one) & ~np.isnan(other)  # (A, S, S)
+            wins = (one > other) + 0.5 * (one == other)
+            wins, known = (x.reshape(-1, num_seeds**2).astype(np.float64) for x in (wins, known))
+            by_protocol[:, p, a] = _ratio(pairs @ wins.T, pairs @ known.T)
+    return _mean(by_protocol, axis=1)
 
 
 def performance_profile(scores: Array, counts: Array, thresholds: Array) -> Array:

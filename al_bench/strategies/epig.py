@@ -10,12 +10,13 @@ from torch import Tensor
 
 from al_bench.errors import require_whole
 from al_bench.information.changes import squared_change
-from al_bench.information.entropies import mutual_information
+from al_bench.information.precision import LEAST, pieces
 from al_bench.information.predictive import information_about, marginal_outcomes
 from al_bench.models.base import SAMPLES
 from al_bench.strategies.base import PoolView, ScoreFn
 
 ROUNDING = 1e-5  # scores of copies differ by less: the matrix products are in float32
+HASH = 12.9898, 43758.5453
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,21 @@ def _of_pool(score: ScoreFn, view: PoolView, num_samples: int | None) -> Tensor:
     In a matrix product in float32 the last bits depend on the place of a column, and would decide
     between copies where the generator should.
     """
-    scores, information = view.score([score, mutual_information], num_samples)
-    group = torch.unique(information, return_inverse=True)[1]  # copies are in one group
+    scores, names = view.score([score, fingerprint], num_samples)
+    group = torch.unique(names, return_inverse=True)[1]
     lowest = torch.full_like(scores, torch.inf).scatter_reduce(0, group, scores, "amin")[group]
     return torch.where(scores - lowest < ROUNDING, lowest, scores)
+
+
+def fingerprint(log_probs: Tensor) -> Tensor:
+    """A number for each point, float64, (n,), that is the same for points predicted the same."""
+    scale, spread = HASH
+    size = log_probs.shape[1:].numel()
+    places = torch.arange(1, size + 1, dtype=torch.float64, device=log_probs.device)
+    weights = ((places * scale).sin() * spread).frac()
+
+    def weighed(piece: Tensor) -> Tensor:
+        values = piece.flatten(start_dim=1).double().clamp_min(LEAST)
+        return values.mul_(weights).sum(dim=1)
+
+    return torch.cat([weighed(piece) for piece in pieces(log_probs)])

@@ -124,7 +124,7 @@ class Replay:
             seeds = ", ".join(map(str, fits))
             raise ConfigError(
                 f"Seeds {seeds} of {self.run} begin alike, and none is seed {own}.",
-                f"Name one: strategy.seed={min(fits)}.",
+                f"Name one: strategy.seed={min(fits)} (of an initial set, init_strategy.seed=…).",
             )
         return fits[0], orders[fits[0]]
 
@@ -137,7 +137,10 @@ class Replay:
 
 
 _POINT = ("index", "source_index")
-_ANOTHER = "Use stored seeds, or strategy.seed=… to replay one of them for every seed."
+_ANOTHER = (
+    "Use stored seeds, or strategy.seed=… (of an initial set, init_strategy.seed=…) to replay one "
+    "of them for every seed."
+)
 
 
 def _saw_labels(run: str) -> bool:

@@ -18,11 +18,17 @@ from al_bench.information.entropies import (
     mutual_information,
     predictive_entropy,
 )
-from al_bench.information.precision import LEAST, in_float32, pieces, refined
+from al_bench.information.precision import (
+    LEAST,
+    at_least_float32,
+    in_float32,
+    pieces,
+    refined,
+)
 from al_bench.models.base import SAMPLES
 from al_bench.strategies.base import PoolScore, ScoreFn
 
-STEADY = 0.03  # of a probability: float32 has lost smaller deviations, roots of differences
+STEADY = 0.1  # of a probability: float32 has lost smaller deviations, roots of differences
 
 
 def needs(*capabilities: str) -> Callable[[ScoreFn], ScoreFn]:
@@ -218,15 +224,17 @@ def votes(log_probs: Tensor) -> Tensor:
 
 
 def _votes(log_probs: Tensor) -> Tensor:
-    by_class = log_probs.transpose(1, 2).contiguous()  # (n, C, K): reductions over C are fast
-    best = torch.empty_like(by_class)
-    torch.eq(by_class, by_class.amax(dim=1, keepdim=True), out=best)  # nowhere where NaN
+    by_class = at_least_float32(log_probs).transpose(1, 2).contiguous()  # fast to reduce over C
+    best = torch.empty_like(by_class)  # (n, C, K)
+    highest = by_class.amax(dim=1, keepdim=True)
+    torch.eq(by_class, highest, out=best)
     shares = best.sum(dim=2)
     tied = shares.sum(dim=1) != shares.new_tensor(log_probs.shape[1])
     if bool(tied.any()):
         shares = shares.double()
         shares[tied] = (best[tied] / best[tied].sum(dim=1, keepdim=True)).sum(dim=2).double()
-    return shares.double() / log_probs.shape[1]
+    unknown = highest.isnan().any(dim=2)  # (n, 1)
+    return shares.double().masked_fill(unknown, torch.nan) / log_probs.shape[1]
 
 
 def _divergence(log_probs: Tensor) -> Tensor:

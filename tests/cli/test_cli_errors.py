@@ -78,7 +78,7 @@ BAD = [
     (["--cfg"], "expected one argument"),
     (["--config-dir", "nope"], "There is no folder nope"),
     (["-m", "results=a,b"], "results=a,b: a sweep has one results folder"),
-    (["seeds=2", "seeds=3"], "seeds is given twice: 2 and 3. For both: -m seeds=2,3."),
+    (["seeds=2", "seeds=3"], "seeds is given twice: 2 and 3. Type it once."),
     (["seeds=2", "seeds=2"], "seeds is given twice: 2 and 2. Type it once."),
     (["strategy=bald", "-m", "strategy=random,bald"], "strategy is given twice: bald and random,"),
     (["+model.x=1", "++model.x=2"], "model.x is given twice: 1 and 2."),

@@ -83,6 +83,26 @@ def test_one_impossible_class_of_one_sample_costs_no_information():
         assert quantity(predicted).isnan().tolist() == [False, True]
 
 
+def test_many_nearly_uniform_classes_are_neither_nan_nor_beyond_log_c():
+    logits = 1e-3 * torch.randn(8, 2, 100_000, generator=seeded(0))
+    entropies = predictive_entropy(logits.log_softmax(dim=-1))
+    assert (entropies <= math.log(100_000) + 1e-5).all()
+    assert entropies.tolist() == pytest.approx([math.log(100_000)] * 8, rel=1e-6)
+
+
+def test_copies_are_equal_whatever_the_pieces_and_threads():
+    """The last piece of three may be one point, whose sum torch would divide among threads."""
+    copies = log_probs(1, 33, 1001, seed=0).expand(10, 33, 1001).contiguous()
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            for quantity in (mutual_information, predictive_entropy, conditional_entropy):
+                assert len(quantity(copies).unique()) == 1
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_uniform_predictions_have_entropy_log_c():
     uniform = torch.full((2, 3, 5), 0.2).log()
     torch.testing.assert_close(entropy(uniform), torch.full((2, 3), math.log(5)).double())

@@ -138,6 +138,24 @@ def test_copies_have_bitwise_equal_scores_wherever_they_are(score):
     assert torch.equal(scores[:4].repeat(77), scores)
 
 
+def test_points_of_equal_information_are_not_taken_for_copies():
+    """Samples 0 and 1 against 2 and 3, or 0 and 2 against 1 and 3: the targets know which."""
+    sides = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    pool = torch.stack([sides[[0, 0, 1, 1]], sides[[0, 1, 0, 1]]]).log().double()
+    given = pool.clone()
+    moved = torch.tensor([1e-3, 0.0, 5e-3, 0.0])
+    targets = torch.stack([1 - moved, moved], dim=1).log()[None]  # (1, K, C)
+
+    class View(FakeView):
+        def target_log_probs(self, num_targets, num_samples=None):
+            return targets.expand(num_targets, 4, 2)
+
+    first, second = CoreMSE(5).of_pool(View(pool), None).tolist()
+    assert first == pytest.approx(2 * 0.001**2, rel=0.01)
+    assert second == pytest.approx(2 * 0.0015**2, rel=0.01)
+    assert torch.equal(pool, given)
+
+
 def test_epig_prefers_what_bears_on_the_targets():
     """BALD cannot tell the two points apart; only the second one bears on the target."""
     sides = torch.tensor([[0.9, 0.1], [0.1, 0.9]])

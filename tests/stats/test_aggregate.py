@@ -50,6 +50,13 @@ def test_equal_arms_share_their_rank():
     assert mean_ranks(scores, every_seed(scores))[0].tolist() == [1.5, 1.5, 3.0]
 
 
+def test_equal_arms_share_their_rank_wherever_they_stand():
+    scores = RNG.normal(size=(2, 7, 17))
+    scores[:, [1, 4, 6]] = scores[:, [0]]
+    ranks = mean_ranks(scores, every_seed(scores))[0]
+    assert len(set(ranks[[0, 1, 4, 6]].tolist())) == 1
+
+
 def test_an_arm_that_is_missing_has_no_rank_there():
     scores = SCORES.copy()
     scores[0, 1] = np.nan

@@ -53,6 +53,13 @@ def test_scores_are_float64_one_a_point_whatever_the_chunks(score):
     assert torch.equal(torch.cat([score(part) for part in predicted.split(7)]), whole)
 
 
+def test_a_tie_does_not_hide_a_sample_that_is_nan():
+    """A sample with two best classes has a vote too many, one that is NaN has none."""
+    predicted = torch.tensor([[[math.nan, -1.0, -2.0], [math.log(0.4), math.log(0.4), -1.6]]])
+    assert variation_ratios(predicted).isnan().all()
+    assert vote_entropy(predicted).isnan().all()
+
+
 @pytest.mark.parametrize("score", SCORES)
 def test_equal_predictions_have_bitwise_equal_scores(score):
     """Otherwise rounding, not the generator, would break their ties."""
