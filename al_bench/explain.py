@@ -116,7 +116,7 @@ def _no_choice(path: str, text: str, folder: Path | None) -> ConfigError:
     if group == "hydra/launcher":
         return ConfigError(
             f"There is no {group}={path.rpartition('/')[2]} here.",
-            'The joblib launcher comes with pip install "al-bench[joblib]".',
+            'The joblib launcher comes with uv pip install -e ".[joblib]".',
         )
     valid = {name for name, _ in choices(group, [config_dir(), *([folder] if folder else [])])}
     listed = re.search(r"Available options in '[^']*':\s*(.*)", text, re.DOTALL)

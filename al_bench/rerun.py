@@ -37,11 +37,17 @@ def rerun(arguments: Sequence[str]) -> int:
     parsed = COMMAND.parse(arguments)
     if parsed is None:
         return 0
+    from al_bench.results.manifest import DONE
     from al_bench.stored import StoredTrial
 
     if not parsed.words:
         raise ConfigError("Nothing to repeat.", "Name a manifest; al-bench status lists trials.")
     stored = StoredTrial.at(Path(parsed.words[0]))
+    if stored.content["status"] != DONE:
+        raise ResultsError(
+            f"{parsed.words[0]} is of a trial that is {stored.content['status']}, not done.",
+            "The same al-bench run again finishes it; then it can be repeated.",
+        )
     with tempfile.TemporaryDirectory(prefix="al-bench-rerun-") as folder:
         changes: dict[str, Any] = {
             "results": parsed["out"] or folder,

@@ -102,6 +102,7 @@ def _show(result: "Comparison", parsed: Arguments) -> None:
         _content(result, parsed, sys.stdout)
         return
     try:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
         if parsed["format"] == "parquet":
             _rows(result).to_parquet(out)
         else:

@@ -141,13 +141,22 @@ def _caption(result: ProtocolResult, shown: Measure) -> str:
     return " ".join(sentences)
 
 
+def not_met(found: Across) -> str:
+    """A sentence where arms cannot be ranked fairly, with a space before it; else nothing."""
+    if not found.partly:
+        return ""
+    number = len(found.partly)
+    names = ", ".join(found.partly[:3]) + (f" and {number - 3} more" if number > 3 else "")
+    return f" Not in every protocol, so ranked among fewer arms: {names}."
+
+
 def across_table(found: Across, baseline: str, shown: Measure) -> "Table":
     """A row an arm over all protocols."""
     table = _table(
         f"{len(found.protocols)} protocols together: {shown.label}",
         "95 % intervals of the stratified bootstrap. Gain: interquartile mean of the area "
         f"less {baseline}'s. Penalty: rounds lost significantly, as a share, summed over "
-        "protocols and arms.",
+        f"protocols and arms.{not_met(found)}",
         ["mean rank", "gain", f"P(better than {baseline})", "penalty"],
     )
     base = found.arms.index(baseline)

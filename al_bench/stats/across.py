@@ -32,6 +32,7 @@ class Across:
 
     Args:
         arms: A names, best mean rank first.
+        partly: Those of them that some protocol lacks.
         protocols: P titles.
         ranks: Mean rank, 1 is best, (A,).
         gain: Interquartile mean of the area less the baseline's mean area in that protocol (of the
@@ -44,6 +45,7 @@ class Across:
     """
 
     arms: tuple[str, ...]
+    partly: tuple[str, ...]
     protocols: tuple[str, ...]
     ranks: Estimate
     gain: Estimate
@@ -88,6 +90,9 @@ def across(comparison: Comparison) -> Across | None:
     total = sum((_penalties(result, names, sign) for result in protocols), np.zeros(1))
     return Across(
         arms=tuple(names),
+        partly=tuple(
+            name for a, name in enumerate(names) if np.isnan(scores[:, a]).all(axis=1).any()
+        ),
         protocols=tuple(result.title for result in protocols),
         ranks=bootstrap(scores, mean_ranks),
         gain=bootstrap(scores, lambda _, counts: interquartile_mean(gains(counts), counts)),

@@ -7,6 +7,7 @@ arXiv:2108.13264, with pairing). A resample is how often each seed was drawn, (P
 take these *counts* for weights, so that nothing is computed from copies.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -45,7 +46,8 @@ def bootstrap(
     value = statistic(scores, every_seed(scores))[0]
     drawn = np.concatenate([statistic(scores, counts) for counts in _counts(scores, resamples)])
     tails = [(1 - level) / 2, (1 + level) / 2]
-    with np.errstate(invalid="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # arms that never met: NaN, as it should be
         low, high = (np.nanquantile(drawn, tail, axis=0) for tail in tails)
     return Estimate(value, low, high)
 

@@ -15,7 +15,11 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
     where = f" ({result.title})" if several else ""
     found = []
     if result.baseline is None:
-        found.append(f"{result.title} has no baseline: its arms are not compared.")
+        names = sorted(arm.arm for arm in result.arms)
+        other = next((name for name in names if name.startswith("random")), names[0])
+        found.append(
+            f"{result.title} has no baseline: its arms are not compared. Try baseline={other}."
+        )
     if math.isnan(result.low):
         found.append(f"The arms of {result.title} share fewer than two label counts.")
     numbers = {arm.arm: len(arm.seeds) for arm in result.arms}

@@ -1,6 +1,7 @@
 """Names for protocols: everything but strategy and seed that results were made with."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pandas as pd
 
@@ -50,4 +51,7 @@ def _schedule(counts: "pd.Series[int]") -> str:
     distinct: Sequence[int] = sorted(counts.unique())
     if len(distinct) < 2:
         return f"{distinct[0]} labels"
-    return f"{distinct[0]} + {distinct[1] - distinct[0]} labels"
+    steps = [after - before for before, after in pairwise(distinct)]
+    if distinct[0] == 0 and len(steps) > 1 and steps[0] != steps[1]:  # an initial set was bought
+        return f"{steps[0]} (bought) + {steps[1]} labels"
+    return f"{distinct[0]} + {steps[0]} labels"

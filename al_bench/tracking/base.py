@@ -103,7 +103,7 @@ def require_package(name: str) -> None:
     if importlib.util.find_spec(name) is None:
         raise ConfigError(
             f"tracker={name} needs the package {name}, which is not installed.",
-            f'Type pip install "al-bench[{name}]", or leave tracker={name} out.',
+            f'Type uv pip install -e ".[{name}]" where al-bench lies, or leave tracker={name} out.',
         )
 
 

@@ -77,6 +77,7 @@ def test_wrong_input_is_one_line(results, words, message, capsys):
 
 
 def test_a_file_that_cannot_be_written_is_a_failure(results, tmp_path, capsys):
+    (tmp_path / "no").write_text("a file, not a folder")
     words = ["compare", str(results), "format=csv", f"out={tmp_path / 'no' / 'x.csv'}"]
     assert cli.main(words) == 1
     assert "cannot be written" in capsys.readouterr().err

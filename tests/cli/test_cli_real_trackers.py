@@ -10,7 +10,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 RUN = ("strategy=random", "budget.total=40")
-EXTRA = 'the package of a tracker is missing: pip install "al-bench[{0}]"'
+EXTRA = 'the package of a tracker is missing: pip install -e ".[{0}]"'
 
 
 def read_tensorboard(folder):

@@ -45,6 +45,15 @@ def test_a_trial_repeated_is_the_same(results, capsys):
     assert sorted(results.rglob("*")) == before
 
 
+def test_a_trial_that_has_not_ended_is_not_repeated(results, capsys):
+    path = manifest_of(results, "entropy")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "interrupted"}))
+    assert cli.main(["rerun", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert "a trial that is interrupted, not done. The same al-bench run again finishes it" in error
+    assert error.count("\n") == 1
+
+
 def test_a_trial_that_was_tampered_with_is_not_the_same(results, capsys):
     manifest = manifest_of(results, "entropy")
     curve = manifest.parent.parent / "curves" / "seed=0.parquet"

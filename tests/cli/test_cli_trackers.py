@@ -167,7 +167,7 @@ def test_a_missing_package_is_said_before_anything_is_run(
     code, _, err = quick_run(f"tracker={tracker}")
     assert (code, err.count("\n")) == (2, 1)
     assert f"needs the package {tracker}, which is not installed" in err
-    assert f'pip install "al-bench[{tracker}]"' in err
+    assert f'pip install -e ".[{tracker}]"' in err
     assert not (tmp_path / "results").exists()
 
 

@@ -21,6 +21,15 @@ def test_protocols_are_named_by_dataset_pool_model_and_budget(make_frame):
     }
 
 
+def test_an_initial_set_that_was_bought_is_no_batch(make_frame):
+    frames = [make_frame("random", [0], range(4), value, protocol=name) for name in "ab"]
+    counts = {0: 0, 1: 20, 2: 30, 3: 40}
+    frames[0]["num_labeled"] = frames[0]["round"].map(counts)
+    same = "digits · full · mc_dropout · small"
+    expected = {"a": f"{same} · 20 (bought) + 10 labels", "b": f"{same} · 10 + 10 labels"}
+    assert titles(pd.concat(frames)) == expected
+
+
 def test_equal_names_are_told_apart_by_what_differs(make_frame):
     frame = pd.concat(
         [
