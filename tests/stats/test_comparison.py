@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from al_bench.compare.rows import across_rows, arm_rows
+from al_bench.compare.terminal import not_met
 from al_bench.errors import ConfigError
 from al_bench.stats.across import across
 from al_bench.stats.comparison import compare
@@ -239,6 +240,18 @@ def test_several_protocols_are_ranked_together(two_arms):
     assert rows.loc["random", "penalty"] == pytest.approx(2 * 3 / 4)  # not in round 0
     assert rows.loc["entropy", "gain"] == pytest.approx(0.05 * 2.5 / 3, abs=0.001)
     assert found.profile.value[0, -1] == 0.0
+    assert found.partly == ()
+
+
+def test_arms_that_never_met_are_named_and_not_compared(two_arms):
+    other = two_arms.assign(protocol_id="p1", dataset="mnist", run_id="x" + two_arms["run_id"])
+    other = other.replace({"strategy_label": {"entropy": "margin"}})
+    found = across(compare(pd.concat([two_arms, other])))
+    assert set(found.partly) == {"entropy", "margin"}
+    entropy, margin = found.arms.index("entropy"), found.arms.index("margin")
+    assert np.isnan(found.improvement.value[entropy, margin])
+    assert np.isnan(found.improvement.low[entropy, margin])
+    assert "Not in every protocol, so ranked among fewer arms" in not_met(found)
 
 
 @pytest.mark.slow
