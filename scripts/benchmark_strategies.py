@@ -69,9 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rates = Rates(quick=options.quick)
     for name in asked.only or (*ROWS, SCALING):
         if name == SCALING:
-            content["scaling"] = scaling.fitted(options)
-            print("\n".join(report.growth(content["scaling"])))
-            write(asked.out, content)
+            for entry in scaling.fitted(options):
+                content["scaling"].append(entry)
+                print(report.growth([entry])[-1], flush=True)
+                write(asked.out, content)
             continue
         for case in ROWS[name](options):
             content["rows"].append(tried(case, options, rates))

@@ -5,7 +5,7 @@ where a call's fixed cost counts it is lower than in the limit.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,19 +23,17 @@ SAMPLES, FEATURES = 20, 128
 REPEATS = 3
 
 
-def fitted(options: Options) -> list[Facts]:
+def fitted(options: Options) -> Iterator[Facts]:
     """Exponents of every strategy that needs nothing but tensors."""
     points = (100, 200, 400) if options.quick else POINTS
     batches = (2, 4, 8) if options.quick else BATCHES
     views = {n: random_pool(n, SAMPLES, FEATURES) for n in points}
-    found = []
     for name in names():
         if options.names and name not in options.names:
             continue
         strategy = tensor_strategy(name)
         if strategy is not None:
-            found.append({"name": name, **growth(strategy, views, batches, options)})
-    return found
+            yield {"name": name, **growth(strategy, views, batches, options)}
 
 
 def growth(
