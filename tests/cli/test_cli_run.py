@@ -45,6 +45,7 @@ def test_the_same_seed_gives_the_same_rows_alone_and_in_company(quick_run, curve
     )
 
 
+@pytest.mark.slow
 def test_a_sweep_gives_the_curves_of_single_runs(quick_run, curves):
     code, _, _ = quick_run("-m", "strategy=random,bald", "results=sweep")
     assert code == 0

@@ -203,7 +203,7 @@ def test_orders_that_begin_without_labels_are_transferred(tmp_path):
 @pytest.mark.parametrize(
     ("answers", "init"),
     [
-        pytest.param("refused", ["strategy@init_strategy=entropy"]),
+        pytest.param("refused", ["strategy@init_strategy=entropy"], marks=pytest.mark.slow),
         pytest.param("refused", [], marks=pytest.mark.slow),
         pytest.param("wasted", ["strategy@init_strategy=entropy"], marks=pytest.mark.slow),
         pytest.param("own", [], marks=pytest.mark.slow),

@@ -121,11 +121,12 @@ def test_a_tracker_that_fails_costs_a_warning_and_no_result(quick_run, curves, o
     assert ended == ({"random seed=0", "random seed=1"} if fails == "log" else set())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "status", "exit_code"),
     [
         ("RuntimeError('not today')", "failed", 1),
-        pytest.param("KeyboardInterrupt", "interrupted", 130, marks=pytest.mark.slow),
+        ("KeyboardInterrupt", "interrupted", 130),
     ],
 )
 def test_a_trial_that_goes_on_is_shown_from_its_beginning(

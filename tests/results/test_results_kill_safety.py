@@ -7,10 +7,11 @@ import pytest
 from breaking_disk import BreakingDisk, Killed
 from fake_trials import ENGINE, OTHER_ENGINE, leftovers, run_trial, stored, trial_paths
 
-# Quick: every operation under power cuts. The rest adds what should be
+# Quick: every fourth operation under power cuts. The rest adds what should be
 # redundant: killed before an operation is killed after the one before it.
 HAZARDS = [
-    pytest.param("after", True, 1, id="power-cut-after"),
+    pytest.param("after", True, 4, id="power-cut-after-every-fourth"),
+    pytest.param("after", True, 1, id="power-cut-after", marks=pytest.mark.slow),
     pytest.param("after", False, 2, id="after-every-second", marks=pytest.mark.slow),
     pytest.param("torn", False, 1, id="within-a-write"),
     pytest.param("after", False, 1, id="after", marks=pytest.mark.slow),

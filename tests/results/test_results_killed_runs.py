@@ -149,7 +149,8 @@ def dying(function, call, moment):
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [2, 20])
 def test_a_run_killed_at_random_instants_ends_as_if_undisturbed(tmp_path, prepared, kills):
     prepared = dataclasses.replace(prepared, seeds=range(3))
     started = time.perf_counter()

@@ -63,6 +63,7 @@ def test_every_comparison_has_ratios_a_floor_and_the_same_answers(benchmark, tmp
     assert "BADGE" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_strategies_and_scores_are_found_by_themselves_and_printed_as_tables(
     benchmark, tmp_path, capsys
 ):

@@ -299,6 +299,7 @@ def test_a_ceiling_is_no_protocol(two_arms):
     assert len(compare(pd.concat([two_arms, full])).protocols) == 1
 
 
+@pytest.mark.slow
 def test_gains_have_the_baselines_own_error_in_their_interval(make_frame):
     """Without a true difference the interval holds 0 as often as it says."""
     rng = np.random.default_rng(1)
