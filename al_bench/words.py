@@ -45,6 +45,9 @@ def read(arguments: Sequence[str]) -> Words:
     parser = get_args_parser()
     setattr(parser, "error", _refuse_flag)  # noqa: B010  # argparse would print a page and exit
     parsed = parser.parse_args(ordered)
+    if parsed.cfg is None and (parsed.package or parsed.resolve):
+        flag = "--package" if parsed.package else "--resolve"
+        raise ConfigError(f"{flag} shows the configuration and runs nothing.", "Add --cfg job.")
     folder = None if parsed.config_dir is None else Path(parsed.config_dir).resolve()
     if folder is not None and not folder.is_dir():
         raise ConfigError(f"There is no folder {parsed.config_dir}, given by --config-dir.")

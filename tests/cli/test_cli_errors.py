@@ -76,6 +76,7 @@ BAD = [
     (["--foo"], "al-bench run has no flag --foo. Keys are written key=value"),
     (["--strategy=bald"], "Write strategy=…"),
     (["--cfg"], "expected one argument"),
+    (["-p", "training"], "--package shows the configuration and runs nothing. Add --cfg job."),
     (["--config-dir", "nope"], "There is no folder nope"),
     (["-m", "results=a,b"], "results=a,b: a sweep has one results folder"),
     (["seeds=2", "seeds=3"], "seeds is given twice: 2 and 3. Type it once."),
