@@ -17,7 +17,7 @@ LEAST = -1000.0  # log-probabilities from here down are those of 0
 def in_float32(function: Callable[[Tensor], list[Tensor]], log_probs: Tensor) -> list[Tensor]:
     """What ``function`` makes of each point, by pieces of them, (n, …) float64 each.
 
-    One pass in float32 costs half of one in float64.
+    A pass in float32 costs less than one in float64.
 
     Args:
         function: Of log-probabilities (n, K, C), to several numbers of each point.

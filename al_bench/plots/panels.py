@@ -200,7 +200,7 @@ def legend(figure: "Figure", texts: Mapping[str, str], styles: Mapping[str, styl
         parts = np.array_split(widths, columns)  # as the legend fills its columns
         estimate = sum(part.max() for part in parts) + columns * beside
         if estimate / figure.dpi > 1.05 * width and columns > 1:
-            continue  # making a legend to see that it is too wide takes a tenth of a second
+            continue  # making a legend only to see that it is too wide takes long
         found = figure.legend(handles, lines, loc="outside lower center", ncols=columns)
         box = found.get_window_extent()
         if box.width / figure.dpi <= 0.98 * width or columns == 1:

@@ -47,8 +47,6 @@ def read(path: Path, schema: pa.Schema) -> pa.Table:
             found = file.read(columns=schema.names, use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DamagedFile(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    if found.schema.equals(schema):  # metadata apart: written by this version, as a rule
-        return found
     names = set(found.schema.names)
     try:
         columns = [_column(found, field, field.name in names) for field in schema]

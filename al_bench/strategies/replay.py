@@ -5,6 +5,7 @@ N pool points, M labeled points, B batch size.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ class Replay:
         if self.seed is not None:
             require_whole("strategy.seed", self.seed, 0)
 
-    @property
+    @cached_property  # it reads files, and is asked for in every round
     def needs(self) -> frozenset[str]:
         """Nothing of the model; LABELS where a control that saw labels made the order."""
         return frozenset({LABELS} if _saw_labels(self.run) else ())

@@ -62,6 +62,14 @@ def test_values_in_float32_are_those_of_the_same_numbers_in_float64(predicted):
         torch.testing.assert_close(quantity(predicted), expected, atol=3e-7, rtol=0)
 
 
+@pytest.mark.parametrize(("num_classes", "bound"), [(10, 1e-6), (20_000, 1e-5)])
+def test_information_in_float32_is_as_good_as_it_says(num_classes, bound):
+    given = log_probs(12, 10, num_classes, scale=2.0)
+    expected = mutual_information(given.double())
+    assert (expected > 0.1).all()
+    assert (mutual_information(given) - expected).abs().max() < bound
+
+
 @pytest.mark.parametrize("scale", [0.001, 0.1, 1.0, 10.0])
 def test_small_values_in_float32_are_relatively_as_good(scale):
     """Confident points and agreeing samples: differences of float32 numbers would be rounding."""
