@@ -38,7 +38,6 @@ def trials(*overrides: str, config_dir: str | Path | None = None) -> list[Trial]
     prepared, dry = _prepared(overrides, config_dir)
     if dry:
         raise ConfigError("Trials are at their beginning; dry_run=true is for al_bench.run.")
-    prepared.run.engine.set_up()
     return [prepared.trial(seed) for seed in prepared.seeds]
 
 

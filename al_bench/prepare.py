@@ -96,11 +96,7 @@ def prepare(composed: Composed) -> Prepared:
     if config.workers < 1:
         raise ConfigError(f"workers must be at least 1, got {config.workers}.")
     engine = _engine(config)
-    if config.workers > 1 and engine.device.type != "cpu":
-        raise ConfigError(
-            f"workers={config.workers} shares out CPU work, but the device is {engine.device}.",
-            "Use workers=1 or device=cpu.",
-        )
+    engine.set_up()  # before any work: a thread a core in every worker would stall them all
     offsets = {str(key): offset for key, offset in config.streams.items() if offset is not None}
     Streams(0, offsets)  # checks them
     strategy = build_strategy(config.strategy, "strategy")

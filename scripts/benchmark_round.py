@@ -5,9 +5,11 @@ the least, divided by the rate of a large matrix product measured in the same pr
 precision. Phases and the matrix product are timed in turn, several times; medians are printed.
 
     python scripts/benchmark_round.py [--root FOLDER] [--samples 20] [--repeats 5] [--out FILE]
+    python scripts/benchmark_round.py --root FOLDER --device cuda --pool 60000
 
-With ``--root`` (a folder that holds MNIST) the rounds are those of the BatchBALD protocol, with a
-pool of 2,000 points; without it those of digits, which need no files.
+With ``--root`` (a folder that holds MNIST) the rounds are those of the BatchBALD protocol, with
+``--pool`` points before labeled and validation points leave it; without it those of digits, which
+need no files. The clock is the process's own CPU time, on a GPU the wall's.
 """
 
 import argparse
@@ -30,7 +32,6 @@ from al_bench.view import View
 
 MNIST = (
     "experiment=batchbald/mnist_small",
-    "pool.subset.size=4000",
     "budget.total=200",
     "training.max_epochs=2",
     "training.monitor=null",
@@ -44,32 +45,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, help="folder that holds MNIST; none: digits")
     parser.add_argument("--samples", type=int, default=20, help="posterior samples K")
+    parser.add_argument("--pool", type=int, default=4000, help="points drawn from MNIST")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--repeats", type=int, default=5, help="timed rounds")
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     asked = parser.parse_args()
     overrides = ["strategy=batchbald", "seeds=1", f"model.num_samples={asked.samples}"]
-    overrides += [*MNIST, f"dataset.root={asked.root}"] if asked.root else []
+    overrides += [f"device={asked.device}"]
+    if asked.root:
+        overrides += [*MNIST, f"dataset.root={asked.root}", f"pool.subset.size={asked.pool}"]
     (trial,) = notebook.trials(*overrides)
+    device = trial.engine.device
     scoring = PRECISIONS[trial.engine.scoring_precision]
     run_phases(trial)  # warm-up
     timed: dict[str, list[float]] = {name: [] for name in (*PHASES, "gemm")}
     for _ in range(asked.repeats):
         for name, seconds in run_phases(trial).items():
             timed[name].append(seconds)
-        timed["gemm"].append(gemm_rate(scoring))
+        timed["gemm"].append(gemm_rate(scoring, device))
     rate = statistics.median(timed["gemm"])
     floors = {name: count / rate for name, count in flops(trial).items()}
     report(trial, timed, rate, floors, asked.out)
 
 
 def run_phases(trial: Trial) -> dict[str, float]:
-    """CPU seconds of one round's phases; the trial stays where it is."""
+    """Seconds of one round's phases; the trial stays where it is."""
+    device = trial.engine.device
     seconds = {}
-    started = time.process_time()
+    started = now_on(device)
 
     def lap(name: str) -> None:
         nonlocal started
-        now = time.process_time()
+        now = now_on(device)
         seconds[name], started = now - started, now
 
     fitted = fit_one(trial)
@@ -85,13 +92,23 @@ def run_phases(trial: Trial) -> dict[str, float]:
     return seconds
 
 
-def gemm_rate(dtype: torch.dtype, size: int = 1024) -> float:
-    """Floating-point operations a second of one large matrix product on this process's threads."""
-    a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
-    started = time.process_time()
+def now_on(device: torch.device) -> float:
+    """Seconds of this process's CPU time, or by the wall once a GPU has done what it was given."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def gemm_rate(dtype: torch.dtype, device: torch.device) -> float:
+    """Floating-point operations a second of one large matrix product, on a CPU of one process."""
+    size = 1024 if device.type == "cpu" else 8192
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    a @ b  # not timed: it sets a GPU's libraries up
+    started = now_on(device)
     for _ in range(4):
         a @ b
-    return 4 * 2 * size**3 / (time.process_time() - started)
+    return 4 * 2 * size**3 / (now_on(device) - started)
 
 
 def flops(trial: Trial) -> dict[str, float]:
@@ -163,7 +180,8 @@ def report(
         f"test {len(trial.test):,}; {len(timed['gemm'])} rounds\n"
         f"matrix product {rate / 1e9:.0f} GFLOP/s {trial.engine.scoring_precision}\n"
     )
-    print("| phase | CPU seconds, median (min–max) | share | floor, seconds | ratio to floor |")
+    clock = "CPU seconds" if trial.engine.device.type == "cpu" else "seconds"
+    print(f"| phase | {clock}, median (min–max) | share | floor, seconds | ratio to floor |")
     print("| --- | --- | --- | --- | --- |")
     medians = {name: statistics.median(timed[name]) for name in PHASES}
     total = sum(medians.values())

@@ -1,23 +1,136 @@
 """The same on an accelerator."""
 
+import copy
+
 import pytest
 import torch
+from strategy_files import CONF, NAMES, built
 
 import al_bench
+from al_bench.cli import main
+from al_bench.models.base import SAMPLES, NetworkModel
+from al_bench.training.trainer import initial_network
+from al_bench.view import View
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
 
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+CHEAPER = {"oracle": ["strategy.candidates=2", "strategy.reference=20"]}
+DIGITS = (
+    "dataset=digits",
+    "pool=[subset]",
+    "pool.subset.size=300",
+    "model.num_samples=8",
+    "training.max_epochs=2",
+    "seeds=1",
+)
 
-@pytest.mark.parametrize("strategy", ["random", "entropy", "bald", "batchbald", "powerbald"])
-def test_a_run_on_a_gpu_repeats_itself(quick, strategy):
-    words = (f"strategy={strategy}", "seeds=2", "device=cuda", *quick)
+
+@pytest.fixture(scope="module")
+def trials():
+    """One trial on each device."""
+    return {device: al_bench.trials(*DIGITS, f"device={device.type}")[0] for device in (CPU, GPU)}
+
+
+@pytest.fixture(scope="module")
+def posteriors(trials):
+    """The same network and masks on each device."""
+    return {device: over(trials[CPU], trial, device) for device, trial in trials.items()}
+
+
+def over(origin, trial, device):
+    network = initial_network(origin, origin.model, 0)
+    with torch.no_grad():
+        network.output.weight.mul_(5.0)  # confident predictions that differ
+    labeled = trial.labeled_set().on(device, 2**26)
+    generator = trial.streams.generator("posterior")
+    return trial.model.posterior(
+        [network.to(device)] * trial.model.num_networks, labeled, generator, torch.float32
+    )
+
+
+def chosen(name, trial, posterior, batch_size=5):
+    strategy = built(name, *CHEAPER.get(name, []))
+    view = View(trial, posterior, strategy)
+    return view.timed_select(batch_size, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_strategy_picks_the_same_on_either_device(name, trials, posteriors):
+    weights = copy.deepcopy(posteriors[GPU].network().state_dict())
+    cpu, gpu, again = (
+        chosen(name, trials[device], posteriors[device]) for device in (CPU, GPU, GPU)
+    )
+    assert gpu.positions.tolist() == again.positions.tolist()
+    assert torch.equal(gpu.scores.nan_to_num(), again.scores.nan_to_num())
+    after = posteriors[GPU].network().state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in weights.items())
+    # Of nearly equal points the last bits decide.
+    assert len(set(cpu.positions.tolist()) & set(gpu.positions.tolist())) >= 4
+    torch.testing.assert_close(cpu.scores, gpu.scores, rtol=1e-3, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_posterior_is_the_same_on_either_device(name):
+    trials = {
+        device: al_bench.trials(
+            *(word for word in DIGITS if "num_samples" not in word),
+            f"model={name}",
+            f"device={device.type}",
+            "strategy=entropy",
+        )[0]
+        for device in (CPU, GPU)
+    }
+    if not isinstance(trials[CPU].model, NetworkModel):
+        pytest.skip("has no network")
+    cpu, gpu = (over(trials[CPU], trials[device], device) for device in (CPU, GPU))
+    inputs = trials[CPU].pool.inputs.gather(torch.arange(100), CPU)
+    torch.testing.assert_close(
+        cpu.log_probs(inputs), gpu.log_probs(inputs.to(GPU)).cpu(), rtol=1e-3, atol=1e-4
+    )
+    torch.testing.assert_close(
+        cpu.features(inputs), gpu.features(inputs.to(GPU)).cpu(), rtol=1e-3, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_strategy_runs(name, tmp_path):
+    model = "mc_dropout" if SAMPLES in built(name).needs else "deterministic"
+    words = [word for word in DIGITS if model == "mc_dropout" or "num_samples" not in word]
+    curves = al_bench.run(
+        f"strategy={name}",
+        f"model={model}",
+        f"results={tmp_path}",
+        "device=cuda",
+        "budget.total=40",
+        *words,
+        *CHEAPER.get(name, []),
+    )
+    assert curves["num_labeled"].tolist() == [20, 30, 40]
+    assert curves["peak_device_memory_bytes"].min() > 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_run_on_a_gpu_repeats_itself(quick, model):
+    words = [word for word in quick if model == "mc_dropout" or "num_samples" not in word]
+    words += ["strategy=entropy", f"model={model}", "seeds=2", "device=cuda"]
     first = al_bench.execute(al_bench.trials(*words))
     second = al_bench.execute(al_bench.trials(*words))
     assert first["device"].unique().tolist() == ["cuda"]
     assert first["test_nll"].tolist() == second["test_nll"].tolist()
+
+
+def test_workers_that_share_a_gpu_change_nothing(quick, tmp_path):
+    words = ["run", "strategy=batchbald", "seeds=2", "device=cuda"]
+    words += [word for word in quick if not word.startswith("results=")]
+    assert main([*words, f"results={tmp_path / 'alone'}"]) == 0
+    assert main([*words, f"results={tmp_path / 'shared'}", "workers=2"]) == 0
+    alone, shared = (al_bench.read_curves([tmp_path / name]) for name in ("alone", "shared"))
+    assert alone["test_nll"].tolist() == shared["test_nll"].tolist()
 
 
 def test_gpu_and_cpu_start_from_the_same_sets_and_agree_closely(quick):
