@@ -71,7 +71,10 @@ def test_a_strategy_picks_the_same_on_either_device(name, trials, posteriors):
     assert all(torch.equal(value, after[key]) for key, value in weights.items())
     # Of nearly equal points the last bits decide.
     assert len(set(cpu.positions.tolist()) & set(gpu.positions.tolist())) >= 4
-    torch.testing.assert_close(cpu.scores, gpu.scores, rtol=1e-3, atol=1e-5, equal_nan=True)
+    sampling = 3 * cpu.notes.get("monte_carlo_error", 0.0)
+    torch.testing.assert_close(
+        cpu.scores, gpu.scores, rtol=1e-3, atol=1e-5 + sampling, equal_nan=True
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)

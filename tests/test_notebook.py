@@ -1,7 +1,9 @@
 import pytest
+import torch
 
 import al_bench
 from al_bench.errors import ConfigError
+from al_bench.prepare import Prepared
 
 
 def test_a_run_from_python_is_the_run_of_the_command_line(quick):
@@ -57,3 +59,20 @@ def test_a_dry_run_prints_the_plan_and_trains_nothing(quick, tmp_path, capsys):
     assert not list(tmp_path.glob("**/*.parquet"))
     with pytest.raises(ConfigError, match="dry_run=true is for"):
         al_bench.trials("dry_run=true", *quick)
+
+
+def test_threads_are_limited_before_any_seed_is_prepared(quick, monkeypatch):
+    seen = []
+    trial = Prepared.trial
+
+    def spied(self, seed):
+        seen.append(torch.get_num_threads())
+        return trial(self, seed)
+
+    monkeypatch.setattr(Prepared, "trial", spied)
+    torch.set_num_threads(2)
+    try:
+        al_bench.trials(*quick, "seeds=1")
+    finally:
+        torch.set_num_threads(1)
+    assert set(seen) == {1}
