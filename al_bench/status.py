@@ -86,7 +86,7 @@ def table(entries: Sequence[Entry]) -> Table:
         first = group[0]
         labels = sorted({entry.num_labeled for entry in group if entry.num_labeled is not None})
         shown.add_row(
-            first.dataset,
+            first.task,
             first.model,
             first.strategy_label or _typed(first),
             f"[{COLORS.get(first.state, 'default')}]{first.state}[/]",

@@ -30,7 +30,7 @@ class Entry:
 
     Args:
         state: One of ``STATES``.
-        dataset: Name of the data set; empty while unknown, like all names.
+        task: The data set and its pool; empty while unknown, like all names.
         model: Name of the posterior.
         strategy_label: The strategy with the parameters that differ from their defaults.
         run_id: The run.
@@ -49,7 +49,7 @@ class Entry:
     """
 
     state: str
-    dataset: str = ""
+    task: str = ""
     model: str = ""
     strategy_label: str = ""
     run_id: str = ""
@@ -117,7 +117,7 @@ def _trial(paths: TrialPaths) -> Entry:
         state = PLANNED  # claimed, but stopped before it had anything to keep
     return Entry(
         state=state,
-        **{name: content.get(name, "") for name in ("dataset", "model", "strategy_label")},
+        **{name: content.get(name, "") for name in ("task", "model", "strategy_label")},
         run_id=content.get("run_id", ""),
         seed=paths.seed,
         folder=paths.folder,
