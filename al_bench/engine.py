@@ -69,7 +69,7 @@ class Engine:
             torch.backends.cuda.matmul.allow_tf32 = False
             torch.use_deterministic_algorithms(True)
             # Else every empty tensor is filled first: a third of a training step's launches.
-            torch.utils.deterministic.fill_uninitialized_memory = False
+            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def parse_device(name: str) -> torch.device:
