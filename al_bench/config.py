@@ -99,7 +99,8 @@ class Composed:
 
     Args:
         config: The composed configuration without Hydra's own part.
-        names: Group to choice as typed: dataset, pool, model, network, training, budget, strategy.
+        names: Group to choice as typed: dataset, pool, model, network, training, budget, strategy,
+            init_strategy (empty where the initial set is drawn).
         strategy_label: The strategy's choice with the parameters that differ from its default.
         is_sweep: Whether it is one job of several.
     """
@@ -170,6 +171,7 @@ def _composed(config: DictConfig) -> Composed:
         "training": choices["training"],
         "budget": choices["budget"],
         "strategy": choices["strategy"],
+        "init_strategy": _init_strategy(own, choices),
     }
     folders = [str(word) for word in config.hydra.overrides.hydra if "searchpath" in word]
     add_second_datasets(own, folders, _load)
@@ -178,6 +180,14 @@ def _composed(config: DictConfig) -> Composed:
     if folders or choices.get("experiment") or is_changed(choices, typed):
         label = strategy_label(choices, own.strategy, folders, _load)
     return Composed(own, names, label, config.hydra.mode == RunMode.MULTIRUN)
+
+
+def _init_strategy(config: DictConfig, choices: Mapping[str, Any]) -> str:
+    """The name of the strategy that buys the initial set; a preset may spell it out in place."""
+    if config.init_strategy is None:
+        return ""
+    target = str(config.init_strategy.get("_target_"))
+    return str(choices.get("strategy@init_strategy") or target.rpartition(".")[2])
 
 
 def _check_top_level(config: DictConfig) -> None:

@@ -12,7 +12,16 @@ from al_bench.errors import ConfigError, ResultsError
 from al_bench.results import manifest
 from al_bench.results.history import TrialPaths
 
-GROUPS = ("dataset", "pool", "model", "network", "training", "budget", "strategy")
+GROUPS = (
+    "dataset",
+    "pool",
+    "model",
+    "network",
+    "training",
+    "budget",
+    "strategy",
+    "init_strategy",
+)
 
 
 @dataclass(frozen=True)

@@ -130,9 +130,11 @@ def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) 
         "strategy": replay,
         "dry_run": False,
     }
+    names = {name: chosen.names[name] for name in ("model", "network")}
     if trial.config.init_strategy is not None:  # another model would buy another initial set
         replaced["init_strategy"] = replay
-    names = {name: chosen.names[name] for name in ("model", "network")}
+        owner = trial.content.get("init_strategy") or "replay"
+        names["init_strategy"] = f"{owner}@{trial.content['model']}"
     if any(word.startswith("training") for word in choices):
         replaced["training"] = chosen.config.training
         names["training"] = chosen.names["training"]

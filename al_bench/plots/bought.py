@@ -1,6 +1,7 @@
 """Acquisitions for the figures that show what was bought."""
 
 from collections.abc import Mapping
+from itertools import zip_longest
 
 import pandas as pd
 
@@ -43,11 +44,10 @@ def panel_titles(labels: Mapping[str, list[str]], frame: pd.DataFrame) -> dict[s
 
 def _distinct(names: Mapping[str, str]) -> dict[str, str]:
     """Titles without the parts that are the same in all of them."""
-    parts = {key: title.split(" · ") for key, title in names.items()}
-    if len({len(part) for part in parts.values()}) > 1:
-        return dict(names)
-    varying = [len(set(place)) > 1 for place in zip(*parts.values(), strict=True)]
+    places = list(zip_longest(*(title.split(" · ") for title in names.values()), fillvalue=""))
+    varying = [words for words in places if len(set(words)) > 1]
+    kept = zip(*varying, strict=True) if varying else ((),) * len(names)
     return {
-        key: " · ".join(word for word, kept in zip(part, varying, strict=True) if kept)
-        for key, part in parts.items()
+        key: " · ".join(word for word in words if word)
+        for key, words in zip(names, kept, strict=True)
     }

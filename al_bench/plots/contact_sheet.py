@@ -24,7 +24,8 @@ _GAP = 0.08  # between images, of their width
 def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     """Figures ``contact_sheet``: a panel a strategy, its first 20 points in the order of purchase.
 
-    Of the first seed that all strategies have; the initial set, which they share, is left out.
+    Of the first seed that all strategies have; the initial set, drawn or bought, is left out:
+    they share it.
     """
     sheets: dict[str, Array] = {}
     labels: dict[str, list[str]] = {}

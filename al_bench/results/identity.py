@@ -30,6 +30,7 @@ class RunIdentity:
         strategy: Name of the strategy.
         strategy_label: That name with the parameters that differ from their defaults.
         config: The resolved configuration as YAML text.
+        init_strategy: Name of the strategy that buys the initial set; empty where it is drawn.
     """
 
     run_id: str
@@ -44,11 +45,13 @@ class RunIdentity:
     strategy: str
     strategy_label: str
     config: str
+    init_strategy: str = ""
 
     @property
-    def columns(self) -> dict[str, str]:
-        """The identity columns of a curve's row."""
-        return {name: getattr(self, name) for name in IDENTITY}
+    def columns(self) -> dict[str, str | None]:
+        """The columns of a curve's row that say whose it is."""
+        columns = {name: getattr(self, name) for name in IDENTITY}
+        return {**columns, "init_strategy": self.init_strategy or None}
 
     @property
     def model_label(self) -> str:

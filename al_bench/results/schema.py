@@ -89,6 +89,7 @@ CURVE = pa.schema(
         pa.field("peak_memory_bytes", pa.int64()),
         pa.field("peak_device_memory_bytes", pa.int64()),
         pa.field("notes", pa.string()),  # JSON object: what the strategy reported
+        pa.field("init_strategy", pa.string()),  # who bought the initial set; null: it was drawn
         pa.field("label_access", pa.bool_()),  # true: a control that sees labels not yet bought
         pa.field("strategy_state", pa.string()),  # JSON object: what it gets back next round
         _required("device", pa.string()),

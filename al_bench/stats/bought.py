@@ -17,6 +17,7 @@ from al_bench.stats.summary import CURVE, TRIAL, distinct_runs
 
 Array = NDArray[np.float64]
 
+INITIAL = -1  # the round of the initial set
 FLAWS = ("copies", "noisy", "foreign", "refused")
 
 
@@ -29,11 +30,14 @@ def named(acquisitions: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The rows with ``protocol_id strategy_label dataset``, and ``place``, which counts the points
-        of a trial from 1.
+        of a trial from 1. ``round`` is -1 for the initial set, a bought one too: its strategy is a
+        part of the protocol, and the arms share it like one that was drawn.
     """
     names = distinct_runs(frame)[["run_id", *CURVE, "dataset"]].drop_duplicates("run_id")
     rows = acquisitions.merge(names, on="run_id")
-    rows = rows.assign(round=rows["round"].astype("Int64").fillna(-1).astype(int))
+    round = rows["round"].astype("Int64").fillna(INITIAL).astype(int)
+    buys = set(frame.loc[frame["init_strategy"].notna(), "run_id"])
+    rows = rows.assign(round=round.mask(rows["run_id"].isin(buys) & (round == 0), INITIAL))
     rows = rows.sort_values([*TRIAL, "round", "rank"], ignore_index=True)
     return rows.assign(place=rows.groupby(TRIAL).cumcount() + 1)
 

@@ -12,9 +12,10 @@ _DISTINCT = ("network", "training", "task")  # named only where they tell protoc
 def titles(frame: pd.DataFrame) -> dict[str, str]:
     """A distinct title for each protocol, "digits · full · mc_dropout · small".
 
-    Protocols whose four names are equal also name what differs between them: network, training
-    recipe, task, or the first label counts ("20 + 10 labels"); where nothing in the results tells
-    them apart, their identifiers.
+    Where a strategy bought the initial set it is named: "… · initial set by typiclust". Protocols
+    whose names are equal also name what differs between them: network, training recipe, task, or
+    the first label counts ("20 + 10 labels"); where nothing in the results tells them apart, their
+    identifiers.
 
     Args:
         frame: Rows of curves.
@@ -26,6 +27,9 @@ def titles(frame: pd.DataFrame) -> dict[str, str]:
     table = frame[columns].drop_duplicates("protocol_id").set_index("protocol_id")
     table["schedule"] = frame.groupby("protocol_id")["num_labeled"].agg(_schedule)
     parts = {key: [str(row[name]) for name in NAMES] for key, row in table.iterrows()}
+    for protocol, buyers in frame.groupby("protocol_id")["init_strategy"]:
+        if buyers.nunique() == 1 and buyers.notna().all():
+            parts[protocol].append(f"initial set by {buyers.iloc[0]}")
     for column in (*_DISTINCT, "schedule"):
         for group in _equal(parts):
             values = table.loc[group, column]

@@ -59,6 +59,26 @@ def test_a_map_shows_the_pool_and_what_was_bought(results):
     assert x[0] == x[1]  # the initial set is shared
 
 
+def test_an_initial_set_that_was_bought_is_nobodys_purchase(tmp_path):
+    for strategy in ("random", "entropy"):
+        words = (f"strategy={strategy}", "strategy@init_strategy=typiclust")
+        al_bench.run(*words, f"results={tmp_path}", *TINY, *POOL)
+    curves, bought = al_bench.read_curves(tmp_path), al_bench.read_acquisitions(tmp_path)
+    by_round = {number: set(rows["index"]) for number, rows in bought.groupby("round")}
+    assert len(by_round[0]) == 20  # of both arms
+    found, _ = draw("pool_map", tmp_path)
+    for axes in found["pool_map"].axes:
+        assert [len(line.get_xdata()) for line in axes.get_lines()] == [600, 20, 20]
+    found, _ = draw("audit", tmp_path)
+    (line, *_) = found["audit_overlap"].axes[0].get_lines()
+    own = bought[bought["round"] > 0].merge(curves[["run_id", "strategy"]].drop_duplicates())
+    sets = [set(rows["index"]) for _, rows in own.groupby("strategy")]
+    share = len(sets[0] & sets[1]) / len(sets[0] | sets[1])
+    assert line.get_ydata()[-1] == pytest.approx(100 * share)
+    (axes,) = draw("curves", tmp_path)[0]["curves_test_accuracy"].axes
+    assert axes.get_title().replace("\n", " · ").endswith("initial set by typiclust")
+
+
 def test_another_pool_is_not_taken_for_that_of_the_runs(results, tmp_path):
     other = tmp_path / "results"
     shutil.copytree(results, other)

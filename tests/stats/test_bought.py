@@ -10,6 +10,7 @@ FRAME = pd.DataFrame(
         "protocol_id": ["p", "p"],
         "strategy_label": ["random", "bald"],
         "dataset": ["digits", "digits"],
+        "init_strategy": [None, None],
     }
 )
 
@@ -71,6 +72,20 @@ def test_overlap_is_jaccards_index_without_the_initial_set():
     # seed 0: one of three, then two of six; seed 1: all
     assert curve["mean"].tolist() == pytest.approx([(1 / 3 + 1) / 2, (2 / 6 + 1) / 2])
     assert curve["num_seeds"].tolist() == [2, 2]
+
+
+def test_a_bought_initial_set_counts_as_little_as_a_drawn_one():
+    trials = [
+        trial("r0", 0, [7, 8], [1, 2], initial=()),
+        trial("r1", 0, [7, 8], [2, 5], initial=(), source_index={5: 7}),
+    ]
+    rows = named(pd.concat(trials), FRAME.assign(init_strategy="typiclust"))
+    curve = overlaps(rows)["bald"]
+    assert curve["num_labeled"].tolist() == [4]
+    assert curve["mean"].tolist() == pytest.approx([1 / 3])
+    np.testing.assert_allclose(class_shares(rows)["bald"].bought, [0, 0, 1])
+    copies = flaws(rows)["copies"].set_index("strategy_label")["mean"]
+    assert copies.to_dict() == {"bald": 1 / 2, "random": 0}
 
 
 def test_strategies_without_a_common_seed_do_not_overlap():
