@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 from rich.console import Console
@@ -51,15 +51,36 @@ def summarize_sweep(folder: Path) -> int:
         for name, seeds in (job.trials or {}).items()
         for seed in seeds
     }
+    refused = [
+        Entry(
+            FAILED,
+            job=job.job,
+            overrides=job.overrides,
+            message=job.error or "it did not start",
+        )
+        for job in jobs
+        if job.error is not None or job.trials is None
+    ]
+    return summarize(root, trials, f"{len(jobs)} jobs", refused)
+
+
+def summarize(
+    root: Path, trials: Set[tuple[Path, int]], what: str, more: Sequence[Entry] = ()
+) -> int:
+    """Print how these trials ended; 0 when every one is done, else 1.
+
+    Args:
+        root: The results folder.
+        trials: Folders of runs, with seeds.
+        what: What had them to do, with its number: "3 jobs".
+        more: Entries of what has no trials.
+    """
     entries = [entry for entry in ledger(root) if (entry.folder, entry.seed) in trials]
-    for folder_, seed in trials - {(entry.folder, entry.seed) for entry in entries}:
-        entries.append(Entry(FAILED, run_id=folder_.name, seed=seed, message="it left no record"))
-    for job in jobs:
-        if job.error is not None or job.trials is None:
-            message = job.error or "it did not start"
-            entries.append(Entry(FAILED, job=job.job, overrides=job.overrides, message=message))
+    for folder, seed in trials - {(entry.folder, entry.seed) for entry in entries}:
+        entries.append(Entry(FAILED, run_id=folder.name, seed=seed, message="it left no record"))
+    entries += more
     show(entries)
-    print(f"{len(jobs)} jobs, {counts(entries)}\nresults: {root}")
+    print(f"{what}, {counts(entries)}\nresults: {root}")
     return 0 if all(entry.state == DONE for entry in entries) else 1
 
 

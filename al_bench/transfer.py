@@ -4,65 +4,103 @@ Acquired sets need not suit a successor model (Lowell et al. 2019, arXiv:1807.04
 orders are replayed, random's among them as the control, and stored as runs like any other.
 """
 
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from al_bench.arguments import Command, Option
-from al_bench.errors import ConfigError
+from al_bench.arguments import Command, Option, switch
+from al_bench.errors import ConfigError, ResultsError
 
 if TYPE_CHECKING:
     from al_bench.config import Composed
+    from al_bench.results.ledger import Entry
     from al_bench.stored import StoredTrial
+
+GROUPS = ("model", "training", "evaluation")  # what another run may have of its own
+BUDGET = ("budget.total", "budget.batch_size")  # an order keeps its initial and validation sets
 
 COMMAND = Command(
     name="transfer",
-    summary="Trains another model on the labels that stored runs bought, in their order; model= "
-    "and training= are written as after al-bench run.",
+    summary="Trains another model on the labels that stored runs bought, in their order; model=, "
+    "training= and evaluation=, their keys, budget.total= and budget.batch_size= are written as "
+    "after al-bench run.",
     options=(
         Option("dataset.root", "folder of the data set, where it is not where it was"),
         Option("device", "device to run on (default: as stored)"),
         Option("out", "results folder of the new runs (default: the first one named)"),
+        Option("dry_run", "say what would be done, and stop", False, switch),
     ),
     words="results",
     words_help="folders of results whose orders are replayed (default: results)",
 )
 
-_CHOICE = re.compile(r"(model|training)(/\w+)?(\.\w+)*=.*", re.DOTALL)
+_CHOICE = re.compile(r"(model|training|evaluation|budget)(/\w+)?(\.\w+)*=.*", re.DOTALL)
 
 
 def transfer(arguments: Sequence[str]) -> int:
     """Replay every finished run under the folders with another model; 0, or 1 if a seed failed.
 
     Raises:
-        ConfigError: No model was named, or a choice does not exist or does not fit.
+        ConfigError: No model or training was named, a choice does not exist or does not fit, or
+            the new runs would lie among the files of stored ones.
         ResultsError: There is nothing to replay.
     """
     choices = [word for word in arguments if _CHOICE.fullmatch(word)]
     parsed = COMMAND.parse([word for word in arguments if word not in choices])
     if parsed is None:
         return 0
-    if not any(word.startswith("model") for word in choices):
-        raise ConfigError("No model to transfer to.", "Add model=deep_ensemble, for example.")
-    from al_bench.execution import DONE, run_seeds
+    _check_choices(choices)
+    from al_bench import dry_run
+    from al_bench.execution import run_seeds
     from al_bench.prepare import prepare
     from al_bench.progress import LogReport, set_up_logging
+    from al_bench.status import summarize
 
     folders = [Path(word) for word in parsed.words or ["results"]]
+    out = Path(parsed["out"] or folders[0])
     changes = {key: parsed[key] for key in ("dataset.root", "device") if parsed[key] is not None}
-    changes["results"] = parsed["out"] or str(folders[0])
+    changes["results"] = str(out)
     set_up_logging()
-    failed = 0
-    for order in _orders(folders):
+    orders, left_out = _orders(folders)
+    for order in orders:
+        _check_place(out, order)
+    if left_out:
+        print(f"warning: left out, since they are not done: {_said(left_out)}.", file=sys.stderr)
+    trials: set[tuple[Path, int]] = set()
+    for order in orders:
         composed = _composed(order, choices, changes)
-        print(f"{composed.strategy_label}, {composed.names['model']}")
         prepared = prepare(composed)
-        for outcome in run_seeds(prepared, prepared.seeds, LogReport()):
-            failed += outcome.status != DONE
-        print(f"results: {prepared.results / prepared.run.identity.folder}")
-    return 1 if failed else 0
+        if parsed["dry_run"]:
+            print(dry_run.describe(prepared), end="\n\n")
+            continue
+        print(f"{composed.strategy_label}, {composed.names['model']}")
+        run_seeds(prepared, prepared.seeds, LogReport())
+        folder = prepared.results / prepared.run.identity.folder
+        trials |= {(folder, seed) for seed in prepared.seeds}
+    if parsed["dry_run"]:
+        seeds = sum(len(order.seeds) for order in orders)
+        print(f"{len(orders)} runs, {seeds} trials to be trained")
+        return 0
+    return summarize(out, trials, f"{len(orders)} runs")
+
+
+def _check_choices(choices: Sequence[str]) -> None:
+    """Raise ConfigError unless these words change the model or its training and keep the order."""
+    keys = [word.partition("=")[0] for word in choices]
+    for word, key in zip(choices, keys, strict=True):
+        if key.startswith("budget") and key not in BUDGET:
+            raise ConfigError(
+                f"{word}: a stored order keeps its initial and validation sets.",
+                f"Of the budget only {' and '.join(BUDGET)} can be changed.",
+            )
+    if not any(re.match(r"(model|training)\b", key) for key in keys):
+        raise ConfigError(
+            "No model or training to transfer to.", "Add model=deep_ensemble, for example."
+        )
 
 
 @dataclass(frozen=True)
@@ -78,34 +116,73 @@ class Order:
     seeds: tuple[int, ...]
 
 
-def _orders(folders: Sequence[Path]) -> Iterator[Order]:
-    """Every run below the folders with finished seeds; replays are not replayed again."""
-    from al_bench.errors import ResultsError
+def _orders(folders: Sequence[Path]) -> "tuple[list[Order], list[Entry]]":
+    """Every run below the folders with finished seeds, and the trials that are not done.
+
+    Replays are in neither: they are not replayed again.
+    """
     from al_bench.results.history import TrialPaths
     from al_bench.results.ledger import DONE, status
     from al_bench.stored import StoredTrial
 
     seeds: dict[Path, list[int]] = {}
+    others: list[Entry] = []
     for folder in folders:
         for entry in status(folder):
-            if entry.state == DONE and entry.folder is not None and entry.seed is not None:
+            if entry.folder is None or entry.seed is None:
+                continue
+            if entry.state == DONE:
                 seeds.setdefault(entry.folder, []).append(entry.seed)
-    found = False
+            elif entry.folder.parent.name != "replay":
+                others.append(entry)
+    orders = []
     for folder, done in sorted(seeds.items()):
         trial = StoredTrial.at(TrialPaths(folder, done[0]).manifest)
         if "strategies.replay." not in str(trial.config.strategy.get("_target_")):
-            found = True
-            yield Order(trial, tuple(sorted(done)))
-    if not found:
+            orders.append(Order(trial, tuple(sorted(done))))
+    if not orders:
         names = ", ".join(map(str, folders))
         raise ResultsError(
             f"No finished run under {names}.", "al-bench status lists what there is."
         )
+    return orders, others
+
+
+def _said(entries: "Sequence[Entry]") -> str:
+    """Trials in a line: ``bald (7b7836a9b372) seeds 0–1 failed``."""
+    from al_bench.status import seeds_of, spans
+
+    groups: dict[tuple[str, str, str], list[Entry]] = {}
+    for entry in entries:
+        name = entry.strategy_label or "a run"
+        groups.setdefault((name, entry.run_id, entry.state), []).append(entry)
+    return "; ".join(
+        f"{name} ({run}) seed{'s' * (len(group) > 1)} {spans(seeds_of(group))} {state}"
+        for (name, run, state), group in groups.items()
+    )
+
+
+def _check_place(out: Path, order: Order) -> None:
+    """Raise ConfigError where ``out`` lies in the folder of a data set, model, strategy or run."""
+    from al_bench.results.identity import safe_name
+
+    folder, place = order.trial.paths.folder.resolve(), out.resolve()
+    content = order.trial.content
+    names = tuple(safe_name(content[name]) for name in ("dataset", "model", "strategy", "run_id"))
+    is_whole = folder.parts[-4:] == names  # else a part of a results folder was copied here
+    if folder in (place, *place.parents) or (is_whole and place in folder.parents[:3]):
+        root = os.path.relpath(folder.parents[3]) if is_whole else "results"
+        raise ConfigError(f"New runs would lie in {out}, among stored ones.", f"Add out={root}.")
 
 
 def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) -> "Composed":
-    """The run's configuration with another model and its own order as the strategy."""
+    """The run's configuration with another model and its own order as the strategy.
+
+    A group that is chosen (``model=``) is taken whole; a key of one that is not
+    (``training.max_epochs=``) is changed in the stored one.
+    """
     from hydra.errors import HydraException
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     from al_bench.config import compose
@@ -113,8 +190,13 @@ def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) 
     from al_bench.words import check_once, check_overrides
 
     trial = order.trial
+    keys = [word.partition("=")[0] for word in choices]
     dataset = str(trial.content["dataset"])
-    known = [f"dataset={dataset}"] if _is_choice(dataset) else ["dataset=arrays"]
+    known = [f"dataset={dataset}"] if _is_choice("dataset", dataset) else ["dataset=arrays"]
+    for group in ("model", "training"):
+        stored = str(trial.content[group])
+        if group not in keys and _is_choice(group, stored):
+            known.append(f"{group}={stored}")
     check_overrides(choices)
     check_once(choices)
     try:
@@ -125,24 +207,39 @@ def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) 
     replay = {"_target_": "al_bench.strategies.replay.Replay", "run": str(folder)}
     replaced: dict[str, Any] = {
         **changes,
-        "model": chosen.config.model,
         "seeds": list(order.seeds),
         "strategy": replay,
         "dry_run": False,
     }
-    names = {name: chosen.names[name] for name in ("model", "network")}
+    names: dict[str, str] = {}
     if trial.config.init_strategy is not None:  # another model would buy another initial set
         replaced["init_strategy"] = replay
         owner = trial.content.get("init_strategy") or "replay"
         names["init_strategy"] = f"{owner}@{trial.content['model']}"
-    if any(word.startswith("training") for word in choices):
-        replaced["training"] = chosen.config.training
-        names["training"] = chosen.names["training"]
+    whole = [group for group in GROUPS if group in keys]
+    names |= {group: chosen.names[group] for group in whole if group in chosen.names}
+    if "model" in keys or "model/network" in keys:
+        names["network"] = chosen.names["network"]
+    for key in (*whole, *(key for key in keys if key not in whole)):
+        path = key.replace("/", ".")
+        replaced[path] = OmegaConf.select(chosen.config, path)
+    _check_total(order, replaced.get("budget.total"))
     label = f"{trial.content['strategy_label']}@{trial.content['model']}"
     return trial.composed(replaced, **names, strategy="replay", strategy_label=label)
 
 
-def _is_choice(dataset: str) -> bool:
+def _check_total(order: Order, total: Any) -> None:
+    """Raise ConfigError where more labels are asked for than the order has."""
+    stored = order.trial.config.budget.get("total")
+    if isinstance(total, int) and isinstance(stored, int) and total > stored:
+        label = order.trial.content["strategy_label"]
+        raise ConfigError(
+            f"budget.total={total} is more than the {stored} labels that {label} has bought.",
+            f"Use budget.total={stored} or less.",
+        )
+
+
+def _is_choice(group: str, name: str) -> bool:
     from al_bench.config_dir import config_dir
 
-    return (config_dir() / "dataset" / f"{dataset}.yaml").is_file()
+    return (config_dir() / group / f"{name}.yaml").is_file()

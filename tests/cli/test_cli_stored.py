@@ -231,10 +231,50 @@ def test_moved_results_transfer_to_the_same_runs(results, tmp_path):
     assert ids[0] == ids[1]
 
 
+def test_another_training_learns_from_the_same_labels(results, capsys):
+    """What is not named stays as it was stored: here all of the training but its epochs."""
+    words = ["transfer", str(results), "training.max_epochs=2", "budget.total=30"]
+    assert cli.main([*words, "dry_run=true"]) == 0
+    assert "2 runs, 4 trials to be trained" in capsys.readouterr().out
+    assert set(read_curves(results)["strategy"]) == {"random", "entropy"}
+    assert cli.main(words) == 0
+    assert "2 runs, 4 done\nresults: " in capsys.readouterr().out
+    moved = read_curves(results).query("strategy == 'replay'")
+    assert set(moved["model"]) == {"mc_dropout"}
+    assert moved["num_labeled"].max() == 30
+    assert set(moved["steps"]) == {2}  # epochs of 64 examples, as stored
+
+
+def test_new_runs_do_not_lie_among_stored_ones(results, capsys):
+    for inside in ("digits", "digits/mc_dropout/entropy"):
+        assert cli.main(["transfer", str(results / inside), "model=deterministic"]) == 2
+        error = capsys.readouterr().err
+        assert "among stored ones. Add out=" in error
+        assert error.endswith("results.\n")
+    words = ["model=deterministic", f"out={results}", "dry_run=true"]
+    assert cli.main(["transfer", str(results / "digits/mc_dropout/entropy"), *words]) == 0
+    assert "1 runs, 2 trials" in capsys.readouterr().out
+
+
+def test_trials_that_are_not_done_are_named_and_left_out(results, capsys):
+    path = manifest_of(results, "entropy", 1)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "failed"}))
+    run = path.parent.parent.name
+    assert cli.main(["transfer", str(results), "model=deterministic", "dry_run=true"]) == 0
+    out, err = capsys.readouterr()
+    said = f"warning: left out, since they are not done: entropy ({run}) seed 1 failed.\n"
+    assert err == said
+    assert "2 runs, 3 trials" in out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "No model to transfer to"),
+        ([], "No model or training to transfer to"),
+        (["budget.total=30"], "No model or training to transfer to"),
+        (["model=deterministic", "budget.init_size=9"], "Of the budget only budget.total and"),
+        (["model=deterministic", "budget.total=99"], "Use budget.total=40 or less"),
+        (["training.max_epoch=2"], "Did you mean 'training.max_epochs'"),
         (["model=determinstic"], "deterministic"),
         (["modle=deterministic"], "has no key 'modle'"),
         (["model=deterministic", "model=random_forest"], "model is given twice: deterministic and"),
