@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from al_bench.errors import AlBenchError, ConfigError, choose
+from al_bench.targets import locate
 
 _SPECIAL = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 _KINDS: dict[Any, str] = {
@@ -28,6 +29,7 @@ def build(node: Any, group: str) -> Any:
     if not (OmegaConf.is_config(node) and "_target_" in node):
         raise ConfigError(f"{group} has no _target_.", f"Choose one: al-bench run {group}=…")
     for path, inner in _targets(node, group):
+        locate(str(inner["_target_"]), f"{path}._target_")
         _check_keys(path, inner)
     try:
         return instantiate(node, _convert_="all")
@@ -38,7 +40,7 @@ def build(node: Any, group: str) -> Any:
 def parameters_of(node: Any) -> dict[str, inspect.Parameter] | None:
     """What the class or function of ``node`` takes; None where that cannot be told."""
     try:
-        found = dict(inspect.signature(get_object(str(node["_target_"]))).parameters)
+        found = dict(inspect.signature(locate(str(node["_target_"]))).parameters)
     except Exception:  # whatever importing the user's module raises is told when it is built
         return None
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -83,12 +85,6 @@ def _explain(error: InstantiationException, node: Any, group: str) -> AlBenchErr
         ):
             mistyped = next(_mistyped(node, group), None)
             return ConfigError(mistyped or f"{group}: {_one_line(cause)}.")
-        if isinstance(cause, (ImportError, AttributeError)):
-            return ConfigError(
-                f"{group}._target_={node.get('_target_')} cannot be loaded: {_one_line(cause)}.",
-                "A class of your own is found from the folder you start al-bench in, and beside "
-                "the folder of --config-dir.",
-            )
         cause = cause.__cause__
     return ConfigError(f"{group}: {_one_line(error)}.")
 
@@ -97,7 +93,7 @@ def _mistyped(node: Any, group: str) -> Iterator[str]:
     """Sentences on values that are not what a plain annotation says (a number, text, …)."""
     for path, inner in _targets(node, group):
         try:
-            made: Any = get_object(str(inner["_target_"]))
+            made: Any = locate(str(inner["_target_"]))
             made = made.__init__ if inspect.isclass(made) else made
             hints = typing.get_type_hints(made)
         except Exception:  # annotations may name what is imported for type checkers only

@@ -2,7 +2,10 @@
 
 import difflib
 import math
+import sysconfig
 from collections.abc import Iterable
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 
@@ -43,6 +46,33 @@ class ResultsError(AlBenchError):
 
 class TrainingError(AlBenchError):
     """A model could not be trained (for example: the loss became NaN)."""
+
+
+def told(error: BaseException) -> str:
+    """An error on one line; one that is not ours with its type and place."""
+    said = " ".join(str(error).split())
+    if isinstance(error, AlBenchError):
+        return said
+    if isinstance(error, SyntaxError):  # its text has the place too
+        said = error.msg
+    where = place(error)
+    return f"{type(error).__name__}: {said.rstrip('.')}{f' ({where})' if where else ''}"
+
+
+def place(error: BaseException) -> str:
+    """``mine.py:12``: where an error came from, in the user's own code if it went through any."""
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        return f"{Path(error.filename).name}:{error.lineno}"
+    installed = ("site-packages", "<frozen", sysconfig.get_paths()["stdlib"])
+    frames = [
+        frame
+        for frame in extract_tb(error.__traceback__)
+        if not any(part in frame.filename for part in installed)
+    ]
+    package = str(Path(__file__).parent)
+    own = [frame for frame in frames if not frame.filename.startswith(package)]
+    last = (own or frames)[-1:]
+    return "".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in last)
 
 
 def choose(name: str, valid: Iterable[str], prefix: str = "") -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from al_bench.errors import AlBenchError
+from al_bench.errors import AlBenchError, told
 from al_bench.loop import execute
 from al_bench.prepare import Prepared
 from al_bench.results.locks import TrialHeld
@@ -88,8 +88,7 @@ class Rounds:
         # On a full disk the failure cannot be stored; it is still told.
         with self._files.pop(trial.seed) as files, contextlib.suppress(OSError, AlBenchError):
             files.fail(error, text, trial.round)
-        kind = "" if isinstance(error, AlBenchError) else f"{type(error).__name__}: "
-        message = f"round {trial.round}: {kind}{error}"
+        message = f"round {trial.round}: {told(error)}"
         self.end(outcome(trial.seed, FAILED, trial.rows, message))
         if self._on_error == "stop":
             raise AlBenchError(f"Seed {trial.seed} failed in {message}") from error

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from al_bench import sweep
 from al_bench.config import CONFIG_NAME, Composed, composed_job, register_schema
 from al_bench.config_dir import config_dir
-from al_bench.errors import AlBenchError
+from al_bench.errors import AlBenchError, told
 
 logger = logging.getLogger(__name__)
 
@@ -92,17 +92,17 @@ def run_sweep_job(config: DictConfig) -> int:
             composed.config.device = _own_gpu(record.number)
         return run_composed(composed, record)
     except Exception as error:
-        kind = "" if isinstance(error, AlBenchError) else f"{type(error).__name__}: "
+        said = told(error)
         text = "".join(traceback.format_exception(error))
         if not config.dry_run:
-            record.refused(f"{kind}{error}", text)
-        logger.error("job %d failed: %s%s", record.number, kind, error)
+            record.refused(said, text)
+        logger.error("job %d failed: %s", record.number, said)
         if config.verbose:
             logger.error(text)
         if config.dry_run:  # nothing on the disk tells of it: Hydra carries it to this process
             if isinstance(error, AlBenchError):
                 raise
-            raise AlBenchError(f"{kind}{error}") from error
+            raise AlBenchError(said) from error
         return 1
 
 

@@ -31,7 +31,7 @@ def rerun(arguments: Sequence[str]) -> int:
     """Repeat the trial; 0 when every column but timings and memory is equal, 1 when not.
 
     Raises:
-        ConfigError: There is no such manifest.
+        ConfigError: There is no such manifest, or a class of the user's own is not found from here.
         ResultsError: It cannot be read, or the repetition fails.
     """
     parsed = COMMAND.parse(arguments)
@@ -78,9 +78,15 @@ def _repeated(composed: Any, seed: int) -> "pd.DataFrame":
     from al_bench.progress import LogReport, set_up_logging
     from al_bench.results.frame import read_curves
     from al_bench.results.history import TrialPaths
+    from al_bench.targets import NotFound
 
     set_up_logging()
-    prepared = prepare(composed)
+    try:
+        prepared = prepare(composed)
+    except NotFound as error:
+        raise ConfigError(
+            error.message, "Start al-bench in the folder that holds it, as when the run was made."
+        ) from error
     stored = TrialPaths(prepared.results / prepared.run.identity.folder, seed)
     if stored.curve.exists():
         raise ConfigError(

@@ -8,7 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 from al_bench import words
 from al_bench.config import Composed, compose
 from al_bench.config_dir import make_importable
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, told
 from al_bench.explain import explain
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def check(arguments: list[str]) -> int:
 
 def _verdict(property: "Check", strategy: "Strategy") -> tuple[str, str]:
     """Whether a property is kept, and why not."""
-    from al_bench.checking.probing import CheckFailure, DoesNotApply, named
+    from al_bench.checking.probing import CheckFailure, DoesNotApply
 
     try:
         property(strategy)
@@ -65,7 +65,7 @@ def _verdict(property: "Check", strategy: "Strategy") -> tuple[str, str]:
     except CheckFailure as failure:
         return FAIL, str(failure)
     except Exception as error:  # of the strategy itself
-        return FAIL, named(error)
+        return FAIL, told(error)
     return PASS, ""
 
 

@@ -1,11 +1,10 @@
 """How a check looks at a strategy and says that a property is not kept."""
 
 from collections import Counter
-from pathlib import Path
-from traceback import extract_tb
 
 from al_bench.checking.pools import POOLS
 from al_bench.checking.views import FakeView, seeded
+from al_bench.errors import told
 from al_bench.models.base import SAMPLES
 from al_bench.strategies.base import PoolView, Selection, Strategy
 
@@ -38,7 +37,7 @@ def select(strategy: Strategy, view: PoolView, batch_size: int, where: str) -> S
     try:
         selection = strategy.select(view, batch_size, seeded(7))
     except Exception as error:
-        raise CheckFailure(f"{where}: {named(error)}") from error
+        raise CheckFailure(f"{where}: {told(error)}") from error
     if not isinstance(selection, Selection):
         raise CheckFailure(f"{where}: select returns a {type(selection).__name__}, no Selection")
     return selection
@@ -57,10 +56,3 @@ def require_samples(strategy: Strategy) -> None:
     """Raise DoesNotApply where posterior samples need not differ."""
     if SAMPLES not in strategy.needs:
         raise DoesNotApply("needs no posterior samples")
-
-
-def named(error: Exception) -> str:
-    """An error on one line, with the place of the user's code that it came from."""
-    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    frames = [f for f in extract_tb(error.__traceback__) if "site-packages" not in f.filename]
-    return f"{said} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else said

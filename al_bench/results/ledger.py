@@ -136,8 +136,10 @@ def _message(content: dict[str, Any]) -> str:
         return ""
     kind = str(content.get("error_type") or "")
     # Our own errors are sentences; of any other the type says as much as the text.
-    own = getattr(errors, kind, None) is not None or content.get("error") == kind
-    said = content.get("error") if own or not kind else f"{kind}: {content.get('error')}"
+    said = str(content.get("error"))
+    if getattr(errors, kind, None) is None:
+        said = said if not kind or said == kind else f"{kind}: {said}"
+        said += f" ({place})" if (place := content.get("error_place")) else ""
     return f"round {content.get('failed_round')}: {said}"
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 import pyarrow as pa
 
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, place
 from al_bench.results import atomic, locks, parquet
 from al_bench.results.history import History, TrialPaths, load_history, save_checkpoint
 from al_bench.results.identity import RunIdentity
@@ -183,6 +183,7 @@ class TrialFiles:
             FAILED,
             error=text,
             error_type=type(error).__name__,
+            error_place=place(error),
             traceback=traceback_text,
             failed_round=round,
         )

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import numpy as np
@@ -110,6 +111,13 @@ def test_bad_input_is_refused_in_one_line_before_any_work(al_bench, tmp_path, wo
         ("_target_: own.Own\npower: abc\n", "strategy.power must be a number or null, got 'abc'"),
         ("_target_: own.Own\n", "strategy.power is missing. Add +strategy.power=…"),
         ("_target_: own.Nothing\npower: 2.0\n", "strategy._target_=own.Nothing cannot be loaded"),
+        ("_target_: own.Onw\n", "own has no 'Onw'. Did you mean 'own.Own'?"),
+        (
+            "_target_: onw.Own\n",
+            "there is no module 'onw'. Did you mean 'own'? A class of your own",
+        ),
+        ("_target_: al_bench.strategies.radom.Random\n", "mean 'al_bench.strategies.random'?"),
+        ("_target_: Own\n", "it names no module. Write module.Class."),
         ("power: 2.0\n", "strategy has no _target_"),
     ],
 )
@@ -131,6 +139,26 @@ def test_a_users_own_yaml_is_checked_against_the_classs_signature(al_bench, tmp_
     assert (code, err.count("\n")) == (2, 1)
     assert said in err
     assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import torch\nx = (\n", "SyntaxError: '(' was never closed (faulty.py:2)."),
+        ("import nonesuch\n", "ModuleNotFoundError: No module named 'nonesuch' (faulty.py:1)."),
+    ],
+)
+def test_a_users_module_that_cannot_be_imported_says_where(tmp_path, code, said):
+    """In a process of its own: Hydra's lines would go to a logger that pytest has replaced."""
+    (tmp_path / "mine" / "strategy").mkdir(parents=True)
+    (tmp_path / "mine" / "strategy" / "own.yaml").write_text("_target_: faulty.Own\n")
+    (tmp_path / "faulty.py").write_text(code)
+    words = ["check", "--config-dir", "mine", "strategy=own"]
+    found = subprocess.run(
+        [sys.executable, "-m", "al_bench", *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert found.returncode == 2
+    assert found.stderr == f"al-bench: strategy._target_=faulty.Own cannot be loaded: {said}\n"
 
 
 def test_a_traceback_is_shown_when_asked_for(al_bench):

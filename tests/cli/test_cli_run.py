@@ -96,10 +96,10 @@ def test_a_failing_job_is_shown_recorded_and_run_again_alone(quick_run, al_bench
     words = ("--config-dir", "mine", "-m", "strategy=flaky,random")
     code, out, _ = quick_run(*words)
     assert code == 1
-    assert "seed 0 failed: round 1: RuntimeError: not today" in out
+    assert "seed 0 failed: round 1: RuntimeError: not today (flaky.py:6)" in out
     _, out, _ = al_bench("status")
     assert "2 done, 2 failed" in out
-    assert "seed 0–1: round 1: RuntimeError: not today" in out
+    assert "seed 0–1: round 1: RuntimeError: not today (flaky.py:6)" in out
     (manifest,) = tmp_path.glob("results/**/flaky/**/manifests/seed=0.json")
     failed = json.loads(manifest.read_text())
     assert "RuntimeError: not today" in failed["traceback"]

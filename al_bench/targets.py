@@ -1,0 +1,82 @@
+"""The class or function that a ``_target_`` names, and what was meant where there is none."""
+
+import importlib
+import inspect
+import os
+import pkgutil
+import sys
+from types import ModuleType
+from typing import Any
+
+from al_bench.errors import ConfigError, choose, told
+
+
+class NotFound(ConfigError):
+    """The module of a ``_target_`` is not there, as seen from this folder."""
+
+
+def locate(target: str, key: str = "_target_") -> Any:
+    """What ``package.module.Class`` names. Hydra would print lines of its own.
+
+    Args:
+        target: With its dots.
+        key: Where it was given, for errors.
+
+    Raises:
+        NotFound: There is no such module.
+        ConfigError: It has no such class, or importing it fails.
+    """
+    said = f"{key}={target} cannot be loaded"
+    if "." not in target:
+        raise ConfigError(f"{said}: it names no module.", "Write module.Class.")
+    module, rest = _module(target.split("."), said)
+    found: Any = module
+    for name in rest:
+        if not hasattr(found, name):
+            owner = found.__name__
+            hint = choose(name, _offered(found), f"{owner}.")
+            raise ConfigError(f"{said}: {owner} has no {name!r}.", hint)
+        found = getattr(found, name)
+    return found
+
+
+def _module(names: list[str], said: str) -> tuple[Any, list[str]]:
+    """The innermost module of a dotted name, and what follows it."""
+    module: ModuleType | None = None
+    for place, name in enumerate(names):
+        path = ".".join(names[: place + 1])
+        try:
+            module = importlib.import_module(path)
+        except ModuleNotFoundError as error:
+            if error.name != path:  # the module is there, what it imports is not
+                raise ConfigError(f"{said}: {told(error)}.") from error
+            if module is not None and (not hasattr(module, "__path__") or hasattr(module, name)):
+                return module, names[place:]
+            raise NotFound(f"{said}: there is no module {path!r}.", _hint(module, name)) from error
+        except Exception as error:  # whatever a user's module raises when it is imported
+            raise ConfigError(f"{said}: {told(error)}.") from error
+    return module, []
+
+
+def _hint(package: ModuleType | None, name: str) -> str:
+    if package is not None:
+        inside = {module.name for module in pkgutil.iter_modules(package.__path__)}
+        return choose(name, inside | _offered(package), f"{package.__name__}.")
+    own = {module.name for module in pkgutil.iter_modules([os.getcwd(), sys.path[-1]])}
+    meant = choose(name, {*own, "al_bench"})
+    where = (
+        "A class of your own is found from the folder you start al-bench in, and beside the folder "
+        "of --config-dir."
+    )
+    return f"{meant} {where}" if meant.startswith("Did you mean") else where
+
+
+def _offered(owner: Any) -> set[str]:
+    """Classes and functions that a module or class has of its own."""
+    return {
+        name
+        for name, value in vars(owner).items()
+        if not name.startswith("_")
+        and (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__ == getattr(owner, "__module__", owner.__name__)
+    }
