@@ -1,18 +1,25 @@
 """Hydra's complaints, each as one line: what is wrong, what was typed, what is valid."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
 
 from al_bench.building import parameters_of
 from al_bench.config import RunConfig, compose_whole
 from al_bench.config_dir import config_dir
 from al_bench.errors import ConfigError, choose
 from al_bench.listing import KINDS, choices
+
+# What composing a configuration may raise.
+COMPLAINTS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
 
 _KINDS: dict[Any, str] = {
     int: "a whole number",
@@ -28,10 +35,12 @@ def explain(
     """What Hydra said as one line with near names.
 
     Args:
-        error: Raised by Hydra or OmegaConf.
+        error: One of ``COMPLAINTS``.
         overrides: What was typed.
         folder: Of ``--config-dir``.
     """
+    if isinstance(error, (YAMLError, UnicodeDecodeError)):
+        return _no_yaml(error, folder)
     text = " ".join(str(part) for part in (error, error.__cause__) if part)
     flat = " ".join(text.split())
     full = re.search(r"full_key: (\S+)", flat)
@@ -49,7 +58,29 @@ def explain(
     known = {field.name: field.type for field in fields(RunConfig)}
     if full and full[1] in known and known[full[1]] in _KINDS:
         return _wrong_value(full[1], _KINDS[known[full[1]]], overrides, flat)
-    return ConfigError(f"{flat.split(' See https')[0].rstrip('.')}.")
+    said = flat.split(" See https")[0].split(" full_key: ")[0].rstrip(".")
+    return ConfigError(f"{full[1]}: {said}." if full else f"{said}.")
+
+
+def _no_yaml(error: YAMLError | UnicodeDecodeError, folder: Path | None) -> ConfigError:
+    """Which file cannot be read, and the line, or the one in which its end was met."""
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        where = f"{_near(error.problem_mark.name)}:{error.problem_mark.line + 1}"
+        said = " ".join(str(error.problem or error.context).split())
+        return ConfigError(f"{where} is no YAML: {said}.")
+    for path in sorted(folder.rglob("*.yaml")) if folder else ():
+        try:
+            path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as found:
+            line = found.object[: found.start].count(b"\n") + 1
+            return ConfigError(f"{_near(path)}:{line} is not in UTF-8.", "Save it as UTF-8.")
+    return ConfigError(f"A file of the configuration is no YAML: {' '.join(str(error).split())}.")
+
+
+def _near(path: str | Path) -> str:
+    """A path as one would type it here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
 
 
 def _wrong_value(key: str, kind: str, overrides: Sequence[str], said: str) -> ConfigError:

@@ -3,12 +3,9 @@
 import os
 import sys
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
 from al_bench import words
 from al_bench.config_dir import make_importable
-from al_bench.explain import explain
+from al_bench.explain import COMPLAINTS, explain
 
 
 def run(arguments: list[str]) -> int:
@@ -22,5 +19,5 @@ def run(arguments: list[str]) -> int:
     sys.argv = ["al-bench run", *typed.arguments]
     try:
         return job.main()
-    except (HydraException, OmegaConfBaseException) as error:
+    except COMPLAINTS as error:
         raise explain(error, typed.overrides, typed.folder) from error

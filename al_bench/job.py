@@ -6,7 +6,6 @@ import traceback
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -14,6 +13,7 @@ from al_bench import sweep
 from al_bench.config import CONFIG_NAME, Composed, composed_job, register_schema
 from al_bench.config_dir import config_dir
 from al_bench.errors import AlBenchError, told
+from al_bench.explain import COMPLAINTS
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def main() -> int:
 
     try:
         job()
-    except HydraException:
+    except COMPLAINTS:
         sweep.withdraw()
         raise
     except sweep.Refused as refused:

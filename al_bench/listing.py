@@ -74,7 +74,7 @@ def choices(group: str, folders: list[Path]) -> list[tuple[str, str]]:
 
 def introduction(path: Path) -> str:
     """The first comment line of a configuration file that is not a directive."""
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if not line.startswith("#"):
             break
         if not line.startswith("# @package"):

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
 from al_bench import loop
 from al_bench.config import compose
 from al_bench.config_dir import make_importable
 from al_bench.dry_run import describe
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.execution import DONE, run_seeds
-from al_bench.explain import explain
+from al_bench.explain import COMPLAINTS, explain
 from al_bench.prepare import Prepared, prepare
 from al_bench.progress import LogReport
 from al_bench.results.schema import CURVE
@@ -98,7 +95,7 @@ def _prepared(overrides: Sequence[str], config_dir: str | Path | None) -> tuple[
     check_overrides(overrides, folder)
     try:
         composed = compose(overrides, folder)
-    except (HydraException, OmegaConfBaseException) as error:
+    except COMPLAINTS as error:
         raise explain(error, overrides, folder) from error
     if composed.is_sweep:
         raise ConfigError("This preset is a sweep.", "Run it with al-bench run on a command line.")

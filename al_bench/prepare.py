@@ -155,7 +155,8 @@ def check_complete(config: Any, groups: Sequence[str] = GROUPS) -> None:
             if config[group] and (missing := sorted(OmegaConf.missing_keys(config[group]))):
                 raise ConfigError(f"{missing[0]} has no default.", f"Add {missing[0]}=…")
     except OmegaConfBaseException as error:
-        raise ConfigError(str(error).splitlines()[0]) from error
+        where = f"{error.full_key}: " if error.full_key else ""
+        raise ConfigError(f"{where}{str(error).splitlines()[0]}.") from error
 
 
 def _engine(config: Any) -> Engine:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from al_bench.config import Composed, RunConfig
 from al_bench.errors import ConfigError, ResultsError
@@ -60,7 +61,7 @@ class StoredTrial:
         paths = TrialPaths(path.parent.parent, int(seed))
         try:
             config = OmegaConf.load(paths.config)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, YAMLError) as error:
             raise ResultsError(f"{paths.config} cannot be read: {error}.") from error
         if not isinstance(config, DictConfig):
             raise ResultsError(f"{paths.config} is not a configuration.")

@@ -181,12 +181,10 @@ def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) 
     A group that is chosen (``model=``) is taken whole; a key of one that is not
     (``training.max_epochs=``) is changed in the stored one.
     """
-    from hydra.errors import HydraException
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
 
     from al_bench.config import compose
-    from al_bench.explain import explain
+    from al_bench.explain import COMPLAINTS, explain
     from al_bench.words import check_once, check_overrides
 
     trial = order.trial
@@ -201,7 +199,7 @@ def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) 
     check_once(choices)
     try:
         chosen = compose([*known, *choices])
-    except (HydraException, OmegaConfBaseException) as error:
+    except COMPLAINTS as error:
         raise explain(error, choices) from error
     folder = trial.paths.folder.resolve()
     replay = {"_target_": "al_bench.strategies.replay.Replay", "run": str(folder)}

@@ -2,14 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
 from al_bench import words
 from al_bench.config import Composed, compose
 from al_bench.config_dir import make_importable
 from al_bench.errors import ConfigError, told
-from al_bench.explain import explain
+from al_bench.explain import COMPLAINTS, explain
 
 if TYPE_CHECKING:
     from al_bench.checking.checks import Check
@@ -80,5 +77,5 @@ def _composed(arguments: list[str]) -> Composed:
         make_importable(typed.folder.parent)
     try:
         return compose(typed.overrides, typed.folder)
-    except (HydraException, OmegaConfBaseException) as error:
+    except COMPLAINTS as error:
         raise explain(error, typed.overrides, typed.folder) from error

@@ -141,6 +141,28 @@ def test_a_users_own_yaml_is_checked_against_the_classs_signature(al_bench, tmp_
     assert "Traceback" not in out + err
 
 
+@pytest.mark.parametrize("command", [["run"], ["check"], ["run", "-m"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"_target_: own.Own\npower: [1\nk: 2\n", "mine/strategy/own.yaml:3 is no YAML: "),
+        (b"_target_: own.Own\n\tpower: 1\n", "own.yaml:2 is no YAML: found character '\\t'"),
+        (b"_target_: own.Own\npower: 1\npower: 2\n", "own.yaml:3 is no YAML: found duplicate key"),
+        (b"# Mine\n# M\xfcller\n", "mine/strategy/own.yaml:2 is not in UTF-8. Save it as UTF-8."),
+    ],
+    ids=["bracket", "tab", "twice", "latin-1"],
+)
+def test_a_broken_yaml_is_named_with_its_line(al_bench, tmp_path, command, content, said):
+    (tmp_path / "mine" / "strategy").mkdir(parents=True)
+    (tmp_path / "mine" / "strategy" / "own.yaml").write_bytes(content)
+    code, out, err = al_bench(*command, "--config-dir", "mine", "strategy=own")
+    assert (code, out) == (2, "")
+    assert err.startswith("al-bench: ")
+    assert err.count("\n") == 1
+    assert said in err
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
