@@ -63,6 +63,8 @@ def _row(row: dict[Any, Any]) -> list[str]:
     saved = "{:+.0f} [{:+.0f}, {:+.0f}]".format(
         row["labels_saved"], row["labels_saved_low"], row["labels_saved_high"]
     )
+    if row["labels_saved_at_start"] is True:
+        saved = "at the start"
     counts = "/".join(f"{row[name]:.0f}" for name in ("wins", "ties", "losses"))
     return [*cells, difference, counts, p_value(row["p_holm"]), str(row["verdict"] or ""), saved]
 

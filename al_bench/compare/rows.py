@@ -67,6 +67,7 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
     if arm.saved is not None:
         names = ("labels_saved", "labels_saved_low", "labels_saved_high")
         row |= dict(zip(names, arm.saved, strict=True))
+        row["labels_saved_at_start"] = arm.saved_at_start
     for target, labels in arm.labels_to.items():
         quartiles = nearest_quartiles(labels)
         name = f"labels_to_{target:g}"

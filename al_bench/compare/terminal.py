@@ -53,10 +53,12 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> "Table":
     shown = comparison.measure
     sign = 1 if shown.higher_is_better else -1
     targets = list(result.arms[0].labels_to) if result.arms else []
+    at_start = any(arm.saved_at_start for arm in result.arms)
     unit = " %" if shown.unit == "%" else ""
     table = _table(
         "Differences in the low, middle and high third of the labels, and labels",
-        "Labels saved: fewer labels than the baseline takes to the best that both reach."
+        "Labels saved: fewer labels than the baseline takes to the best that both reach"
+        + (" (at the start: both begin with it)." if at_start else ".")
         + (" Labels to a value: median and quartiles over seeds." if targets else ""),
         [
             *("low", "middle", "high", "labels saved"),
@@ -68,7 +70,9 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> "Table":
         if arm.third_differences is not None:
             digits = shown.digits
             cells[1:4] = [f"{sign * d * shown.scale:+.{digits}f}" for d in arm.third_differences]
-        if arm.saved is not None:
+        if arm.saved_at_start:
+            cells[4] = "at the start"
+        elif arm.saved is not None:
             cells[4] = "{:+.0f} [{:+.0f}, {:+.0f}]".format(*arm.saved).replace("[", r"\[")
         table.add_row(*cells, *(_labels(arm, target) for target in targets))
     return table
@@ -137,7 +141,8 @@ def _caption(result: ProtocolResult, shown: Measure) -> str:
     known = [(name, n) for name, n in needed if math.isfinite(n)]
     if known:
         text = ", ".join(f"{name} {n:.0f}" for name, n in known)
-        sentences.append(f"Seeds that would show differences of these sizes: {text}.")
+        after = " after Holm's adjustment" if len(pairs) > 1 else ""
+        sentences.append(f"Seeds that would show differences of these sizes{after}: {text}.")
     return " ".join(sentences)
 
 

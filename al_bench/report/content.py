@@ -211,8 +211,7 @@ def _tables(rows: pd.DataFrame, comparison: Comparison, reach: Sequence[float]) 
         tuple(
             (
                 str(r["arm"]),
-                _labels(r.get("labels_saved"), "+"),
-                _label_span(r.get("labels_saved_low"), r.get("labels_saved_high")),
+                *_saved(r),
                 *(_labels(r.get(f"labels_to_{target:g}")) for target in reach),
             )
             for r in records
@@ -322,8 +321,13 @@ def _labels(value: Any, sign: str = "") -> str:
     return "never" if value == float("inf") else f"{round(value):{sign}d}"
 
 
-def _label_span(low: Any, high: Any) -> str:
-    return "" if low is None or pd.isna(low) else f"{_labels(low, '+')} to {_labels(high, '+')}"
+def _saved(row: Any) -> tuple[str, str]:
+    """Labels saved, and their interval."""
+    if row.get("labels_saved_at_start") is True:
+        return "at the start", ""
+    low, high = row.get("labels_saved_low"), row.get("labels_saved_high")
+    span = "" if low is None or pd.isna(low) else f"{_labels(low, '+')} to {_labels(high, '+')}"
+    return _labels(row.get("labels_saved"), "+"), span
 
 
 def _count(wins: Any, pairs: Any) -> str:

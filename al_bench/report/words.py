@@ -59,7 +59,9 @@ def _of_arm(result: ProtocolResult, arm: ArmResult, shown: Measure) -> str:
         text = f"{arm.arm} cannot be distinguished from {result.baseline} ({interval})."
         if math.isfinite(pair.seeds_needed) and pair.seeds_needed > pair.num_seeds:
             text += f" A difference of this size would take some {pair.seeds_needed:.0f} seeds."
-    if arm.saved is not None and arm.verdict in (BETTER, WORSE):
+    if arm.saved_at_start and arm.verdict in (BETTER, WORSE):
+        text += " Both begin with the best that both reach."
+    elif arm.saved is not None and arm.verdict in (BETTER, WORSE):
         saved, low, high = arm.saved
         more = "fewer" if saved >= 0 else "more"
         ends = sorted((abs(low), abs(high))) if low * high > 0 else None

@@ -243,6 +243,6 @@ def _append(old: pa.Table, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.
 
 
 def _config_json(text: str) -> str:
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     return json.dumps(yaml.safe_load(text), default=str)

@@ -31,7 +31,15 @@ from al_bench.stats.arms import (
 from al_bench.stats.caveats import caveats
 from al_bench.stats.ceilings import without_ceilings
 from al_bench.stats.measures import Measure, measure
-from al_bench.stats.paired import Paired, holm, noise_floor, paired, resampling_weights
+from al_bench.stats.paired import (
+    Paired,
+    holm,
+    holm_factors,
+    noise_floor,
+    paired,
+    resampling_weights,
+    seeds_needed,
+)
 from al_bench.stats.protocols import titles
 from al_bench.stats.summary import distinct_runs, tidy
 
@@ -180,6 +188,7 @@ def _protocol(
         size = abs(float(base_areas.mean())) if len(base_areas) else 0.0
         margin = MARGIN if shown.unit == "%" else max(RELATIVE_MARGIN * size, 1e-12)
     results = []
+    differences: dict[str, Array] = {}
     for name, curve in whole.items():
         labels_to = {target: _first_stored(table[name], target, sign) for target in reach}
         fields: dict[str, Any] = {
@@ -200,15 +209,19 @@ def _protocol(
                     )
                     for part in thirds(low, high)
                 )
-                fields["saved"] = _saved(
+                fields["saved"], fields["saved_at_start"] = _saved(
                     curve.counts, sign * mine, base.counts, sign * theirs, low, high
                 )
+                differences[name] = d
         results.append(fields)
-    adjusted = holm([fields["paired"].p if "paired" in fields else math.nan for fields in results])
+    raw = [fields["paired"].p if "paired" in fields else math.nan for fields in results]
     arms = []
-    for fields, p in zip(results, adjusted, strict=True):
+    for fields, p, factor in zip(results, holm(raw), holm_factors(raw), strict=True):
         if "paired" in fields:
             fields |= {"p_holm": float(p), "verdict": _verdict(fields["paired"], float(p))}
+        if factor > 1:  # the verdict asks for as much more
+            needed = seeds_needed(differences[fields["arm"]], 1 - LEVEL / float(factor))
+            fields["paired"] = replace(fields["paired"], seeds_needed=needed)
         arms.append(ArmResult(**fields))
 
     def place(arm: ArmResult) -> tuple[bool, float, str]:
@@ -256,8 +269,11 @@ def _first_stored(curve: Curves, target: float, sign: float) -> Array:
 
 def _saved(
     counts: Array, mine: Array, base_counts: Array, theirs: Array, low: float, high: float
-) -> tuple[float, float, float]:
+) -> tuple[tuple[float, float, float], bool]:
     """Labels saved at equal accuracy, with the interval of the paired bootstrap.
+
+    And whether nothing was to be saved, since in every resample both have that accuracy while
+    their curves are still the same.
 
     The mean curves are compared at the highest accuracy that both reach within the common range:
     how many labels the arm needs less than the baseline to get there first, on the lines between
@@ -272,6 +288,11 @@ def _saved(
         weights = weights[:1]
         ours, base = ours[:1], base[:1]
     target = np.minimum(ours.max(axis=1), base.max(axis=1))
-    saved = crossing(base_counts[two], base, target) - crossing(counts[one], ours, target)
+    needed, taken = crossing(base_counts[two], base, target), crossing(counts[one], ours, target)
+    saved = needed - taken
     ends = np.quantile(saved[1:], [0.025, 0.975]) if len(mine) > 1 else (math.nan, math.nan)
-    return float(saved[0]), float(ends[0]), float(ends[1])
+    shared, i, j = np.intersect1d(counts[one], base_counts[two], return_indices=True)
+    alike = (mine[:, one][:, i] == theirs[:, two][:, j]).all(axis=0).cumprod()
+    start = shared[max(int(alike.sum()) - 1, 0)]  # an initial set, bought ones too, is shared
+    at_start = bool((np.maximum(needed, taken) <= start).all())
+    return (float(saved[0]), float(ends[0]), float(ends[1])), at_start

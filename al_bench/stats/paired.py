@@ -37,7 +37,8 @@ class Paired:
         p_smallest: The smallest p that a sign-flip test of S seeds can give.
         p_equivalence: Two one-sided t-tests that the mean lies within the margin.
         seeds_needed: Seeds that would show a difference of this size with a chance of 80 % at the
-            5 % level; infinite where the differences are 0, NaN for one seed.
+            5 % level, which a comparison of several arms divides by the arm's factor of Holm;
+            infinite where the differences are 0, NaN for one seed.
     """
 
     num_seeds: int
@@ -236,11 +237,19 @@ def holm(p: ArrayLike) -> Array:
     """P values adjusted for being several (Holm 1979); NaN stays NaN and doesn't count."""
     values = np.asarray(p, dtype=np.float64)
     adjusted = np.full(len(values), np.nan)
-    known = np.flatnonzero(~np.isnan(values))
-    order = known[np.argsort(values[known], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1.0)
+    factors = holm_factors(values)
+    order = np.argsort(values, kind="stable")[: (~np.isnan(values)).sum()]  # NaN comes last
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * factors[order]), 1.0)
     return adjusted
+
+
+def holm_factors(p: ArrayLike) -> Array:
+    """How often each p counts: the smallest as often as there are any, the largest once; or NaN."""
+    values = np.asarray(p, dtype=np.float64)
+    factors = np.full(len(values), np.nan)
+    order = np.argsort(values, kind="stable")[: (~np.isnan(values)).sum()]
+    factors[order] = np.arange(len(order), 0, -1)
+    return factors
 
 
 def _constant(d: Array) -> bool:

@@ -26,7 +26,13 @@ def titles(frame: pd.DataFrame) -> dict[str, str]:
     columns = ["protocol_id", *NAMES, *_DISTINCT]
     table = frame[columns].drop_duplicates("protocol_id").set_index("protocol_id")
     table["schedule"] = frame.groupby("protocol_id")["num_labeled"].agg(_schedule)
-    parts = {key: [str(row[name]) for name in NAMES] for key, row in table.iterrows()}
+    # Arms that were widened on purpose differ within a protocol: what varies names none.
+    shared = frame.drop_duplicates(["protocol_id", *NAMES]).groupby("protocol_id")[[*NAMES]]
+    is_one = shared.nunique() < 2
+    parts = {
+        key: [str(row[name]) for name in NAMES if is_one.at[key, name]]
+        for key, row in table.iterrows()
+    }
     for protocol, buyers in frame.groupby("protocol_id")["init_strategy"]:
         if buyers.nunique() == 1 and buyers.notna().all():
             parts[protocol].append(f"initial set by {buyers.iloc[0]}")

@@ -99,10 +99,13 @@ def tidy(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     there = rows[np.isfinite(rows["value"])]
     ends = there.groupby("protocol_id")["num_labeled"].max()
     incomplete = _incomplete(rows, there, ends)
+    lacking: dict[str, list[tuple[str, str]]] = {}  # by kind
     for keys, curve in rows[incomplete].groupby(CURVE):
         where = f"{keys[1]} ({names[str(keys[0])]})" if len(names) > 1 else str(keys[1])
-        for sentence in _missing(curve, metric, ends.get(keys[0])):
-            warnings.warn(f"{where}: {sentence}", stacklevel=2)
+        for kind, sentence in _missing(curve, metric, ends.get(keys[0])):
+            lacking.setdefault(kind, []).append((where, sentence))
+    for said in lacking.values():
+        warnings.warn(_folded(said), stacklevel=2)
     rows = there.assign(piece=there["round"] - there.groupby(TRIAL).cumcount())
     rows = rows.drop_duplicates([*TRIAL, "num_labeled"], keep="last")
     rows = rows.sort_values([*TRIAL, "num_labeled"])
@@ -265,11 +268,11 @@ def _incomplete(
     return ~complete.reindex(pd.MultiIndex.from_frame(rows[CURVE])).set_axis(rows.index)
 
 
-def _missing(curve: pd.DataFrame, metric: str, end: int | None) -> list[str]:
-    """Sentences on what the seeds of one curve lack; ``end`` is where its protocol's curves end."""
+def _missing(curve: pd.DataFrame, metric: str, end: int | None) -> list[tuple[str, str]]:
+    """Kinds of what the seeds of one curve lack, with sentences; ``end``: of its protocol."""
     rows = curve[np.isfinite(curve["value"])]
     if rows.empty:
-        return [f"there is no {metric}."]
+        return [("metric", f"there is no {metric}.")]
     sentences = []
     everywhere = set(rows["num_labeled"])
     lacking: dict[tuple[int, ...], list[int]] = {}
@@ -279,14 +282,28 @@ def _missing(curve: pd.DataFrame, metric: str, end: int | None) -> list[str]:
             lacking.setdefault(tuple(sorted(absent)), []).append(seed)
     for counts, seeds in sorted(lacking.items()):
         who = f"seed{'s' * (len(seeds) > 1)} {_list(seeds)}"
-        sentences.append(f"nothing from {who} at {_list(counts)} labels, where other seeds are.")
+        said = f"nothing from {who} at {_list(counts)} labels, where other seeds are."
+        sentences.append(("seeds", said))
     rounds = set(rows["round"])
     if absent := set(range(max(rounds) + 1)) - rounds:
         which = f"round{'s' * (len(absent) > 1)} {_list(absent)}"
-        sentences.append(f"{which} missing for every seed; the curve is not drawn across them.")
+        said = f"{which} missing for every seed; the curve is not drawn across them."
+        sentences.append(("rounds", said))
     if (last := max(everywhere)) != end:
-        sentences.append(f"ends at {last} labels, where other strategies go on to {end}.")
+        said = f"ends at {last} labels, where other strategies go on to {end}."
+        sentences.append(("end", said))
     return sentences
+
+
+def _folded(said: Sequence[tuple[str, str]]) -> str:
+    """Curves with sentences of one kind in a line: the first in full, then the others' names."""
+    (where, sentence), *others = said
+    if not others:
+        return f"{where}: {sentence}"
+    names = list(dict.fromkeys(name for name, _ in others))
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    alike = all(other == sentence for _, other in others)
+    return f"{where}: {sentence} Likewise{'' if alike else ', with other numbers,'} {shown}."
 
 
 def _list(values: Iterable[int]) -> str:

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from al_bench.compare.publish import markdown
 from al_bench.compare.rows import across_rows, arm_rows
 from al_bench.compare.terminal import not_met
 from al_bench.errors import ConfigError
 from al_bench.stats.across import across
 from al_bench.stats.comparison import compare
+from al_bench.stats.paired import seeds_needed
 
 ROUNDS = range(4)  # 10, 20, 30, 40 labels
 
@@ -60,6 +62,39 @@ def test_a_hand_computed_case(two_arms):
     assert arm.saved[0] == pytest.approx(5.0, abs=0.1)
     assert arm.saved[1] <= arm.saved[0] <= arm.saved[2]
     assert protocol.batch_size == 10
+
+
+def test_what_both_begin_with_saves_no_labels(two_arms, make_frame):
+    """Curves that fall are best with the initial set; the second count may be shared too."""
+
+    def falls(by):
+        return lambda seed, round: 0.9 - 0.01 * seed - by * max(round - 1, 0)
+
+    frame = pd.concat(
+        [
+            make_frame("random", range(3), ROUNDS, falls(0.1)),
+            make_frame("entropy", range(3), ROUNDS, falls(0.2)),
+        ]
+    )
+    result = only(compare(frame))
+    assert result.arms[1].saved == (0.0, 0.0, 0.0)
+    assert result.arms[1].saved_at_start
+    assert not only(compare(two_arms)).arms[1].saved_at_start
+    rows = arm_rows(compare(frame))
+    assert "at the start |" in markdown(rows)
+
+
+def test_seeds_needed_are_those_of_the_adjusted_test(make_frame):
+    noise = [0.011, -0.02, 0.013, 0.0, -0.004]
+    base = make_frame("random", range(5), ROUNDS, lambda s, r: 0.5)
+    one = make_frame("bald", range(5), ROUNDS, lambda s, r: 0.503 + noise[s])
+    other = make_frame("entropy", range(5), ROUNDS, lambda s, r: 0.501 - noise[s])
+    alone = only(compare(pd.concat([base, one]))).arms[1].paired.seeds_needed
+    assert alone == seeds_needed(0.003 + np.array(noise))
+    both = {arm.arm: arm.paired for arm in only(compare(pd.concat([base, one, other]))).arms[1:]}
+    d = 0.003 + np.array(noise)
+    assert both["bald"].seeds_needed == seeds_needed(d, 1 - 0.05 / 2) > alone  # the smaller p
+    assert both["entropy"].seeds_needed == seeds_needed(0.001 - np.array(noise))
 
 
 def test_the_order_of_rows_is_without_meaning(two_arms):

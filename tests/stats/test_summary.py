@@ -112,6 +112,17 @@ def test_a_strategy_without_the_metric_is_named(make_frame):
         assert set(tidy(frame, "test_accuracy")["strategy_label"]) == {"random"}
 
 
+def test_what_many_curves_lack_is_one_line_a_kind(make_frame):
+    ends = {"random": 5, "bald": 3, "entropy": 3, "margin": 3, "badge": 2, "bait": 3}
+    frames = [make_frame(name, range(2), range(end), rising) for name, end in ends.items()]
+    with pytest.warns(UserWarning, match="ends at") as caught:
+        tidy(pd.concat(frames), "test_accuracy")
+    assert [str(warning.message) for warning in caught] == [
+        "badge: ends at 20 labels, where other strategies go on to 50. "
+        "Likewise, with other numbers, bait, bald, entropy and 1 more."
+    ]
+
+
 def test_a_strategy_that_ends_before_the_others_is_named(make_frame):
     frame = pd.concat(
         [
