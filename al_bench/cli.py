@@ -24,6 +24,15 @@ COMMANDS = {
 }
 
 
+# What is left of a command that was interrupted; of others there is nothing to say.
+_GOES_ON = "finished rounds are kept. Run it again to go on."
+INTERRUPTED = {
+    "run": _GOES_ON,
+    "transfer": _GOES_ON,
+    "rerun": "the stored trial is as it was.",
+    "plot": "figures whose names were printed are written.",
+}
+
 VERBOSE = "verbose=true"  # understood by every command
 
 
@@ -39,9 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AlBenchError as error:
         return _complain(error, error.exit_code, verbose)
     except KeyboardInterrupt:
-        print(
-            "al-bench: stopped; finished rounds are kept. Run it again to go on.", file=sys.stderr
-        )
+        left = INTERRUPTED.get(words[0] if words else "")
+        print(f"al-bench: stopped{f'; {left}' if left else '.'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

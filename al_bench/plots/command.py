@@ -143,7 +143,7 @@ def _plot(
             fresh = {file: figures[file] for file in figures if file not in written}
             written |= fresh.keys()
             for path in save(fresh, out, format):
-                print(path)
+                print(path, flush=True)  # all figures of many results take minutes
             if not figures:
                 reason = f": {reasons[0]}" if reasons else "."
                 told[f"{name} has nothing to show for {column}{reason}"] = None

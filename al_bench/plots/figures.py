@@ -11,7 +11,7 @@ alive.
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -87,15 +87,14 @@ def find(name: str) -> Draw:
     return draw
 
 
-def save(figures: "Mapping[str, Figure]", folder: Path, formats: Sequence[str]) -> list[Path]:
-    """Write each figure in each format; the paths written.
+def save(figures: "Mapping[str, Figure]", folder: Path, formats: Sequence[str]) -> Iterator[Path]:
+    """Write each figure in each format; each path once its file is written.
 
     Equal figures give equal files.
 
     Raises:
         ResultsError: The folder cannot be written.
     """
-    paths = []
     for name, figure in figures.items():
         for ending in formats:
             path = folder / f"{name}.{ending}"
@@ -107,5 +106,4 @@ def save(figures: "Mapping[str, Figure]", folder: Path, formats: Sequence[str]) 
             except OSError as error:
                 message = f"Cannot write {path} ({error.strerror or error})."
                 raise ResultsError(message, "Choose another folder with out=…") from error
-            paths.append(path)
-    return paths
+            yield path

@@ -5,6 +5,7 @@ import sys
 import pandas as pd
 import pytest
 
+from al_bench import cli
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.plots import command
 from al_bench.plots.command import plot
@@ -222,6 +223,20 @@ def test_a_figure_of_ones_own_is_a_module_with_draw(results, tmp_path, monkeypat
     printed = capsys.readouterr()
     assert {path.name for path in (results / "plots").iterdir()} == {"rows.png"}
     assert "mine.nothing has nothing to show for test_accuracy." in printed.err
+
+
+def test_an_interrupted_plot_names_what_is_written_and_claims_no_more(
+    results, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "stopping").mkdir()
+    (tmp_path / "stopping" / "here.py").write_text(
+        "def draw(frame, options):\n    raise KeyboardInterrupt\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert cli.main(["plot", str(results), "figure=curves,stopping.here", PNG]) == 130
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [str(results / "plots" / "curves_test_accuracy.png")]
+    assert err.endswith("al-bench: stopped; figures whose names were printed are written.\n")
 
 
 def test_help_lists_the_keys(capsys):
