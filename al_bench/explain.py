@@ -50,7 +50,7 @@ def explain(
     if found := re.search(r"Multiple values for (\S+)\. To override", flat):
         return ConfigError(f"{found[1]} has a choice already.", f"Write {found[1]}=… without +.")
     if found := re.search(r"Could not find '([^']+)'", text):
-        return _no_choice(found[1], text, folder)
+        return _no_choice(found[1], text, overrides, folder)
     if found := re.search(r"(?:Key|key) '([^']+)' (?:is )?not in", flat):
         return _no_key(full[1] if full else found[1], overrides, folder)
     if found := re.search(r"Could not (?:override|delete from config\.) '([^']+)'", flat):
@@ -141,7 +141,7 @@ def _skeleton(overrides: Sequence[str], folder: Path | None) -> DictConfig:
     return DictConfig({})
 
 
-def _no_choice(path: str, text: str, folder: Path | None) -> ConfigError:
+def _no_choice(path: str, text: str, overrides: Sequence[str], folder: Path | None) -> ConfigError:
     groups = [group for group in KINDS.values() if path.startswith(f"{group}/")]
     group = max(groups, key=len, default=path.rpartition("/")[0])
     if group == "hydra/launcher":
@@ -154,4 +154,8 @@ def _no_choice(path: str, text: str, folder: Path | None) -> ConfigError:
     if listed and group != "experiment":  # folders of hydra.searchpath have more
         valid |= {word for word in listed[1].split("Config search path")[0].split() if word}
     choice = path.removeprefix(f"{group}/")
-    return ConfigError(f"There is no {group}={choice}.", choose(choice, valid))
+    words = (word.lstrip("+").partition("=") for word in overrides)
+    keys = [key for key, _, value in words if choice in value.split(",")]
+    # As it was typed: strategy@init_strategy= chooses among the strategies too.
+    key = next((key for key in keys if key.split("@")[0] == group), group)
+    return ConfigError(f"There is no {key}={choice}.", choose(choice, valid))

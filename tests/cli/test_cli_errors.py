@@ -84,6 +84,8 @@ BAD = [
     (["seeds=2", "seeds=2"], "seeds is given twice: 2 and 2. Type it once."),
     (["strategy=bald", "-m", "strategy=random,bald"], "strategy is given twice: bald and random,"),
     (["+model.x=1", "++model.x=2"], "model.x is given twice: 1 and 2."),
+    (["strategy@init_strategy=corset"], "no strategy@init_strategy=corset. Did you mean 'coreset'"),
+    (["strategy=corset", "strategy@init_strategy=bald"], "There is no strategy=corset. Did you"),
     (["strategy@init_strategy=bald"] * 2, "strategy@init_strategy is given twice: bald and bald."),
 ]
 
