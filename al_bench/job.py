@@ -14,6 +14,7 @@ from al_bench.config import CONFIG_NAME, Composed, composed_job, register_schema
 from al_bench.config_dir import config_dir
 from al_bench.errors import AlBenchError, told
 from al_bench.explain import COMPLAINTS
+from al_bench.terminal import print_table
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
             outcomes = run_in_workers(composed, prepared.seeds, prepared.workers, report)
         else:
             outcomes = run_seeds(prepared, prepared.seeds, report)
-    console.print(progress.outcome_table(title, outcomes))
+    print_table(console, progress.outcome_table(title, outcomes))
     print(f"results: {prepared.results / identity.folder}")
     return 0 if all(ended.status == DONE for ended in outcomes) else 1
 

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 PIPE_WIDTH = 140  # a pipe has no width, and 80 columns would fold the numbers
 
@@ -20,6 +21,18 @@ def wide_console(stream: IO[str] | None = None) -> "Console":
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     return console
+
+
+def print_table(console: "Console", table: "Table") -> None:
+    """Print a table with its title and caption as wide as the console, not as the table."""
+    title, caption = table.title, table.caption
+    table.title = table.caption = None
+    if title:
+        # A pipe has no end of line, and a title in one line can be searched for.
+        console.print(title, style="table.title", soft_wrap=not console.is_terminal)
+    console.print(table)
+    if caption:
+        console.print(caption, style="table.caption")
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 from al_bench.arguments import Arguments, Command, Option, listed, number, one_of, switch, text
 from al_bench.errors import ConfigError, ResultsError
-from al_bench.terminal import warnings_as_lines, wide_console
+from al_bench.terminal import print_table, warnings_as_lines, wide_console
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,13 +83,13 @@ def _print(result: "Comparison", parsed: Arguments, stream: IO[str]) -> None:
 
     console = wide_console(stream)
     for protocol in result.protocols:
-        console.print(verdict_table(result, protocol))
+        print_table(console, verdict_table(result, protocol))
         if protocol.baseline is not None:
-            console.print(labels_table(result, protocol))
+            print_table(console, labels_table(result, protocol))
         console.print()
     together = across(result)
     if together is not None:
-        console.print(across_table(together, parsed["baseline"], result.measure))
+        print_table(console, across_table(together, parsed["baseline"], result.measure))
         console.print()
     for caveat in result.caveats:
         console.print(f"note: {caveat}", markup=False, soft_wrap=True)

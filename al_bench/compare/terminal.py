@@ -29,7 +29,7 @@ def verdict_table(comparison: Comparison, result: ProtocolResult) -> "Table":
         + ([f"less {result.baseline}", "wins/ties/losses", "p (Holm)"] if result.baseline else []),
     )
     if result.baseline:
-        table.add_column("verdict", no_wrap=True)
+        table.add_column("verdict", overflow="fold")
     for arm in result.arms:
         area = f"{arm.areas.mean() * shown.scale:.{shown.digits}f}" if len(arm.areas) else "n/a"
         cells = [_name(arm), str(len(arm.seeds)), area]
@@ -86,7 +86,7 @@ def _table(title: str, caption: str, columns: Sequence[str]) -> "Table":
     )
     table.add_column("arm", overflow="fold")
     for name in columns:
-        table.add_column(escape(name), justify="right", no_wrap=True)
+        table.add_column(escape(name), justify="right", overflow="fold")
     return table
 
 

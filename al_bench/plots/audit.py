@@ -57,7 +57,7 @@ def _classes(
     wanted = panel_titles({key: style.order(shares) for key, shares in found.items()}, frame)
     figures = {}
     for name, page_titles in panels.pages(wanted, "audit_classes"):
-        page = panels.page(page_titles, height=1.75)
+        page = panels.page(page_titles, height=1.75, beside=0.5)  # of the color bar
         image = None
         for panel, axes in page.axes.items():
             key, label = panel.split(" ", 1)

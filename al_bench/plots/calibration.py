@@ -38,27 +38,28 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
         curves = {name: summarize(tidy(frame, name), options.level) for name in CURVES}
     drawn = set(bins["protocol_id"])
     styles = style.assign(distinct_runs(frame)["strategy_label"])
-    wanted: dict[str, str] = {}
-    for key, title in titles(frame).items():
-        if key in drawn:
-            count = bins.loc[bins["protocol_id"] == key, "num_labeled"].iloc[0]
-            wanted[f"{key} bins"] = f"{title} · at {count} labels"
-            wanted |= {f"{key} {name}": "" for name in CURVES}
+    row_titles = titles(frame)
+    wanted = {
+        f"{key} {kind}": "" for key in row_titles if key in drawn for kind in ("bins", *CURVES)
+    }
     figures = {}
     for name, page_titles in panels.pages(wanted, "calibration"):
         keys = {panel.split(" ")[0] for panel in page_titles}
         with style.look():
-            page = panels.page(page_titles, columns=3, beside=0.5)
+            page = panels.page(page_titles, columns=3)
             for panel, axes in page.axes.items():
                 key, kind = panel.split(" ")
                 if kind == "bins":
+                    # One title for the three panels: room for all of a protocol's names.
+                    text = panels.wrapped(row_titles[key], style.PAGE_WIDTH - 0.5)
+                    axes.set_title(text, loc="left")
                     _diagram(axes, bins[bins["protocol_id"] == key], styles)
                     continue
-                rows = curves[kind]
-                rows, shown = rows[rows["protocol_id"] == key], measure(kind)
-                panels.curves(axes, rows, styles, shown.scale)
-                if len(rows):
-                    axes.set_ylim(*panels.limits(rows, shown))
+                summary, shown = curves[kind], measure(kind)
+                own = summary[summary["protocol_id"] == key]
+                panels.curves(axes, own, styles, shown.scale)
+                if len(own):
+                    axes.set_ylim(*panels.limits(own, shown))
                 axes.set_xlabel("Number of labels")
                 axes.set_ylabel(shown.label.replace("calibration error (ECE)", "ECE"))
             counted = bins[bins["protocol_id"].isin(keys)]
@@ -75,5 +76,5 @@ def _diagram(axes: "Axes", bins: pd.DataFrame, styles: dict[str, style.Style]) -
                   **styles[label].line())  # fmt: skip
     axes.set_xlim(0, 102)
     axes.set_ylim(0, 102)
-    axes.set_xlabel("Confidence (%)")
+    axes.set_xlabel(f"Confidence at {bins['num_labeled'].iloc[0]} labels (%)")
     axes.set_ylabel("Accuracy (%)")

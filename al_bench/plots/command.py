@@ -7,7 +7,7 @@ from pathlib import Path
 
 from al_bench.arguments import Command, Option, listed, number, one_of, text, whole_number
 from al_bench.errors import ConfigError, choose
-from al_bench.terminal import warnings_as_lines, wide_console
+from al_bench.terminal import print_table, warnings_as_lines, wide_console
 
 DEFAULT = ("curves",)  # figures
 KINDS = ("curves", "acquisitions", "manifests")  # folders of a run
@@ -152,4 +152,4 @@ def _plot(
     console = wide_console()
     for table in printed:
         console.print()
-        console.print(table)
+        print_table(console, table)

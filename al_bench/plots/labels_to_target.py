@@ -77,8 +77,7 @@ def _panel(
 
     labels = style.order(arm.arm for arm in result.arms)
     values = {arm.arm: arm.labels_to[target] for arm in result.arms}
-    counts = np.concatenate([curve.counts for curve in result.curves.values()])
-    low, high = float(counts.min()), float(counts.max())
+    low, high = _range(result, np.concatenate([*values.values(), np.empty(0)]))
     width = max(high - low, 1.0)
     end = high + 0.06 * width  # where "beyond the budget" is drawn
     for row, label in enumerate(labels):
@@ -92,9 +91,22 @@ def _panel(
             )  # fmt: skip
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_xlim(low - 0.03 * width, high + 0.1 * width)
+    axes.set_xlim(low - 0.08 * width, high + 0.1 * width)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 2.5, 5, 10]))
     axes.grid(visible=False, axis="y")
+
+
+def _range(result: ProtocolResult, labels: NDArray[np.float64]) -> tuple[float, float]:
+    """Counts at which anything happens, to the budget's end where someone lies beyond it."""
+    counts = np.concatenate([curve.counts for curve in result.curves.values()])
+    first, last = float(counts.min()), float(counts.max())
+    reached = labels[np.isfinite(labels)]
+    if len(reached) == 0:
+        return first, last
+    low = float(reached.min())
+    high = float(reached.max()) if len(reached) == len(labels) else last
+    lacking = max((last - first) / 4 - (high - low), 0.0)  # a few labels should not look like many
+    return max(low - lacking / 2, first), min(high + lacking / 2, last)
 
 
 def _row(

@@ -100,7 +100,6 @@ def curves(
     from matplotlib.ticker import MaxNLocator
 
     labels = style.order(summary["strategy_label"])
-    opacity = min(0.2, max(0.08, 0.8 / max(len(labels), 1)))  # many bands lie above each other
     for rank, label in enumerate(labels):
         rows = summary[summary["strategy_label"] == label]
         # A NaN in front of a count that isn't joined to the one before makes a gap.
@@ -112,18 +111,24 @@ def curves(
         }
         alone = _alone(y["mean"])
         look = styles[label]
-        # The interval of two seeds is 13 standard errors wide: it must not hide the others.
-        paler = 0.35 if rows["num_seeds"].max() <= 2 else 1.0
         # Later curves lie above earlier ones, and all lines above all bands.
         axes.fill_between(
-            x, y["low"], y["high"], color=look.color, alpha=paler * opacity, linewidth=0, zorder=1.5
-        )
+            x, y["low"], y["high"], color=look.color, linewidth=0, zorder=1.5,
+            alpha=opacity(len(labels), rows["num_seeds"].max()),
+        )  # fmt: skip
         axes.vlines(x[alone], y["low"][alone], y["high"][alone], color=look.color, alpha=0.5)
         axes.plot(
             x, y["mean"], label=label, markevery=_marked(alone, y["mean"], rank), **look.line()
         )
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 2.5, 5, 10]))
     axes.margins(x=0.03)
+
+
+def opacity(bands: int, seeds: int) -> float:
+    """Of one of so many bands, that of a curve over so many seeds."""
+    usual = min(0.2, max(0.08, 0.8 / max(bands, 1)))  # many bands lie above each other
+    # The interval of two seeds is 13 standard errors wide: it must not hide the others.
+    return 0.35 * usual if seeds <= 2 else usual
 
 
 def _alone(values: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -63,12 +63,12 @@ def _curves(
 ) -> None:
     unit, size = _unit(rows["seconds"].max())
     labels = style.order(rows["strategy_label"])
-    opacity = min(0.2, max(0.08, 0.8 / len(labels)))
     for rank, label in enumerate(labels):
         own = rows[rows["strategy_label"] == label].sort_values("num_labeled")
         x, look = own["seconds"] / size, styles[label]
         axes.fill_between(x, own["low"] * shown.scale, own["high"] * shown.scale, linewidth=0,
-                          color=look.color, alpha=opacity, zorder=1.5)  # fmt: skip
+                          color=look.color, zorder=1.5,
+                          alpha=panels.opacity(len(labels), own["num_seeds"].max()))  # fmt: skip
         step = math.ceil(len(own) / 8)
         axes.plot(x, own["mean"] * shown.scale, label=label,
                   markevery=list(range(rank % step, len(own), step)), **look.line())  # fmt: skip

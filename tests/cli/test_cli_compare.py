@@ -1,6 +1,7 @@
 """``al-bench compare`` as one types it."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -74,6 +75,17 @@ def test_wrong_input_is_one_line(results, words, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_narrow_terminal_loses_nothing(results, capsys, monkeypatch):
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "60"}.items():
+        monkeypatch.setenv(name, value)
+    assert cli.main(["compare", str(results)]) == 0
+    lines = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    table = [line for line in lines if line[:1] in "┏┃┡│└"]
+    assert max(map(len, table)) <= 60
+    assert not any("…" in line for line in table)
+    assert next(n for n, line in enumerate(lines) if line.startswith("┏")) <= 2  # lines of title
 
 
 def test_a_file_that_cannot_be_written_is_a_failure(results, tmp_path, capsys):

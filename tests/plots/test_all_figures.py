@@ -97,6 +97,23 @@ def test_labels_to_a_target_show_median_quartiles_and_who_never_gets_there(arms)
     assert axes.get_title().replace("\n", " · ").endswith("to 93 %")
 
 
+@pytest.mark.parametrize("target", [0.6, 0.79])
+def test_the_axis_of_labels_shows_where_something_happens(make_frame, target):
+    """Rounds at 10 to 410 labels; two of them matter, and no marker is cut at the axis."""
+    parts = [
+        make_frame("random", range(3), range(41), lambda seed, round: 0.5 + 0.1 * (round >= 3)),
+        make_frame("bald", range(3), range(41), lambda seed, round: 0.5 + 0.3 * (round >= 2)),
+    ]
+    figure = only(draw("labels_to_target", pd.concat(parts), reach=(target,)))
+    [axes] = figure.axes
+    low, high = axes.get_xlim()
+    assert low < 30 - 2
+    if target == 0.6:  # both get there
+        assert 40 + 2 < high < 120
+    else:  # random lies beyond the budget
+        assert high > 410
+
+
 def test_targets_nobody_reaches_are_shown_only_where_asked_for(make_frame):
     frame = make_frame("random", [0, 1], range(3))
     found, [reason] = draw("labels_to_target", frame)
@@ -152,7 +169,9 @@ def test_calibration_shows_bins_and_both_curves(arms):
     assert lines(bins)["entropy"] == pytest.approx([40, 80])
     assert lines(ece)["random"] == pytest.approx([10] * 5)
     assert lines(nll)["random"] == pytest.approx([1] * 5)
-    assert bins.get_title().endswith("at 50 labels")
+    assert bins.get_xlabel() == "Confidence at 50 labels (%)"
+    assert bins.get_title(loc="left") == "digits · full · mc_dropout · small"  # of all three
+    assert [axes.get_title() for axes in (bins, ece, nll)] == [""] * 3
 
 
 def test_what_was_not_stored_is_not_drawn(arms):
