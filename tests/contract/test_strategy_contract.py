@@ -5,10 +5,10 @@ import re
 from inspect import Parameter, signature
 
 import pytest
-from hydra.utils import get_object
+from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 from pool_views import FakeView, log_probs, seeded
-from strategy_files import ALL, ASKING, CONF, FILES, NAMES, built, choices, configured
+from strategy_files import ALL, ASKING, CONF, FILES, NAMES, built, choices, configured, together
 
 from al_bench.checking import laws
 from al_bench.checking.checks import CAPABILITIES, CHECKS
@@ -70,7 +70,11 @@ def test_only_known_files_leave_a_parameter_to_the_user(name):
 
 @pytest.mark.parametrize("score", SCORES)
 def test_every_score_goes_with_every_rule(score):
-    strategy = built("bald", f"strategy/score={score}")
+    config = together(
+        *(f"+strategy@{name}=bald" for name in SCORES),
+        *(f"strategy/score@{name}.score={name}" for name in SCORES),
+    )
+    strategy = instantiate(config[score], _convert_="all")
     assert strategy.needs == needs_of(strategy.score)
     for rule in RULES:
         strategy = dataclasses.replace(strategy, rule=built("bald", f"strategy/rule={rule}").rule)

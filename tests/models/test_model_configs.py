@@ -1,3 +1,4 @@
+import functools
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,25 @@ MODELS = sorted(path.stem for path in CONF.glob("*.yaml"))
 NETWORKS = sorted(path.stem for path in (CONF / "network").glob("*.yaml"))
 
 
-def configured(model, *overrides):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(model, overrides=list(overrides))
+@functools.cache
+def all_configured():
+    """Every model, with its own network and with every one: a composition each takes seconds."""
+    pairs = [(model, network) for model in MODELS for network in NETWORKS]
+    models = [f"+model@{model}.{network}={model}" for model, network in pairs]
+    networks = [f"model/network@{model}.{network}.network={network}" for model, network in pairs]
+    alone = [f"+model@{model}.own={model}" for model in MODELS]
+    with initialize_config_dir(str(CONF.parent), version_base="1.3"):
+        return compose(overrides=[*alone, *models, *networks])
+
+
+def configured(model, network="own"):
+    return all_configured()[model][network]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_builds_every_network(name, network):
-    model = instantiate(configured(name, f"network={network}"))
+    model = instantiate(configured(name, network))
     if not isinstance(model, NetworkModel):
         assert model.network is None
         return
@@ -56,7 +67,7 @@ def test_defaults_in_the_file_are_those_of_the_class(name):
 def test_defaults_in_a_network_file_are_those_of_its_function(network):
     from inspect import signature
 
-    factory = instantiate(configured("deterministic", f"network={network}")).network
+    factory = instantiate(configured("deterministic", network)).network
     defaults = signature(factory.func).parameters
     for name, value in factory.keywords.items():
         default = defaults[name].default
