@@ -67,12 +67,12 @@ def batch_is_well_formed(strategy: Strategy) -> None:
 
 def same_generator_gives_the_same_batch(strategy: Strategy) -> None:
     """The generator alone decides: the same one, the same batch, whatever was drawn elsewhere."""
-    for name, batch_size, view in cases():
-        where = f"{name}, B={batch_size}"
-        first = select(strategy, view, batch_size, where)
-        select(strategy, POOLS["ordinary"](), 2, "ordinary, B=2")  # it may not remember that
+    asked = [(view, size, f"{name}, B={size}") for name, size, view in cases()]
+    once = [select(strategy, *each) for each in asked]
+    for each, first in zip(reversed(asked), reversed(once), strict=True):
+        where = each[-1]
         torch.rand(3), np.random.rand(), random.random()  # noqa: NPY002
-        again = select(strategy, view, batch_size, where)
+        again = select(strategy, *each)  # after other pools than before: it may remember none
         said = f"{first.positions.tolist()}, then {again.positions.tolist()}"
         require(torch.equal(first.positions, again.positions), f"{where}: {said}")
         equal = torch.equal(first.scores.nan_to_num(-1), again.scores.nan_to_num(-1))
