@@ -12,6 +12,8 @@ QUICK = (
     "training.max_epochs=1",
     "training.epoch_size=128",
     "model.num_samples=4",
+    "model/network=mlp",
+    "model.network.hidden=[16]",
     "budget.total=45",
 )
 

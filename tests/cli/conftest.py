@@ -8,6 +8,8 @@ QUICK = (
     "training.max_epochs=1",
     "training.epoch_size=64",
     "model.num_samples=3",
+    "model/network=mlp",
+    "model.network.hidden=[16]",
     "budget.total=35",
     "seeds=2",
 )

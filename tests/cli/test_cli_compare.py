@@ -18,6 +18,8 @@ def results(tmp_path_factory):
             "training.max_epochs=1",
             "training.epoch_size=64",
             "model.num_samples=2",
+            "model/network=mlp",  # the quickest
+            "model.network.hidden=[16]",
             "budget.total=50",
             "seeds=3",
             f"strategy={name}",

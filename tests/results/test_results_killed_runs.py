@@ -24,6 +24,8 @@ OVERRIDES = (
     "seeds=1",
     "budget.total=40",
     "model.num_samples=3",
+    "model/network=mlp",  # the quickest
+    "model.network.hidden=[16]",
     "training.max_epochs=1",
     "training.epoch_size=64",
 )
