@@ -10,7 +10,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from al_bench.errors import AlBenchError, ConfigError, choose
+from al_bench.errors import AlBenchError, ConfigError, choose, told
 from al_bench.targets import locate
 
 _SPECIAL = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
@@ -76,17 +76,17 @@ def _check_keys(path: str, node: Any) -> None:
 
 
 def _explain(error: InstantiationException, node: Any, group: str) -> AlBenchError:
-    cause: BaseException | None = error
-    while cause is not None:
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
         if isinstance(cause, AlBenchError):
             return cause
-        if isinstance(cause, (ValueError, TypeError)) and not isinstance(
-            cause, InstantiationException
-        ):
-            mistyped = next(_mistyped(node, group), None)
-            return ConfigError(mistyped or f"{group}: {_one_line(cause)}.")
-        cause = cause.__cause__
-    return ConfigError(f"{group}: {_one_line(error)}.")
+    if cause is error:
+        return ConfigError(f"{group}: {' '.join(str(error).split()).rstrip('.')}.")
+    mistyped = None
+    if isinstance(cause, (ValueError, TypeError)):
+        mistyped = next(_mistyped(node, group), None)
+    return ConfigError(mistyped or f"{group}: {told(cause)}.")
 
 
 def _mistyped(node: Any, group: str) -> Iterator[str]:
@@ -129,7 +129,3 @@ def _is(value: Any, kind: Any) -> bool:
 def _said(kind: Any) -> str:
     item = _items(kind)
     return f"a list such as [{_EXAMPLES[item]}]" if item else _KINDS[kind]
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".")

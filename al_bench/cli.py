@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from al_bench.errors import AlBenchError, ConfigError, choose
+from al_bench.errors import AlBenchError, ConfigError, choose, told
 
 # Command: module, function, what it does. Modules are imported when their command is used.
 COMMANDS = {
@@ -99,7 +99,7 @@ def _complain(error: Exception, code: int, verbose: bool) -> int:
 
         traceback.print_exception(error)
     own = isinstance(error, AlBenchError)
-    text = str(error) if own else f"{type(error).__name__}: {error}. Add verbose=true for more."
+    text = str(error) if own else f"{told(error)}. Add verbose=true for more."
     print(f"al-bench: {' '.join(text.split())}", file=sys.stderr)
     return code
 

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import os
 import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
@@ -69,7 +70,7 @@ def place(error: BaseException) -> str:
         for frame in extract_tb(error.__traceback__)
         if not any(part in frame.filename for part in installed)
     ]
-    package = str(Path(__file__).parent)
+    package = str(Path(__file__).parent) + os.sep
     own = [frame for frame in frames if not frame.filename.startswith(package)]
     last = (own or frames)[-1:]
     return "".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in last)

@@ -19,7 +19,8 @@ from al_bench.errors import ConfigError, choose
 from al_bench.listing import KINDS, choices
 
 # What composing a configuration may raise.
-COMPLAINTS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
+UNREADABLE = (YAMLError, UnicodeDecodeError)
+COMPLAINTS = (HydraException, OmegaConfBaseException, *UNREADABLE)
 
 _KINDS: dict[Any, str] = {
     int: "a whole number",
@@ -39,7 +40,7 @@ def explain(
         overrides: What was typed.
         folder: Of ``--config-dir``.
     """
-    if isinstance(error, (YAMLError, UnicodeDecodeError)):
+    if isinstance(error, UNREADABLE):
         return _no_yaml(error, folder)
     text = " ".join(str(part) for part in (error, error.__cause__) if part)
     flat = " ".join(text.split())

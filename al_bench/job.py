@@ -13,7 +13,7 @@ from al_bench import sweep
 from al_bench.config import CONFIG_NAME, Composed, composed_job, register_schema
 from al_bench.config_dir import config_dir
 from al_bench.errors import AlBenchError, told
-from al_bench.explain import COMPLAINTS
+from al_bench.explain import COMPLAINTS, UNREADABLE
 from al_bench.terminal import print_table
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ def main() -> int:
     finally:
         sweep.remove_dry_folder()
     if errors:
+        if isinstance(errors[0], UNREADABLE):  # of what the run reads, not of its configuration
+            raise AlBenchError(f"{told(errors[0])}.") from errors[0]
         raise errors[0]
     if (folder := sweep.current_folder()) is not None:
         from al_bench.status import summarize_sweep

@@ -5,6 +5,7 @@ import inspect
 import os
 import pkgutil
 import sys
+from collections.abc import Set
 from types import ModuleType
 from typing import Any
 
@@ -27,14 +28,14 @@ def locate(target: str, key: str = "_target_") -> Any:
         ConfigError: It has no such class, or importing it fails.
     """
     said = f"{key}={target} cannot be loaded"
-    if "." not in target:
+    if "." not in target or not all(target.split(".")):
         raise ConfigError(f"{said}: it names no module.", "Write module.Class.")
     module, rest = _module(target.split("."), said)
     found: Any = module
     for name in rest:
         if not hasattr(found, name):
             owner = found.__name__
-            hint = choose(name, _offered(found), f"{owner}.")
+            hint = _near(name, found, f"{owner}.")
             raise ConfigError(f"{said}: {owner} has no {name!r}.", hint)
         found = getattr(found, name)
     return found
@@ -61,7 +62,7 @@ def _module(names: list[str], said: str) -> tuple[Any, list[str]]:
 def _hint(package: ModuleType | None, name: str) -> str:
     if package is not None:
         inside = {module.name for module in pkgutil.iter_modules(package.__path__)}
-        return choose(name, inside | _offered(package), f"{package.__name__}.")
+        return _near(name, package, f"{package.__name__}.", inside)
     own = {module.name for module in pkgutil.iter_modules([os.getcwd(), sys.path[-1]])}
     meant = choose(name, {*own, "al_bench"})
     where = (
@@ -71,12 +72,17 @@ def _hint(package: ModuleType | None, name: str) -> str:
     return f"{meant} {where}" if meant.startswith("Did you mean") else where
 
 
-def _offered(owner: Any) -> set[str]:
-    """Classes and functions that a module or class has of its own."""
-    return {
-        name
-        for name, value in vars(owner).items()
-        if not name.startswith("_")
-        and (inspect.isclass(value) or inspect.isfunction(value))
-        and value.__module__ == getattr(owner, "__module__", owner.__name__)
+def _near(name: str, owner: Any, prefix: str, modules: Set[str] = frozenset()) -> str:
+    """What was meant among all that a module or class has, or else what is its own."""
+    made = {
+        key: value
+        for key, value in vars(owner).items()
+        if not key.startswith("_") and (inspect.isclass(value) or inspect.isfunction(value))
     }
+    modules = {module for module in modules if not module.startswith("_")}
+    meant = choose(name, modules | made.keys(), prefix)
+    if meant.startswith("Did you mean"):
+        return meant
+    home = getattr(owner, "__module__", owner.__name__)
+    own = {key for key, value in made.items() if value.__module__ == home}
+    return choose(name, modules | own, prefix)

@@ -195,6 +195,9 @@ def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) 
         stored = str(trial.content[group])
         if group not in keys and _is_choice(group, stored):
             known.append(f"{group}={stored}")
+    network = str(trial.content["network"])
+    if not {"model", "model/network"} & set(keys) and _is_choice("model/network", network):
+        known.append(f"model/network={network}")
     check_overrides(choices)
     check_once(choices)
     try:

@@ -68,11 +68,11 @@ def batch_is_well_formed(strategy: Strategy) -> None:
 def same_generator_gives_the_same_batch(strategy: Strategy) -> None:
     """The generator alone decides: the same one, the same batch, whatever was drawn elsewhere."""
     asked = [(view, size, f"{name}, B={size}") for name, size, view in cases()]
-    once = [select(strategy, *each) for each in asked]
-    for each, first in zip(reversed(asked), reversed(once), strict=True):
+    once = [(each, select(strategy, *each)) for each in asked]
+    for each, first in (*reversed(once[:-1]), once[-1]):  # each after another one than before
         where = each[-1]
         torch.rand(3), np.random.rand(), random.random()  # noqa: NPY002
-        again = select(strategy, *each)  # after other pools than before: it may remember none
+        again = select(strategy, *each)
         said = f"{first.positions.tolist()}, then {again.positions.tolist()}"
         require(torch.equal(first.positions, again.positions), f"{where}: {said}")
         equal = torch.equal(first.scores.nan_to_num(-1), again.scores.nan_to_num(-1))

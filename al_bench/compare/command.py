@@ -35,7 +35,8 @@ COMMAND = Command(
         ),
         Option(
             "margin",
-            "differences of area within it are equivalent (default: 0.005 for fractions)",
+            "differences of area within it are equivalent, in the table's unit: points of accuracy "
+            "(default: 0.5 points)",
             read=number(minimum=0.0),
         ),
         Option("count_validation", "count validation points as labels", False, switch),
@@ -61,6 +62,7 @@ def compare(arguments: Sequence[str]) -> int:
         raise ConfigError("format=parquet needs a file.", "Add out=comparison.parquet.")
     from al_bench.results.frame import read_curves
     from al_bench.stats.comparison import compare as compare_frame
+    from al_bench.stats.measures import measure
 
     with warnings_as_lines():
         frame = read_curves([Path(word) for word in parsed.words or ["results"]])
@@ -70,7 +72,7 @@ def compare(arguments: Sequence[str]) -> int:
             baseline=parsed["baseline"],
             arms=parsed["arms"],
             reach=parsed["reach"] or (),
-            margin=parsed["margin"],
+            margin=parsed["margin"] and parsed["margin"] / measure(parsed["metric"]).scale,
             count_validation=parsed["count_validation"],
         )
     _show(result, parsed)

@@ -124,8 +124,9 @@ def _caption(result: ProtocolResult, shown: Measure) -> str:
     fewest = min(pair.num_seeds for pair in pairs)
     digits = shown.digits
     sentences = [
-        "Differences are paired by seed, with 95 % intervals.",
-        f"Margin of equivalence ±{result.margin * shown.scale:.{digits}f}.",
+        "Differences are paired by seed, with 95 % intervals of each by itself"
+        + ("; p and verdict are adjusted for all." if len(pairs) > 1 else "."),
+        f"Margin of equivalence ±{result.margin * shown.scale:.3g}.",
     ]
     if not math.isnan(result.noise_floor):
         floor = result.noise_floor * shown.scale
@@ -152,7 +153,7 @@ def not_met(found: Across) -> str:
         return ""
     number = len(found.partly)
     names = ", ".join(found.partly[:3]) + (f" and {number - 3} more" if number > 3 else "")
-    return f" Not in every protocol, so ranked among fewer arms: {names}."
+    return f" Not in every protocol, so ranked among fewer arms and with less to lose: {names}."
 
 
 def across_table(found: Across, baseline: str, shown: Measure) -> "Table":

@@ -1,11 +1,15 @@
 """The comparison behind several figures."""
 
+from collections.abc import Collection, Sequence
+
 import pandas as pd
 
 from al_bench.plots.figures import Options
 from al_bench.stats.ceilings import without_ceilings
 from al_bench.stats.comparison import Comparison, compare
 from al_bench.stats.measures import Measure, measure
+
+PARTLY = "* not in every protocol"
 
 
 def comparison(
@@ -19,6 +23,11 @@ def comparison(
         options.explain(f"there is no baseline {options.baseline}; name one with baseline=…")
         return None
     return compare(without_ceilings(frame), options.metric, options.baseline, reach=reach)
+
+
+def marked(names: Sequence[str], partly: Collection[str]) -> list[str]:
+    """Names as they are shown: with a star where some protocol lacks the arm."""
+    return [f"{name} *" if name in partly else name for name in names]
 
 
 def points(shown: Measure) -> str:

@@ -25,7 +25,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     if found is None:
         return {}
     parts = [difference_bands(protocol, level=options.level) for protocol in found.protocols]
-    parts = [part for part in parts if len(part)]
+    parts = [_drawable(part) for part in parts if len(part)]
     if not parts:
         options.explain(f"nothing shares a seed with {options.baseline}.")
         return {}
@@ -63,3 +63,9 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
             panels.legend(page.figure, texts, {**styles, **plain})
             figures[name] = page.figure
     return figures
+
+
+def _drawable(rows: pd.DataFrame) -> pd.DataFrame:
+    """Without strategies that ended at their first count, where others went on."""
+    counts = rows.groupby("strategy_label")["num_labeled"].transform("size")
+    return rows[(counts > 1) | (counts.max() == 1)]

@@ -1,5 +1,6 @@
 """Pairwise penalties: in how many rounds the row is significantly better than the column."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,9 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from al_bench.plots import style
-from al_bench.plots.compared import comparison
+from al_bench.plots.compared import PARTLY, comparison, marked
 from al_bench.plots.figures import Options
 from al_bench.stats.across import penalty_matrix
+from al_bench.stats.comparison import Comparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,8 +26,8 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
 
     A cell is the share of rounds in which the row's strategy is significantly better than the
     column's (paired t-test at the 5 % level), summed over protocols (Ash et al. 2020,
-    arXiv:1906.03671). The last row adds up a column: what a strategy loses in all; the least is
-    first.
+    arXiv:1906.03671); a dash: no protocol has both. The last row adds up a column: what a strategy
+    loses in all; the least is first.
     """
     from matplotlib.figure import Figure
 
@@ -45,23 +47,34 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
             2, 1, sharex=True, height_ratios=[size, 1], gridspec_kw={"hspace": 0.02}
         )
         count = len(found.protocols)
-        _cells(cells, matrix, names, "Blues", float(count))
-        _cells(totals, matrix.sum(axis=0)[None], ["total"], "Greys", float(count * (size - 1)))
+        partly = _partly(found, names)
+        _cells(cells, matrix, marked(names, partly), "Blues", float(count))
+        most = float(count * (size - 1))
+        _cells(totals, np.nansum(matrix, axis=0)[None], ["total"], "Greys", most)
         cells.tick_params(labelbottom=False)
-        totals.set_xticks(range(size), names, rotation=40, ha="right", rotation_mode="anchor")
+        shown = marked(names, partly)
+        totals.set_xticks(range(size), shown, rotation=40, ha="right", rotation_mode="anchor")
+        if partly:
+            totals.set_xlabel(f"{PARTLY}: less to lose")
         what = "share of all" + (f", summed over {count} protocols" if count > 1 else "")
         title = f"Rounds in which the row beats the column\n{found.measure.words}, {what}"
         figure.suptitle(title, fontsize=style.RC["axes.titlesize"])
     return {f"penalties_{options.metric}": figure}
 
 
+def _partly(found: Comparison, names: Sequence[str]) -> set[str]:
+    """Those that have no whole curves in some protocol."""
+    there = [{arm.arm for arm in result.arms if len(arm.areas)} for result in found.protocols]
+    return {name for name in names if not all(name in arms for arms in there)}
+
+
 def _cells(
-    axes: "Axes", values: NDArray[np.float64], rows: "list[str] | tuple[str, ...]", map: str,
-    most: float,
+    axes: "Axes", values: NDArray[np.float64], rows: Sequence[str], map: str, most: float,
 ) -> None:  # fmt: skip
-    shown = values.copy()
+    own = np.zeros(values.shape, dtype=np.bool_)
     if len(rows) > 1:
-        np.fill_diagonal(shown, np.nan)
+        np.fill_diagonal(own, True)
+    shown = np.where(own, np.nan, values)
     axes.imshow(shown, cmap=map, vmin=0.0, vmax=max(1.3 * most, 1e-9), aspect="auto")
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
@@ -69,8 +82,8 @@ def _cells(
     axes.spines[:].set_visible(False)
     if values.shape[1] <= _MAX_NUMBERS:
         for (row, column), value in np.ndenumerate(shown):
-            if not np.isnan(value):
-                dark = value > 0.8 * most
-                text = f"{value:.2f}" if value else "0"
-                color = "white" if dark else "black"
-                axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=color)
+            if own[row, column]:
+                continue
+            text = "–" if np.isnan(value) else f"{value:.2f}" if value else "0"
+            color = "white" if value > 0.8 * most else "black"
+            axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=color)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from al_bench.plots import panels, style
-from al_bench.plots.compared import comparison, points
+from al_bench.plots.compared import PARTLY, comparison, marked, points
 from al_bench.plots.figures import Options
 from al_bench.stats.across import across
 
@@ -37,12 +37,14 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
             row, look = together.arms.index(arm), styles[arm]
             axes.fill_between(x, 100 * profile.low[row], 100 * profile.high[row], linewidth=0,
                               color=look.color, alpha=0.12, zorder=1.5)  # fmt: skip
-            marked = range(rank % 5, len(x), 5)
-            axes.plot(x, 100 * profile.value[row], label=arm, markevery=list(marked), **look.line())
+            places = range(rank % 5, len(x), 5)
+            axes.plot(x, 100 * profile.value[row], label=arm, markevery=list(places), **look.line())
         axes.set_ylim(-2, 102)
         unit = f" ({points(shown)})" if shown.unit else ""
-        axes.set_xlabel(f"Gain τ in area over {options.baseline}{unit}")
+        note = f"\n{PARTLY}" if together.partly else ""
+        axes.set_xlabel(f"Gain τ in area over {options.baseline}{unit}{note}")
         axes.set_ylabel("Trials that gain more than τ (%)")
-        texts = {arm: arm for arm in style.order(together.arms)}
+        ordered = style.order(together.arms)
+        texts = dict(zip(ordered, marked(ordered, together.partly), strict=True))
         panels.legend(page.figure, texts, styles)
     return {f"profile_{options.metric}": page.figure}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from al_bench.plots import style
-from al_bench.plots.compared import comparison
+from al_bench.plots.compared import PARTLY, comparison, marked
 from al_bench.plots.figures import Options
 from al_bench.stats.across import across
 
@@ -37,11 +37,12 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
             axes.plot([ranks.low[row], ranks.high[row]], [row, row], color=look.color, alpha=0.5,
                       linewidth=2.2)  # fmt: skip
             axes.plot([ranks.value[row]], [row], color=look.color, marker=look.marker, markersize=5)
-        axes.set_yticks(range(len(together.arms)), together.arms)
+        axes.set_yticks(range(len(together.arms)), marked(together.arms, together.partly))
         axes.set_ylim(len(together.arms) - 0.4, -0.6)
         axes.set_xlim(0.85, len(together.arms) + 0.15)
         axes.set_xticks(range(1, len(together.arms) + 1))
         axes.grid(visible=False, axis="y")
         count = len(together.protocols)
-        figure.supxlabel(f"Mean rank, {found.measure.words}, {count} protocols")
+        note = f"\n{PARTLY}: ranked among fewer" if together.partly else ""
+        figure.supxlabel(f"Mean rank, {found.measure.words}, {count} protocols{note}")
     return {f"ranks_{options.metric}": figure}

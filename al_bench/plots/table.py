@@ -8,7 +8,7 @@ import pandas as pd
 
 from al_bench.errors import ConfigError
 from al_bench.plots.style import order
-from al_bench.stats.measures import Measure, measure
+from al_bench.stats.measures import Measure, check_reach, measure
 from al_bench.stats.protocols import titles
 from al_bench.stats.summary import CURVE, final_table, quartiles, tidy
 
@@ -35,7 +35,7 @@ def tables(
         ConfigError: The metric cannot be shown, or a value of ``reach`` lies out of its range.
     """
     shown = measure(metric)
-    _check_reach(reach or (), metric, shown)
+    check_reach(reach or (), metric, shown)
     usual = _REACH if shown.higher_is_better and shown.unit == "%" else ()
     thresholds = list(usual if reach is None else dict.fromkeys(reach))
     descending = shown.higher_is_better is not False
@@ -156,14 +156,3 @@ def _labels_to(row: dict[Any, Any], threshold: float) -> str:
         return "never"
     text = "more" if math.isinf(median) else f"{median:g}"
     return f"{text} ({never} of {row['num_seeds']} never)" if never else text
-
-
-def _check_reach(reach: Sequence[float], metric: str, shown: Measure) -> None:
-    for value in reach:
-        if shown.higher_is_better is None:
-            raise ConfigError(f"{metric} is neither to be raised nor lowered; leave reach out.")
-        if not shown.low <= value <= shown.high:
-            raise ConfigError(
-                f"reach must lie between {shown.low:g} and {shown.high:g} for {metric}, "
-                f"got {value:g}."
-            )

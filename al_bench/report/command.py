@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from al_bench.arguments import Command, Option, listed, number, text
-from al_bench.errors import ResultsError
+from al_bench.errors import ConfigError, ResultsError
 from al_bench.terminal import warnings_as_lines
 
 COMMAND = Command(
@@ -36,6 +36,10 @@ def report(arguments: Sequence[str]) -> int:
     parsed = COMMAND.parse(_words(arguments))
     if parsed is None:
         return 0
+    out = Path(parsed["out"])
+    if out.suffix not in (".html", ".htm"):
+        hint = f"Use out={out.with_suffix('.html')}."
+        raise ConfigError(f"A report is HTML, not {out.name}.", hint)
     from al_bench.report.content import collect
 
     with warnings_as_lines():
@@ -46,7 +50,6 @@ def report(arguments: Sequence[str]) -> int:
             reach=parsed["reach"] or (),
             title=parsed["title"],
         )
-    out = Path(parsed["out"])
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(_page(content), encoding="utf-8")
@@ -59,7 +62,9 @@ def report(arguments: Sequence[str]) -> int:
 def _words(arguments: Sequence[str]) -> list[str]:
     """``-o FILE`` is ``out=FILE``."""
     words = list(arguments)
-    if "-o" in words[:-1]:
+    if words[-1:] == ["-o"]:
+        raise ConfigError("-o needs a file.", "Add report.html.")
+    if "-o" in words:
         place = words.index("-o")
         words[place : place + 2] = [f"out={text(words[place + 1])}"]
     return words

@@ -201,7 +201,8 @@ def _tables(rows: pd.DataFrame, comparison: Comparison, reach: Sequence[float]) 
     )
     unit = " %" if shown.unit == "%" else ""
     yield Table(
-        "Labels: saved at the best that both reach, and taken to given values (median)",
+        "Labels: saved at the best that both reach"
+        + (", and taken to given values (median)" if reach else ""),
         (
             "arm",
             "labels saved",

@@ -63,9 +63,10 @@ def _of_arm(result: ProtocolResult, arm: ArmResult, shown: Measure) -> str:
         text += " Both begin with the best that both reach."
     elif arm.saved is not None and arm.verdict in (BETTER, WORSE):
         saved, low, high = arm.saved
+        side = 1 if saved >= 0 else -1
+        ends = sorted((side * low, side * high))
+        span = "" if math.isnan(low) else f" (95 % interval {ends[0]:.0f} to {ends[1]:.0f})"
         more = "fewer" if saved >= 0 else "more"
-        ends = sorted((abs(low), abs(high))) if low * high > 0 else None
-        span = f" (95 % interval {ends[0]:.0f} to {ends[1]:.0f})" if ends else ""
         text += f" It takes {abs(saved):.0f} labels {more} to the best that both reach{span}."
     return text + control
 

@@ -139,7 +139,8 @@ def _message(content: dict[str, Any]) -> str:
     said = str(content.get("error"))
     if getattr(errors, kind, None) is None:
         said = said if not kind or said == kind else f"{kind}: {said}"
-        said += f" ({place})" if (place := content.get("error_place")) else ""
+        if place := content.get("error_place"):
+            said = f"{said.rstrip('.')} ({place})"
     return f"round {content.get('failed_round')}: {said}"
 
 

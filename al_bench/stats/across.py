@@ -73,7 +73,7 @@ def across(comparison: Comparison) -> Across | None:
     ]
     if len(protocols) < 2:
         return None
-    names = sorted({arm.arm for result in protocols for arm in result.arms})
+    names = sorted({name for result in protocols for name in _whole(result)})
     scores = _scores(protocols, names, sign)
     (ranks,) = mean_ranks(scores, every_seed(scores))
     order = np.nan_to_num(ranks, nan=math.inf).argsort(kind="stable")
@@ -108,13 +108,19 @@ def across(comparison: Comparison) -> Across | None:
 def penalty_matrix(comparison: Comparison) -> tuple[tuple[str, ...], Array]:
     """Arms and their pairwise penalties summed over protocols, one suffices; least loss first.
 
-    Entry (a, b) is the share of rounds in which a is significantly better than b, summed.
+    Entry (a, b) is the share of rounds in which a is significantly better than b, summed; NaN where
+    no protocol has both. Arms without whole curves are left out.
     """
     sign = 1.0 if comparison.measure.higher_is_better else -1.0
-    names = sorted({arm.arm for result in comparison.protocols for arm in result.arms})
-    parts = [_penalties(result, names, sign) for result in comparison.protocols]
-    total = np.sum(parts, axis=0) if parts else np.zeros((0, 0))
-    order = np.argsort(total.sum(axis=0), kind="stable")
+    results = [result for result in comparison.protocols if _whole(result)]
+    names = sorted({name for result in results for name in _whole(result)})
+    total, met = np.zeros((2, len(names), len(names)))
+    for result in results:
+        here = np.isin(names, _whole(result))
+        total += _penalties(result, names, sign)
+        met += np.outer(here, here)
+    total[met == 0] = np.nan
+    order = np.argsort(np.nansum(total, axis=0), kind="stable")
     return tuple(names[place] for place in order), total[np.ix_(order, order)]
 
 
@@ -124,17 +130,25 @@ def _scores(protocols: Sequence[ProtocolResult], names: Sequence[str], sign: flo
     scores = np.full((len(protocols), len(names), max(map(len, seeds))), np.nan)
     for p, result in enumerate(protocols):
         for arm in result.arms:
+            if arm.arm not in names:
+                continue
             columns = [seeds[p].index(seed) for seed in arm.seeds]
             scores[p, names.index(arm.arm), columns] = sign * arm.areas
     return scores
 
 
+def _whole(result: ProtocolResult) -> list[str]:
+    """The arms that have curves from end to end."""
+    return [arm.arm for arm in result.arms if len(arm.areas)]
+
+
 def _penalties(result: ProtocolResult, names: Sequence[str], sign: float) -> Array:
-    """The penalty matrix of one protocol over the label counts that all arms share."""
-    shared = sorted(set.intersection(*(set(c.counts.tolist()) for c in result.curves.values())))
-    seeds = sorted({seed for curve in result.curves.values() for seed in curve.seeds})
+    """The penalty matrix of one protocol over the label counts that all whole arms share."""
+    curves = {name: result.curves[name] for name in _whole(result)}
+    shared = sorted(set.intersection(*(set(c.counts.tolist()) for c in curves.values())))
+    seeds = sorted({seed for curve in curves.values() for seed in curve.seeds})
     values = np.full((len(names), len(seeds), len(shared)), np.nan)
-    for name, curve in result.curves.items():
+    for name, curve in curves.items():
         rows = [seeds.index(seed) for seed in curve.seeds]
         columns = [curve.counts.tolist().index(count) for count in shared]
         values[names.index(name), rows] = sign * curve.values[:, columns]

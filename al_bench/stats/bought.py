@@ -106,6 +106,7 @@ def overlaps(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         for _, own in rows.groupby(["strategy_label", "seed"])
     }
     labels = sorted({label for label, _ in trials})
+    longest = max(map(len, trials.values()), default=0)
     parts: dict[str, list[dict[str, object]]] = {label: [] for label in labels}
     for one, other in itertools.combinations(labels, 2):
         seeds = sorted({s for label, s in trials if label == one and (other, s) in trials})
@@ -115,6 +116,8 @@ def overlaps(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
             for count in first.keys() & second.keys():
                 both = len(first[count] & second[count])
                 values.setdefault(count, []).append(both / len(first[count] | second[count]))
+        if len(values) == 1 < longest:
+            continue  # one of them ended at once: nothing to draw
         for row in _summary(values):
             parts[one].append({"strategy_label": other, **row})
             parts[other].append({"strategy_label": one, **row})

@@ -13,6 +13,8 @@ _BINS = "test_calibration_"
 def reliability(frame: pd.DataFrame, min_points: int = 1) -> pd.DataFrame:
     """Reliability at the last label count that all trials of a protocol share.
 
+    A strategy that ends before half of the others, since it failed for example, is left out.
+
     The test points of all seeds are put together: a bin's confidence and accuracy are means over
     its points.
 
@@ -30,6 +32,7 @@ def reliability(frame: pd.DataFrame, min_points: int = 1) -> pd.DataFrame:
     rows = rows.drop_duplicates([*CURVE, "seed", "num_labeled"], keep="last")
     parts: list[dict[str, Any]] = []
     for protocol, own in rows.groupby("protocol_id"):
+        own = _not_cut_short(own)
         trials = own.groupby(["strategy_label", "seed"])["num_labeled"].agg(set)
         shared = set.intersection(*trials)
         if not shared:
@@ -47,3 +50,10 @@ def reliability(frame: pd.DataFrame, min_points: int = 1) -> pd.DataFrame:
                     row[name] = float(np.nan_to_num(values) @ weights)
                 parts.append(row)
     return pd.DataFrame(parts, columns=columns)
+
+
+def _not_cut_short(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of strategies whose seeds all go as far as the median strategy's."""
+    ends = rows.groupby(["strategy_label", "seed"])["num_labeled"].max()
+    ends = ends.groupby("strategy_label").min()
+    return rows[rows["strategy_label"].isin(ends.index[ends >= ends.median()])]

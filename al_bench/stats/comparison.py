@@ -30,7 +30,7 @@ from al_bench.stats.arms import (
 )
 from al_bench.stats.caveats import caveats
 from al_bench.stats.ceilings import without_ceilings
-from al_bench.stats.measures import Measure, measure
+from al_bench.stats.measures import Measure, check_reach, measure
 from al_bench.stats.paired import (
     Paired,
     holm,
@@ -102,6 +102,7 @@ def compare(
         raise ConfigError(f"arms={list(arms)} lacks strategy.", "Add it: arms=[strategy,model].")
     if metric in frame.columns and shown.higher_is_better is None:
         raise ConfigError(f"{metric} is neither to be raised nor lowered.", "Try test_accuracy.")
+    check_reach(reach, metric, shown)
     rows, refused = _by_labels_asked_for(without_ceilings(frame))
     if count_validation:
         rows = rows.assign(num_labeled=rows["num_labeled"] + rows["num_validation"])
@@ -272,8 +273,8 @@ def _saved(
 ) -> tuple[tuple[float, float, float], bool]:
     """Labels saved at equal accuracy, with the interval of the paired bootstrap.
 
-    And whether nothing was to be saved, since in every resample both have that accuracy while
-    their curves are still the same.
+    And whether nothing was to be saved, since in every resample both have that accuracy with the
+    initial set, which they share.
 
     The mean curves are compared at the highest accuracy that both reach within the common range:
     how many labels the arm needs less than the baseline to get there first, on the lines between
@@ -293,6 +294,7 @@ def _saved(
     ends = np.quantile(saved[1:], [0.025, 0.975]) if len(mine) > 1 else (math.nan, math.nan)
     shared, i, j = np.intersect1d(counts[one], base_counts[two], return_indices=True)
     alike = (mine[:, one][:, i] == theirs[:, two][:, j]).all(axis=0).cumprod()
-    start = shared[max(int(alike.sum()) - 1, 0)]  # an initial set, bought ones too, is shared
+    # The initial set is shared; one that a strategy bought comes after a round without labels.
+    start = shared[int(alike[:2].sum()) - 1 if alike[0] else 0]
     at_start = bool((np.maximum(needed, taken) <= start).all())
     return (float(saved[0]), float(ends[0]), float(ends[1])), at_start

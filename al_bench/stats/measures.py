@@ -1,7 +1,10 @@
 """What a stored column measures, in words."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+from al_bench.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,10 @@ def p_value(value: float) -> str:
     """A p value as it is shown; n/a for NaN."""
     if math.isnan(value):
         return "n/a"
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+    if value < 0.001:
+        return "<0.001"
+    # Which side of the usual level it is on is to be seen.
+    return f"{value:.3f}" if f"{value:.3f}" != "0.050" else f"{value:.4f}"
 
 
 def measure(column: str) -> Measure:
@@ -73,3 +79,15 @@ def measure(column: str) -> Measure:
         words = column.removesuffix("_bytes").replace("_", " ")
         return Measure(words, "MiB", 2.0**-20, higher_is_better=False, low=0.0)
     return Measure(column.replace("_", " "))
+
+
+def check_reach(reach: Sequence[float], metric: str, shown: Measure) -> None:
+    """Raise ConfigError where a value to be reached is none of the metric's."""
+    for value in reach:
+        if shown.higher_is_better is None:
+            raise ConfigError(f"{metric} is neither to be raised nor lowered; leave reach out.")
+        if not shown.low <= value <= shown.high:
+            raise ConfigError(
+                f"reach must lie between {shown.low:g} and {shown.high:g} for {metric}, "
+                f"got {value:g}."
+            )

@@ -60,9 +60,17 @@ def test_csv_json_and_parquet_hold_the_same_numbers(results, tmp_path, capsys):
         assert known == pytest.approx(csv[name].dropna().tolist())
 
 
+def test_the_margin_is_in_points_as_it_is_printed(results, capsys):
+    assert cli.main(["compare", str(results), "margin=1.5"]) == 0
+    assert "Margin of equivalence ±1.5." in capsys.readouterr().out
+    assert cli.main(["compare", str(results), "margin=1.5", "format=json"]) == 0
+    assert {row["margin"] for row in json.loads(capsys.readouterr().out)} == {0.015}
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["reach=90"], "reach must lie between 0 and 1 for test_accuracy, got 90"),
         (["nowhere"], "There is no results folder nowhere"),
         (["format=xml"], "format must be a known name, got 'xml'"),
         (["format=parquet"], "format=parquet needs a file"),

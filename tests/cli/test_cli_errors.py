@@ -120,6 +120,8 @@ def test_bad_input_is_refused_in_one_line_before_any_work(al_bench, tmp_path, wo
         ),
         ("_target_: al_bench.strategies.radom.Random\n", "mean 'al_bench.strategies.random'?"),
         ("_target_: Own\n", "it names no module. Write module.Class."),
+        ("_target_: .Own\n", "it names no module. Write module.Class."),
+        ("_target_: own.Own\npower: 7.0\n", "strategy: KeyError: 'seven' (own.py:7)."),
         ("power: 2.0\n", "strategy has no _target_"),
     ],
 )
@@ -134,13 +136,26 @@ def test_a_users_own_yaml_is_checked_against_the_classs_signature(al_bench, tmp_
         "class Own(Random):\n"
         "    power: float | None\n"
         "    def __post_init__(self):\n"
-        "        assert self.power is None or self.power > 1 or True\n"
+        "        if self.power is not None and self.power > 6: raise KeyError('seven')\n"
     )
     code, out, err = al_bench("run", "--config-dir", str(own), "strategy=own")
     sys.modules.pop("own", None)
     assert (code, err.count("\n")) == (2, 1)
     assert said in err
     assert "Traceback" not in out + err
+
+
+def test_a_users_own_data_that_cannot_be_read_is_no_bad_configuration(al_bench, tmp_path):
+    (tmp_path / "mine" / "dataset").mkdir(parents=True)
+    (tmp_path / "mine" / "dataset" / "latin.yaml").write_text("_target_: letters.Latin\n")
+    (tmp_path / "letters.py").write_text(
+        "class Latin:\n    def load(self):\n        return b'M\\xfcller'.decode('utf-8')\n"
+    )
+    code, _, err = al_bench("run", "--config-dir", "mine", "dataset=latin")
+    sys.modules.pop("letters", None)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "UnicodeDecodeError" in err
+    assert "(letters.py:3)" in err
 
 
 @pytest.mark.parametrize("command", [["run"], ["check"], ["run", "-m"]], ids=" ".join)

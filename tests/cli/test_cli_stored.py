@@ -255,6 +255,13 @@ def test_moved_results_transfer_to_the_same_runs(results, tmp_path):
     assert ids[0] == ids[1]
 
 
+def test_a_key_of_the_stored_network_is_changed(tmp_path, capsys):
+    network = ("model/network=mlp", "model.network.hidden=[16]")
+    notebook.run(*QUICK, *network, "strategy=random", f"results={tmp_path}")
+    assert cli.main(["transfer", str(tmp_path), "dry_run=true", "model.network.hidden=[8]"]) == 0
+    assert "(mlp)" in capsys.readouterr().out
+
+
 def test_another_training_learns_from_the_same_labels(results, capsys):
     """What is not named stays as it was stored: here all of the training but its epochs."""
     words = ["transfer", str(results), "training.max_epochs=2", "budget.total=30"]

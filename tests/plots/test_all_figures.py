@@ -135,6 +135,32 @@ def test_the_penalty_matrix_adds_up_its_columns(two_protocols):
     assert totals.get_images()[0].get_array()[0].tolist() == pytest.approx([0, 1.6])
 
 
+@pytest.mark.filterwarnings("ignore:mine.* ends at 10 labels")
+def test_arms_that_a_protocol_lacks_have_a_star_and_pairs_that_never_met_a_dash(arms):
+    other = arms(protocol_id="p1", dataset="mnist").replace({"strategy_label": {"entropy": "bald"}})
+    failed = other[(other["strategy_label"] == "bald") & (other["round"] == 0)]
+    failed = failed.assign(strategy_label="mine", run_id="p1-mine")
+    rows = pd.concat([arms(), other, failed], ignore_index=True)
+    cells, totals = only(draw("penalties", rows)).axes
+    starred = {"random", "entropy *", "bald *"}  # and without what failed
+    assert {text.get_text() for text in cells.get_yticklabels()} == starred
+    assert [text.get_text() for text in cells.texts].count("–") == 2
+    assert totals.get_xlabel().startswith("* not in every protocol")
+    figure = only(draw("ranks", rows))
+    assert starred <= {text.get_text() for text in figure.axes[0].get_yticklabels()}
+    assert "* not in every protocol" in figure.get_supxlabel()
+    figure = only(draw("profile", rows))
+    assert starred <= set(legend_texts(figure))
+
+
+@pytest.mark.filterwarnings("ignore:mine.* ends at 10 labels")
+def test_a_strategy_that_ended_at_once_has_no_difference(arms):
+    first = arms().query("round == 0 and strategy_label == 'entropy'")
+    failed = first.assign(strategy_label="mine", run_id="mine")
+    figure = only(draw("difference", pd.concat([arms(), failed])))
+    assert legend_texts(figure) == ["random (baseline)", "entropy (n = 3)"]
+
+
 def test_ranks_and_profiles_are_over_several_protocols(two_protocols, arms):
     axes = only(draw("ranks", two_protocols)).axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["entropy", "random"]

@@ -88,6 +88,11 @@ def test_a_bought_initial_set_counts_as_little_as_a_drawn_one():
     assert copies.to_dict() == {"bald": 1 / 2, "random": 0}
 
 
+def test_a_strategy_that_ended_at_once_overlaps_with_none_that_went_on():
+    assert overlaps(rows_of(trial("r0", 0, [1], [2]), trial("r1", 0, [1]))) == {}
+    assert set(overlaps(rows_of(trial("r0", 0, [1]), trial("r1", 0, [1])))) == {"random", "bald"}
+
+
 def test_strategies_without_a_common_seed_do_not_overlap():
     assert overlaps(rows_of(trial("r0", 0, [1]), trial("r1", 1, [1]))) == {}
 

@@ -11,7 +11,7 @@ from al_bench.compare.publish import markdown
 from al_bench.compare.rows import across_rows, arm_rows
 from al_bench.compare.terminal import not_met
 from al_bench.errors import ConfigError
-from al_bench.stats.across import across
+from al_bench.stats.across import across, penalty_matrix
 from al_bench.stats.comparison import compare
 from al_bench.stats.paired import seeds_needed
 
@@ -82,6 +82,10 @@ def test_what_both_begin_with_saves_no_labels(two_arms, make_frame):
     assert not only(compare(two_arms)).arms[1].saved_at_start
     rows = arm_rows(compare(frame))
     assert "at the start |" in markdown(rows)
+    same = [make_frame(name, range(3), ROUNDS, lambda s, r: 0.1 * r) for name in ("random", "bald")]
+    equal = only(compare(pd.concat(same))).arms[1]
+    assert equal.saved == (0.0, 0.0, 0.0)
+    assert not equal.saved_at_start  # both reach their best at the end
 
 
 def test_seeds_needed_are_those_of_the_adjusted_test(make_frame):
@@ -287,6 +291,9 @@ def test_arms_that_never_met_are_named_and_not_compared(two_arms):
     assert np.isnan(found.improvement.value[entropy, margin])
     assert np.isnan(found.improvement.low[entropy, margin])
     assert "Not in every protocol, so ranked among fewer arms" in not_met(found)
+    names, matrix = penalty_matrix(compare(pd.concat([two_arms, other])))
+    assert np.isnan(matrix[names.index("entropy"), names.index("margin")])
+    assert matrix[names.index("entropy"), names.index("random")] == pytest.approx(3 / 4)
 
 
 @pytest.mark.slow

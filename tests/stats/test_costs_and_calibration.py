@@ -38,6 +38,12 @@ def test_bins_of_all_seeds_are_put_together(make_frame):
     assert row["confidence"] == pytest.approx(0.65)
     assert row["accuracy"] == pytest.approx(0.7)
     assert reliability(frame, min_points=41).empty
+    # A strategy that failed after its first round does not move all others back to it.
+    others = [frame.assign(strategy_label=name, run_id=name) for name in ("bald", "entropy")]
+    failed = frame[frame["round"] == 0].assign(strategy_label="mine", run_id="mine")
+    found = reliability(pd.concat([*others, failed]))
+    assert set(found["strategy_label"]) == {"bald", "entropy"}
+    assert set(found["num_labeled"]) == {20}
 
 
 def test_a_ceiling_belongs_to_the_protocol_of_the_same_names(make_frame):
