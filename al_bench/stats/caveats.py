@@ -46,10 +46,11 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
     found += [f"{sentence}{where}." for sentence in _confounded(rows)]
     saturated = rows["notes"].astype("string").str.contains("saturated_at").fillna(False)
     for name in sorted(set(rows.loc[saturated, "strategy_label"])):
-        share = saturated[rows["strategy_label"] == name].mean()
+        batches = (rows["strategy_label"] == name) & rows["notes"].notna()  # none in a last round
+        share = saturated[batches].mean()
         found.append(
-            f"{name} noted saturation in {100 * share:.0f} % of its rounds{where}: late picks of a "
-            "batch follow the accidents of its posterior samples."
+            f"{name} noted saturation in {100 * share:.0f} % of its batches{where}: late picks "
+            "follow the accidents of its posterior samples."
         )
     return found
 
