@@ -68,7 +68,7 @@ class Engine:
             torch.backends.cudnn.allow_tf32 = False  # float32 means float32
             torch.backends.cuda.matmul.allow_tf32 = False
             torch.use_deterministic_algorithms(True)
-            # Else every empty tensor is filled first: a third of a training step's launches.
+            # Else every empty tensor is filled first, by launches that no result needs.
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 

@@ -124,7 +124,7 @@ def run_seeds(
         report: Hears of every round.
         report_held: Tell the report of seeds that another process still holds at the end.
     """
-    prepared.run.engine.set_up()
+    prepared.run.engine.set_up()  # again: what was loaded since has threads of its own
     store = Store(prepared.results)
     outcomes, held = _run_claimable(prepared, seeds, report, store)
     if held:

@@ -35,6 +35,7 @@ def trials(*overrides: str, config_dir: str | Path | None = None) -> list[Trial]
     prepared, dry = _prepared(overrides, config_dir)
     if dry:
         raise ConfigError("Trials are at their beginning; dry_run=true is for al_bench.run.")
+    prepared.run.engine.set_up()  # again: what was loaded since has threads of its own
     return [prepared.trial(seed) for seed in prepared.seeds]
 
 

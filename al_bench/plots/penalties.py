@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from al_bench.plots import style
 from al_bench.plots.compared import PARTLY, comparison, marked
 from al_bench.plots.figures import Options
-from al_bench.stats.across import penalty_matrix
-from al_bench.stats.comparison import Comparison
+from al_bench.stats.across import partly, penalty_matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,25 +46,19 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
             2, 1, sharex=True, height_ratios=[size, 1], gridspec_kw={"hspace": 0.02}
         )
         count = len(found.protocols)
-        partly = _partly(found, names)
-        _cells(cells, matrix, marked(names, partly), "Blues", float(count))
+        lacking = partly(found.protocols, names)
+        shown = marked(names, lacking)
+        _cells(cells, matrix, shown, "Blues", float(count))
         most = float(count * (size - 1))
         _cells(totals, np.nansum(matrix, axis=0)[None], ["total"], "Greys", most)
         cells.tick_params(labelbottom=False)
-        shown = marked(names, partly)
         totals.set_xticks(range(size), shown, rotation=40, ha="right", rotation_mode="anchor")
-        if partly:
+        if lacking:
             totals.set_xlabel(f"{PARTLY}: less to lose")
         what = "share of all" + (f", summed over {count} protocols" if count > 1 else "")
         title = f"Rounds in which the row beats the column\n{found.measure.words}, {what}"
         figure.suptitle(title, fontsize=style.RC["axes.titlesize"])
     return {f"penalties_{options.metric}": figure}
-
-
-def _partly(found: Comparison, names: Sequence[str]) -> set[str]:
-    """Those that have no whole curves in some protocol."""
-    there = [{arm.arm for arm in result.arms if len(arm.areas)} for result in found.protocols]
-    return {name for name in names if not all(name in arms for arms in there)}
 
 
 def _cells(

@@ -90,9 +90,7 @@ def across(comparison: Comparison) -> Across | None:
     total = sum((_penalties(result, names, sign) for result in protocols), np.zeros(1))
     return Across(
         arms=tuple(names),
-        partly=tuple(
-            name for a, name in enumerate(names) if np.isnan(scores[:, a]).all(axis=1).any()
-        ),
+        partly=partly(protocols, names),
         protocols=tuple(result.title for result in protocols),
         ranks=bootstrap(scores, mean_ranks),
         gain=bootstrap(scores, lambda _, counts: interquartile_mean(gains(counts), counts)),
@@ -122,6 +120,12 @@ def penalty_matrix(comparison: Comparison) -> tuple[tuple[str, ...], Array]:
     total[met == 0] = np.nan
     order = np.argsort(np.nansum(total, axis=0), kind="stable")
     return tuple(names[place] for place in order), total[np.ix_(order, order)]
+
+
+def partly(results: Sequence[ProtocolResult], names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the arms that have no whole curves in some protocol."""
+    there = [_whole(result) for result in results]
+    return tuple(name for name in names if not all(name in arms for arms in there))
 
 
 def _scores(protocols: Sequence[ProtocolResult], names: Sequence[str], sign: float) -> Array:

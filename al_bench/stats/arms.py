@@ -64,8 +64,8 @@ class ArmResult:
         labels_to: Target to the labels at which each seed first gets there, (S,), infinite for
             never.
         saved: Labels saved at the accuracy that baseline and arm both reach, with its interval.
-        saved_at_start: Both have the best accuracy that both reach before their curves part, in
-            every resample: there is nothing to save, and ``saved`` is all zeros.
+        saved_at_start: Both have the best accuracy that both reach with the initial set that they
+            share, in every resample: there is nothing to save, and ``saved`` is all zeros.
         sees_labels: A control that looks at labels before they are bought.
     """
 
