@@ -1,0 +1,62 @@
+"""The parts of a built object: the scores, rules, spaces and wrapped strategies inside it."""
+
+import functools
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import PurePath
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+# What no part lies in, however it is called.
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), PurePath, np.ndarray, torch.Tensor)
+
+
+def parts(built: Any) -> Iterator[Any]:
+    """``built`` and everything it is made of: objects, functions, and classes still to be called.
+
+    Looked into are fields and attributes, the items of lists, tuples, sets and mappings, and what
+    a partial calls and passes on. Of a network its own object is told, not its layers. Nothing is
+    told twice.
+
+    Args:
+        built: Whatever a configuration builds: a strategy, a model, a list of pool transforms.
+    """
+    seen: dict[int, Any] = {}  # objects by id, kept so that no id is used again
+    left = [built]
+    while left:
+        found = left.pop()
+        if isinstance(found, _PLAIN) or id(found) in seen:
+            continue
+        seen[id(found)] = found
+        if not isinstance(found, (Mapping, list, tuple, set, frozenset, functools.partial)):
+            yield found
+        left += reversed(_inside(found))
+
+
+def _inside(found: Any) -> list[Any]:
+    if isinstance(found, Mapping):
+        return list(found.values())
+    if isinstance(found, (list, tuple, set, frozenset)):
+        return list(found)
+    if isinstance(found, functools.partial):
+        return [found.func, *found.args, *found.keywords.values()]
+    if inspect.ismethod(found):
+        return [found.__self__]
+    if isinstance(found, (type, ModuleType, torch.nn.Module)) or inspect.isroutine(found):
+        return []
+    names = [field.name for field in fields(found)] if is_dataclass(found) else []
+    inside = {name: getattr(found, name) for name in names if hasattr(found, name)}
+    return list((inside | getattr(found, "__dict__", {})).values())
+
+
+def num_targets(strategy: Any) -> int | None:
+    """The most target inputs that a part of ``strategy`` draws in a round; ``None`` for none.
+
+    A part that draws them says so by an attribute ``num_targets`` that is a number.
+    """
+    asked = (getattr(part, "num_targets", None) for part in parts(strategy))
+    return max((n for n in asked if isinstance(n, int)), default=None)
