@@ -18,23 +18,6 @@ from al_bench.strategy_label import is_changed, strategy_label
 
 CONFIG_NAME = "config"
 
-# Keys that say how and where a run is computed, not what it computes: not part of its id.
-ENGINE_KEYS = (
-    "seeds",
-    "results",
-    "device",
-    "scoring_precision",
-    "training_precision",
-    "threads",
-    "workers",
-    "chunk_bytes",
-    "resume",
-    "on_error",
-    "dry_run",
-    "verbose",
-)
-
-
 # Groups from which every run has a choice.
 REQUIRED = ("dataset", "pool", "model", "budget", "training", "strategy", "evaluation")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from al_bench.arguments import Arguments, Command, Option, one_of
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.results.history import TrialPaths
-from al_bench.results.schema import ENGINE
+from al_bench.results.schema import CURVE, ENGINE
 from al_bench.terminal import warnings_as_lines
 
 COMMAND = Command(
@@ -51,7 +51,10 @@ def _write(folders: Sequence[Path], parsed: Arguments) -> int:
     if out.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"out={out} is neither .csv nor .parquet.", "Try out=curves.csv.")
     with warnings_as_lines():
-        frame = (read_curves if parsed["kind"] == "curves" else read_acquisitions)(folders)
+        if parsed["kind"] == "curves":
+            frame = read_curves(folders, CURVE.names)
+        else:
+            frame = read_acquisitions(folders)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".csv":

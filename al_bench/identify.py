@@ -5,20 +5,20 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from al_bench.config import ENGINE_KEYS, Composed
+from al_bench.config import Composed
 from al_bench.errors import AlBenchError
-from al_bench.results.identity import RunIdentity, config_hash, with_contents
+from al_bench.results.identity import (
+    ENGINE_KEYS,
+    PATHS,
+    RunIdentity,
+    config_hash,
+    hashed_text,
+    text_hash,
+    with_contents,
+)
 from al_bench.stored import StoredTrial
 from al_bench.strategies.base import Strategy
 from al_bench.strategies.replay import Replay
-
-PLACES = ("root", "download", "path", "name")
-# Where a data set lies is not what it is: its content's fingerprint is in the run id instead.
-PATHS = (
-    *(f"dataset.{key}" for key in PLACES),
-    *(f"pool.contaminate.dataset.{key}" for key in PLACES),
-    "pool.label_noise.path",
-)
 
 
 def identify(
@@ -50,13 +50,15 @@ def identify(
         lender = _lender_of_initial_set(init_strategy, size)
         protocol["init_strategy"] = {**meaning["init_strategy"], "run": lender}
     names = {**composed.names, "dataset": dataset}
+    text = hashed_text(protocol, fingerprint, without=(*PATHS, "strategy"))
     return RunIdentity(
         run_id=config_hash(meaning, fingerprint, without=PATHS),
-        protocol_id=config_hash(protocol, fingerprint, without=(*PATHS, "strategy")),
+        protocol_id=text_hash(text),
         task=names["dataset"] if names["pool"] == "full" else f"{names['dataset']}/{names['pool']}",
         **names,
         strategy_label=composed.strategy_label,
         config=OmegaConf.to_yaml(composed.config),
+        protocol=text,
     )
 
 

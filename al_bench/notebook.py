@@ -63,8 +63,8 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
     ``dry_run=true`` prints what would be done and does nothing.
 
     Returns:
-        A row a (seed, round), with the columns of ``al_bench.results.schema.CURVE``; no row of a
-        dry run.
+        A row a (seed, round), with the columns of ``al_bench.results.schema.CURVE`` and ``config``
+        (see ``read_curves``); no row of a dry run.
 
     Raises:
         ResultsError: A seed failed or is being run elsewhere; the others are stored.
@@ -76,7 +76,7 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
     prepared, dry = _prepared(overrides, config_dir)
     if dry:
         print(describe(prepared))
-        return pd.DataFrame(columns=CURVE.names)
+        return pd.DataFrame(columns=[*CURVE.names, "config"])
     outcomes = run_seeds(prepared, prepared.seeds, LogReport())
     missing = [ended for ended in outcomes if ended.status != DONE]
     if missing:

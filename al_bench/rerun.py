@@ -101,12 +101,12 @@ def _repeated(composed: Any, seed: int) -> "pd.DataFrame":
 
 def different(before: "pd.DataFrame", after: "pd.DataFrame") -> list[str]:
     """A line for each column in which two curves of one trial differ, with the first difference."""
-    from al_bench.results.schema import MEASURED
+    from al_bench.results.schema import CURVE, MEASURED
 
     if len(before) != len(after):
         return [f"rounds: {len(before)} stored, {len(after)} repeated"]
     lines = []
-    for name in before.columns:
+    for name in CURVE.names:
         if name in MEASURED:
             continue
         for round, (one, other) in enumerate(zip(before[name], after[name], strict=True)):

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from al_bench.errors import ConfigError, ResultsError
-from al_bench.results import parquet
+from al_bench.results import parquet, settings
 from al_bench.results.schema import ACQUISITIONS, CURVE, SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+CONFIG = "config"  # a column of frames, not of files
 KINDS = ("curves", "acquisitions")  # folders of a run, with files of equal names
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -27,18 +28,23 @@ def read_curves(paths: Paths, columns: Sequence[str] | None = None) -> "pd.DataF
     """A row a (trial, round) of everything stored under ``paths``.
 
     Files that cannot be read are skipped, named in a warning and listed in
-    ``frame.attrs["skipped"]``. Integers that may be missing have pandas' type ``Int64``.
+    ``frame.attrs["skipped"]``. Integers that may be missing have pandas' type ``Int64``. Beside the
+    stored columns there is ``config``, a JSON object of all that decides the run's results, dotted
+    key to value, as the footer of its curve has it (categorical; missing where there is none).
+    Where ``config.yaml`` beside the curves says other than they do, a warning says so.
 
     Args:
         paths: Results folders, folders below them, or parquet files; they may overlap.
-        columns: Columns wanted, in this order; ``None`` for all of ``schema.CURVE``. Few columns
-            are read twice as fast.
+        columns: Columns wanted, in this order; ``None`` for all of ``schema.CURVE`` and ``config``.
+            Few columns are read twice as fast.
 
     Raises:
         ConfigError: A path does not exist.
         ResultsError: There is nothing to read.
     """
-    return _frame(_find(paths, "curves"), CURVE, columns, ["run_id", "seed", "round"], _whole)
+    wanted = list(columns) if columns is not None else [*CURVE.names, CONFIG]
+    keys = ["run_id", "seed", "round"]
+    return _frame(_find(paths, "curves"), CURVE, wanted, keys, _whole)
 
 
 def read_acquisitions(paths: Paths, columns: Sequence[str] | None = None) -> "pd.DataFrame":
@@ -91,10 +97,12 @@ def _frame(
     read: Callable[[Path, pa.Schema], pa.Table],
 ) -> "pd.DataFrame":
     wanted = list(schema.names if columns is None else columns)
-    unknown = [name for name in wanted if name not in schema.names]
+    valid = [*schema.names, *([CONFIG] if schema is CURVE else [])]
+    unknown = [name for name in wanted if name not in valid]
     if unknown:
-        raise ConfigError(f"There is no column {unknown[0]!r}.", f"Valid: {schema.names}.")
-    fields = pa.schema([schema.field(name) for name in dict.fromkeys([*keys, *wanted])])
+        raise ConfigError(f"There is no column {unknown[0]!r}.", f"Valid: {valid}.")
+    stored = [name for name in dict.fromkeys([*keys, *wanted]) if name != CONFIG]
+    fields = pa.schema([schema.field(name) for name in stored])
 
     def attempt(path: Path) -> pa.Table | ResultsError:
         try:
@@ -118,11 +126,38 @@ def _frame(
 
     whole = pa.concat_tables([table.replace_schema_metadata(None) for table in tables])
     frame: pd.DataFrame = whole.combine_chunks().to_pandas()  # a chunk a file is ten times slower
+    if CONFIG in wanted:
+        _warn_of_edited(files, answers)
+        frame[CONFIG] = _configs(tables)
     frame = frame[~frame.duplicated(keys)].reset_index(drop=True)[wanted]
     integers = [field.name for field in fields if field.nullable and field.type == pa.int64()]
     frame = frame.astype({name: "Int64" for name in integers if name in wanted})
     frame.attrs["skipped"] = skipped
     return frame
+
+
+def _configs(tables: list[pa.Table]) -> "pd.Categorical":
+    """Settings of each row, a text a run however many rows it has."""
+    import pandas as pd
+
+    said = [settings.in_footer(table.schema.metadata) for table in tables]
+    texts = {text: code for code, text in enumerate(dict.fromkeys(filter(None, said)))}
+    codes = [texts[text] if text else -1 for text in said]
+    rows = [code for code, table in zip(codes, tables, strict=True) for _ in range(len(table))]
+    return pd.Categorical.from_codes(rows, categories=pd.Index(list(texts), dtype=object))
+
+
+def _warn_of_edited(files: list[Path], answers: "list[pa.Table | ResultsError]") -> None:
+    """A line for each run whose ``config.yaml`` does not say what its first curve does."""
+    checked = set()
+    for path, answer in zip(files, answers, strict=True):
+        folder = path.parent.parent
+        if isinstance(answer, ResultsError) or folder in checked:
+            continue
+        checked.add(folder)
+        said = settings.disagreement(folder, answer.schema.metadata)
+        if said is not None:
+            logger.warning(said)
 
 
 def _whole(path: Path, schema: pa.Schema) -> pa.Table:

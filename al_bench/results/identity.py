@@ -12,6 +12,30 @@ from al_bench.results.schema import IDENTITY, NUMERICS_VERSION
 
 MAX_NAME = 80  # characters of a folder name; file systems allow 255 bytes
 
+# Keys that say how and where a run is computed, not what it computes: not part of its id.
+ENGINE_KEYS = (
+    "seeds",
+    "results",
+    "device",
+    "scoring_precision",
+    "training_precision",
+    "threads",
+    "workers",
+    "chunk_bytes",
+    "resume",
+    "on_error",
+    "dry_run",
+    "verbose",
+)
+
+PLACES = ("root", "download", "path", "name")
+# Where a data set lies is not what it is: its content's fingerprint is in the run id instead.
+PATHS = (
+    *(f"dataset.{key}" for key in PLACES),
+    *(f"pool.contaminate.dataset.{key}" for key in PLACES),
+    "pool.label_noise.path",
+)
+
 
 @dataclass(frozen=True)
 class RunIdentity:
@@ -31,6 +55,8 @@ class RunIdentity:
         strategy_label: That name with the parameters that differ from their defaults.
         config: The resolved configuration as YAML text.
         init_strategy: Name of the strategy that buys the initial set; empty where it is drawn.
+        protocol: What ``protocol_id`` is the hash of, as ``hashed_text`` gives it; empty where
+            that is not known.
     """
 
     run_id: str
@@ -46,6 +72,7 @@ class RunIdentity:
     strategy_label: str
     config: str
     init_strategy: str = ""
+    protocol: str = ""
 
     @property
     def columns(self) -> dict[str, str | None]:
@@ -76,9 +103,17 @@ def safe_name(name: str) -> str:
 def config_hash(config: Mapping[str, Any], fingerprint: str, *, without: Collection[str]) -> str:
     """Twelve hexadecimal digits that stand for a configuration and its data.
 
+    They are ``text_hash`` of ``hashed_text``, whose arguments these are.
+    """
+    return text_hash(hashed_text(config, fingerprint, without=without))
+
+
+def hashed_text(config: Mapping[str, Any], fingerprint: str, *, without: Collection[str]) -> str:
+    """All that decides an id, as JSON: equal texts are the same thing.
+
     Nulls are left out at every depth, and with them mappings in which nothing remains, so that a
     new option that is null by default changes no hash. A number's type is not told apart
-    (``1`` and ``1.0``). ``NUMERICS_VERSION`` is hashed too.
+    (``1`` and ``1.0``). ``NUMERICS_VERSION`` is in it too.
 
     Args:
         config: The resolved configuration: mappings, lists and plain values.
@@ -90,7 +125,11 @@ def config_hash(config: Mapping[str, Any], fingerprint: str, *, without: Collect
         "fingerprint": fingerprint,
         "numerics_version": NUMERICS_VERSION,
     }
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+
+def text_hash(text: str) -> str:
+    """Twelve hexadecimal digits that stand for a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

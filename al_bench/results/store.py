@@ -116,6 +116,8 @@ class TrialFiles:
             "run_id": identity.run_id,
             "config": _config_json(identity.config),
         }
+        if identity.protocol:
+            self._metadata["protocol"] = identity.protocol
         if not paths.config.exists():
             atomic.write(paths.config, identity.config.encode(), paths.name)
         self._manifest.begin(identity, self.seed, engine, self.num_rounds)

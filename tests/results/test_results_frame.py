@@ -1,3 +1,4 @@
+import json
 import logging
 import shutil
 from collections.abc import Callable
@@ -8,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fake_trials import ENGINE, IDENTITY, ROUNDS, run_trial, trial_paths
+from fake_trials import ENGINE, IDENTITY, ROUNDS, row_of, run_trial, trial_paths
 
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.results.frame import read_acquisitions, read_curves
@@ -30,7 +31,7 @@ def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
 
 def test_every_committed_round_is_a_row(results: Path) -> None:
     curves = read_curves(results)
-    assert list(curves.columns) == CURVE.names
+    assert list(curves.columns) == [*CURVE.names, "config"]
     assert len(curves) == 3 * ROUNDS
     assert set(curves["seed"]) == {0, 1, 10}
     assert curves["test_accuracy"].between(0, 1).all()
@@ -139,7 +140,7 @@ def test_files_of_an_older_schema_get_nulls(results: Path) -> None:
         rewrite(older, lambda table: table.drop_columns(["best_epoch", "test_ece"]))
         curves = read_curves(results)
         assert len(curves) == 3 * ROUNDS
-        assert list(curves.columns) == CURVE.names
+        assert list(curves.columns) == [*CURVE.names, "config"]
         assert curves["best_epoch"].isna().all()
 
 
@@ -151,7 +152,7 @@ def test_columns_of_a_newer_schema_are_left_out_with_a_warning(
         return more.replace_schema_metadata({"schema_version": "99"})
 
     rewrite(trial_paths(results, 0).curve, newer)
-    assert list(read_curves(results).columns) == CURVE.names
+    assert list(read_curves(results).columns) == [*CURVE.names, "config"]
     assert "schema 99" in caplog.text
 
 
@@ -181,3 +182,38 @@ def test_runs_of_the_same_names_stay_apart(results: Path) -> None:
         files.commit({"round": 0, **row}, [])
     counts = read_curves(results).groupby("run_id").size().to_dict()
     assert counts == {"0123456789ab": 3 * ROUNDS, "ffffffffffff": 1}
+
+
+def test_what_a_run_is_comes_along_and_survives_what_frames_go_through(results: Path) -> None:
+    other = replace(
+        IDENTITY,
+        run_id="ffffffffffff",
+        protocol='{"config": {"model": {"num_samples": 20}}, "fingerprint": "f00d"}',
+    )
+    with Store(results).claim(other, 0, ENGINE) as files:
+        files.commit(row_of(0), [])
+    curves = read_curves(results)
+    expected = {"model.num_samples": 20, "training.learning_rate": 0.001}
+    again = pd.concat([curves.sample(frac=1, random_state=1), curves.iloc[::2]])
+    for frame in (curves, again):
+        said = frame.groupby("run_id")["config"].agg(lambda column: "|".join(set(column)))
+        assert json.loads(said["0123456789ab"]) == expected
+        assert json.loads(said["ffffffffffff"]) == {**expected, "fingerprint": "f00d"}
+
+
+def test_an_edited_configuration_is_told_and_not_used(
+    results: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = trial_paths(results, 0).config
+    config.write_text(config.read_text() + "results: elsewhere\nseeds: 9\n")
+    read_curves(results)
+    assert not caplog.text  # where and how many is not what
+    config.write_text(config.read_text().replace("num_samples: 20", "num_samples: 30"))
+    curves = read_curves(results)
+    assert [json.loads(text)["model.num_samples"] for text in set(curves["config"])] == [20]
+    (record,) = caplog.records
+    assert "config.yaml says model.num_samples=30, its curves were made with 20" in record.message
+    for text in ("[", "", "- 1"):
+        config.write_text(text)
+        read_curves(results)  # what cannot be read says nothing
+    assert len(caplog.records) == 1
