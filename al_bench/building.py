@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from al_bench.errors import AlBenchError, ConfigError, choose, told
-from al_bench.targets import locate
+from al_bench.targets import described, locate
 
 _SPECIAL = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 _KINDS: dict[Any, str] = {
@@ -28,7 +28,7 @@ def build(node: Any, group: str) -> Any:
     """The object that a configuration node describes; ConfigError when it cannot be made."""
     if not (OmegaConf.is_config(node) and "_target_" in node):
         raise ConfigError(f"{group} has no _target_.", f"Choose one: al-bench run {group}=…")
-    for path, inner in _targets(node, group):
+    for path, inner in described(node, group):
         locate(str(inner["_target_"]), f"{path}._target_")
         _check_keys(path, inner)
     try:
@@ -45,18 +45,6 @@ def parameters_of(node: Any) -> dict[str, inspect.Parameter] | None:
         return None
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return found if all(parameter.kind in named for parameter in found.values()) else None
-
-
-def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every node that describes an object, with its key."""
-    if OmegaConf.is_dict(node):
-        if "_target_" in node:
-            yield path, node
-        for name, child in node.items():
-            yield from _targets(child, f"{path}.{name}")
-    elif OmegaConf.is_list(node):
-        for number, child in enumerate(node):
-            yield from _targets(child, f"{path}[{number}]")
 
 
 def _check_keys(path: str, node: Any) -> None:
@@ -91,7 +79,7 @@ def _explain(error: InstantiationException, node: Any, group: str) -> AlBenchErr
 
 def _mistyped(node: Any, group: str) -> Iterator[str]:
     """Sentences on values that are not what a plain annotation says (a number, text, …)."""
-    for path, inner in _targets(node, group):
+    for path, inner in described(node, group):
         try:
             made: Any = locate(str(inner["_target_"]))
             made = made.__init__ if inspect.isclass(made) else made

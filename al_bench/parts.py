@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import PurePath
 from types import ModuleType
@@ -60,3 +60,26 @@ def num_targets(strategy: Any) -> int | None:
     """
     asked = (getattr(part, "num_targets", None) for part in parts(strategy))
     return max((n for n in asked if isinstance(n, int)), default=None)
+
+
+def made_of(built: Any) -> list[Any]:
+    """The functions and classes that ``built`` is made of, each once."""
+    found = (part if _is_made_of_itself(part) else type(part) for part in parts(built))
+    return list(dict.fromkeys(found))
+
+
+def _is_made_of_itself(part: Any) -> bool:
+    return isinstance(part, type) or inspect.isroutine(part)
+
+
+def numerics_versions(made: Iterable[Any]) -> dict[str, int]:
+    """The numerics version of each class or function that has one, by its full name.
+
+    It is an attribute ``numerics_version``, absent until the same parameters give other numbers
+    than before for the first time. A subclass has its base's unless it says otherwise.
+    """
+    found = {
+        f"{one.__module__}.{one.__qualname__}": getattr(one, "numerics_version", None)
+        for one in made
+    }
+    return {name: version for name, version in found.items() if isinstance(version, int)}

@@ -124,7 +124,16 @@ def prepare(composed: Composed) -> Prepared:
     # Users' arrays are all one choice; each has a name of its own.
     name = getattr(source, "title", composed.names["dataset"])
     told = without_tracker(composed)
-    identity = identify(told, name, loaded.fingerprint, strategy, init_strategy)
+    built = {
+        "dataset": source,
+        "pool": transforms,
+        "model": model,
+        "training": recipe,
+        "budget": budget,
+        "target": target,
+        **chosen,
+    }
+    identity = identify(told, name, loaded.fingerprint, built)
     run = Run(identity, model, recipe, strategy, budget, engine, samples, bins, init_strategy)
     prepared = Prepared(
         run=run,

@@ -5,15 +5,34 @@ import inspect
 import os
 import pkgutil
 import sys
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from types import ModuleType
 from typing import Any
+
+from omegaconf import OmegaConf
 
 from al_bench.errors import ConfigError, choose, told
 
 
 class NotFound(ConfigError):
     """The module of a ``_target_`` is not there, as seen from this folder."""
+
+
+def described(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every node of a configuration that describes an object, with its key.
+
+    Args:
+        node: The configuration from ``path`` on.
+        path: Its own key, dotted.
+    """
+    if OmegaConf.is_dict(node):
+        if "_target_" in node:
+            yield path, node
+        for name, child in node.items():
+            yield from described(child, f"{path}.{name}")
+    elif OmegaConf.is_list(node):
+        for number, child in enumerate(node):
+            yield from described(child, f"{path}[{number}]")
 
 
 def locate(target: str, key: str = "_target_") -> Any:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -57,6 +57,7 @@ class RunIdentity:
         init_strategy: Name of the strategy that buys the initial set; empty where it is drawn.
         protocol: What ``protocol_id`` is the hash of, as ``hashed_text`` gives it; empty where
             that is not known.
+        part_versions: Numerics version of each part that has one, by the part's name.
     """
 
     run_id: str
@@ -73,6 +74,7 @@ class RunIdentity:
     config: str
     init_strategy: str = ""
     protocol: str = ""
+    part_versions: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, str | None]:
@@ -100,15 +102,27 @@ def safe_name(name: str) -> str:
     return safe.rstrip(" .") or "_"
 
 
-def config_hash(config: Mapping[str, Any], fingerprint: str, *, without: Collection[str]) -> str:
+def config_hash(
+    config: Mapping[str, Any],
+    fingerprint: str,
+    *,
+    without: Collection[str],
+    beside: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
     """Twelve hexadecimal digits that stand for a configuration and its data.
 
     They are ``text_hash`` of ``hashed_text``, whose arguments these are.
     """
-    return text_hash(hashed_text(config, fingerprint, without=without))
+    return text_hash(hashed_text(config, fingerprint, without=without, beside=beside))
 
 
-def hashed_text(config: Mapping[str, Any], fingerprint: str, *, without: Collection[str]) -> str:
+def hashed_text(
+    config: Mapping[str, Any],
+    fingerprint: str,
+    *,
+    without: Collection[str],
+    beside: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
     """All that decides an id, as JSON: equal texts are the same thing.
 
     Nulls are left out at every depth, and with them mappings in which nothing remains, so that a
@@ -119,12 +133,14 @@ def hashed_text(config: Mapping[str, Any], fingerprint: str, *, without: Collect
         config: The resolved configuration: mappings, lists and plain values.
         fingerprint: The data set's content fingerprint.
         without: Keys left out, dotted for nested ones (``"model.network"``).
+        beside: What else decides it, by name, such as ``part_versions``; what is empty is left out.
     """
-    content = {
+    content: dict[str, Any] = {
         "config": _normal(config, frozenset(without), ""),
         "fingerprint": fingerprint,
         "numerics_version": NUMERICS_VERSION,
     }
+    content |= {name: dict(found) for name, found in (beside or {}).items() if found}
     return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
