@@ -80,6 +80,19 @@ def write_job(
     _write(job_folder / "job.json", content)
 
 
+def write_decisions(
+    sweep_folder: Path, looks: Sequence[int], decisions: Sequence[Mapping[str, Any]]
+) -> None:
+    """Record what a sweep in stages has decided.
+
+    Args:
+        sweep_folder: ``<results>/.sweeps/<sweep>``.
+        looks: Seeds at each look that was planned.
+        decisions: A mapping an arm: arm, baseline, run_id, seeds, verdict (``None``: open).
+    """
+    _write(sweep_folder / "decisions.json", {"looks": list(looks), "arms": list(decisions)})
+
+
 def read_plan(sweep_folder: Path) -> list[Job]:
     """The planned jobs; empty without a plan that can be read."""
     content = _read(sweep_folder / "plan.json")

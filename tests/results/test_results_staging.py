@@ -1,0 +1,232 @@
+"""Sweeps in stages on trials that are made up: what is launched, when, and what is decided."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from fake_trials import ENGINE, IDENTITY, ROUNDS, row_of
+
+from al_bench.errors import ConfigError
+from al_bench.results import parquet, sweeps
+from al_bench.results.history import TrialPaths
+from al_bench.results.schema import CURVE, table
+from al_bench.staging import Design, Stages
+
+
+class Launcher:
+    """Runs jobs as Hydra would, but for the training: accuracies are given.
+
+    Args:
+        results: The folder.
+        gains: Strategy to what it gains over a seed's own level, or a function of the seed; None
+            refuses the job.
+    """
+
+    def __init__(self, results, gains):
+        self.results = results
+        self.gains = gains
+        self.launched = []
+
+    def run(self, jobs, design, sweep="0", most=99):
+        folder = self.results / ".sweeps" / sweep
+        stages = Stages(jobs, design, folder)
+        number = 0
+        while batch := stages.next():
+            self.launched.append([word for words in batch for word in [self.short(words)]])
+            for words in batch:
+                self.job(folder / str(number), words)
+                number += 1
+            if (most := most - 1) == 0:
+                return None  # killed
+        return json.loads((folder / "decisions.json").read_text())["arms"]
+
+    @staticmethod
+    def short(words):
+        chosen = {key: value for key, _, value in (word.partition("=") for word in words)}
+        seeds = json.loads(chosen["seeds"])
+        name = chosen["strategy"] + chosen.get("budget.batch_size", "")
+        return f"{name} {seeds[0]}-{seeds[-1]}"
+
+    def job(self, folder, words):
+        chosen = {key: value for key, _, value in (word.partition("=") for word in words)}
+        gain = self.gains[chosen["strategy"]]
+        if gain is None:
+            sweeps.write_job(folder, words, {}, "budget.total is too much.")
+            return
+        run_id = chosen["strategy"] + chosen.get("budget.batch_size", "")
+        identity = replace(IDENTITY, run_id=run_id, strategy=chosen["strategy"])
+        seeds = json.loads(chosen["seeds"])
+        sweeps.write_job(folder, words, {identity.folder: seeds})
+        for seed in seeds:
+            by = gain(seed) if callable(gain) else gain
+            self.trial(TrialPaths(self.results / identity.folder, seed), identity, by)
+
+    @staticmethod
+    def trial(paths, identity, by):
+        for folder in paths.folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        paths.manifest.write_text(json.dumps({"status": "failed" if by is None else "done"}))
+        if by is None:
+            return
+        levels = [0.5 + 0.001 * (paths.seed % 7) + 0.1 * round for round in range(ROUNDS)]
+        gains = [0.0, *[by * (1 + paths.seed % 3)] * (ROUNDS - 1)]
+        same = {**identity.columns, **ENGINE, "seed": paths.seed}
+        rows = [
+            {**same, **row_of(round, test_accuracy=level + gain)}
+            for round, (level, gain) in enumerate(zip(levels, gains, strict=True))
+        ]
+        paths.curve.write_bytes(parquet.encode(table(rows, CURVE), {}))
+
+
+@pytest.fixture
+def launcher(tmp_path):
+    return lambda **gains: Launcher(tmp_path / "results", gains)
+
+
+def jobs(*strategies, more=()):
+    return [[f"strategy={name}", *more, "seeds=until_decided"] for name in strategies]
+
+
+DESIGN = Design("random")
+
+
+def noise(seed):
+    return 0.01 * (-1) ** seed
+
+
+def test_decided_arms_get_no_more_seeds_and_the_baseline_as_long_as_one_is_open(launcher, capsys):
+    made = launcher(random=0.0, good=0.02, bad=-0.02, same=noise)
+    decided = made.run(jobs("random", "good", "bad", "same"), DESIGN)
+    assert made.launched == [
+        ["random 0-4", "good 0-4", "bad 0-4", "same 0-4"],
+        ["random 5-9", "good 5-9", "bad 5-9", "same 5-9"],
+        ["random 10-14", "same 10-14"],
+        ["random 15-19", "same 15-19"],
+    ]
+    verdicts = {entry["arm"]: (entry["verdict"], entry["seeds"]) for entry in decided}
+    assert verdicts == {"good": ("better", 10), "bad": ("worse", 10), "same": (None, 20)}
+    out = capsys.readouterr().out
+    assert "looks after 5, 10, 15, 20 seeds. With fewer than 9 seeds one of 3 arms cannot" in out
+    assert "so the first decisions can fall after 10." in out
+    assert "Look 2 of 4, after 10 seeds" in out
+    assert "good is better than random, 10 seeds." in out
+    assert "same is not decided, 20 seeds." in out
+    assert "at 5 % over all looks and arms" in out
+
+
+def test_it_ends_with_the_last_open_arm(launcher):
+    made = launcher(random=0.0, good=0.02)
+    made.run(jobs("random", "good"), DESIGN)
+    assert [stage[0] for stage in made.launched] == ["random 0-4", "random 5-9"]
+
+
+def test_the_same_command_goes_on_where_it_was_stopped(launcher):
+    made = launcher(random=0.0, good=0.02, same=noise)
+    assert made.run(jobs("random", "good", "same"), DESIGN, most=3) is None
+    made.launched.clear()
+    again = made.run(jobs("random", "good", "same"), DESIGN, sweep="1")
+    # Only the first stage is looked through again, to learn which runs these are.
+    assert [stage[0] for stage in made.launched] == ["random 0-4", "random 15-19"]
+    assert made.launched[1] == ["random 15-19", "same 15-19"]
+    once = launcher(random=0.0, good=0.02, same=noise)
+    once.results = made.results.with_name("once")
+    assert once.run(jobs("random", "good", "same"), DESIGN) == again
+
+
+def test_arms_are_compared_where_the_other_keys_are_equal(launcher, capsys):
+    made = launcher(random=0.0, good=0.02)
+    words = [
+        *jobs("random", "good", more=["budget.batch_size=1"]),
+        *jobs("random", "good", more=["budget.batch_size=5"]),
+    ]
+    decided = made.run(words, DESIGN)
+    assert [entry["run_id"] for entry in decided] == ["good1", "good5"]
+    assert {entry["verdict"] for entry in decided} == {"better"}
+    assert "Look 1 of 4, after 5 seeds · budget.batch_size=5" in capsys.readouterr().out
+
+
+def test_what_is_refused_or_fails_stops_no_other_arm(launcher, capsys):
+    made = launcher(
+        random=0.0,
+        good=lambda seed: None if seed == 2 else 0.02,
+        refused=None,
+        failing=lambda seed: None,
+    )
+    decided = made.run(jobs("random", "good", "refused", "failing"), DESIGN)
+    verdicts = {entry["arm"]: (entry["verdict"], entry["seeds"]) for entry in decided}
+    assert verdicts == {"good": ("better", 9), "refused": (None, 0), "failing": (None, 0)}
+    assert made.launched[1] == ["random 5-9", "good 5-9"]
+    out = capsys.readouterr().out
+    assert "refused is not decided, 0 seeds: budget.total is too much." in out
+    assert "failing is not decided, 0 seeds: no seed of 0 to 4 is done." in out
+
+
+def test_without_a_baseline_that_runs_it_ends_after_the_first_stage(launcher, capsys):
+    made = launcher(random=None, good=0.02)
+    made.run(jobs("random", "good"), DESIGN)
+    assert len(made.launched) == 1
+    said = "good is not decided, 0 seeds: random: budget.total is too much."
+    assert said in capsys.readouterr().out
+
+
+def test_every_stage_is_in_the_plan_once_it_is_known(launcher):
+    made = launcher(random=0.0, good=0.02)
+    made.run(jobs("random", "good"), DESIGN)
+    planned = sweeps.read_plan(made.results / ".sweeps" / "0")
+    assert [job.overrides for job in planned] == [
+        ("strategy=random", "seeds=[0,1,2,3,4]"),
+        ("strategy=good", "seeds=[0,1,2,3,4]"),
+        ("strategy=random", "seeds=[5,6,7,8,9]"),
+        ("strategy=good", "seeds=[5,6,7,8,9]"),
+    ]
+
+
+def test_arms_are_named_by_what_differs(launcher, tmp_path):
+    words = [
+        ["strategy=random", "strategy@init_strategy=typiclust"],
+        ["strategy=bald", "strategy/rule=power", "strategy@init_strategy=typiclust"],
+        ["strategy=bald", "strategy/rule=top", "strategy@init_strategy=typiclust"],
+    ]
+    stages = Stages(words, DESIGN, tmp_path / "results" / ".sweeps" / "0")
+    (group,) = stages._groups
+    assert [arm.name for arm in group.others] == ["bald, rule=power", "bald, rule=top"]
+
+
+def test_a_dry_run_is_one_stage_of_all_seeds(tmp_path, capsys):
+    stages = Stages(jobs("random", "bald"), DESIGN, tmp_path / ".sweeps" / "0", dry_run=True)
+    assert stages.next() == [["strategy=random", "seeds=20"], ["strategy=bald", "seeds=20"]]
+    assert stages.next() == []
+    assert "looks after 5, 10, 15, 20 seeds" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "design", "message"),
+    [
+        (jobs("bald", "entropy"), {}, "baseline=random is not among the strategies"),
+        (jobs("randm", "entropy"), {}, "baseline=random is not .* Did you mean 'randm'"),
+        ([["budget.batch_size=1"], ["budget.batch_size=5"]], {}, "strategy=random,bald"),
+        (jobs("random"), {}, "There is no arm beside baseline=random"),
+        (jobs("random", "bald"), {"max_seeds": 5}, "max_seeds=5 can decide nothing"),
+        (
+            [*jobs("random", "bald", more=["a=1"]), *jobs("bald", more=["a=2"])],
+            {},
+            "not among the strategies of the sweep with a=2",
+        ),
+    ],
+)
+def test_a_sweep_that_cannot_be_decided_is_refused(words, design, message, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        Stages(words, Design("random", **design), tmp_path / ".sweeps" / "0")
+
+
+def test_numbers_of_looks_are_checked():
+    assert Design("random", 12, 5).looks == [5, 10, 12]
+    assert Design("random", 10, 5).looks == [5, 10]
+    for wrong, message in (
+        ({"max_seeds": 0}, "max_seeds must be a whole number from 1"),
+        ({"look_every": -1}, "look_every must be a whole number from 1"),
+        ({"max_seeds": 10, "look_every": 11}, "look_every=11 is more than max_seeds=10"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            Design("random", **wrong)
