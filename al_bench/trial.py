@@ -198,8 +198,9 @@ class Trial:
         _check_selection(selection, size, len(view))
         row["seconds_score"] = view.seconds_score
         row["seconds_select"] = view.seconds_select
-        if selection.notes:
-            row["notes"] = json.dumps(dict(selection.notes), sort_keys=True)
+        notes = {**view.notes, **selection.notes}
+        if notes:
+            row["notes"] = json.dumps(notes, sort_keys=True)
         if selection.state is not None:
             row["strategy_state"] = json.dumps(dict(selection.state), sort_keys=True)
         return selection

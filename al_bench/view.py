@@ -16,7 +16,7 @@ from torch import Tensor
 
 from al_bench.data.base import Inputs, Pool
 from al_bench.data.sources import Sources
-from al_bench.data.target import Targets
+from al_bench.data.target import Targets, effective_number
 from al_bench.errors import AlBenchError, ConfigError
 from al_bench.label_access import LabelAccess
 from al_bench.models.base import SAMPLES, GradientFactors, Network, Posterior
@@ -55,6 +55,7 @@ class View:
     """The pool of one trial in one round, seen through a fitted posterior by a strategy.
 
     Attributes:
+        notes: What the view itself has to say of the round, beside the strategy's notes.
         seconds_select: Time the strategy took beside that, after ``timed_select``.
     """
 
@@ -86,6 +87,7 @@ class View:
         # From labels of one class, or of none, a forest learns the same in all its trees.
         told = trial.round == 0 and len(set(self._labeled.labels.tolist())) > 1
         self._must_differ = SAMPLES in strategy.needs and told
+        self.notes: dict[str, float] = {}  # shared with restrictions
         self._held: dict[str, Tensor] = {}
         self._factors: dict[str, GradientFactors] = {}
 
@@ -224,7 +226,10 @@ class View:
         return self._label_access
 
     def _draw_targets(self, count: int) -> Tensor:
-        return self._targets.draw(count, self._target_key())
+        drawn = self._targets.draw(count, self._target_key())
+        if self._targets.groups is not None:
+            self.notes["effective_targets"] = effective_number(drawn)
+        return drawn
 
     def _sample_count(self, num_samples: int | None) -> int:
         if num_samples is None:

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -210,6 +211,17 @@ def test_target_inputs_are_drawn_once_a_round_under_the_same_samples(trial, post
     assert not torch.equal(other, targets)
     with pytest.raises(ConfigError, match="asks for 2000 target inputs; there are 1297"):
         view.target_log_probs(2000)
+
+
+def test_class_targets_note_what_their_draws_are_worth(make_trials):
+    share = "target.proportions=[1,1,0,0,0,0,0,0,0,0]"
+    (trial,) = make_trials("seeds=1", "target=classes", share, "strategy=epig")
+    posterior, row = fit_one(trial).posterior, {"num_queried": 20, "validation_accuracy": None}
+    trial.select(posterior, row)
+    assert json.loads(row["notes"])["effective_targets"] == 100
+    (other,) = make_trials("seeds=1", "strategy=epig")
+    other.select(posterior, row := {"num_queried": 20, "validation_accuracy": None})
+    assert "effective_targets" not in row.get("notes", "")
 
 
 def test_source_indices_name_points_of_the_data_set(make_trials):

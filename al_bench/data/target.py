@@ -6,7 +6,7 @@ M target inputs, C classes.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -15,25 +15,34 @@ from torch import Tensor
 from al_bench.data.base import Dataset, Inputs, Pool, TensorInputs
 from al_bench.errors import ConfigError, DataError
 
+GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 are evenly spread, however many are taken
+
 
 @dataclass(frozen=True)
 class Targets:
     """A population of target inputs.
 
     Args:
-        inputs: M inputs.
-        weights: (M,) float64, above 0: how likely each is to be drawn first.
+        inputs: The inputs.
         indices: (M,) int64, which of ``inputs``.
+        groups: (M,) int64, the group of each of them, where groups have shares of their own.
+        shares: (S,) float64, at least 0, the share of draws of each group; one with no members has
+            share 0.
     """
 
     inputs: Inputs
-    weights: Tensor
     indices: Tensor
+    groups: Tensor | None = None
+    shares: Tensor | None = None
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """(count,) indices into ``inputs``, distinct, in proportion to the weights.
+        """(count,) indices into ``inputs``; the first of a larger draw are those of a smaller one.
 
-        The first of a larger draw are those of a smaller one.
+        Without groups they are distinct, and every input is as likely as any other. With groups,
+        each draw is of group s with chance ``shares[s]``, and any of its members is as likely as
+        the others, so an average over the draws is unbiased whatever the sizes of the groups. Draws
+        keep close to the shares (a golden-ratio sequence with a random start), and a group's
+        members come in a random order, from the start again once all have come.
 
         Raises:
             ConfigError: There are fewer than ``count``.
@@ -43,9 +52,30 @@ class Targets:
                 f"The strategy asks for {count} target inputs; there are {len(self.indices)}.",
                 "Lower num_targets.",
             )
-        times = torch.empty(len(self.weights), dtype=torch.float64)
+        times = torch.empty(len(self.indices), dtype=torch.float64)
         times.exponential_(generator=generator)
-        return self.indices[(times / self.weights).argsort()[:count]]
+        order = times.argsort()
+        if self.groups is None or self.shares is None:
+            return self.indices[order[:count]]
+        start = torch.rand(1, dtype=torch.float64, generator=generator)
+        places = (start + GOLDEN * torch.arange(count, dtype=torch.float64)) % 1.0
+        until = self.shares.cumsum(0)
+        drawn = torch.searchsorted(until / until[-1], places, right=True)  # (count,) groups
+        chosen = torch.empty(count, dtype=torch.int64)
+        for group in torch.unique(drawn):
+            members = self.indices[order[self.groups[order] == group]]
+            turns = (drawn == group).nonzero().squeeze(1)
+            chosen[turns] = members[torch.arange(len(turns)) % len(members)]
+        return chosen
+
+
+def effective_number(drawn: Tensor) -> float:
+    """How many distinct targets an average over ``drawn`` (T,) is worth: 1 to T.
+
+    T² / Σ n², where n is how often each was drawn (Kish 1965).
+    """
+    times = torch.unique(drawn, return_counts=True)[1].double()
+    return float(times.sum() ** 2 / times.square().sum())
 
 
 class TargetDistribution(Protocol):
@@ -60,9 +90,8 @@ class PoolTargets:
     """Every point of the pool, labeled or not, is as likely a target as any other."""
 
     def of(self, dataset: Dataset, pool: Pool) -> Targets:
-        """All pool points with equal weights."""
-        n = len(pool)
-        return Targets(pool.inputs, torch.ones(n, dtype=torch.float64), torch.arange(n))
+        """All pool points."""
+        return Targets(pool.inputs, torch.arange(len(pool)))
 
 
 @dataclass(frozen=True)
@@ -73,11 +102,16 @@ class ClassTargets:
     classes of target inputs are known here; the strategy sees the inputs only. Points of another
     data set are never targets.
 
+    A class has its share of the draws however few points of it the pool has: they are drawn again
+    then. The note ``effective_targets`` of a round says how many distinct targets its draws are
+    worth.
+
     Args:
         proportions: One a class, at least 0, with a positive sum.
     """
 
     proportions: Sequence[float]
+    numerics_version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         wrong = [p for p in self.proportions if not 0 <= p < float("inf")]
@@ -101,11 +135,9 @@ class ClassTargets:
         absent = ((wanted > 0) & (counts == 0)).nonzero().flatten().tolist()
         if absent:
             raise ConfigError(f"target.proportions wants class {absent[0]}, which the pool lacks.")
-        share = wanted / counts.clamp_min(1)
-        # others have classes of their own
-        weights = torch.where(own, share[pool.true_labels.where(own, 0)], 0.0)
-        indices = (weights > 0).nonzero().squeeze(1)
-        return Targets(pool.inputs, weights[indices], indices)
+        labels = pool.true_labels.where(own, 0)  # others have classes of their own
+        indices = (own & (wanted[labels] > 0)).nonzero().squeeze(1)
+        return Targets(pool.inputs, indices, labels[indices], wanted / wanted.sum())
 
 
 @dataclass(frozen=True)
@@ -120,7 +152,7 @@ class FileTargets:
     path: str
 
     def of(self, dataset: Dataset, pool: Pool) -> Targets:
-        """The inputs of the file with equal weights."""
+        """The inputs of the file."""
         try:
             values = np.load(Path(self.path), allow_pickle=False)
             if not isinstance(values, np.ndarray):
@@ -153,5 +185,4 @@ class FileTargets:
                 f"target.path={self.path} holds uint8 images; the data set's inputs are not.",
                 "Write floating point numbers as the model takes them.",
             )
-        n = len(tensor)
-        return Targets(inputs, torch.ones(n, dtype=torch.float64), torch.arange(n))
+        return Targets(inputs, torch.arange(len(tensor)))

@@ -100,22 +100,24 @@ class JointOutcomes:
             exact=exact,
         )
 
-    def gains(self, log_probs: Tensor) -> Tensor:
+    def gains(self, log_probs: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """I[Y; Ω | x, Y_A], what one more point's label adds.
 
-        Products are in float32, their sums in float64: good to about 3e-7 nats.
+        Products are in ``dtype``, their sums in float64: in float32 good to about 3e-7 nats.
 
         Args:
             log_probs: Log-probabilities of n candidates, (n, K, C).
+            dtype: float32, or float64 where that is too coarse, at two or three times the cost.
 
         Returns:
             Nats, float64, at least 0, (n,).
         """
         n, num_samples, num_classes = log_probs.shape
-        logs = log_probs.float().clamp_min(LEAST).transpose(0, 1).reshape(num_samples, -1)
+        logs = log_probs.to(dtype).clamp_min(LEAST).transpose(0, 1).reshape(num_samples, -1)
         probs = logs.exp().clamp_min_(TINY)  # (K, n * C); arithmetic with subnormals is slow
-        difference = (self._average @ logs.mul_(probs)).double()
-        for posterior, mass in self._tiles:
+        average = (self.mass @ self.posterior).to(dtype)  # (K,)
+        difference = (average @ logs.mul_(probs)).double()
+        for posterior, mass in self._tiles(dtype):
             predictive = posterior @ probs  # (rows, n * C): p(y | x, y_A)
             difference -= mass @ predictive.log().mul_(predictive)
         return difference.view(n, num_classes).sum(dim=1).clamp_min(0.0)
@@ -128,16 +130,20 @@ class JointOutcomes:
         budget = TILE_BYTES if on_cpu else DEVICE_TILE_BYTES
         return max(1, budget // (4 * max(rows, num_samples) * num_classes))
 
-    @cached_property
-    def _average(self) -> Tensor:
-        return (self.mass @ self.posterior).float()  # (K,)
+    def _tiles(self, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
+        if dtype == torch.float32:
+            return self._float32_tiles
+        return self._cut(self.posterior, self.mass)
 
     @cached_property
-    def _tiles(self) -> list[tuple[Tensor, Tensor]]:
-        height = TILE_ROWS if self.mass.device.type == "cpu" else max(1, len(self.mass))
-        posterior = self.posterior.masked_fill(self.posterior < IMPOSSIBLE, 0.0).float()
-        masses = torch.split(self.mass.float(), height)
-        return list(zip(torch.split(posterior, height), masses, strict=True))
+    def _float32_tiles(self) -> list[tuple[Tensor, Tensor]]:
+        posterior = self.posterior.masked_fill(self.posterior < IMPOSSIBLE, 0.0)
+        return self._cut(posterior.float(), self.mass.float())
+
+    def _cut(self, posterior: Tensor, mass: Tensor) -> list[tuple[Tensor, Tensor]]:
+        height = TILE_ROWS if mass.device.type == "cpu" else max(1, len(mass))
+        pairs = zip(torch.split(posterior, height), torch.split(mass, height), strict=True)
+        return list(pairs)
 
     def _variance(self, gains: Tensor) -> float:
         """Of the sum of each outcome's ``gains`` (M,), through the last sampling of outcomes.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.special import entr
 
-from al_bench.information.entropies import ROUNDING
+from al_bench.information.entropies import COARSE, ROUNDING
 from al_bench.information.predictive import check_shape, check_targets
 
 BLOCK_BYTES = 2**25  # of working memory
@@ -49,8 +49,8 @@ def predictive_information_gain(
         target_log_probs: Log-probabilities of the targets (T, K, C), under the same samples.
 
     Returns:
-        Nats, float64, (n,), between -log C and log C, good to about 1e-6; 0 for a label that tells
-        nothing or that no sample thinks possible.
+        Nats, float64, (n,), between -log C and log C, good to about 1e-6, and better below
+        ``COARSE``; 0 for a label that tells nothing or that no sample thinks possible.
     """
     check_targets(log_probs, target_log_probs)
     prior = uniform(log_probs)
@@ -111,7 +111,8 @@ def flat_probs(target_log_probs: Tensor) -> Tensor:
 def entropy_drop(prior: Tensor, after: Tensor, target_probs: Tensor, num_targets: int) -> Tensor:
     """E_x* (H[Y* | x*] under ``prior`` - H[Y* | x*] under ``after``).
 
-    The matrix product of 2 n K T C operations is in float32, sums are in float64.
+    The matrix product of 2 n K T C operations is in float32, sums are in float64; drops below
+    ``COARSE``, which that cannot tell apart, are computed again in float64.
 
     Args:
         prior: Weights (K,) of the samples.
@@ -122,12 +123,19 @@ def entropy_drop(prior: Tensor, after: Tensor, target_probs: Tensor, num_targets
     Returns:
         Nats, float64, (n,); 0 where the weights are the prior.
     """
+    same = (after == prior).all(dim=1)
+    drop = _drop(prior.float(), after.float(), target_probs, num_targets)
+    coarse = ((drop.abs() < COARSE) & ~same).nonzero().squeeze(1)
+    if len(coarse):
+        drop[coarse] = _drop(prior, after[coarse], target_probs.double(), num_targets)
+    return torch.where(same, 0.0, drop)
+
+
+def _drop(prior: Tensor, after: Tensor, target_probs: Tensor, num_targets: int) -> Tensor:
     size = max(1, BLOCK_BYTES // (4 * target_probs.shape[1]))
-    before = _total_entropy(prior[None].float(), target_probs)
-    total = torch.cat(
-        [_total_entropy(rows.float(), target_probs) for rows in torch.split(after, size)]
-    )
-    return torch.where((after == prior).all(dim=1), 0.0, (before - total) / num_targets)
+    before = _total_entropy(prior[None], target_probs)
+    total = torch.cat([_total_entropy(rows, target_probs) for rows in torch.split(after, size)])
+    return (before - total) / num_targets
 
 
 def _total_entropy(weights: Tensor, target_probs: Tensor) -> Tensor:

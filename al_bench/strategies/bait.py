@@ -27,8 +27,10 @@ class Bait:
     and the labeled set, and A⁻¹ = λ I + M/(M + B) · (mean of I(x) over the labeled set)
     + B/(M + B) · Σ_{x in batch} I(x). Forward, ``oversampling`` × B points are added, each the one
     that lowers tr(A F) the most; backward, the points whose removal raises it least are taken out
-    until B are left. Both are exact. F and the weights are those of the published code; where that
-    takes the last of equal candidates, this takes a random one.
+    until B are left. Both are exact, and rely on no submodularity (the trace has none): every
+    candidate is brought up to date at every step, and a small gain ends nothing. F and the weights
+    are those of the published code; where that takes the last of equal candidates, this takes a
+    random one.
 
     A is never applied to candidates anew: each keeps the C × C matrices X A Xᵀ and X A F A Xᵀ
     (XᵀX = I(x)), to which a point added or removed makes a change of rank C (Woodbury), and

@@ -31,6 +31,10 @@ class BatchBALD:
     until less than ``tolerance`` is left or a pick gains nothing; then the rest of the batch is
     drawn as PowerBALD does (highest BALD would buy copies of what was bought).
 
+    Greedy relies on submodularity: what a label adds about Ω can only shrink as others are bought.
+    So the batch has at least 1 - 1/e of the best batch's information, a gain from earlier bounds
+    the present one, and after a pick that gains nothing no pick gains anything.
+
     Args:
         max_configurations: Joint labelings of a batch to keep: exact while all of them fit,
             sampled from then on.

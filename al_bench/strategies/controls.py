@@ -64,9 +64,10 @@ class Oracle:
     Candidates and reference points are drawn uniformly from the pool once a round, without overlap
     where the pool suffices. For each place of the batch every candidate left is tried: the next
     round's model is trained with it and what was picked before, and judged by the mean
-    log-likelihood of the reference points' labels. An approximate upper bound: greedy, among few
-    candidates, and judged on pool points, never on the test set. A point that the annotator refuses
-    is tried as one that teaches nothing, and is no reference.
+    log-likelihood of the reference points' labels. An approximate upper bound: greedy (what two
+    labels teach together need not be what either teaches, so no gain bounds another and each place
+    tries all candidates), among few candidates, and judged on pool points, never on the test set. A
+    point that the annotator refuses is tried as one that teaches nothing, and is no reference.
 
     B × candidates trainings a round (half of that once B reaches ``candidates``), each followed by
     a forward pass over the reference points.

@@ -21,6 +21,7 @@ class CoreSet:
     Sener and Savarese (2018), arXiv:1708.00489, algorithm 1. With S the labeled and picked points,
     a pick is argmax_x min_{s ∈ S} |x - s|. Their robust variant (a mixed-integer program that may
     leave outliers uncovered) is not offered. Without labeled points the first pick is uniform.
+    Greedy relies on the triangle inequality alone: the radius is at most twice the smallest one.
 
     Cost: O(N M D) for the labeled points, as a matrix product, then O(N D) a pick; memory O(N D).
 
@@ -56,7 +57,9 @@ class LCMD:
     Holzmüller et al. (2023), arXiv:2203.09410, in the mode that counts labeled points (TP). Every
     pool point belongs to the nearest labeled or picked point; of the cluster with the largest sum
     of squared distances, the farthest point is picked. Without labeled points the first pick is the
-    point of largest norm, as published. The paper's kernel is a choice of ``space`` here.
+    point of largest norm, as published. The paper's kernel is a choice of ``space`` here. A
+    heuristic: it relies on no property of its clusters, and every distance is brought up to date at
+    every pick.
 
     Cost: O(N M D) for the labeled points, as a matrix product, then O(N D) a pick; memory O(N D).
 

@@ -27,9 +27,10 @@ class EPIG:
     target input, in nats, between 0 and BALD. The expectation over x* is the average over
     ``num_targets`` inputs drawn every round from the run's target distribution (``target=``; the
     pool if not given). Given those and the K samples it is exact up to rounding: good to about
-    1e-6 nats. It costs 2·N·K·T·C² operations in float32 and N·T·C² logarithms; the pool is
-    streamed. Not submodular and pointwise, so batches of the highest scores may be redundant: any
-    batch rule applies.
+    1e-6 nats in float32, and points below 1e-3 nats, where that decides the order, are computed
+    again in float64. It costs 2·N·K·T·C² operations in float32 and N·T·C² logarithms, three to four
+    times that again for those points; the pool is streamed. Not submodular and pointwise, so
+    batches of the highest scores may be redundant: any batch rule applies.
 
     The paper's code has a broadcast form with N·T·K·C² terms and this matrix form; both give these
     scores.

@@ -24,7 +24,8 @@ class FacilityLocation:
     count as picked. That paper's filter, to the most uncertain points, is not used.
 
     Cost: O(N² D) for the first pick, exact, then for the share of candidates whose gain from
-    earlier exceeds the best one now (lazy greedy, Minoux 1978); memory O(N D).
+    earlier exceeds the best one now (lazy greedy, Minoux 1978, which relies on F being
+    submodular); memory O(N D).
 
     Args:
         space: Where distances are measured (``al_bench.strategies.spaces``).
@@ -61,7 +62,8 @@ class MaxHerding:
     35,000 points; here the whole pool is.
 
     Cost: O(N² D) for the first pick, exact, then for the share of candidates whose gain from
-    earlier exceeds the best one now (lazy greedy, Minoux 1978); memory O(N D).
+    earlier exceeds the best one now (lazy greedy, Minoux 1978, which relies on F being
+    submodular); memory O(N D).
 
     Args:
         space: Where distances are measured (``al_bench.strategies.spaces``).

@@ -7,13 +7,14 @@ point adds the difference of two gains in information about Ω, without V and wi
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from al_bench.errors import require_number, require_whole
 from al_bench.information.crossentropy import effective_samples
-from al_bench.information.entropies import mutual_information
+from al_bench.information.entropies import ROUNDING, mutual_information
 from al_bench.information.joint import JointOutcomes
 from al_bench.information.predictive import joint_outcomes, soft_outcome
 from al_bench.models.base import SAMPLES
@@ -21,7 +22,8 @@ from al_bench.strategies.base import PoolView, Selection, check_num_samples
 from al_bench.strategies.rules import Power
 
 SATURATED = 0.05  # nats left below log K
-LEAST_GAIN = 1e-6  # nats: less is rounding
+COARSE = 2e-6  # nats: scores computed in float32 cannot be told apart when they differ by less
+SAME = 1e-7  # of the information about Ω: nor can those of float32 predictions, however computed
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,12 @@ class JEPIG:
     the batch's information from the last sampling of each step, so it is rather too low, by less
     than a factor of two where it was measured.
 
+    The information about the targets is not submodular: a point may tell nothing by itself and much
+    beside another one (two bits of which the target is the parity). So a small score says nothing
+    of the next one, and picks go on whatever they add, until the labels of the batch leave less
+    than ``tolerance`` nats of Ω in doubt, which bounds all that a further pick can add. What greedy
+    picks reach is not bounded from below as BatchBALD's is.
+
     The labels of many targets together tell which of the K samples is true
     (``target_information`` nears log K); then the second term is 0 and this is BatchBALD. So T is
     small here. EPIG averages over targets one at a time.
@@ -48,8 +56,9 @@ class JEPIG:
     Args:
         num_targets: Target inputs T.
         max_configurations: Joint labelings to keep in each of the two tables.
-        tolerance: Nats left below log K at which the joint computation ends; the rest of the batch
-            is then drawn in proportion to the scores that the points have by themselves.
+        tolerance: Nats of Ω that the batch's labels leave in doubt (log K at first) at which the
+            joint computation ends; the rest of the batch is then drawn in proportion to the scores
+            that the points have by themselves.
         num_samples: Posterior samples to score with; ``None`` takes all K of the model.
     """
 
@@ -57,6 +66,7 @@ class JEPIG:
     max_configurations: int = 2_000
     tolerance: float = 0.0001
     num_samples: int | None = None
+    numerics_version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         _check(self.num_targets, self.max_configurations, self.tolerance, self.num_samples)
@@ -93,7 +103,9 @@ class EvalBALD:
     evaluation model, which has been trained on the model's own predictions on T target inputs. What
     the two share is information that predicting the targets does not need. It estimates JEPIG
     with one soft labeling of the targets instead of the expectation over all of them, so a pick
-    may score below 0.
+    may score below 0. Scores neither shrink nor keep their sign as points are picked, so picks go
+    on whatever they add, until the labels of the batch leave less than ``tolerance`` nats of Ω in
+    doubt.
 
     The paper trains the evaluation model anew every round. Here it is the same K posterior samples,
     weighted by p(ω_k) ∝ exp Σ_t Σ_y p̄(y | x*_t) log p(y | x*_t, ω_k), which is what observing
@@ -104,8 +116,9 @@ class EvalBALD:
     Args:
         num_targets: Target inputs T.
         max_configurations: Joint labelings to keep in each of the two tables.
-        tolerance: Nats left below log K at which the joint computation ends; the rest of the batch
-            is then drawn in proportion to the scores that the points have by themselves.
+        tolerance: Nats of Ω that the batch's labels leave in doubt (log K at first) at which the
+            joint computation ends; the rest of the batch is then drawn in proportion to the scores
+            that the points have by themselves.
         num_samples: Posterior samples to score with; ``None`` takes all K of the model.
     """
 
@@ -113,6 +126,7 @@ class EvalBALD:
     max_configurations: int = 2_000
     tolerance: float = 0.0001
     num_samples: int | None = None
+    numerics_version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         _check(self.num_targets, self.max_configurations, self.tolerance, self.num_samples)
@@ -142,9 +156,11 @@ class EvalBALD:
 class DifferenceGreedy:
     """Finds the candidate with the highest I[Y; Ω | Y_A] - I[Y; Ω | Y_A, V].
 
-    The first term can only shrink as points are added and the second is never negative, so earlier
-    first terms are upper bounds: candidates are evaluated from the highest bound down until none
-    exceeds the best difference. Sampled labelings keep the bounds up to the error of one pick.
+    The difference may grow as points are added, so earlier scores bound nothing. But its first term
+    can only shrink (BatchBALD's objective is submodular) and its second is never negative, so
+    earlier first terms are upper bounds: candidates are evaluated from the highest bound down until
+    none exceeds the best difference. Sampled labelings keep the bounds up to the error of one pick.
+    Scores that float32 cannot tell from the best are computed again in float64.
 
     Args:
         log_probs: Of the pool, (N, K, C).
@@ -191,7 +207,12 @@ class DifferenceGreedy:
             candidates, scores = self._evaluated()
         else:
             candidates, scores, self._first = torch.arange(self._num_left), self._first, None
-        best = int(candidates[scores == scores.max()].min())
+        finalists = (scores >= scores.max() - COARSE).nonzero().squeeze(1)
+        tie = 0.0
+        if len(finalists) > 1:
+            candidates = candidates[finalists]
+            scores, tie = self._exact(candidates)
+        best = int(candidates[scores >= scores.max() - tie].min())
         position, score = int(self._order[best]), float(scores.max())
         self._bounds[best] = -math.inf
         self._num_left -= 1
@@ -206,7 +227,7 @@ class DifferenceGreedy:
         found: list[Tensor] = []
         evaluated, best = 0, -math.inf
         size = self.without.block_size(self._log_probs.shape[2])
-        while evaluated < len(queue) and float(self._bounds[queue[evaluated]]) > best:
+        while evaluated < len(queue) and float(self._bounds[queue[evaluated]]) > best - COARSE:
             block = queue[evaluated : evaluated + size]
             gains = self._gains(self.without, block)
             self._bounds[block] = gains
@@ -219,11 +240,20 @@ class DifferenceGreedy:
     def _scores(self, candidates: Tensor, gains: Tensor) -> Tensor:
         return torch.where(gains > 0, gains - self._gains(self.given, candidates), 0.0)
 
-    def _gains(self, outcomes: JointOutcomes, candidates: Tensor) -> Tensor:
+    def _exact(self, candidates: Tensor) -> tuple[Tensor, float]:
+        """Present scores in float64, and a difference that is none: that of equal predictions."""
+        gains = self._gains(self.without, candidates, torch.float64)
+        scores = gains - self._gains(self.given, candidates, torch.float64)
+        scores = scores.masked_fill(scores.abs() < ROUNDING, 0.0)
+        return scores, max(ROUNDING, SAME * float(gains.max()))
+
+    def _gains(
+        self, outcomes: JointOutcomes, candidates: Tensor, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
         parts = []
         for block in torch.split(candidates, outcomes.block_size(self._log_probs.shape[2])):
             points = self._order[block].to(self._log_probs.device)
-            parts.append(outcomes.gains(self._log_probs[points]).cpu())
+            parts.append(outcomes.gains(self._log_probs[points], dtype).cpu())
         return torch.cat(parts)
 
 
@@ -240,7 +270,7 @@ def _selection(
     while len(positions) < batch_size:
         if positions and greedy.without.remaining < SATURATED:
             notes.setdefault("saturated_at", len(positions))
-        if positions and (greedy.without.remaining < tolerance or scores[-1] < LEAST_GAIN):
+        if positions and greedy.without.remaining < tolerance:
             break
         if greedy.without.exact and greedy.given.exact:
             notes["num_exact"] = len(positions) + 1
@@ -249,7 +279,7 @@ def _selection(
         scores.append(score)
     notes["information"] = sum(scores)
     notes["monte_carlo_error"] = math.sqrt(max(greedy.variance, 0.0))
-    if not greedy.alone.any():
+    if not any(scores):
         notes["fell_back"] = "random"
     missing = batch_size - len(positions)
     if missing:

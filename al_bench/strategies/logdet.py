@@ -31,9 +31,11 @@ class LogDet:
 
     g is the last layer's features h, or the gradient (p - e_ŷ) ⊗ h of the last layer's weights for
     the most probable class ŷ, of pool, labeled points and targets alike; ⟨g, g'⟩ is then the
-    product of two linear kernels, and g is never formed. Kirsch and Gal (2022), arXiv:2208.00549,
-    read the first form as expected information gain and the second as (joint) expected predictive
-    information gain. The codes around the paper take cosine similarities for ⟨g, g'⟩.
+    product of two linear kernels, and g is never formed. The second form is not submodular: a gain
+    may grow as points are added, so nothing is ended early and every candidate's gain is brought up
+    to date at every pick, in both forms. Kirsch and Gal (2022), arXiv:2208.00549, read the first
+    form as expected information gain and the second as (joint) expected predictive information
+    gain. The codes around the paper take cosine similarities for ⟨g, g'⟩.
 
     Each pick is one step of a Cholesky factorisation with diagonal pivots (Chen et al. 2018,
     arXiv:1709.05135) whose row comes from the factors: O(N C D) time a pick, before that

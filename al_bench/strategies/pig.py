@@ -33,9 +33,14 @@ class PIG:
     Each pick maximises E_x* (H[Y* | x*, y_A] - H[Y* | x*, y_A, y]) over T inputs drawn every round
     from the run's target distribution. A label may make predictions less certain, so scores can be
     negative. Labels known, no joint labelings are needed: exact given the K samples and the
-    targets, up to rounding (about 1e-6 nats), at 2·B·N·K·T·C operations in float32 and B·N·T·C
-    logarithms. After some labels few of the K samples keep any weight (``effective_samples``), and
-    nothing is left to be gained. A point that the annotator refuses gains 0.
+    targets, up to rounding (1e-6 nats, in float64 below 1e-3), at 2·B·N·K·T·C operations in float32
+    and B·N·T·C logarithms. After some labels few of the K samples keep any weight
+    (``effective_samples``), and nothing is left to be gained. A point that the annotator refuses
+    gains 0.
+
+    Gains are neither submodular nor of one sign, so every candidate is evaluated at every pick, and
+    negative gains are picked when nothing better is left. The search ends where no single label
+    changes anything, though two of them together still might.
 
     The published code of "CoreSetPIG" compares the surprise -log p(y | x) of a model and of another
     one trained on the targets' predictions; the definition is used here.

@@ -35,6 +35,9 @@ class ProbCover:
     drew among the five best points; here the best is taken. The paper's features are
     self-supervised and of unit length (``space=embeddings``).
 
+    Coverage is submodular, so greedy covers at least 1 - 1/e of what the best batch does; every
+    ball's count of uncovered points is brought up to date at every pick.
+
     Cost: O(N² D) for the graph, twice with the radius, O(1) an edge for the picks; the graph takes
     N²/8 bytes (0.3 GB at N = 50,000).
 

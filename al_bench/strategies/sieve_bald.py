@@ -28,7 +28,9 @@ class SieveBALD:
     where it is BatchBALD; beyond that information shared by three is subtracted too often, and
     scores can fall below 0 (``negative_from`` is the rank of the first pick where they do): fewer
     points a batch, or BatchBALD, are then the better choice. Picks go on by score all the same, as
-    in the published code, which reports running sums of these scores.
+    in the published code, which reports running sums of these scores. Scores can only shrink, since
+    no two points share less than nothing, but greedy relies on none of it: every candidate's score
+    is brought up to date at every pick.
 
     No joint labelings are needed: 2·B·N·K·C² operations in float32 and B·N·C² logarithms, exact up
     to rounding (about 3e-6 nats a pair). Memory: the pool's probabilities once more in float32.

@@ -21,7 +21,7 @@ class Worst:
 
     The distance is Euclidean between features. Without labeled points the first pick is random.
     O(N (M + B) D) time and one pass over the features a pick, O(N) memory beside them. A control
-    that sees no labels; a batch that is worse still may exist.
+    that sees no labels. Greedy relies on nothing here: a batch that is worse still may exist.
     """
 
     @property

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import chisquare
 
 from al_bench.data.base import Dataset, Examples, Pool, TensorInputs
-from al_bench.data.target import ClassTargets, FileTargets, PoolTargets
+from al_bench.data.target import ClassTargets, FileTargets, PoolTargets, effective_number
 from al_bench.errors import ConfigError, DataError
 
 
@@ -127,3 +127,57 @@ def test_images_for_inputs_that_are_none_are_refused(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"target\.path=.*gone\.npy cannot be read"):
         FileTargets(str(tmp_path / "gone.npy")).of(dataset(), pool(dataset()))
+
+
+def of_sizes(*sizes):
+    """A pool with that many points of each class."""
+    labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    values = torch.arange(len(labels)).float().reshape(-1, 1)
+    names = tuple(str(label) for label in range(len(sizes)))
+    examples = Examples(TensorInputs(values), labels)
+    return Dataset(examples, examples, names, "0"), Pool.of(examples, len(sizes), "own")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "proportions"),
+    [((900, 100), [10, 90]), ((60, 60, 5), [1, 1, 2]), ((50, 8, 50), [0, 3, 1]), ((9, 40), [1, 0])],
+)
+def test_many_targets_keep_the_proportions_that_few_have(sizes, proportions):
+    data, own = of_sizes(*sizes)
+    targets = ClassTargets(proportions).of(data, own)
+    wanted = torch.tensor(proportions).double() / sum(proportions)
+    count = min(100, len(targets.indices))
+    for seed in range(20):
+        drawn = own.true_labels[targets.draw(count, seeded(seed))]
+        share = torch.bincount(drawn, minlength=len(sizes)) / count
+        assert (share - wanted).abs().max() <= 3 / count
+
+
+def test_the_average_over_class_targets_is_unbiased_at_every_place():
+    data, own = of_sizes(30, 4)
+    targets = ClassTargets([1, 3]).of(data, own)
+    value = torch.randn(34, generator=seeded(3), dtype=torch.float64)
+    exact = value[:30].mean() / 4 + value[30:].mean() * 3 / 4
+    drawn = torch.stack([value[targets.draw(20, seeded(seed))] for seed in range(3000)])
+    averages = drawn.mean(dim=1)
+    assert abs(averages.mean() - exact) < 4 * averages.std() / 3000**0.5
+    error = drawn.std(dim=0) / 3000**0.5
+    assert ((drawn.mean(dim=0) - exact).abs() < 4.5 * error).all()
+
+
+def test_a_smaller_draw_of_classes_is_the_beginning_of_a_larger_one():
+    data, own = of_sizes(20, 3)
+    targets = ClassTargets([1, 1]).of(data, own)
+    assert torch.equal(targets.draw(5, seeded(1)), targets.draw(17, seeded(1))[:5])
+
+
+def test_points_of_a_small_class_are_drawn_again_in_turn_and_the_effective_number_says_so():
+    data, own = of_sizes(40, 2)
+    targets = ClassTargets([1, 1]).of(data, own)
+    drawn = targets.draw(20, seeded(0))
+    counts = drawn[drawn >= 40].bincount()[40:]
+    assert counts.min() >= 4
+    assert len(drawn[drawn < 40].unique()) == int((drawn < 40).sum())
+    alone = int((drawn < 40).sum())
+    assert effective_number(drawn) == pytest.approx(400 / float(alone + counts.square().sum()))
+    assert effective_number(torch.arange(7)) == 7

@@ -16,6 +16,7 @@ from al_bench.information.changes import (
     squared_change,
 )
 from al_bench.information.entropies import mutual_information
+from al_bench.information.observed import predictive_information_gain
 from al_bench.information.predictive import (
     conditional_information,
     epig,
@@ -195,3 +196,63 @@ def test_nan_stays_nan_and_shapes_are_checked():
             outcomes(spoiled)
         with pytest.raises(ValueError, match=r"\(n, K, C\)"):
             outcomes(pool[0])
+
+
+def small_changes(scale, num_points=60):
+    """Candidates whose samples differ by about ``scale``, and targets whose samples differ more."""
+    generator = seeded(11)
+    base = 2 * torch.randn(num_points, 1, 6, generator=generator)
+    moved = base + scale * torch.randn(num_points, 8, 6, generator=generator)
+    return moved.log_softmax(dim=-1), log_probs(12, 8, 6, seed=12, scale=0.1)
+
+
+def divergence_from_independence(predicted, targets):
+    """E_x* KL(p(y, y* | x, x*) ‖ p(y | x) p(y* | x*)), float64: no difference of large numbers."""
+    first, second = predicted.double().exp(), targets.double().exp()
+    together = torch.einsum("nkc,tkd->ntcd", first, second) / first.shape[1]
+    apart = first.mean(dim=1)[:, None, :, None] * second.mean(dim=1)[None, :, None, :]
+    return (together * (together / apart).log()).sum(dim=(2, 3)).mean(dim=1)
+
+
+@pytest.mark.parametrize("scale", [0.003, 0.01, 0.1, 1.0])
+def test_small_scores_are_ranked_by_what_they_are_and_not_by_rounding(scale):
+    predicted, targets = small_changes(scale)
+    expected = divergence_from_independence(predicted, targets)
+    assert expected.max() < 1e-3
+    for found in (
+        epig(predicted, targets),
+        information_between(predicted, targets).double().mean(dim=1),
+    ):
+        assert torch.equal(found.argsort(), expected.argsort())
+        torch.testing.assert_close(found, expected, rtol=2e-3, atol=1e-12)
+    told = jepig(predicted, targets[:2])
+    summing_to_1 = (part.double().log_softmax(dim=-1) for part in (predicted, targets[:2]))
+    points, pair = summing_to_1
+    joint = [enumerated_between(point[None], pair) for point in points]
+    assert told.tolist() == pytest.approx(joint, rel=2e-3, abs=1e-12)
+
+
+def test_a_small_difference_of_evaluation_information_is_right_in_sign_and_size():
+    predicted, targets = small_changes(0.01)
+    posterior = soft_outcome(targets).posterior[0]
+
+    def information(weights):
+        probs = predicted.double().exp()
+        average = torch.einsum("k,nkc->nc", weights, probs)
+        return (torch.special.entr(average) - weights @ torch.special.entr(probs)).sum(dim=1)
+
+    expected = information(torch.full((8,), 0.125, dtype=torch.float64)) - information(posterior)
+    found = evaluation_information_gain(predicted, targets)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-11)
+
+
+def test_small_drops_in_entropy_are_ranked_by_what_they_are():
+    predicted, targets = small_changes(0.001)
+    labels = predicted.double().exp().mean(dim=1).argmax(dim=1)
+    found = predictive_information_gain(predicted, labels, targets)
+    weights = predicted.double()[torch.arange(60), :, labels].softmax(dim=1)
+    before = torch.special.entr(targets.double().exp().mean(dim=1)).sum(dim=1).mean()
+    after = torch.einsum("nk,tkc->ntc", weights, targets.double().exp())
+    expected = before - torch.special.entr(after).sum(dim=2).mean(dim=1)
+    assert expected.abs().max() < 1e-4
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-10)
