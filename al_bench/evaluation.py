@@ -25,7 +25,10 @@ def evaluate(posterior: Posterior, trial: Trial) -> dict[str, Any]:
     row: dict[str, Any] = {
         f"test_{name}": value
         for name, value in metrics.evaluate(
-            _predict(posterior, trial, test.inputs, everything), test.labels, bins
+            _predict(posterior, trial, test.inputs, everything),
+            test.labels,
+            bins,
+            trial.pool.known_classes,
         ).items()
     }
     validation = trial.validation_set()

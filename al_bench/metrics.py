@@ -4,6 +4,7 @@ n test points, K posterior samples, C classes.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,13 +20,16 @@ It is float64's machine epsilon, which scikit-learn's ``log_loss`` uses too.
 """
 
 
-def evaluate(log_probs: Tensor, labels: Tensor, bins: int = 15) -> dict[str, Any]:
+def evaluate(
+    log_probs: Tensor, labels: Tensor, bins: int = 15, known: Sequence[int] | None = None
+) -> dict[str, Any]:
     """Every metric of a test set, under its column's name without ``test_``.
 
     The predicted class is the most probable one, the first of equals. Fractions lie in 0 … 1:
 
     - ``accuracy``; ``balanced_accuracy``, the mean recall of the classes that occur in ``labels``;
-      ``macro_f1``, the mean F1 of the classes that occur in ``labels`` or among the predictions.
+      ``macro_f1``, the mean F1 of the ``known`` classes that occur in ``labels`` or among the
+      predictions.
     - ``nll``, nats, with probabilities clipped at ``EPSILON``; ``entropy`` of the prediction, nats.
     - ``brier``, squared error summed over the classes, 0 … 2 (Brier 1950).
     - ``ece``, expected calibration error in ``bins`` intervals of equal width, each open below and
@@ -39,6 +43,7 @@ def evaluate(log_probs: Tensor, labels: Tensor, bins: int = 15) -> dict[str, Any
             (n, K, C), which are averaged first.
         labels: (n,) int64.
         bins: Calibration intervals.
+        known: Classes that the data set has an example of; ``None`` is all.
 
     Raises:
         TrainingError: A prediction is NaN.
@@ -62,7 +67,7 @@ def evaluate(log_probs: Tensor, labels: Tensor, bins: int = 15) -> dict[str, Any
     target = torch.nn.functional.one_hot(labels, probs.shape[1])
     return {
         "accuracy": float(correct.mean()),
-        **_by_class(predicted, labels, probs.shape[1]),
+        **_by_class(predicted, labels, probs.shape[1], known),
         "nll": float(-log_likelihood.clamp(min=math.log(EPSILON)).mean()),
         "brier": float((probs - target).square().sum(dim=1).mean()),
         "entropy": float(torch.special.entr(probs).sum(dim=1).mean()),
@@ -70,15 +75,20 @@ def evaluate(log_probs: Tensor, labels: Tensor, bins: int = 15) -> dict[str, Any
     }
 
 
-def _by_class(predicted: Tensor, labels: Tensor, num_classes: int) -> dict[str, Any]:
+def _by_class(
+    predicted: Tensor, labels: Tensor, num_classes: int, known: Sequence[int] | None
+) -> dict[str, Any]:
     hits = torch.bincount(labels[predicted == labels], minlength=num_classes).double()  # (C,)
     actual = torch.bincount(labels, minlength=num_classes)
     claimed = torch.bincount(predicted, minlength=num_classes)
     recall = hits / actual  # NaN for an absent class
     f1 = 2 * hits / (actual + claimed)
+    counted = actual + claimed > 0
+    if known is not None:
+        counted &= torch.isin(torch.arange(num_classes), torch.tensor(list(known)))
     return {
         "balanced_accuracy": float(recall[actual > 0].mean()),
-        "macro_f1": float(f1[actual + claimed > 0].mean()),
+        "macro_f1": float(f1[counted].mean()),
         "class_accuracy": _or_none(recall),
     }
 

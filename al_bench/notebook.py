@@ -1,5 +1,6 @@
 """The same from Python: runs and trials from overrides."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from al_bench.words import check_overrides
 
 if TYPE_CHECKING:
     import pandas as pd
+
+logger = logging.getLogger(__name__)
 
 
 def trials(*overrides: str, config_dir: str | Path | None = None) -> list[Trial]:
@@ -77,6 +80,8 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
     if dry:
         print(describe(prepared))
         return pd.DataFrame(columns=[*CURVE.names, "config"])
+    for note in prepared.loaded.notes:
+        logger.warning("%s", note)
     outcomes = run_seeds(prepared, prepared.seeds, LogReport())
     missing = [ended for ended in outcomes if ended.status != DONE]
     if missing:

@@ -74,7 +74,8 @@ class Prepared:
         """The trial of one seed, at its beginning."""
         streams = Streams(seed, self.offsets)
         name = self.run.identity.dataset
-        pool = Pool.of(self.dataset.train, self.dataset.num_classes, name)
+        known = self.loaded.known_classes
+        pool = Pool.of(self.dataset.train, self.dataset.num_classes, name, known)
         pool = apply_transforms(pool, self.loaded.transforms, streams)
         targets = self.target.of(self.dataset, pool)
         return Trial(self.run, streams, pool, targets, self.loaded.test)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from al_bench.data.build import blocks
+from al_bench.data.classes import RENUMBER
 from al_bench.errors import DataError
 
 Array = NDArray[np.generic]
@@ -69,8 +70,13 @@ def _check_finite(key: str, x: Array) -> None:
             )
 
 
-def check_class_names(names: Array | None) -> tuple[str, ...] | None:
-    """The names of the classes, where given; raises DataError unless they are distinct strings."""
+def check_class_names(names: Array | None, num_classes: int | None) -> tuple[str, ...] | None:
+    """The names of the classes, where given; raises DataError unless they are distinct strings.
+
+    Args:
+        names: What was given.
+        num_classes: C, where told.
+    """
     if names is None:
         return None
     if names.ndim != 1 or names.dtype.kind != "U":
@@ -82,17 +88,25 @@ def check_class_names(names: Array | None) -> tuple[str, ...] | None:
     found = tuple(names.tolist())
     if len(set(found)) < len(found) or len(found) < 2:
         raise DataError(f"class_names must be two or more different names, got {list(found)}.")
+    if num_classes not in (None, len(found)):
+        raise DataError(
+            f"class_names has {len(found)} names and dataset.num_classes is {num_classes}.",
+            f"Use dataset.num_classes={len(found)}, or leave it out.",
+        )
     return found
 
 
-def check_labels(key: str, labels: Array, count: int, num_classes: int | None) -> None:
+def check_labels(
+    key: str, labels: Array, count: int, num_classes: int | None, said: str = ""
+) -> None:
     """Raise DataError unless ``labels`` are ``count`` whole numbers from 0.
 
     Args:
         key: ``y_train`` or ``y_test``.
         labels: What was given.
         count: Inputs that they belong to.
-        num_classes: C, where class names say so.
+        num_classes: C, where it was told.
+        said: How it was told.
     """
     if labels.ndim != 1:
         raise DataError(
@@ -104,7 +118,7 @@ def check_labels(key: str, labels: Array, count: int, num_classes: int | None) -
     if labels.dtype.kind not in "iuf":
         raise DataError(
             f"{key} has dtype {labels.dtype}; labels must be whole numbers from 0.",
-            "Use y.astype(np.int64)." if labels.dtype.kind == "b" else None,
+            "Use y.astype(np.int64)." if labels.dtype.kind == "b" else f"Number them: {RENUMBER}.",
         )
     if labels.dtype.kind == "f":
         values = labels.astype(np.float64)
@@ -122,11 +136,13 @@ def check_labels(key: str, labels: Array, count: int, num_classes: int | None) -
         )
     low, high = int(labels.min()), int(labels.max())
     if low < 0:
-        raise DataError(f"{key} has the label {low}; labels must be whole numbers from 0.")
+        raise DataError(
+            f"{key} has the label {low}; labels must be whole numbers from 0.",
+            f"Number them: {RENUMBER}.",
+        )
     if num_classes is not None and high >= num_classes:
         raise DataError(
-            f"{key} has the label {high}; class_names has {num_classes} names, so labels must be "
-            f"0 to {num_classes - 1}."
+            f"{key} has the label {high}; {said}, so labels must be 0 to {num_classes - 1}."
         )
 
 
@@ -139,6 +155,6 @@ def count_classes(y_train: Array, y_test: Array) -> int:
         raise DataError(
             f"The largest label in y_train and y_test is {num_classes - 1}, with only "
             f"{len(y_train) + len(y_test)} labels; classes must be numbered 0, 1, 2, …",
-            "Use np.unique(y, return_inverse=True) to number them.",
+            f"Number them: {RENUMBER}.",
         )
     return num_classes

@@ -19,7 +19,7 @@ from al_bench.data.array_files import read_arrays
 from al_bench.data.base import Dataset, Examples, Inputs, TensorInputs
 from al_bench.data.build import blocks, fingerprint
 from al_bench.data.mapped import MappedInputs
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, require_whole
 
 Array = NDArray[np.generic]
 Moments = NDArray[np.float64]  # broadcasts against one input
@@ -31,20 +31,24 @@ class Arrays:
 
     ``x_train`` and ``x_test`` are tables (n, features) or images (n, channels, height, width):
     uint8 images are read as value / 255, everything else as the numbers it holds. ``y_train`` and
-    ``y_test`` (n,) are whole numbers from 0, stored as integers or as floats. ``class_names`` (C,)
-    may name the classes; without it there are as many as the largest label says. Other keys are
-    ignored. In a folder, inputs above 1 GiB stay on the disk.
+    ``y_test`` (n,) are whole numbers from 0, stored as integers or as floats; every class must have
+    an example in one of them. ``class_names`` (C,) or ``num_classes`` say that classes are meant
+    even if some have none. Other keys are ignored. In a folder, inputs above 1 GiB stay on the
+    disk.
 
     Args:
         path: The file or the folder, relative to the current directory.
         standardize: Whether each feature, or each channel of images, gets mean 0 and standard
             deviation 1 over the training inputs.
         name: Of the data set in results; ``None`` is the name of the file or folder.
+        num_classes: C, where some classes have no example; ``None`` is as many as ``class_names``
+            has, or the largest label says.
     """
 
     path: str
     standardize: bool = True
     name: str | None = None
+    num_classes: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str) or not self.path:
@@ -61,6 +65,8 @@ class Arrays:
             raise ConfigError(
                 f"dataset.name must be text, got {self.name!r}.", "Use null for the file's name."
             )
+        if self.num_classes is not None:
+            require_whole("dataset.num_classes", self.num_classes, 2)
 
     @property
     def title(self) -> str:
@@ -72,7 +78,11 @@ class Arrays:
         """Read and check the arrays; raises DataError that names the one that is wrong."""
         path = Path(self.path).expanduser().absolute()
         arrays = read_arrays(path)
-        names = check_class_names(arrays.get("class_names"))
+        names = check_class_names(arrays.get("class_names"), self.num_classes)
+        said = f"class_names has {len(names or ())} names"
+        if names is None and self.num_classes is not None:
+            names = tuple(map(str, range(self.num_classes)))
+            said = f"dataset.num_classes is {self.num_classes}"
         check_inputs(arrays)
         for part in ("train", "test"):
             check_labels(
@@ -80,8 +90,10 @@ class Arrays:
                 arrays[f"y_{part}"],
                 len(arrays[f"x_{part}"]),
                 None if names is None else len(names),
+                said,
             )
         y_train, y_test = (arrays[key].astype(np.int64) for key in ("y_train", "y_test"))
+        given = names is not None
         if names is None:
             names = tuple(str(label) for label in range(count_classes(y_train, y_test)))
         x_train, x_test = arrays["x_train"], arrays["x_test"]
@@ -100,6 +112,7 @@ class Arrays:
                 names,
                 "standardized" if self.standardize else "as it is",
             ),
+            classes_given=given,
         )
 
 

@@ -88,12 +88,15 @@ class Dataset:
         test: Held out; only ``evaluate`` ever sees it.
         class_names: C names.
         fingerprint: Changes when the content does (hash of inputs, labels and normalisation).
+        classes_given: Whether someone has said what the classes are. Then one may have no example;
+            otherwise that is taken for a mistake in the labels.
     """
 
     train: Examples
     test: Examples
     class_names: tuple[str, ...]
     fingerprint: str
+    classes_given: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -123,6 +126,9 @@ class Pool:
         refused: (N,) bool, points that the annotator declines to label.
         origins: Names of the data sets that the points come from.
         num_classes: C.
+        known_classes: Those of the C classes (as they are after all transforms) that the data set
+            has an example of, for training or for testing, ascending; ``None`` is all. Nobody ever
+            answers another.
     """
 
     inputs: Inputs
@@ -133,12 +139,25 @@ class Pool:
     refused: Tensor
     origins: tuple[str, ...]
     num_classes: int
+    known_classes: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def answers(self) -> Tensor:
+        """(A,) int64, the classes that an annotator may answer: the known ones."""
+        known = range(self.num_classes) if self.known_classes is None else self.known_classes
+        return torch.tensor(list(known), dtype=torch.int64)
+
     @classmethod
-    def of(cls, examples: Examples, num_classes: int, name: str) -> "Pool":
+    def of(
+        cls,
+        examples: Examples,
+        num_classes: int,
+        name: str,
+        known_classes: tuple[int, ...] | None = None,
+    ) -> "Pool":
         """The pool of all ``examples`` of the data set ``name``, untransformed."""
         n = len(examples)
         return cls(
@@ -150,4 +169,5 @@ class Pool:
             refused=torch.zeros(n, dtype=torch.bool),
             origins=(name,),
             num_classes=num_classes,
+            known_classes=known_classes,
         )

@@ -29,9 +29,9 @@ class Contaminate:
         source: A choice of ``dataset``.
         dataset: What reads it; filled in when a configuration names ``source``.
         labels: ``refused``: the annotator declines, which counts in ``num_queried`` and not in
-            ``num_labeled``. ``wasted``: the answer is one of the C classes, drawn uniformly once
-            a seed, and is trained on. ``own``: the other data set's labels, whose classes must be
-            the pool's.
+            ``num_labeled``. ``wasted``: the answer is one of the classes that the data set has an
+            example of, drawn uniformly once a seed, and is trained on. ``own``: the other data
+            set's labels, whose classes must be the pool's.
         size: Points that join, drawn anew for every seed; ``None`` is all.
     """
 
@@ -128,7 +128,7 @@ class Contamination:
         return dataclasses.replace(
             pool,
             inputs=ConcatInputs(pool.inputs, inputs),
-            labels=torch.cat([pool.labels, self._labels(true_labels, pool.num_classes, streams)]),
+            labels=torch.cat([pool.labels, self._labels(true_labels, pool, streams)]),
             true_labels=torch.cat([pool.true_labels, true_labels]),
             source_index=torch.cat([pool.source_index, joining]),
             origin=torch.cat([pool.origin, torch.full_like(joining, len(pool.origins))]),
@@ -138,14 +138,15 @@ class Contamination:
             origins=(*pool.origins, name),
         )
 
-    def _labels(self, true_labels: Tensor, num_classes: int, streams: Streams) -> Tensor:
+    def _labels(self, true_labels: Tensor, pool: Pool, streams: Streams) -> Tensor:
         if self.answers != "own":  # nobody gets to see the labels of refused points
             generator = streams.generator("noise", member=self.stage)
-            return torch.randint(num_classes, true_labels.shape, generator=generator)
-        if self.num_classes != num_classes:
+            drawn = torch.randint(len(pool.answers), true_labels.shape, generator=generator)
+            return pool.answers[drawn]
+        if self.num_classes != pool.num_classes:
             raise ConfigError(
                 f"pool.contaminate.labels=own: {self.name} has {self.num_classes} classes and the "
-                f"pool {num_classes}.",
+                f"pool {pool.num_classes}.",
                 "Use pool.contaminate.labels=refused or wasted.",
             )
         return true_labels

@@ -88,6 +88,11 @@ class Imbalance:
         parts = [drawn[labels == label][:size] for label, size in enumerate(sizes)]
         return part_of(pool, torch.cat(parts).sort().values)
 
+    def emptied(self, num_classes: int) -> set[int]:
+        """Classes that keep no point; ``num_classes`` is C."""
+        numbers = self.proportions or self.counts or ()
+        return {*(self.missing_classes or ()), *(c for c, n in enumerate(numbers) if n == 0)}
+
     def _sizes(self, pool: Pool, permutation: Tensor) -> list[int]:
         """Points to keep of each class."""
         num_classes = pool.num_classes

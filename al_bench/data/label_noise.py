@@ -25,6 +25,8 @@ class LabelNoise:
     Every label is noisy, those of validation and initial points too: they come from the same
     annotator. Test labels and ``true_labels`` are right. Copies of a point share their label.
 
+    Only classes that the data set has an example of are answered, so C counts those.
+
     Args:
         kind: ``uniform``: each label becomes, with probability ``rate``, one of the C - 1 others.
             ``pair``: it becomes the next class, c + 1 modulo C (Han et al. 2018,
@@ -82,9 +84,10 @@ class LabelNoise:
         n = len(pool)
         wrong = torch.rand(n, dtype=torch.float64, generator=generator) < self.rate
         step = torch.ones(n, dtype=torch.int64)
+        answers = pool.answers
         if self.kind == "uniform":
-            step = torch.randint(1, pool.num_classes, (n,), generator=generator)
-        noisy = (pool.labels + step) % pool.num_classes
+            step = torch.randint(1, max(2, len(answers)), (n,), generator=generator)
+        noisy = answers[(torch.searchsorted(answers, pool.labels) + step) % len(answers)]
         labels = torch.where(wrong & ~pool.refused, noisy, pool.labels)
         return dataclasses.replace(pool, labels=labels)
 

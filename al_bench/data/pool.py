@@ -1,6 +1,6 @@
 """Pool transforms: what they are, in which order they act, and which points are copies."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Protocol, runtime_checkable
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from al_bench.data.base import Dataset, Examples, Pool
+from al_bench.data.classes import check_kept, check_known, check_labels, present, told
 from al_bench.errors import ConfigError
 from al_bench.seeding import Streams
 
@@ -57,6 +58,14 @@ class ChangesClasses(Protocol):
         """The test set in the new classes; ``num_classes`` is the old C."""
 
 
+@runtime_checkable
+class EmptiesClasses(Protocol):
+    """A pool transform that may leave a class without any point in every seed's pool."""
+
+    def emptied(self, num_classes: int) -> Collection[int]:
+        """Classes that keep no point; ``num_classes`` is C."""
+
+
 @dataclass(frozen=True)
 class Loaded:
     """Pool transforms with their data, and what they mean for the rest of a run.
@@ -66,12 +75,16 @@ class Loaded:
         test: The test set.
         num_classes: C.
         fingerprint: Of the data set and all that the transforms have read.
+        known_classes: Classes that the data set has an example of; ``None`` is all.
+        notes: Sentences on classes that lack training examples, or have none at all.
     """
 
     transforms: Sequence[PoolTransform]
     test: Examples
     num_classes: int
     fingerprint: str
+    known_classes: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def load_transforms(transforms: Iterable[PoolTransform], dataset: Dataset) -> Loaded:
@@ -79,19 +92,33 @@ def load_transforms(transforms: Iterable[PoolTransform], dataset: Dataset) -> Lo
 
     Raises:
         ConfigError: A transform does not fit the data set.
-        DataError: A transform's data are missing or damaged.
+        DataError: A transform's data are missing or damaged, labels are no classes, or nothing has
+            an example of a class and nobody has said that it is meant.
     """
+    check_labels(dataset)
+    ordered = sorted(transforms, key=lambda transform: transform.stage)
+    names = [transform.stage.name.lower() for transform in ordered]
     ready, fingerprints = [], [dataset.fingerprint]
     test, num_classes = dataset.test, dataset.num_classes
-    for transform in sorted(transforms, key=lambda transform: transform.stage):
+    train = present(dataset.train.labels)
+    for transform in ordered:
         if isinstance(transform, ChangesClasses):
+            pool = Pool.of(dataset.train, num_classes, "")
+            train = present(transform(pool, Streams(0)).labels)
             test = transform.of_test(test, num_classes)
             num_classes = transform.num_classes
+        if isinstance(transform, EmptiesClasses) and not dataset.classes_given:
+            check_kept(num_classes, train & set(transform.emptied(num_classes)), test, names)
         if isinstance(transform, ReadsData):
             transform, fingerprint = transform.load(dataset)
             fingerprints += [fingerprint] if fingerprint is not None else []
         ready.append(transform)
-    return Loaded(ready, test, num_classes, "+".join(fingerprints))
+    tested = present(test.labels)
+    known = tuple(sorted(train | tested))
+    if not dataset.classes_given:
+        check_known(num_classes, known, names)
+    notes = told(num_classes, train, tested)
+    return Loaded(ready, test, num_classes, "+".join(fingerprints), known, notes)
 
 
 def apply_transforms(pool: Pool, transforms: Iterable[PoolTransform], streams: Streams) -> Pool:
