@@ -40,6 +40,12 @@ COMMAND = Command(
             read=number(minimum=0.0),
         ),
         Option("count_validation", "count validation points as labels", False, switch),
+        Option(
+            "aa",
+            "compare the baseline's seeds with themselves too: how often is chance called a find",
+            False,
+            switch,
+        ),
         Option("format", "table, csv, json, parquet, latex or markdown", "table", one_of(*FORMATS)),
         Option("out", "file to write instead of the terminal"),
     ),
@@ -74,13 +80,14 @@ def compare(arguments: Sequence[str]) -> int:
             reach=parsed["reach"] or (),
             margin=parsed["margin"] and parsed["margin"] / measure(parsed["metric"]).scale,
             count_validation=parsed["count_validation"],
+            aa=parsed["aa"],
         )
     _show(result, parsed)
     return 0
 
 
 def _print(result: "Comparison", parsed: Arguments, stream: IO[str]) -> None:
-    from al_bench.compare.terminal import across_table, labels_table, verdict_table
+    from al_bench.compare.terminal import across_table, itself_table, labels_table, verdict_table
     from al_bench.stats.across import across
 
     console = wide_console(stream)
@@ -88,6 +95,8 @@ def _print(result: "Comparison", parsed: Arguments, stream: IO[str]) -> None:
         print_table(console, verdict_table(result, protocol))
         if protocol.baseline is not None:
             print_table(console, labels_table(result, protocol))
+        if protocol.against_itself is not None:
+            print_table(console, itself_table(protocol, protocol.against_itself))
         console.print()
     together = across(result)
     if together is not None:

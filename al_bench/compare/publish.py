@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from al_bench.stats.measures import measure, p_value
+from al_bench.stats.measures import labels_saved, measure, p_value
 
 HEAD = ("arm", "seeds", "area", "difference", "w/t/l", "p (Holm)", "verdict", "labels saved")
 
@@ -60,11 +60,13 @@ def _row(row: dict[Any, Any]) -> list[str]:
     if not math.isnan(row["difference_low"]):
         low, high = row["difference_low"] * scale, row["difference_high"] * scale
         difference += f" [{low:+.{digits}f}, {high:+.{digits}f}]"
-    saved = "{:+.0f} [{:+.0f}, {:+.0f}]".format(
-        row["labels_saved"], row["labels_saved_low"], row["labels_saved_high"]
+    saved = labels_saved(
+        row["labels_saved"],
+        row["labels_saved_low"],
+        row["labels_saved_high"],
+        at_most=row["labels_saved_at_most"] is True,
+        at_start=row["labels_saved_at_start"] is True,
     )
-    if row["labels_saved_at_start"] is True:
-        saved = "at the start"
     counts = "/".join(f"{row[name]:.0f}" for name in ("wins", "ties", "losses"))
     return [*cells, difference, counts, p_value(row["p_holm"]), str(row["verdict"] or ""), saved]
 

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from al_bench.stats.across import Across
+from al_bench.stats.against_itself import NOMINAL
 from al_bench.stats.arms import ArmResult, ProtocolResult
 from al_bench.stats.comparison import Comparison
-from al_bench.stats.intervals import mean_interval, nearest_quartiles
+from al_bench.stats.intervals import mean_interval, quartiles
 
 
 def arm_rows(comparison: Comparison) -> pd.DataFrame:
@@ -42,6 +43,12 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
         "noise_floor": result.noise_floor,
         "margin": result.margin,
     }
+    if result.against_itself is not None and arm.arm == result.baseline:
+        found = result.against_itself
+        row |= {"aa_pairs": found.pairs, "aa_splits": found.splits}
+        for word, rate in found.rates.items():
+            row[f"aa_{word.replace(' ', '_')}"] = rate
+        row |= {f"aa_{word}_nominal": rate for word, rate in NOMINAL.items()}
     pair = arm.paired
     if pair is not None:
         low, high = sorted((sign * pair.low, sign * pair.high))
@@ -59,6 +66,7 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
             "p_sign_flip": pair.p_sign_flip,
             "p_smallest": pair.p_smallest,
             "p_equivalence": pair.p_equivalence,
+            "p_equivalence_holm": arm.p_equivalence_holm,
             "seeds_needed": pair.seeds_needed,
         }
     if arm.third_differences is not None:
@@ -67,15 +75,16 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
     if arm.saved is not None:
         names = ("labels_saved", "labels_saved_low", "labels_saved_high")
         row |= dict(zip(names, arm.saved, strict=True))
+        row["labels_saved_at_most"] = arm.saved_at_most
         row["labels_saved_at_start"] = arm.saved_at_start
     for target, labels in arm.labels_to.items():
-        quartiles = nearest_quartiles(labels)
+        low, median, high = quartiles(labels)
         name = f"labels_to_{target:g}"
         row |= {
-            f"{name}_q25": quartiles[0],
-            name: quartiles[1],
-            f"{name}_q75": quartiles[2],
-            f"{name}_less_a_batch": quartiles[1] - result.batch_size,
+            f"{name}_q25": low,
+            name: median,
+            f"{name}_q75": high,
+            f"{name}_less_a_batch": median - result.batch_size,
             f"{name}_never": int(np.isinf(labels).sum()),
         }
     return row

@@ -8,15 +8,17 @@ import numpy as np
 from rich.markup import escape
 
 from al_bench.stats.across import Across
+from al_bench.stats.against_itself import NOMINAL, AgainstItself
 from al_bench.stats.arms import ArmResult, ProtocolResult
 from al_bench.stats.comparison import Comparison
-from al_bench.stats.intervals import nearest_quartiles
-from al_bench.stats.measures import Measure, p_value
+from al_bench.stats.intervals import quartiles
+from al_bench.stats.measures import Measure, labels_saved, p_value
+from al_bench.stats.verdicts import BETTER, EQUIVALENT, UNCLEAR, WORSE
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-STYLES = {"better": "green", "worse": "red", "equivalent": "cyan"}
+STYLES = {BETTER: "green", WORSE: "red", EQUIVALENT: "cyan"}
 
 
 def verdict_table(comparison: Comparison, result: ProtocolResult) -> "Table":
@@ -53,13 +55,18 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> "Table":
     shown = comparison.measure
     sign = 1 if shown.higher_is_better else -1
     targets = list(result.arms[0].labels_to) if result.arms else []
-    at_start = any(arm.saved_at_start for arm in result.arms)
+    caption = f"Labels saved: fewer labels than {result.baseline} takes to its own final value."
+    if any(arm.saved_at_most for arm in result.arms):
+        caption += (
+            f" At most: the arm ends below {result.baseline} and never has that value; to anything "
+            "better than its own end it takes so many labels more, or yet more."
+        )
+    if any(arm.saved_at_start for arm in result.arms):
+        caption += " At the start: both have that value with the initial set."
     unit = " %" if shown.unit == "%" else ""
     table = _table(
         "Differences in the low, middle and high third of the labels, and labels",
-        "Labels saved: fewer labels than the baseline takes to the best that both reach"
-        + (" (at the start: both begin with it)." if at_start else ".")
-        + (" Labels to a value: median and quartiles over seeds." if targets else ""),
+        caption + (" Labels to a value: median and quartiles over seeds." if targets else ""),
         [
             *("low", "middle", "high", "labels saved"),
             *(f"labels to {target * shown.scale:g}{unit}" for target in targets),
@@ -70,21 +77,37 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> "Table":
         if arm.third_differences is not None:
             digits = shown.digits
             cells[1:4] = [f"{sign * d * shown.scale:+.{digits}f}" for d in arm.third_differences]
-        if arm.saved_at_start:
-            cells[4] = "at the start"
-        elif arm.saved is not None:
-            cells[4] = "{:+.0f} [{:+.0f}, {:+.0f}]".format(*arm.saved).replace("[", r"\[")
+        if arm.saved is not None:
+            cells[4] = escape(
+                labels_saved(*arm.saved, at_most=arm.saved_at_most, at_start=arm.saved_at_start)
+            )
         table.add_row(*cells, *(_labels(arm, target) for target in targets))
     return table
 
 
-def _table(title: str, caption: str, columns: Sequence[str]) -> "Table":
+def itself_table(result: ProtocolResult, found: AgainstItself) -> "Table":
+    """The verdicts on the baseline's seeds against themselves, a row each."""
+    table = _table(
+        f"{result.baseline} against itself, {found.splits:,} times {found.pairs} pairs of its "
+        f"{found.seeds} seeds",
+        "Nothing differs here: equivalent is right, better and worse are chance. Pairs of unlike "
+        "seeds differ by more than arms on one seed, and half of the seeds decide less than all.",
+        ["rate", "nominal"],
+        first="verdict",
+    )
+    for word, rate in found.rates.items():
+        nominal = f"{100 * NOMINAL[word]:.1f} %" if word in NOMINAL else ""
+        table.add_row(word, f"{100 * rate:.1f} %", nominal)
+    return table
+
+
+def _table(title: str, caption: str, columns: Sequence[str], first: str = "arm") -> "Table":
     from rich.table import Table
 
     table = Table(
         title=escape(title), title_justify="left", caption=escape(caption), caption_justify="left"
     )
-    table.add_column("arm", overflow="fold")
+    table.add_column(first, overflow="fold")
     for name in columns:
         table.add_column(escape(name), justify="right", overflow="fold")
     return table
@@ -110,7 +133,7 @@ def _labels(arm: ArmResult, target: float) -> str:
     never = int(np.isinf(labels).sum())
     if never == len(labels):
         return "never"
-    low, median, high = nearest_quartiles(labels)
+    low, median, high = quartiles(labels)
     text = "more" if math.isinf(median) else f"{median:g}"
     if low != high:
         text += rf" \[{low:g}, {'more' if math.isinf(high) else f'{high:g}'}]"
@@ -137,7 +160,11 @@ def _caption(result: ProtocolResult, shown: Measure) -> str:
         f"With {fewest} seed{'s' * (fewest > 1)} a sign-flip test gives no p below "
         f"{2.0 ** (1 - fewest):.2g}."
     )
-    open_ = [arm for arm in result.arms if arm.paired and arm.verdict == "not distinguishable"]
+    told = [arm for arm in result.arms if arm.verdict in (BETTER, WORSE)]
+    inside = [arm.arm for arm in told if arm.within_margin]
+    if inside:
+        sentences.append(f"Better or worse, but within the margin: {', '.join(inside)}.")
+    open_ = [arm for arm in result.arms if arm.paired and arm.verdict == UNCLEAR]
     needed = [(arm.arm, arm.paired.seeds_needed) for arm in open_ if arm.paired is not None]
     known = [(name, n) for name, n in needed if math.isfinite(n)]
     if known:

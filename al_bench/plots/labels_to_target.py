@@ -11,7 +11,7 @@ from al_bench.plots import panels, style
 from al_bench.plots.compared import comparison
 from al_bench.plots.figures import Options
 from al_bench.stats.arms import ProtocolResult
-from al_bench.stats.intervals import nearest_quartiles
+from al_bench.stats.intervals import quartiles
 from al_bench.stats.measures import measure
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _row(
 ) -> None:
     if not len(values):
         return
-    first, median, third = (min(value, end) for value in nearest_quartiles(values))
+    first, median, third = (min(value, end) for value in quartiles(values))
     axes.plot([first, third], [row, row], color=look.color, linewidth=2.2, alpha=0.45, zorder=2)
     seeds = np.sort(values[np.isfinite(values)])
     axes.plot(

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from al_bench.results import ledger, manifest
 from al_bench.results.frame import read_curves
 from al_bench.stats.across import across
 from al_bench.stats.comparison import Comparison, compare
-from al_bench.stats.measures import Measure, p_value
+from al_bench.stats.measures import Measure, labels_saved, p_value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -201,18 +202,17 @@ def _tables(rows: pd.DataFrame, comparison: Comparison, reach: Sequence[float]) 
     )
     unit = " %" if shown.unit == "%" else ""
     yield Table(
-        "Labels: saved at the best that both reach"
+        "Labels: saved at the baseline's final value (at most: the arm never has it)"
         + (", and taken to given values (median)" if reach else ""),
         (
             "arm",
             "labels saved",
-            "95 % interval",
             *(f"to {target * shown.scale:g}{unit}" for target in reach),
         ),
         tuple(
             (
                 str(r["arm"]),
-                *_saved(r),
+                _saved(r),
                 *(_labels(r.get(f"labels_to_{target:g}")) for target in reach),
             )
             for r in records
@@ -316,19 +316,23 @@ def _span(low: Any, high: Any, shown: Measure) -> str:
     return f"{_text(low, shown, '+')} to {_text(high, shown, '+')}"
 
 
-def _labels(value: Any, sign: str = "") -> str:
+def _labels(value: Any) -> str:
     if value is None or pd.isna(value):
         return ""
-    return "never" if value == float("inf") else f"{round(value):{sign}d}"
+    return "never" if value == math.inf else f"{value:g}"
 
 
-def _saved(row: Any) -> tuple[str, str]:
-    """Labels saved, and their interval."""
-    if row.get("labels_saved_at_start") is True:
-        return "at the start", ""
-    low, high = row.get("labels_saved_low"), row.get("labels_saved_high")
-    span = "" if low is None or pd.isna(low) else f"{_labels(low, '+')} to {_labels(high, '+')}"
-    return _labels(row.get("labels_saved"), "+"), span
+def _saved(row: Any) -> str:
+    """Labels saved, with their interval."""
+    if pd.isna(row.get("labels_saved", math.nan)):
+        return ""
+    return labels_saved(
+        row["labels_saved"],
+        row["labels_saved_low"],
+        row["labels_saved_high"],
+        at_most=row["labels_saved_at_most"] is True,
+        at_start=row["labels_saved_at_start"] is True,
+    )
 
 
 def _count(wins: Any, pairs: Any) -> str:

@@ -2,8 +2,9 @@
 
 import math
 
-from al_bench.stats.arms import BETTER, EQUIVALENT, WORSE, ArmResult, ProtocolResult
+from al_bench.stats.arms import ArmResult, ProtocolResult
 from al_bench.stats.measures import Measure, p_value
+from al_bench.stats.verdicts import BETTER, EQUIVALENT, WORSE
 
 
 def verdicts(result: ProtocolResult, shown: Measure) -> list[str]:
@@ -59,16 +60,31 @@ def _of_arm(result: ProtocolResult, arm: ArmResult, shown: Measure) -> str:
         text = f"{arm.arm} cannot be distinguished from {result.baseline} ({interval})."
         if math.isfinite(pair.seeds_needed) and pair.seeds_needed > pair.num_seeds:
             text += f" A difference of this size would take some {pair.seeds_needed:.0f} seeds."
-    if arm.saved_at_start and arm.verdict in (BETTER, WORSE):
-        text += " Both begin with the best that both reach."
-    elif arm.saved is not None and arm.verdict in (BETTER, WORSE):
-        saved, low, high = arm.saved
-        side = 1 if saved >= 0 else -1
-        ends = sorted((side * low, side * high))
-        span = "" if math.isnan(low) else f" (95 % interval {ends[0]:.0f} to {ends[1]:.0f})"
-        more = "fewer" if saved >= 0 else "more"
-        text += f" It takes {abs(saved):.0f} labels {more} to the best that both reach{span}."
+    if arm.verdict in (BETTER, WORSE):
+        if arm.within_margin:
+            margin = _amount(result.margin, shown, difference=True)
+            text += f" The difference is within {margin} all the same."
+        text += _of_labels(result, arm)
     return text + control
+
+
+def _of_labels(result: ProtocolResult, arm: ArmResult) -> str:
+    """A sentence on the labels saved, a space before it; nothing where none are."""
+    if arm.saved is None or arm.saved_at_start:
+        return ""
+    saved, low, high = map(round, arm.saved)
+    if arm.saved_at_most:
+        return (
+            f" It never has {result.baseline}'s final value; to its own it takes at least "
+            f"{max(-saved, 1)} labels more (95 % interval {-high} to {-low})."
+        )
+    if saved == 0:
+        return ""
+    more, ends = ("fewer", (low, high)) if saved > 0 else ("more", (-high, -low))
+    return (
+        f" It takes {abs(saved)} labels {more} to {result.baseline}'s final value "
+        f"(95 % interval {ends[0]} to {ends[1]})."
+    )
 
 
 def _amount(value: float, shown: Measure, *, difference: bool = False, signed: bool = False) -> str:

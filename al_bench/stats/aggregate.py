@@ -22,7 +22,10 @@ BLOCK_NUMBERS = 2**22  # of scores, for the resamples that are computed at once
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number an arm (or pair of arms) with the interval of the stratified bootstrap."""
+    """A number an arm (or pair of arms) with the interval of the stratified bootstrap.
+
+    The interval is of one number by itself, by percentiles: with few seeds it is rather short.
+    """
 
     value: Array
     low: Array
@@ -96,7 +99,8 @@ def mean_ranks(scores: Array, counts: Array) -> Array:
 def interquartile_mean(scores: Array, counts: Array) -> Array:
     """Mean of the middle half of each arm's scores, all protocols together.
 
-    A quarter of the scores is cut at either end; a score on a boundary counts in part.
+    A quarter of the scores, rounded down to whole ones, is cut at either end: of 10 scores, 2. That
+    is ``scipy.stats.trim_mean(scores, 0.25)``, hence what rliable calls IQM (Agarwal et al. 2021).
 
     Args:
         scores: (X, P, A, S) or, for all resamples, (1, P, A, S).
@@ -111,8 +115,9 @@ def interquartile_mean(scores: Array, counts: Array) -> Array:
     weights = np.take_along_axis(weights, np.broadcast_to(order, weights.shape), axis=-1)
     end = weights.cumsum(axis=-1)
     count = end[..., -1:]
-    # How much of each score's units of rank lies in the middle half.
-    inside = np.minimum(end, 0.75 * count) - np.maximum(end - weights, 0.25 * count)
+    cut = np.floor(count / 4)
+    # How often each score is among those that are left.
+    inside = np.minimum(end, count - cut) - np.maximum(end - weights, cut)
     inside = np.clip(inside, 0.0, None)
     return _ratio((inside * ordered).sum(axis=-1), inside.sum(axis=-1))
 
@@ -172,7 +177,8 @@ def penalties(values: Array, level: float = 0.05) -> Array:
     """Pairwise penalty matrix of one protocol (Ash et al. 2020, arXiv:1906.03671), (A, A).
 
     Entry (a, b) is the share of rounds in which arm a is significantly better than arm b by a
-    two-sided paired t-test. Summed over protocols its columns are what an arm loses in all.
+    two-sided paired t-test, each by itself: nothing is adjusted for the number of rounds and arms.
+    Summed over protocols its columns are what an arm loses in all.
 
     Args:
         values: (A, S, R), the metric after R rounds, higher is better.

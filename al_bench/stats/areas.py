@@ -48,29 +48,32 @@ def thirds(low: float, high: float) -> list[tuple[float, float]]:
     return list(itertools.pairwise(edges))
 
 
-def crossing(counts: Array, values: Array, target: Array | float) -> Array:
-    """Label counts at which curves first reach ``target``, on the lines between stored counts.
+def arrival(counts: Array, values: Array, target: Array | float) -> Array:
+    """Label counts from which curves stay at ``target`` or better, up to their last count.
+
+    Between stored counts curves are straight lines. Reaching the target and falling below it again
+    is no arrival.
 
     Args:
         counts: (R,) ascending.
-        values: (…, R), higher is better; NaN counts as not reached.
+        values: (…, R), higher is better, finite.
         target: Broadcast against the shape without R.
 
     Returns:
-        The count, (…); infinite where the curve never gets there.
+        The count, (…): the first one where the curve is never below; infinite where it ends below.
     """
     values = np.asarray(values, dtype=np.float64)
     goal = np.broadcast_to(np.asarray(target, dtype=np.float64), values.shape[:-1])[..., None]
-    reached = values >= goal
-    first = reached.argmax(axis=-1)
-    before = np.maximum(first - 1, 0)
-    at = np.take_along_axis(values, first[..., None], -1)[..., 0]
-    was = np.take_along_axis(values, before[..., None], -1)[..., 0]
+    below = values < goal
+    last = values.shape[-1] - 1 - below[..., ::-1].argmax(axis=-1)  # the last count below
+    after = np.minimum(last + 1, len(counts) - 1)
+    was = np.take_along_axis(values, last[..., None], -1)[..., 0]
+    at = np.take_along_axis(values, after[..., None], -1)[..., 0]
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(at > was, (goal[..., 0] - was) / (at - was), 1.0)
-    share = np.where(np.isnan(share), 1.0, share)  # nothing is known of the count before
-    found = counts[before] + np.clip(share, 0.0, 1.0) * (counts[first] - counts[before])
-    result: Array = np.where(reached.any(axis=-1), found, np.inf)
+    found = counts[last] + share * (counts[after] - counts[last])
+    found = np.where(below.any(axis=-1), found, counts[0])
+    result: Array = np.where(below[..., -1], np.inf, found)
     return result
 
 

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from al_bench.stats.against_itself import AgainstItself
 from al_bench.stats.paired import Paired
 from al_bench.stats.summary import by_seed
+from al_bench.stats.verdicts import EQUIVALENCE_LEVEL
 
 Array = NDArray[np.float64]
 
 ARMS = ("strategy", "model", "network", "training", "budget")
-BETTER, WORSE, EQUIVALENT, UNCLEAR = "better", "worse", "equivalent", "not distinguishable"
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,17 @@ class ArmResult:
         areas: Their normalised areas, (S,), in units of the metric.
         paired: Differences to the baseline, oriented so that more is better; None for the baseline
             and where no seed is shared.
-        p_holm: The deciding p, adjusted for all arms of the protocol.
+        p_holm: The deciding p, adjusted for all arms of the protocol (Holm).
+        p_equivalence_holm: The p of equivalence, adjusted likewise, over the arms' tests of it.
         verdict: better, worse, equivalent, not distinguishable; None for the baseline.
         third_differences: Mean difference in the low, middle and high third of the labels.
         labels_to: Target to the labels at which each seed first gets there, (S,), infinite for
             never.
-        saved: Labels saved at the accuracy that baseline and arm both reach, with its interval.
-        saved_at_start: Both have the best accuracy that both reach with the initial set that they
-            share, in every resample: there is nothing to save, and ``saved`` is all zeros.
+        saved: Labels saved at the baseline's final value, with its interval; see
+            ``saved.labels_saved``.
+        saved_at_most: The arm ends below the baseline and never has that value: it saves no more.
+        saved_at_start: Both have that value from the initial set on, which they share, in every
+            resample: there is nothing to save, and ``saved`` is all zeros.
         sees_labels: A control that looks at labels before they are bought.
     """
 
@@ -74,12 +78,19 @@ class ArmResult:
     areas: Array
     paired: Paired | None = None
     p_holm: float = math.nan
+    p_equivalence_holm: float = math.nan
     verdict: str | None = None
     third_differences: tuple[float, float, float] | None = None
     labels_to: Mapping[float, Array] = field(default_factory=dict)
     saved: tuple[float, float, float] | None = None
+    saved_at_most: bool = False
     saved_at_start: bool = False
     sees_labels: bool = False
+
+    @property
+    def within_margin(self) -> bool:
+        """Its difference is shown to lie within the margin, which a better or worse one may too."""
+        return self.p_equivalence_holm < EQUIVALENCE_LEVEL
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,8 @@ class ProtocolResult:
         key: The protocol's id.
         title: Its name.
         dataset: Its data set.
+        against_itself: The baseline's seeds compared with themselves, where that was asked for and
+            there are enough.
     """
 
     baseline: str | None
@@ -111,6 +124,12 @@ class ProtocolResult:
     key: str = ""
     title: str = ""
     dataset: str = ""
+    against_itself: AgainstItself | None = None
+
+    @property
+    def baseline_arm(self) -> ArmResult | None:
+        """The baseline's own result."""
+        return next((arm for arm in self.arms if arm.arm == self.baseline), None)
 
 
 def with_arms(frame: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:

@@ -15,13 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from al_bench.errors import ConfigError, choose
-from al_bench.stats.areas import crossing, normalized_area, thirds
+from al_bench.stats.against_itself import FEWEST, AgainstItself, against_itself
+from al_bench.stats.areas import normalized_area, thirds
 from al_bench.stats.arms import (
     ARMS,
-    BETTER,
-    EQUIVALENT,
-    UNCLEAR,
-    WORSE,
     ArmResult,
     Curves,
     ProtocolResult,
@@ -37,16 +34,15 @@ from al_bench.stats.paired import (
     holm_factors,
     noise_floor,
     paired,
-    resampling_weights,
     seeds_needed,
 )
 from al_bench.stats.protocols import titles
+from al_bench.stats.saved import labels_saved
 from al_bench.stats.summary import distinct_runs, tidy
+from al_bench.stats.verdicts import LEVEL, verdict
 
 Array = NDArray[np.float64]
 
-LEVEL = 0.05  # of every test
-SAVED_RESAMPLES = 5_000
 MARGIN = 0.005  # half a point of a fraction
 RELATIVE_MARGIN = 0.02  # of the baseline's area, for metrics that are no fraction
 
@@ -76,6 +72,7 @@ def compare(
     reach: Sequence[float] = (),
     margin: float | None = None,
     count_validation: bool = False,
+    aa: bool = False,
 ) -> Comparison:
     """Compare all arms with the baseline, protocol by protocol.
 
@@ -89,10 +86,11 @@ def compare(
         margin: Differences of area within it are equivalent; ``None`` is 0.005 for fractions (half
             a point), else 2 % of the baseline's area.
         count_validation: Count validation points as labels.
+        aa: Compare the baseline's seeds with themselves too (``against_itself``).
 
     Raises:
-        ConfigError: The metric, an arm or the baseline does not exist, or the metric has no
-            direction.
+        ConfigError: The metric, an arm or the baseline does not exist, the metric has no
+            direction, or ``aa`` is wanted and the baseline has too few seeds in every protocol.
     """
     shown = measure(metric)
     for arm in arms:
@@ -133,9 +131,37 @@ def compare(
             dataset=str(row["dataset"]),
             arms=tuple(replace(arm, sees_labels=arm.arm in controls) for arm in result.arms),
         )
+        if aa:
+            result = replace(result, against_itself=_against_itself(result))
         found += caveats(result, rows[rows["protocol_id"] == key], len(names) > 1)
         protocols.append(result)
+    if aa:
+        found += _without_aa(protocols, baseline)
     return Comparison(metric, shown, tuple(protocols), tuple(found))
+
+
+def _against_itself(result: ProtocolResult) -> AgainstItself | None:
+    base = result.baseline_arm
+    if base is None or len(base.areas) < FEWEST:
+        return None
+    return against_itself(base.areas, result.margin)
+
+
+def _without_aa(protocols: Sequence[ProtocolResult], baseline: str) -> list[str]:
+    """Sentences on protocols whose baseline has too few seeds for being split.
+
+    Raises:
+        ConfigError: None has enough.
+    """
+    lacking = [result for result in protocols if result.against_itself is None]
+    numbers = [len(base.areas) for result in lacking if (base := result.baseline_arm) is not None]
+    needs = f"aa=true splits the seeds of {baseline} into two halves and needs {FEWEST} whole ones"
+    if len(lacking) == len(protocols):
+        most = max(numbers, default=0)
+        raise ConfigError(
+            f"{needs}, there are {most}.", f"Add seeds={FEWEST} to its run, or leave aa=true out."
+        )
+    return [f"{needs}: not so in {result.title}." for result in lacking]
 
 
 def _by_labels_asked_for(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
@@ -210,16 +236,25 @@ def _protocol(
                     )
                     for part in thirds(low, high)
                 )
-                fields["saved"], fields["saved_at_start"] = _saved(
-                    curve.counts, sign * mine, base.counts, sign * theirs, low, high
+                saved = labels_saved(
+                    Curves(curve.counts, sign * mine, tuple(common)),
+                    Curves(base.counts, sign * theirs, tuple(common)),
+                    low,
+                    high,
                 )
+                fields["saved"] = (saved.value, saved.low, saved.high)
+                fields["saved_at_most"] = saved.at_most
+                fields["saved_at_start"] = saved.at_start
                 differences[name] = d
         results.append(fields)
-    raw = [fields["paired"].p if "paired" in fields else math.nan for fields in results]
+    pairs: list[Paired | None] = [fields.get("paired") for fields in results]
+    raw = [math.nan if pair is None else pair.p for pair in pairs]
+    within = holm([math.nan if pair is None else pair.p_equivalence for pair in pairs])
     arms = []
-    for fields, p, factor in zip(results, holm(raw), holm_factors(raw), strict=True):
+    for fields, p, q, factor in zip(results, holm(raw), within, holm_factors(raw), strict=True):
         if "paired" in fields:
-            fields |= {"p_holm": float(p), "verdict": _verdict(fields["paired"], float(p))}
+            fields |= {"p_holm": float(p), "p_equivalence_holm": float(q)}
+            fields["verdict"] = verdict(fields["paired"].mean, float(p), float(q))
         if factor > 1:  # the verdict asks for as much more
             needed = seeds_needed(differences[fields["arm"]], 1 - LEVEL / float(factor))
             fields["paired"] = replace(fields["paired"], seeds_needed=needed)
@@ -252,49 +287,9 @@ def _difference(
     )
 
 
-def _verdict(result: Paired, p: float) -> str:
-    if p < LEVEL:
-        return BETTER if result.mean > 0 else WORSE
-    if result.p_equivalence < LEVEL:
-        return EQUIVALENT
-    return UNCLEAR
-
-
 def _first_stored(curve: Curves, target: float, sign: float) -> Array:
     """The first stored count at which each seed reaches ``target``; infinite for never."""
     with np.errstate(invalid="ignore"):
         reached = sign * curve.values >= sign * target
     first = curve.counts[reached.argmax(axis=1)]
     return np.where(reached.any(axis=1), first, math.inf)
-
-
-def _saved(
-    counts: Array, mine: Array, base_counts: Array, theirs: Array, low: float, high: float
-) -> tuple[tuple[float, float, float], bool]:
-    """Labels saved at equal accuracy, with the interval of the paired bootstrap.
-
-    And whether nothing was to be saved, since in every resample both have that accuracy with the
-    initial set, which they share.
-
-    The mean curves are compared at the highest accuracy that both reach within the common range:
-    how many labels the arm needs less than the baseline to get there first, on the lines between
-    stored counts. Positive: the arm gets there with fewer labels.
-    """
-    weights = np.vstack(
-        [np.full(len(mine), 1 / len(mine)), resampling_weights(len(mine), SAVED_RESAMPLES)]
-    )
-    one, two = (counts >= low) & (counts <= high), (base_counts >= low) & (base_counts <= high)
-    ours, base = weights @ mine[:, one], weights @ theirs[:, two]  # (X, R)
-    if len(mine) < 2:
-        weights = weights[:1]
-        ours, base = ours[:1], base[:1]
-    target = np.minimum(ours.max(axis=1), base.max(axis=1))
-    needed, taken = crossing(base_counts[two], base, target), crossing(counts[one], ours, target)
-    saved = needed - taken
-    ends = np.quantile(saved[1:], [0.025, 0.975]) if len(mine) > 1 else (math.nan, math.nan)
-    shared, i, j = np.intersect1d(counts[one], base_counts[two], return_indices=True)
-    alike = (mine[:, one][:, i] == theirs[:, two][:, j]).all(axis=0).cumprod()
-    # The initial set is shared; one that a strategy bought comes after a round without labels.
-    start = shared[int(alike[:2].sum()) - 1 if alike[0] else 0]
-    at_start = bool((np.maximum(needed, taken) <= start).all())
-    return (float(saved[0]), float(ends[0]), float(ends[1])), at_start

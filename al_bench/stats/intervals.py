@@ -51,12 +51,26 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, count.astype(np.int64))
 
 
-def nearest_quartiles(values: ArrayLike) -> tuple[float, float, float]:
-    """Quartiles by the nearest rank: each is a value that some seed has, infinite ones included."""
-    low, median, high = np.quantile(
-        np.asarray(values, dtype=np.float64), [0.25, 0.5, 0.75], method="nearest"
-    )
-    return float(low), float(median), float(high)
+def quartiles(values: ArrayLike) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile, interpolated linearly between ordered values.
+
+    The median of an even number of values is the mean of the middle two. This is the rule wherever
+    a median or quartile over seeds is shown.
+
+    Args:
+        values: (S,), S at least 1; may be infinite, and what lies between a finite and an infinite
+            one is infinite.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    found = []
+    for part in (0.25, 0.5, 0.75):
+        place = part * (len(ordered) - 1)
+        below, share = int(place), place - int(place)
+        value = float(ordered[below])
+        if share and ordered[below + 1] != value:  # also spares inf - inf
+            value = value * (1 - share) + float(ordered[below + 1]) * share
+        found.append(value)
+    return found[0], found[1], found[2]
 
 
 def _divide(numerator: Any, denominator: Any) -> NDArray[np.float64]:

@@ -65,6 +65,15 @@ def p_value(value: float) -> str:
     return f"{value:.3f}" if f"{value:.3f}" != "0.050" else f"{value:.4f}"
 
 
+def labels_saved(value: float, low: float, high: float, at_most: bool, at_start: bool) -> str:
+    """Labels saved with their interval, as they are shown; without one where there is none."""
+    if at_start:
+        return "at the start"
+    # An arm that lacks a value at the end of the budget takes at least one label more.
+    text = f"at most {min(round(value), -1):+d}" if at_most else f"{round(value):+d}"
+    return text if math.isnan(low) else f"{text} [{round(low):+d}, {round(high):+d}]"
+
+
 def measure(column: str) -> Measure:
     """The measure of a stored column; one that is not known is shown by its name."""
     part, _, quantity = column.partition("_")

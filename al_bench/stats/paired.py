@@ -14,7 +14,7 @@ from al_bench.stats.intervals import mean_interval
 
 Array = NDArray[np.float64]
 
-BOOTSTRAP_SEEDS = 20  # from here on intervals are bootstrapped and the sign-flip test decides
+BOOTSTRAP_SEEDS = 20  # from here on intervals and p values are the studentised bootstrap's
 EXACT_SEEDS = 16  # all 2**S sign flips are looked at up to here
 RESAMPLES = 50_000
 POWER = 0.8
@@ -32,10 +32,13 @@ class Paired:
         wins: Seeds with a positive difference.
         ties: Seeds with none.
         losses: Seeds with a negative one.
-        p_t: Two-sided paired t-test; NaN for one seed.
-        p_sign_flip: Two-sided sign-flip test of the mean.
+        p: The two-sided p that decides, of the procedure that also gives the interval: the
+            interval at 95 % leaves 0 out where p is below 0.05. NaN for one seed.
+        p_t: Two-sided paired t-test, whatever decides; NaN for one seed.
+        p_sign_flip: Two-sided sign-flip test of the mean, whatever decides.
         p_smallest: The smallest p that a sign-flip test of S seeds can give.
-        p_equivalence: Two one-sided t-tests that the mean lies within the margin.
+        p_equivalence: The larger p of two one-sided tests, of the same procedure, that the mean
+            lies within the margin: below 0.025 where the interval at 95 % does. NaN for one seed.
         seeds_needed: Seeds that would show a difference of this size with a chance of 80 % at the
             5 % level, which a comparison of several arms divides by the arm's factor of Holm;
             infinite where the differences are 0, NaN for one seed.
@@ -48,22 +51,22 @@ class Paired:
     wins: int
     ties: int
     losses: int
+    p: float
     p_t: float
     p_sign_flip: float
     p_smallest: float
     p_equivalence: float
     seeds_needed: float
 
-    @property
-    def p(self) -> float:
-        """The p that decides: of the t-test below 20 seeds, of the sign-flip test from there on."""
-        return self.p_t if self.num_seeds < BOOTSTRAP_SEEDS else self.p_sign_flip
-
 
 def paired(differences: ArrayLike, margin: float, level: float = 0.95) -> Paired:
     """All that is said of one arm against another.
 
-    The interval is that of ``interval``. The order of the seeds doesn't matter.
+    Interval, p and equivalence come from one procedure: Student's t below 20 seeds, from there on
+    the studentised bootstrap (Efron and Tibshirani 1993), which needs no normal differences and,
+    unlike percentiles, covers what it says with 20 seeds. Where most differences are equal, so that
+    a resample may have no spread, it is Student's t with any number of seeds. The order of the
+    seeds doesn't matter.
 
     Args:
         differences: (S,), S at least 1.
@@ -76,7 +79,8 @@ def paired(differences: ArrayLike, margin: float, level: float = 0.95) -> Paired
     d = np.sort(np.asarray(differences, dtype=np.float64))
     if d.ndim != 1 or len(d) == 0 or not np.isfinite(d).all():
         raise ValueError(f"differences must be finite, at least one, got {differences!r}")
-    low, high = interval(d, level)
+    law = _law(d)
+    low, high = law.interval(level)
     signs = np.sign(d)
     return Paired(
         num_seeds=len(d),
@@ -86,10 +90,11 @@ def paired(differences: ArrayLike, margin: float, level: float = 0.95) -> Paired
         wins=int((signs > 0).sum()),
         ties=int((signs == 0).sum()),
         losses=int((signs < 0).sum()),
+        p=law.p(0.0),
         p_t=t_test(d),
         p_sign_flip=sign_flip_test(d),
         p_smallest=2.0 ** (1 - len(d)),
-        p_equivalence=equivalence_test(d, margin),
+        p_equivalence=law.p_within(margin),
         seeds_needed=seeds_needed(d),
     )
 
@@ -97,24 +102,91 @@ def paired(differences: ArrayLike, margin: float, level: float = 0.95) -> Paired
 def interval(d: Array, level: float = 0.95) -> tuple[float, float]:
     """The interval of the mean difference that ``paired`` gives.
 
-    Below 20 seeds Student's t; from there on the studentised bootstrap (Efron and Tibshirani 1993),
-    which needs no normal differences and, unlike percentiles, covers what it says with 20 seeds.
-
     Args:
         d: (S,) differences.
         level: Between 0 and 1.
     """
-    n = len(d)
-    if n < BOOTSTRAP_SEEDS or _constant(d):
-        student = mean_interval(d, level)
+    return _law(d).interval(level)
+
+
+def decide(d: Array, margin: float) -> tuple[float, float]:
+    """The p that decides and that of equivalence, of ``paired``, and nothing else.
+
+    Args:
+        d: (S,) differences.
+        margin: Of equivalence.
+    """
+    law = _law(d)
+    return law.p(0.0), law.p_within(margin)
+
+
+class _Student:
+    """What Student's t says of the mean of differences."""
+
+    def __init__(self, d: Array) -> None:
+        self.d = d
+
+    def interval(self, level: float) -> tuple[float, float]:
+        student = mean_interval(self.d, level)
         return float(student.low), float(student.high)
-    weights = resampling_weights(n, RESAMPLES)
-    means = weights @ d
-    spreads = np.sqrt(np.maximum(weights @ d**2 - means**2, 0.0))
-    kept = spreads > 0
-    studentised = (means[kept] - d.mean()) / spreads[kept]
-    low, high = np.quantile(studentised, [(1 - level) / 2, (1 + level) / 2])
-    return float(d.mean() - high * d.std()), float(d.mean() - low * d.std())
+
+    def p(self, center: float) -> float:
+        return _two_sided(self.d, center)
+
+    def p_within(self, margin: float) -> float:
+        return equivalence_test(self.d, margin)
+
+
+class _Bootstrap:
+    """What the studentised bootstrap says of the mean of differences.
+
+    Args:
+        d: (S,) differences.
+        studentised: (X,) ascending, (mean of a resample - mean of d) / spread of the resample.
+    """
+
+    def __init__(self, d: Array, studentised: Array) -> None:
+        self.mean, self.spread = float(d.mean()), float(d.std())
+        self.studentised = studentised
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """The centers whose p is at least 1 - level."""
+        total = len(self.studentised) + 1
+        beyond = max(math.ceil((1 - level) * total / 2 * (1 - 1e-12)) - 2, 0)
+        low, high = self.studentised[-1 - beyond], self.studentised[beyond]
+        return self.mean - float(low) * self.spread, self.mean - float(high) * self.spread
+
+    def p(self, center: float) -> float:
+        return min(1.0, 2 * min(self._above(center), self._below(center)))
+
+    def p_within(self, margin: float) -> float:
+        return max(self._above(-margin), self._below(margin))
+
+    def _above(self, center: float) -> float:
+        """P that the mean is no greater than ``center``."""
+        place = (self.mean - center) / self.spread
+        number = len(self.studentised) - np.searchsorted(self.studentised, place, side="left")
+        return (int(number) + 1) / (len(self.studentised) + 1)
+
+    def _below(self, center: float) -> float:
+        """P that the mean is no less than ``center``."""
+        place = (self.mean - center) / self.spread
+        number = np.searchsorted(self.studentised, place, side="right")
+        return (int(number) + 1) / (len(self.studentised) + 1)
+
+
+def _law(d: Array) -> _Student | _Bootstrap:
+    """The procedure that interval, p and equivalence come from."""
+    if len(d) < BOOTSTRAP_SEEDS or _constant(d):
+        return _Student(d)
+    d = np.sort(d)
+    weights = resampling_weights(len(d), RESAMPLES)
+    centered = d - d.mean()
+    means = weights @ centered
+    spreads = np.sqrt(np.maximum(weights @ centered**2 - means**2, 0.0))
+    if spreads.min() <= 1e-6 * d.std():
+        return _Student(d)
+    return _Bootstrap(d, np.sort(means / spreads))
 
 
 @cache
@@ -218,7 +290,8 @@ def noise_floor(values: Array, level: float = 0.95) -> float:
     """Half of the interval in which the difference of two groups like this one would lie.
 
     Two groups of S seeds of the same arm differ by chance alone: what cannot be told from that is
-    no finding.
+    no finding. The spread is known from the S seeds at hand only, hence Student's t of S - 1
+    degrees of freedom. The groups are unpaired: pairs that share splits may differ by less.
 
     Args:
         values: (S,) of one arm, S at least 2; else NaN.
@@ -230,7 +303,7 @@ def noise_floor(values: Array, level: float = 0.95) -> float:
     if n < 2:
         return math.nan
     error = float(np.std(values, ddof=1)) * math.sqrt(2 / n)
-    return float(stdtrit(2 * n - 2, (1 + level) / 2)) * error
+    return float(stdtrit(n - 1, (1 + level) / 2)) * error
 
 
 def holm(p: ArrayLike) -> Array:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from al_bench.errors import ConfigError, choose
 from al_bench.results.schema import ENGINE
-from al_bench.stats.intervals import mean_interval, nearest_quartiles
+from al_bench.stats.intervals import mean_interval
+from al_bench.stats.intervals import quartiles as quartiles_of
 from al_bench.stats.protocols import titles
 
 CURVE = ["protocol_id", "strategy_label"]  # what makes rows one curve; its seeds are averaged
@@ -192,8 +193,8 @@ def final_table(
         ``area area_low area_high area_seeds``, the area under the curve over its range of labels
         (trapezoids between stored counts, in units of the metric), over the seeds that lack no
         count, and NaN where a count is all there is;
-        for each threshold t ``labels_to_t``, the median over seeds (nearest rank) of the first
-        stored count at which it is reached (infinite where more than half of the seeds never do),
+        for each threshold t ``labels_to_t``, the median over seeds of the first
+        stored count at which it is reached (infinite where half of the seeds or more never do),
         and ``never_t``, how many never do.
     """
     rows = []
@@ -211,7 +212,7 @@ def final_table(
             row |= {name: mean, f"{name}_low": low, f"{name}_high": high, f"{name}_seeds": count}
         for threshold in thresholds:
             first = _first_crossing(counts, table, threshold, higher_is_better)
-            row[f"labels_to_{threshold:g}"] = nearest_quartiles(first)[1]
+            row[f"labels_to_{threshold:g}"] = quartiles_of(first)[1]
             row[f"never_{threshold:g}"] = int(np.isinf(first).sum())
         rows.append(row)
     return pd.DataFrame(rows)

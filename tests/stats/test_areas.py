@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from al_bench.stats.areas import crossing, normalized_area, thirds
+from al_bench.stats.areas import arrival, normalized_area, thirds
 
 COUNTS = np.array([20.0, 30.0, 50.0])
 VALUES = np.array([0.5, 0.7, 0.9])
@@ -39,11 +41,26 @@ def test_a_missing_value_is_no_number():
     assert normalized_area(COUNTS, np.array([np.nan, 0.7, 0.9]), 30, 50) == pytest.approx(0.8)
 
 
-def test_crossings_lie_on_the_lines():
+def test_arrivals_lie_on_the_lines():
     targets = np.array([0.4, 0.5, 0.6, 0.8, 0.95])
-    found = crossing(COUNTS, np.tile(VALUES, (5, 1)), targets)
-    assert found.tolist() == [20, 20, 25, 40, math.inf]
+    found = arrival(COUNTS, np.tile(VALUES, (5, 1)), targets)
+    assert found.tolist() == pytest.approx([20, 20, 25, 40, math.inf])
 
 
-def test_the_first_crossing_counts():
-    assert crossing(COUNTS, np.array([0.5, 0.9, 0.6]), 0.7) == 25
+def test_what_falls_below_again_has_not_arrived():
+    values = np.array([[0.5, 0.9, 0.6], [0.9, 0.5, 0.9], [0.7, 0.7, 0.7], [0.9, 0.8, 0.7]])
+    found = arrival(COUNTS, values, 0.7)
+    assert found.tolist() == pytest.approx([math.inf, 40, 20, 20])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=3, max_size=3), st.floats(0, 1))
+def test_an_arrival_is_where_a_fine_grid_finds_it(values, target):
+    grid = np.linspace(20, 50, 30_001)
+    below = np.interp(grid, COUNTS, values) < target
+    found = float(arrival(COUNTS, np.array(values), target))
+    if below[-1]:
+        assert found == math.inf
+    else:
+        last = grid[below].max(initial=20)
+        assert found == pytest.approx(last, abs=0.002)

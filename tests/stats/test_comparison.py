@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from al_bench.compare.publish import markdown
 from al_bench.compare.rows import across_rows, arm_rows
-from al_bench.compare.terminal import not_met
+from al_bench.compare.terminal import not_met, verdict_table
 from al_bench.errors import ConfigError
+from al_bench.report.words import verdicts
 from al_bench.stats.across import across, penalty_matrix
 from al_bench.stats.comparison import compare
 from al_bench.stats.paired import seeds_needed
@@ -58,34 +58,10 @@ def test_a_hand_computed_case(two_arms):
     )
     assert base.labels_to[0.7].tolist() == [30] * 5
     assert arm.labels_to[0.7].tolist() == [30] * 5
-    # random's best is 0.8 at 40 labels; entropy's mean line is there at 30 + 10 * 0.5
+    # random ends with 0.8 at 40 labels; entropy's mean line is there at 30 + 10 * 0.5
     assert arm.saved[0] == pytest.approx(5.0, abs=0.1)
     assert arm.saved[1] <= arm.saved[0] <= arm.saved[2]
     assert protocol.batch_size == 10
-
-
-def test_what_both_begin_with_saves_no_labels(two_arms, make_frame):
-    """Curves that fall are best with the initial set; the second count may be shared too."""
-
-    def falls(by):
-        return lambda seed, round: 0.9 - 0.01 * seed - by * max(round - 1, 0)
-
-    frame = pd.concat(
-        [
-            make_frame("random", range(3), ROUNDS, falls(0.1)),
-            make_frame("entropy", range(3), ROUNDS, falls(0.2)),
-        ]
-    )
-    result = only(compare(frame))
-    assert result.arms[1].saved == (0.0, 0.0, 0.0)
-    assert result.arms[1].saved_at_start
-    assert not only(compare(two_arms)).arms[1].saved_at_start
-    rows = arm_rows(compare(frame))
-    assert "at the start |" in markdown(rows)
-    same = [make_frame(name, range(3), ROUNDS, lambda s, r: 0.1 * r) for name in ("random", "bald")]
-    equal = only(compare(pd.concat(same))).arms[1]
-    assert equal.saved == (0.0, 0.0, 0.0)
-    assert not equal.saved_at_start  # both reach their best at the end
 
 
 def test_seeds_needed_are_those_of_the_adjusted_test(make_frame):
@@ -154,6 +130,57 @@ def test_words_for_every_verdict(make_frame):
         "same": "equivalent",
         "wild": "not distinguishable",
     }
+
+
+def test_equivalence_is_adjusted_for_the_number_of_arms(make_frame):
+    """Ten arms of equal differences: what one arm alone may be called, ten may not."""
+    signs = np.array([1, -1, 1, -1, 0.5, -0.5])
+
+    def arm(name):
+        spread = 0.0034  # one-sided p of 0.011: below 0.025, ten times of it is not
+        return make_frame(name, range(6), ROUNDS, lambda s, r: 0.5 + 0.1 * r + spread * signs[s])
+
+    base = make_frame("random", range(6), ROUNDS, lambda s, r: 0.5 + 0.1 * r)
+    alone = only(compare(pd.concat([base, arm("a0")]))).arms[1]
+    assert alone.verdict == "equivalent"
+    assert alone.p_equivalence_holm == alone.paired.p_equivalence
+    ten = only(compare(pd.concat([base, *(arm(f"a{k}") for k in range(10))]))).arms[1:]
+    assert {arm.verdict for arm in ten} == {"not distinguishable"}
+    assert max(arm.p_equivalence_holm for arm in ten) == pytest.approx(
+        10 * alone.paired.p_equivalence
+    )
+    rows = arm_rows(compare(pd.concat([base, arm("a0")])))
+    assert rows["p_equivalence_holm"][1] == alone.p_equivalence_holm
+
+
+def test_better_by_less_than_the_margin_is_said(make_frame):
+    base = make_frame("random", range(6), ROUNDS, lambda s, r: 0.5 + 0.1 * r)
+    arm = make_frame("bald", range(6), ROUNDS, lambda s, r: 0.502 + 0.1 * r + 0.0001 * (-1) ** s)
+    result = compare(pd.concat([base, arm]))
+    assert only(result).arms[1].verdict == "better"
+    assert only(result).arms[1].within_margin
+    _, sentence = verdicts(only(result), result.measure)
+    assert "within 0.50 points all the same" in sentence
+    assert "within the margin: bald" in verdict_table(result, only(result)).caption
+
+
+def test_shuffled_rows_and_ties_change_no_number(make_frame):
+    rng = np.random.default_rng(0)
+    frames = []
+    for protocol in ("p0", "p1"):
+        for name, seeds in (("random", 4), ("bald", 4), ("entropy", 1), ("margin", 2)):
+            v = rng.choice([0.5, 0.6, 0.7, 0.8], size=(seeds, 4))
+            rows = make_frame(
+                name, range(seeds), ROUNDS, lambda s, r, v=v: v[s, r], protocol=protocol
+            )
+            frames.append(rows.assign(dataset=protocol))
+    frame = pd.concat(frames)
+    first, other = (
+        compare(rows, reach=[0.7]) for rows in (frame, frame.sample(frac=1, random_state=0))
+    )
+    pd.testing.assert_frame_equal(arm_rows(first), arm_rows(other))
+    pd.testing.assert_frame_equal(*(across_rows(across(c), "random") for c in (first, other)))
+    assert first.caveats == other.caveats
 
 
 def test_pairs_are_made_of_common_seeds_and_the_rest_is_said(two_arms, make_frame):

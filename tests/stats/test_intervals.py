@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from al_bench.stats.intervals import mean_interval
+from al_bench.stats.intervals import mean_interval, quartiles
 
 
 def test_interval_agrees_with_scipy():
@@ -67,3 +67,18 @@ def test_interval_covers_the_mean_as_often_as_it_says():
 def test_a_level_that_is_no_fraction_is_refused(level):
     with pytest.raises(ValueError, match="between 0 and 1"):
         mean_interval([1.0, 2.0], level)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9))
+def test_quartiles_are_numpys(values):
+    assert quartiles(values) == pytest.approx(np.quantile(values, [0.25, 0.5, 0.75]), rel=1e-9)
+
+
+def test_quartiles_reach_as_far_as_the_seeds_do():
+    inf = np.inf
+    assert quartiles([30, 10]) == (15, 20, 25)
+    assert quartiles([10, 20, inf]) == (15, 20, inf)
+    assert quartiles([10, 20, inf, inf]) == (17.5, inf, inf)
+    assert quartiles([inf, inf, inf]) == (inf, inf, inf)
+    assert quartiles([10, 20, 30, 40, inf]) == (20, 30, 40)

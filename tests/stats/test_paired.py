@@ -43,13 +43,24 @@ def test_a_one_sided_world_reaches_the_smallest_p():
     assert (result.wins, result.ties, result.losses) == (4, 0, 0)
 
 
-def test_many_seeds_are_flipped_at_random_and_agree_with_the_t_test():
+def test_many_seeds_are_resampled_and_agree_with_the_other_tests():
     d = np.random.default_rng(0).normal(0.4, 1.0, size=40)
     result = paired(d, 0.1)
-    assert result.p == result.p_sign_flip
     assert result.p_sign_flip == pytest.approx(result.p_t, abs=0.01)
+    assert result.p == pytest.approx(result.p_t, abs=0.01)
     student = stats.t.interval(0.95, 39, d.mean(), stats.sem(d))
     assert (result.low, result.high) == pytest.approx(student, abs=0.03)
+    # a second formula of the same procedure, with other resamples
+    rng = np.random.default_rng(1)
+    drawn = d[rng.integers(0, 40, size=(20_000, 40))]
+    t = (drawn.mean(axis=1) - d.mean()) / drawn.std(axis=1)
+    low, high = d.mean() - np.quantile(t, [0.975, 0.025]) * d.std()
+    assert (result.low, result.high) == pytest.approx((low, high), abs=0.02)
+    place = d.mean() / d.std()
+    assert result.p == pytest.approx(2 * min((t >= place).mean(), (t <= place).mean()), abs=0.004)
+    below, above = (d.mean() + m for m in (0.5, -0.5))
+    one_sided = max((t >= below / d.std()).mean(), (t <= above / d.std()).mean())
+    assert paired(d, 0.5).p_equivalence == pytest.approx(one_sided, abs=0.004)
 
 
 def test_equivalence_is_two_one_sided_tests():
@@ -122,7 +133,34 @@ def test_the_noise_floor_holds_chance_differences_in():
     for _ in range(500):
         one, other = rng.normal(size=(2, 8))
         outside += abs(one.mean() - other.mean()) > noise_floor(np.concatenate([one]))
-    assert outside / 500 < 0.12
+    assert outside / 500 < 0.075  # 5 % are due
+
+
+@pytest.mark.parametrize("num_seeds", [2, 5, 20, 24])
+def test_interval_p_and_equivalence_are_of_one_procedure(num_seeds):
+    """On skewed differences: 0 outside where p is below 5 %, the margin around at 2.5 %."""
+    rng = np.random.default_rng(num_seeds)
+    for shift in np.linspace(-1.5, 2.0, 12):
+        d = rng.exponential(size=num_seeds) - 1 + shift
+        result = paired(d, 0.8)
+        assert (result.low > 0 or result.high < 0) == (result.p < 0.05)
+        assert (result.low > -0.8 and result.high < 0.8) == (result.p_equivalence < 0.025)
+
+
+@pytest.mark.parametrize("num_seeds", [2, 6, 20, 30])
+def test_odd_differences_have_numbers_that_agree(num_seeds):
+    """Constant ones, zeros but for one, two values: no warning, no NaN, and nothing found in it."""
+    one = np.zeros(num_seeds)
+    one[0] = 0.1
+    for d in (one, -one, np.where(np.arange(num_seeds) % 2, 0.1, -0.1)):
+        result = paired(d, 0.005)
+        assert result.low < 0 < result.high
+        assert result.p > 0.05
+        assert result.p_equivalence > 0.025
+        assert math.isfinite(result.low + result.high)
+    constant = paired(np.full(num_seeds, 0.004), 0.005)
+    assert (constant.low, constant.high) == pytest.approx((0.004, 0.004))
+    assert (constant.p, constant.p_equivalence) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("draw", ["normal", "skewed"])

@@ -1,0 +1,98 @@
+"""Labels saved: what an arm's curve is worth in the baseline's labels.
+
+S seeds, R stored label counts, X resamples.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from al_bench.stats.areas import arrival
+from al_bench.stats.arms import Curves
+from al_bench.stats.paired import resampling_weights
+
+Array = NDArray[np.float64]
+
+RESAMPLES = 5_000
+SLACK = 1e-12  # of the greatest value: sums in another order differ in their last bits
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Labels that an arm takes less than the baseline.
+
+    Args:
+        value: Of the mean curves over seeds.
+        low: End of the interval of the paired bootstrap; NaN for one seed.
+        high: The other end.
+        at_most: The arm ends below the baseline, which it never matches with the labels of the
+            budget: it saves no more than ``value``, which is below 0.
+        at_start: In every resample the arm doesn't end below the baseline, and both are at the
+            baseline's final value from the initial set on, which they share: there is nothing to
+            save, and the numbers are 0.
+    """
+
+    value: float
+    low: float
+    high: float
+    at_most: bool
+    at_start: bool
+
+
+def labels_saved(mine: Curves, base: Curves, low: float, high: float) -> Saved:
+    """Labels saved at the baseline's final value, seeds resampled in pairs.
+
+    The mean curves over seeds are compared, on the lines between stored counts. What counts is from
+    which label count on a curve stays at a value or better up to ``high``: a lucky round before it
+    is none.
+
+    - Where the arm ends at least as good as the baseline, the value is what the baseline ends with:
+      the labels from which the baseline has it, less the labels from which the arm has it.
+    - Where the arm ends below, it never gets there, and how many labels it would take is not known
+      (censored at the budget). For values just above the arm's own final one it takes more than all
+      labels, so it saves at most the labels that the baseline takes to these, less all labels.
+
+    The interval is that of the paired bootstrap (95 %, percentiles): seeds are drawn with
+    replacement, both arms' alike, and a resample in which the arm ends below counts with its bound.
+
+    Args:
+        mine: The arm's curves over ``low`` to ``high``, higher is better.
+        base: The baseline's of the same seeds.
+        low: Where the common range of labels begins.
+        high: Where it ends.
+    """
+    num_seeds = len(mine.seeds)
+    weights = np.full((1, num_seeds), 1 / num_seeds)
+    if num_seeds > 1:
+        weights = np.vstack([weights, resampling_weights(num_seeds, RESAMPLES)])
+    counts, own = _within(mine, low, high)
+    base_counts, theirs = _within(base, low, high)
+    ours, others = weights @ own, weights @ theirs  # (X, R)
+    slack = SLACK * max(float(np.abs(own).max()), float(np.abs(theirs).max()))
+    end, goal = ours[:, -1], others[:, -1]
+    below = end < goal - slack
+    needed, taken = arrival(base_counts, others, goal - slack), arrival(counts, ours, goal - slack)
+    bound = arrival(base_counts, others, end + slack) - high
+    saved = bound.copy()
+    saved[~below] = (needed - taken)[~below]
+    ends = np.quantile(saved[1:], [0.025, 0.975]) if num_seeds > 1 else (math.nan, math.nan)
+    start = _shared_start(counts, own, base_counts, theirs)
+    at_start = not below.any() and bool((np.maximum(needed, taken) <= start).all())
+    return Saved(float(saved[0]), float(ends[0]), float(ends[1]), bool(below[0]), at_start)
+
+
+def _within(curves: Curves, low: float, high: float) -> tuple[Array, Array]:
+    inside = (curves.counts >= low) & (curves.counts <= high)
+    return curves.counts[inside], curves.values[:, inside]
+
+
+def _shared_start(counts: Array, own: Array, base_counts: Array, theirs: Array) -> float:
+    """The label count up to which both have the same labels.
+
+    The initial set is shared; one that a strategy bought comes after a round without labels.
+    """
+    shared, i, j = np.intersect1d(counts, base_counts, return_indices=True)
+    alike = (own[:, i] == theirs[:, j]).all(axis=0).cumprod()
+    return float(shared[int(alike[:2].sum()) - 1 if alike[0] else 0])
