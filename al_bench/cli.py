@@ -19,6 +19,7 @@ COMMANDS = {
     "transfer": ("al_bench.transfer", "transfer", "train another model on stored acquisitions"),
     "rerun": ("al_bench.rerun", "rerun", "repeat a stored trial: does it come out the same?"),
     "export": ("al_bench.export", "export", "one tidy file, or several folders merged into one"),
+    "info": ("al_bench.info.command", "info", "a stored run in words, or what differs between two"),
     "status": ("al_bench.status", "status", "what is planned, running, done, failed or stale"),
     "list": ("al_bench.listing", "list_choices", "data sets, models, strategies, … to choose from"),
 }

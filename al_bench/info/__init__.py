@@ -1,0 +1,1 @@
+"""``al-bench info``: a stored run in words, and what differs between two."""
