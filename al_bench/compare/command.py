@@ -66,12 +66,14 @@ def compare(arguments: Sequence[str]) -> int:
         return 0
     if parsed["format"] == "parquet" and parsed["out"] is None:
         raise ConfigError("format=parquet needs a file.", "Add out=comparison.parquet.")
+    from al_bench.results import manifest
     from al_bench.results.frame import read_curves
     from al_bench.stats.comparison import compare as compare_frame
     from al_bench.stats.measures import measure
 
     with warnings_as_lines():
-        frame = read_curves([Path(word) for word in parsed.words or ["results"]])
+        folders = [Path(word) for word in parsed.words or ["results"]]
+        frame = read_curves(folders)
         result = compare_frame(
             frame,
             metric=parsed["metric"],
@@ -81,6 +83,9 @@ def compare(arguments: Sequence[str]) -> int:
             margin=parsed["margin"] and parsed["margin"] / measure(parsed["metric"]).scale,
             count_validation=parsed["count_validation"],
             aa=parsed["aa"],
+            spans=manifest.spans(content for _, content in manifest.under(folders))
+            if frame["seed"].nunique() > 2
+            else None,
         )
     _show(result, parsed)
     return 0

@@ -93,8 +93,9 @@ def collect(
         ResultsError: There is nothing to read.
     """
     frame = read_curves(folders)
-    comparison = compare(frame, metric, baseline, reach=reach)
     found = list(_manifests(folders))
+    spans = manifest.spans(m.content for m in found)
+    comparison = compare(frame, metric, baseline, reach=reach, spans=spans)
     together = across(comparison)
     rows = arm_rows(comparison)
     sections = []
@@ -135,16 +136,7 @@ class _Manifest:
 
 def _manifests(folders: Sequence[Path]) -> Iterator[_Manifest]:
     """Every readable manifest under the folders with its run's configuration."""
-    paths = {
-        path
-        for folder in folders
-        for path in (folder if folder.is_dir() else folder.parent.parent).rglob("seed=*.json")
-        if path.parent.name == "manifests"
-    }
-    for path in sorted(paths):
-        content = manifest.read(path)
-        if content is None:
-            continue
+    for path, content in manifest.under(folders):
         config = path.parent.parent / "config.yaml"
         yield _Manifest(content, config.read_text("utf-8") if config.is_file() else "")
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,41 @@ def read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def under(paths: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """All manifests under results folders, folders below them, or files of trials, with their path.
+
+    Those that cannot be read are left out.
+    """
+    found = {
+        path
+        for given in paths
+        for path in (given if given.is_dir() else given.parent.parent).rglob("seed=*.json")
+        if path.parent.name == "manifests"
+    }
+    for path in sorted(found):
+        content = read(path)
+        if content is not None:
+            yield path, content
+
+
+def spans(contents: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], tuple[str, str]]:
+    """When done trials began and ended, by run id and seed; ISO 8601 in UTC.
+
+    Of copies of a trial the one that began first counts.
+
+    Args:
+        contents: Of manifests.
+    """
+    found: dict[tuple[str, int], tuple[str, str]] = {}
+    for content in contents:
+        begun, ended = content.get("first_started", content.get("started")), content.get("ended")
+        if content.get("status") != DONE or begun is None or ended is None:
+            continue
+        key = (str(content.get("run_id")), int(content.get("seed", -1)))
+        found[key] = min((begun, ended), found.get(key, (begun, ended)))
+    return found
 
 
 class Manifest:

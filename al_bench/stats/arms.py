@@ -44,6 +44,11 @@ class Curves:
             self.counts, self.values[places], tuple(self.seeds[place] for place in places)
         )
 
+    def only(self, seeds: Sequence[int]) -> "Curves":
+        """Those of these seeds that are there."""
+        kept = tuple(seed for seed in self.seeds if seed in seeds)
+        return Curves(self.counts, self.of(kept), kept)
+
     def of(self, seeds: Sequence[int]) -> Array:
         """(S', R) values of these seeds, in their order."""
         return self.values[[self.seeds.index(seed) for seed in seeds]]

@@ -6,8 +6,9 @@ with the same split, the same initial set and the same weights.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from al_bench.stats.arms import (
 )
 from al_bench.stats.caveats import caveats
 from al_bench.stats.ceilings import without_ceilings
+from al_bench.stats.looks import Spans, later_seeds
 from al_bench.stats.measures import Measure, check_reach, measure
 from al_bench.stats.paired import (
     Paired,
@@ -73,6 +75,7 @@ def compare(
     margin: float | None = None,
     count_validation: bool = False,
     aa: bool = False,
+    spans: Spans | None = None,
 ) -> Comparison:
     """Compare all arms with the baseline, protocol by protocol.
 
@@ -87,6 +90,8 @@ def compare(
             a point), else 2 % of the baseline's area.
         count_validation: Count validation points as labels.
         aa: Compare the baseline's seeds with themselves too (``against_itself``).
+        spans: Run id and seed to when the trial began and ended, where that is known: a caveat
+            then names seeds that were added later and changed a verdict (``looks``).
 
     Raises:
         ConfigError: The metric, an arm or the baseline does not exist, the metric has no
@@ -133,11 +138,44 @@ def compare(
         )
         if aa:
             result = replace(result, against_itself=_against_itself(result))
+        found += _later_seeds(
+            result,
+            rows[rows["protocol_id"] == key],
+            spans or {},
+            partial(
+                _protocol,
+                baseline=baseline,
+                sign=sign,
+                reach=(),
+                margin=result.margin,
+                shown=shown,
+                widened=widened,
+            ),
+            len(names) > 1,
+        )
         found += caveats(result, rows[rows["protocol_id"] == key], len(names) > 1)
         protocols.append(result)
     if aa:
         found += _without_aa(protocols, baseline)
     return Comparison(metric, shown, tuple(protocols), tuple(found))
+
+
+def _later_seeds(
+    result: ProtocolResult,
+    rows: pd.DataFrame,
+    spans: Spans,
+    judge: Callable[[Mapping[str, Curves]], ProtocolResult],
+    several: bool,
+) -> list[str]:
+    trials = rows[["strategy_label", "run_id", "seed"]].drop_duplicates().itertuples(index=False)
+    own = {(arm, seed): spans[run, seed] for arm, run, seed in trials if (run, seed) in spans}
+
+    def again(seeds: Sequence[int]) -> ProtocolResult:
+        return judge({name: curve.only(seeds) for name, curve in result.curves.items()})
+
+    sentence = later_seeds(result, own, again)
+    where = f"{result.title}: " if several else ""
+    return [] if sentence is None else [where + sentence]
 
 
 def _against_itself(result: ProtocolResult) -> AgainstItself | None:

@@ -142,7 +142,7 @@ class _Bootstrap:
 
     Args:
         d: (S,) differences.
-        studentised: (X,) ascending, (mean of a resample - mean of d) / spread of the resample.
+        studentised: (X,), (mean of a resample - mean of d) / spread of the resample.
     """
 
     def __init__(self, d: Array, studentised: Array) -> None:
@@ -153,7 +153,8 @@ class _Bootstrap:
         """The centers whose p is at least 1 - level."""
         total = len(self.studentised) + 1
         beyond = max(math.ceil((1 - level) * total / 2 * (1 - 1e-12)) - 2, 0)
-        low, high = self.studentised[-1 - beyond], self.studentised[beyond]
+        places = [beyond, total - 2 - beyond]
+        high, low = np.partition(self.studentised, places)[places]
         return self.mean - float(low) * self.spread, self.mean - float(high) * self.spread
 
     def p(self, center: float) -> float:
@@ -165,14 +166,12 @@ class _Bootstrap:
     def _above(self, center: float) -> float:
         """P that the mean is no greater than ``center``."""
         place = (self.mean - center) / self.spread
-        number = len(self.studentised) - np.searchsorted(self.studentised, place, side="left")
-        return (int(number) + 1) / (len(self.studentised) + 1)
+        return (int((self.studentised >= place).sum()) + 1) / (len(self.studentised) + 1)
 
     def _below(self, center: float) -> float:
         """P that the mean is no less than ``center``."""
         place = (self.mean - center) / self.spread
-        number = np.searchsorted(self.studentised, place, side="right")
-        return (int(number) + 1) / (len(self.studentised) + 1)
+        return (int((self.studentised <= place).sum()) + 1) / (len(self.studentised) + 1)
 
 
 def _law(d: Array) -> _Student | _Bootstrap:
@@ -186,7 +185,7 @@ def _law(d: Array) -> _Student | _Bootstrap:
     spreads = np.sqrt(np.maximum(weights @ centered**2 - means**2, 0.0))
     if spreads.min() <= 1e-6 * d.std():
         return _Student(d)
-    return _Bootstrap(d, np.sort(means / spreads))
+    return _Bootstrap(d, means / spreads)
 
 
 @cache
