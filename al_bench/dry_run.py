@@ -35,7 +35,7 @@ def describe(prepared: Prepared) -> str:
         f"data       pool {len(trial.pool):,}, test {test:,}, inputs {shape}, "
         f"{trial.num_classes} classes",
         *(f"{name:<11}{what}" for name, what in made_of.items()),
-        *(f"note       {note}" for note in prepared.loaded.notes),
+        *(f"note       {note}" for note in prepared.notes),
         f"labels     {initial} {batches}, {len(trial.validation):,} for validation",
         f"seeds      {count} ({', '.join(map(str, prepared.seeds))})",
         f"rounds     {rounds} a seed, {rounds * count} in all",

@@ -72,7 +72,7 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     if composed.config.dry_run:
         print(dry_run.describe(prepared), flush=True)  # a worker may be ended any time
         return 0
-    for note in prepared.loaded.notes:
+    for note in prepared.notes:
         logger.warning("%s", note)
     identity = prepared.run.identity
     record.covers(identity, prepared.seeds)

@@ -80,7 +80,7 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
     if dry:
         print(describe(prepared))
         return pd.DataFrame(columns=[*CURVE.names, "config"])
-    for note in prepared.loaded.notes:
+    for note in prepared.notes:
         logger.warning("%s", note)
     outcomes = run_seeds(prepared, prepared.seeds, LogReport())
     missing = [ended for ended in outcomes if ended.status != DONE]

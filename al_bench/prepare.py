@@ -1,7 +1,7 @@
 """From a composed configuration to trials: everything is built and checked before any work."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from al_bench.engine import Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose, require_whole
 from al_bench.identify import identify
 from al_bench.models.base import DirectModel, Model, NetworkModel
+from al_bench.parts import num_targets
 from al_bench.results.store import Resume
 from al_bench.seeding import Streams
 from al_bench.strategies.base import Strategy
@@ -56,6 +57,7 @@ class Prepared:
         target: Which inputs' predictions matter.
         offsets: Stream name to offset.
         tracking: Tells the experiment tracker, if there is one.
+        notes: Sentences on what may not be as it was asked for.
     """
 
     run: Run
@@ -69,6 +71,7 @@ class Prepared:
     target: TargetDistribution
     offsets: Mapping[str, int]
     tracking: Tracking
+    notes: Sequence[str] = ()
 
     def trial(self, seed: int) -> Trial:
         """The trial of one seed, at its beginning."""
@@ -154,7 +157,19 @@ def prepare(composed: Composed) -> Prepared:
             prepared.trial(seed)
         except AlBenchError as error:
             raise type(error)(f"Seed {seed}: {error.message}", error.hint) from error
-    return prepared
+    few = _few_targets(chosen, prepared.trial(seeds[0]))
+    return replace(prepared, notes=(*loaded.notes, *few))
+
+
+def _few_targets(strategies: Mapping[str, Strategy], trial: Trial) -> list[str]:
+    """A sentence for each strategy that asks for more target inputs than there are."""
+    there = len(trial.targets.indices)
+    asked = {group: num_targets(strategy) or 0 for group, strategy in strategies.items()}
+    return [
+        f"{group} asks for {count} target inputs; there are {there}, and all are used."
+        for group, count in asked.items()
+        if count > there
+    ]
 
 
 def check_complete(config: Any, groups: Sequence[str] = GROUPS) -> None:

@@ -36,22 +36,19 @@ class Targets:
     shares: Tensor | None = None
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """(count,) indices into ``inputs``; the first of a larger draw are those of a smaller one.
+        """(T,) indices into ``inputs``; the first of a larger draw are those of a smaller one.
+
+        T is ``count``, or the number of target inputs where there are fewer.
 
         Without groups they are distinct, and every input is as likely as any other. With groups,
         each draw is of group s with chance ``shares[s]``, and any of its members is as likely as
         the others, so an average over the draws is unbiased whatever the sizes of the groups. Draws
         keep close to the shares (a golden-ratio sequence with a random start), and a group's
         members come in a random order, from the start again once all have come.
-
-        Raises:
-            ConfigError: There are fewer than ``count``.
         """
-        if not 1 <= count <= len(self.indices):
-            raise ConfigError(
-                f"The strategy asks for {count} target inputs; there are {len(self.indices)}.",
-                "Lower num_targets.",
-            )
+        if count < 1:
+            raise ValueError(f"cannot draw {count} target inputs")
+        count = min(count, len(self.indices))
         times = torch.empty(len(self.indices), dtype=torch.float64)
         times.exponential_(generator=generator)
         order = times.argsort()

@@ -118,7 +118,8 @@ class PoolView(Protocol):
         """(T, K, C) log-probabilities of T target inputs under the same posterior samples.
 
         The inputs are drawn once a round from the run's target distribution (the pool, unless
-        ``target=`` says otherwise); a smaller T gives the first of a larger one's.
+        ``target=`` says otherwise); a smaller T gives the first of a larger one's. T is
+        ``num_targets``, or all that there are where those are fewer.
         """
 
     def target_gradient_factors(self, num_targets: int) -> GradientFactors:
