@@ -17,7 +17,7 @@ from al_bench.trial import Trial
 
 
 def evaluate(posterior: Posterior, trial: Trial) -> dict[str, Any]:
-    """Curve columns ``test_*``, ``validation_*``, ``seconds_evaluate`` and peak memory."""
+    """Curve columns ``test_*``, ``validation_*``, their version, seconds and peak memory."""
     started = time.perf_counter()
     bins = trial.run.calibration_bins
     test = trial.test
@@ -32,6 +32,7 @@ def evaluate(posterior: Posterior, trial: Trial) -> dict[str, Any]:
         ).items()
     }
     validation = trial.validation_set()
+    row["metrics_version"] = metrics.VERSION
     row["validation_accuracy"] = row["validation_nll"] = None
     if len(validation):
         log_probs = _predict(posterior, trial, validation.inputs, validation.indices)

@@ -13,6 +13,18 @@ from torch import Tensor
 from al_bench.errors import TrainingError
 from al_bench.information.entropies import predictive_log_probs
 
+VERSION = 1
+"""Of the definitions below, stored with every row; raised when the same predictions give another
+value. Rows from before the first change have none. 1: confidences on an edge of an interval.
+"""
+
+EDGE = 1e-6
+"""A confidence this close above an edge of an interval is on it.
+
+Predictions are float32, so a confidence of exactly 0.6 may come out as 0.60000002, and an average
+of posterior samples that is formed through logarithms as 0.6000000000000001.
+"""
+
 EPSILON = 2.0**-52
 """The least probability the NLL is charged for, so a single -inf costs 36.04 nats and not all.
 
@@ -33,7 +45,7 @@ def evaluate(
     - ``nll``, nats, with probabilities clipped at ``EPSILON``; ``entropy`` of the prediction, nats.
     - ``brier``, squared error summed over the classes, 0 … 2 (Brier 1950).
     - ``ece``, expected calibration error in ``bins`` intervals of equal width, each open below and
-      closed above (Guo et al. 2017, arXiv:1706.04599).
+      closed above (Guo et al. 2017, arXiv:1706.04599); within ``EDGE`` above an edge is on it.
     - ``class_accuracy``, the recall of each class, None where it does not occur.
     - ``calibration_count``, ``calibration_confidence``, ``calibration_accuracy`` of each interval;
       the means are None where an interval is empty.
@@ -94,7 +106,7 @@ def _by_class(
 
 
 def _calibration(confidence: Tensor, correct: Tensor, bins: int) -> dict[str, Any]:
-    inner_edges = torch.arange(1, bins, dtype=torch.float64) / bins
+    inner_edges = torch.arange(1, bins, dtype=torch.float64) / bins + EDGE
     place = torch.bucketize(confidence, inner_edges)  # right=False: edge i closes interval i
     count = torch.bincount(place, minlength=bins)
     mean_confidence = torch.bincount(place, weights=confidence, minlength=bins) / count

@@ -114,6 +114,8 @@ def different(before: "pd.DataFrame", after: "pd.DataFrame") -> list[str]:
                 kind = " (engine)" if name in ENGINE_ONLY else ""
                 lines.append(f"{name}{kind}: round {round} was {one}, is {other}")
                 break
+    if all(line.startswith("metrics_version") for line in lines):
+        return []  # another definition, of which these numbers know nothing
     return lines
 
 

@@ -1,14 +1,18 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import al_bench
 from al_bench import metrics
 from al_bench.errors import TrainingError
 from al_bench.information.entropies import predictive_log_probs
+from al_bench.rerun import different
 from al_bench.results import schema
+from al_bench.stats import summary
 
 
 def random_predictions(seed, n=200, num_classes=5):
@@ -76,9 +80,30 @@ def test_a_confidence_on_an_edge_belongs_to_the_interval_it_closes(bins):
         rest = (1 - top) / 20
         probs = torch.tensor([[top] + [rest] * 20], dtype=torch.float64)
         counts = metrics.evaluate(probs.log(), torch.tensor([0]), bins=bins)["calibration_count"]
-        # exp(log p) may land a last bit above p; the interval below or above is right then
-        assert counts.index(1) in (edge - 1, min(edge, bins - 1))
-        assert sum(counts) == 1
+        assert counts.index(1) == edge - 1
+        above = torch.tensor([[top + 1e-5] + [rest] * 20], dtype=torch.float64)
+        counts = metrics.evaluate(above.log(), torch.tensor([0]), bins=bins)["calibration_count"]
+        assert counts.index(1) == min(edge, bins - 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    votes=st.integers(1, 30),
+    more=st.integers(0, 30),
+    bins=st.integers(1, 30),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_shares_of_votes_are_in_the_interval_of_the_exact_fraction(votes, more, bins, dtype):
+    num_samples = votes + more
+    chosen = torch.zeros(num_samples, 31, dtype=dtype)
+    chosen[:votes, 0] = 1.0
+    chosen[torch.arange(votes, num_samples), torch.arange(1, more + 1)] = 1.0  # one vote each
+    exact = -(-votes * bins // num_samples) - 1  # intervals are open below and closed above
+    result = metrics.evaluate(chosen.log()[None], torch.tensor([0]), bins=bins)
+    assert result["calibration_count"].index(1) == exact
+    halves = torch.tensor([0.7, 0.5], dtype=dtype)  # their mean is on an edge of 5, 10, 15
+    samples = torch.stack([halves, 1 - halves], dim=1).log()[None]
+    assert metrics.evaluate(samples, torch.tensor([0]), bins=5)["calibration_count"][2] == 1
 
 
 def test_equal_probabilities_predict_the_first_class():
@@ -133,3 +158,21 @@ def test_a_nan_prediction_fails_the_trial():
 def test_shapes_that_do_not_fit_are_refused(shape, num_labels):
     with pytest.raises(ValueError, match="must have shape"):
         metrics.evaluate(torch.zeros(shape), torch.zeros(num_labels, dtype=torch.int64))
+
+
+@pytest.mark.slow
+def test_rows_say_by_which_definitions_they_were_measured(quick):
+    curves = al_bench.run(*quick, "seeds=1")
+    assert curves["metrics_version"].tolist() == [1] * len(curves)
+    reference = Path(__file__).parents[1] / "results" / "reference"
+    one = next(reference.rglob("curves/seed=0.parquet"))
+    before = al_bench.read_curves(one)
+    assert before["metrics_version"].isna().all()
+    assert "metrics_version" not in summary.metrics(curves)
+    unversioned = curves.assign(metrics_version=before["metrics_version"].iloc[:1])
+    assert different(unversioned, curves) == []
+    changed = unversioned.assign(test_ece=2.0)
+    assert [line.split(":")[0] for line in different(changed, curves)] == [
+        "test_ece",
+        "metrics_version",
+    ]

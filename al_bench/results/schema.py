@@ -74,6 +74,7 @@ CURVE = pa.schema(
         _required("num_validation", pa.int64()),
         _required("steps", pa.int64()),  # optimizer steps of this round
         *(pa.field(name, pa.float64()) for name in METRICS),
+        pa.field("metrics_version", pa.int64()),  # of their definitions; null: the first ones
         pa.field("test_class_accuracy", pa.list_(pa.float64())),  # (C,), null for an absent class
         pa.field("test_calibration_count", pa.list_(pa.int64())),  # per confidence bin
         pa.field("test_calibration_confidence", pa.list_(pa.float64())),

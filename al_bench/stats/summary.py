@@ -24,7 +24,7 @@ TRIAL = [*CURVE, "seed"]
 
 def metrics(frame: pd.DataFrame) -> list[str]:
     """Names of the columns that can be drawn: numbers, at least one of them finite."""
-    keys = {"seed", "round", "num_labeled"}
+    keys = {"seed", "round", "num_labeled", "metrics_version"}
     return [
         str(name)
         for name in frame.columns

@@ -85,7 +85,7 @@ class Tracker(Protocol):
 
 def metrics(row: Mapping[str, Any]) -> dict[str, float]:
     """The columns of a curve's row that can be drawn: numbers that rounds may change."""
-    constant = {*ENGINE, "seed"}
+    constant = {*ENGINE, "seed", "metrics_version"}
     return {
         name: value if isinstance(value, int) else float(value)
         for name, value in row.items()
