@@ -1,5 +1,6 @@
 """Which run a configuration is: what decides its results becomes its ids."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from omegaconf import OmegaConf
 
 from al_bench.config import Composed
 from al_bench.errors import AlBenchError
+from al_bench.own_code import own_code
 from al_bench.parts import made_of, num_targets, numerics_versions
 from al_bench.results.identity import (
     ENGINE_KEYS,
@@ -20,7 +22,7 @@ from al_bench.results.identity import (
 )
 from al_bench.stored import StoredTrial
 from al_bench.strategies.replay import Replay
-from al_bench.targets import described, locate
+from al_bench.targets import described, locate, module_of
 
 
 def identify(
@@ -34,6 +36,10 @@ def identify(
         fingerprint: Of its content, and of all that pool transforms have read.
         built: What was built from the configuration, by group. There is no ``init_strategy`` where
             the initial set is drawn; where no target is chosen, ``target`` is the default one.
+            A ``tracker`` is no part of the ids.
+
+    Raises:
+        ConfigError: The source of one's own code is not to be had as it was imported.
     """
     container: Any = OmegaConf.to_container(composed.config, resolve=True)
     meaning = {key: value for key, value in container.items() if key not in ENGINE_KEYS}
@@ -49,49 +55,56 @@ def identify(
         lender = _lender_of_initial_set(init_strategy, size)
         protocol["init_strategy"] = {**meaning["init_strategy"], "run": lender}
     names = {**composed.names, "dataset": dataset}
-    made = {group: _made(composed.config[group], one, group) for group, one in built.items()}
-    of_run = _versions(made, built)
-    of_protocol = _versions({key: one for key, one in made.items() if key != "strategy"}, built)
+    made = {group: _made(composed.config.get(group), group, one) for group, one in built.items()}
+    strategies = {key: built[key] for key in ("strategy", "init_strategy") if key in built}
+    code = own_code(itertools.chain(*made.values()))
+    del made["tracker"]
+    beside = _beside(made, strategies)
+    del made["strategy"], strategies["strategy"]
     text = hashed_text(
-        protocol,
-        fingerprint,
-        without=(*PATHS, "strategy"),
-        beside={"part_versions": of_protocol},
+        protocol, fingerprint, without=(*PATHS, "strategy"), beside=_beside(made, strategies)
     )
+    versions = {"part_versions": beside["part_versions"]}
     return RunIdentity(
-        run_id=config_hash(meaning, fingerprint, without=PATHS, beside={"part_versions": of_run}),
+        run_id=config_hash(meaning, fingerprint, without=PATHS, beside=beside),
         protocol_id=text_hash(text),
         task=names["dataset"] if names["pool"] == "full" else f"{names['dataset']}/{names['pool']}",
         **names,
         strategy_label=composed.strategy_label,
         config=OmegaConf.to_yaml(composed.config),
         protocol=text,
-        part_versions=of_run,
+        part_versions=beside["part_versions"],
+        own_code=code.hashes,
+        packages=code.packages,
+        configuration_id=config_hash(meaning, fingerprint, without=PATHS, beside=versions),
     )
 
 
-def _made(node: Any, built: Any, group: str) -> list[Any]:
-    """The classes and functions that a configuration names and those it was built from."""
-    named = [locate(str(inner["_target_"])) for _, inner in described(node, group)]
-    return named + made_of(built)
+def _made(node: Any, group: str, built: Any) -> list[Any]:
+    """The classes and functions that a group names, their modules, and what it was built from."""
+    named = [str(inner["_target_"]) for _, inner in described(node, group)]
+    return [*map(locate, named), *map(module_of, named), *made_of(built)]
 
 
-def _versions(made: Mapping[str, Sequence[Any]], built: Mapping[str, Any]) -> dict[str, int]:
-    """Numerics versions of the parts of these groups; the target's where a strategy draws any.
+def _beside(
+    made: Mapping[str, Sequence[Any]], strategies: Mapping[str, Any]
+) -> dict[str, Mapping[str, Any]]:
+    """What decides a result beside the configuration and the data.
 
-    One's own strategy may draw target inputs without saying so.
+    That are numerics versions of parts, the target's where a strategy draws target inputs, and
+    one's own code. One's own strategy may draw target inputs without saying so.
+
+    Args:
+        made: From ``_made``, by group.
+        strategies: The strategies among these groups.
     """
-    strategies = [group for group in ("strategy", "init_strategy") if group in made]
-    draws = any(
-        num_targets(built[group]) is not None or not all(map(_is_ours, made[group]))
-        for group in strategies
-    )
+    draws = any(num_targets(one) is not None for one in strategies.values())
+    draws = draws or own_code(itertools.chain(*(made[group] for group in strategies))).hashes != {}
     used = [one for group, ones in made.items() if draws or group != "target" for one in ones]
-    return numerics_versions(used)
-
-
-def _is_ours(made: Any) -> bool:
-    return str(made.__module__).startswith("al_bench.")
+    return {
+        "part_versions": numerics_versions(used),
+        "own_code": own_code(itertools.chain(*made.values())).hashes,
+    }
 
 
 def _run_id(replay: Replay) -> str:

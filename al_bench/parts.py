@@ -78,8 +78,8 @@ def numerics_versions(made: Iterable[Any]) -> dict[str, int]:
     It is an attribute ``numerics_version``, absent until the same parameters give other numbers
     than before for the first time. A subclass has its base's unless it says otherwise.
     """
-    found = {
-        f"{one.__module__}.{one.__qualname__}": getattr(one, "numerics_version", None)
+    return {
+        f"{one.__module__}.{one.__qualname__}": version
         for one in made
+        if isinstance(version := getattr(one, "numerics_version", None), int)
     }
-    return {name: version for name, version in found.items() if isinstance(version, int)}

@@ -135,6 +135,7 @@ def prepare(composed: Composed) -> Prepared:
         "training": recipe,
         "budget": budget,
         "target": target,
+        "tracker": tracker,
         **chosen,
     }
     identity = identify(told, name, loaded.fingerprint, built)

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from al_bench.errors import ConfigError, choose, told
+from al_bench.imported import remember
 
 
 class NotFound(ConfigError):
@@ -47,10 +48,7 @@ def locate(target: str, key: str = "_target_") -> Any:
         ConfigError: It has no such class, or importing it fails.
     """
     said = f"{key}={target} cannot be loaded"
-    if "." not in target or not all(target.split(".")):
-        raise ConfigError(f"{said}: it names no module.", "Write module.Class.")
-    module, rest = _module(target.split("."), said)
-    found: Any = module
+    found, rest = _module(target, said)
     for name in rest:
         if not hasattr(found, name):
             owner = found.__name__
@@ -60,22 +58,43 @@ def locate(target: str, key: str = "_target_") -> Any:
     return found
 
 
-def _module(names: list[str], said: str) -> tuple[Any, list[str]]:
+def module_of(target: str) -> ModuleType:
+    """The module in which ``package.module.Class`` is looked up; ConfigError as for ``locate``."""
+    found: ModuleType = _module(target, f"_target_={target} cannot be loaded")[0]
+    return found
+
+
+def _module(target: str, said: str) -> tuple[Any, list[str]]:
     """The innermost module of a dotted name, and what follows it."""
+    names = target.split(".")
+    if len(names) < 2 or not all(names):
+        raise ConfigError(f"{said}: it names no module.", "Write module.Class.")
     module: ModuleType | None = None
     for place, name in enumerate(names):
         path = ".".join(names[: place + 1])
+        if module is not None and not hasattr(module, "__path__") and path not in sys.modules:
+            return module, names[place:]
         try:
-            module = importlib.import_module(path)
+            module = _imported(path)
         except ModuleNotFoundError as error:
             if error.name != path:  # the module is there, what it imports is not
                 raise ConfigError(f"{said}: {told(error)}.") from error
-            if module is not None and (not hasattr(module, "__path__") or hasattr(module, name)):
+            if module is not None and hasattr(module, name):
                 return module, names[place:]
             raise NotFound(f"{said}: there is no module {path!r}.", _hint(module, name)) from error
         except Exception as error:  # whatever a user's module raises when it is imported
             raise ConfigError(f"{said}: {told(error)}.") from error
     return module, []
+
+
+def _imported(path: str) -> ModuleType:
+    """The module, its source and that of what it imports read before anyone can edit them."""
+    if path in sys.modules:
+        return importlib.import_module(path)
+    remember()
+    module = importlib.import_module(path)
+    remember(just_now=True)
+    return module
 
 
 def _hint(package: ModuleType | None, name: str) -> str:

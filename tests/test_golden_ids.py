@@ -54,7 +54,11 @@ def is_changed(words):
 
 def ids_of(composed):
     config = composed.config
-    built = {"strategy": build_strategy(config.strategy, "strategy"), "target": PoolTargets()}
+    built = {
+        "strategy": build_strategy(config.strategy, "strategy"),
+        "target": PoolTargets(),
+        "tracker": None,
+    }
     if config.init_strategy is not None:
         built["init_strategy"] = build_strategy(config.init_strategy, "init_strategy")
     for group in ("dataset", "model", "training", "budget", "target"):

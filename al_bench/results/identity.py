@@ -58,6 +58,10 @@ class RunIdentity:
         protocol: What ``protocol_id`` is the hash of, as ``hashed_text`` gives it; empty where
             that is not known.
         part_versions: Numerics version of each part that has one, by the part's name.
+        own_code: Hash of each module of one's own that the run uses, its tracker's included.
+        packages: Installed packages that these import.
+        configuration_id: ``config_hash`` of all that decides the results but one's own code; empty
+            where that is not known.
     """
 
     run_id: str
@@ -75,6 +79,9 @@ class RunIdentity:
     init_strategy: str = ""
     protocol: str = ""
     part_versions: Mapping[str, int] = field(default_factory=dict)
+    own_code: Mapping[str, str] = field(default_factory=dict)
+    packages: frozenset[str] = frozenset()
+    configuration_id: str = ""
 
     @property
     def columns(self) -> dict[str, str | None]:

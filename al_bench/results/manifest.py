@@ -96,7 +96,10 @@ class Manifest:
             "pid": holder.pid,
             "command": provenance.command(),
             "engine": engine,
-            "versions": provenance.versions(),
+            "versions": provenance.versions() | provenance.versions_of(identity.packages),
+            "part_versions": dict(identity.part_versions),
+            "own_code": dict(identity.own_code),
+            "configuration_id": identity.configuration_id or identity.run_id,
             "hardware": provenance.hardware(),
             "code": {name: self._stored(state) for name, state in provenance.code().items()},
         }

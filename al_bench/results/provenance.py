@@ -23,6 +23,11 @@ PACKAGES = (
     "hydra-core",
     "omegaconf",
 )
+# What they are imported by.
+_MODULES = frozenset(
+    {name.replace("-", "_") for name in PACKAGES} - {"scikit_learn", "hydra_core"}
+    | {"sklearn", "hydra"}
+)
 
 
 def command() -> str:
@@ -42,6 +47,20 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+@functools.cache
+def versions_of(imported: frozenset[str]) -> dict[str, str]:
+    """Versions of installed packages, by the name they are installed by.
+
+    Args:
+        imported: The names they are imported by. One that belongs to no package is left out.
+    """
+    if not imported - _MODULES:  # to look through everything that is installed takes a while
+        return {}
+    owners = metadata.packages_distributions()
+    names = {name for module in imported for name in owners.get(module, ())}
+    return {name: metadata.version(name) for name in sorted(names)}
 
 
 @functools.cache
