@@ -8,17 +8,27 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from al_bench.arguments import Command, Option, one_of
+from al_bench.arguments import Command, Option, one_of, switch
 from al_bench.results import sweeps
-from al_bench.results.ledger import DONE, FAILED, PLANNED, RUNNING, STALE, STATES, Entry
+from al_bench.results.ledger import DAMAGED, DONE, FAILED, PLANNED, RUNNING, STALE, STATES, Entry
 from al_bench.results.ledger import status as ledger
 
-COLORS = {DONE: "green", FAILED: "red", RUNNING: "cyan", STALE: "yellow"}
+COLORS = {DONE: "green", DAMAGED: "red", FAILED: "red", RUNNING: "cyan", STALE: "yellow"}
 
 COMMAND = Command(
     "status",
-    "Tells what is planned, running, done, failed, stale or interrupted in a results folder.",
-    options=[Option("state", "show only these: " + ", ".join(STATES), None, one_of(*STATES))],
+    "Tells what is planned, running, done, damaged, failed, stale or interrupted in a results "
+    "folder.",
+    options=[
+        Option("state", "show only these: " + ", ".join(STATES), None, one_of(*STATES)),
+        Option(
+            "check",
+            "compare the files of finished trials with the hashes in their manifests, not with the "
+            "sizes alone",
+            False,
+            switch,
+        ),
+    ],
     words="results",
     words_help="the results folder (default: results)",
     max_words=1,
@@ -26,17 +36,22 @@ COMMAND = Command(
 
 
 def status(arguments: list[str]) -> int:
-    """Print a line a run and state; failed trials with what went wrong."""
+    """Print a line a run and state; failed trials with what went wrong.
+
+    Returns:
+        0, or 1 where ``check=true`` has found a file that is not what was stored.
+    """
     parsed = COMMAND.parse(arguments)
     if parsed is None:
         return 0
     root = Path(parsed.words[0] if parsed.words else "results")
-    entries = ledger(root)
+    entries = ledger(root, thorough=parsed["check"])
+    wrong = any(entry.message for entry in entries if entry.state in (DONE, DAMAGED))
     if parsed["state"]:
         entries = [entry for entry in entries if entry.state == parsed["state"]]
     show(entries)
     print(counts(entries))
-    return 0
+    return int(wrong and parsed["check"])
 
 
 def summarize_sweep(folder: Path) -> int:

@@ -68,12 +68,13 @@ def compare(arguments: Sequence[str]) -> int:
         raise ConfigError("format=parquet needs a file.", "Add out=comparison.parquet.")
     from al_bench.results import manifest
     from al_bench.results.frame import read_curves
+    from al_bench.results.schema import ENGINE
     from al_bench.stats.comparison import compare as compare_frame
     from al_bench.stats.measures import measure
 
     with warnings_as_lines():
         folders = [Path(word) for word in parsed.words or ["results"]]
-        frame = read_curves(folders)
+        frame = read_curves(folders, apart=[arm for arm in parsed["arms"] if arm in ENGINE])
         result = compare_frame(
             frame,
             metric=parsed["metric"],

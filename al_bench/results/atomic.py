@@ -92,6 +92,17 @@ def move(path: Path, target: Path) -> None:
         _sync_folder(path.parent)
 
 
+def set_aside(path: Path) -> Path:
+    """Rename a file to ``NAME.damaged``, over nothing that is kept already; its new place."""
+    aside = path.with_name(f"{path.name}.damaged")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.{number}.damaged")
+    move(path, aside)
+    return aside
+
+
 def make_folder(path: Path) -> None:
     """Create the folder and those above it that are missing."""
     with reporting(path):

@@ -5,17 +5,21 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from al_bench.errors import ConfigError, ResultsError
+from al_bench.errors import ConfigError, ResultsError, choose
 from al_bench.results import parquet, settings
-from al_bench.results.schema import ACQUISITIONS, CURVE, SCHEMA_VERSION
+from al_bench.results.copies import Copy, warn
+from al_bench.results.copies import choose as choose_copy
+from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
@@ -24,49 +28,63 @@ KINDS = ("curves", "acquisitions")  # folders of a run, with files of equal name
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
-def read_curves(paths: Paths, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+def read_curves(
+    paths: Paths, columns: Sequence[str] | None = None, apart: Sequence[str] = ()
+) -> "pd.DataFrame":
     """A row a (trial, round) of everything stored under ``paths``.
 
     Files that cannot be read are skipped, named in a warning and listed in
-    ``frame.attrs["skipped"]``. Integers that may be missing have pandas' type ``Int64``. Beside the
-    stored columns there is ``config``, a JSON object of all that decides the run's results, dotted
-    key to value, as the footer of its curve has it (categorical; missing where there is none).
-    Where ``config.yaml`` beside the curves says other than they do, a warning says so.
+    ``frame.attrs["skipped"]``. Of a trial that is stored several times one copy is used, whole:
+    the longest, then the one whose path was named first. Copies that differ in more than measured
+    times and the engine are named in a warning. Integers that may be missing have pandas' type
+    ``Int64``. Beside the stored columns there is ``config``, a JSON object of all that decides the
+    run's results, dotted key to value, as the footer of its curve has it (categorical; missing
+    where there is none). Where ``config.yaml`` beside the curves says other than they do, a warning
+    says so.
 
     Args:
         paths: Results folders, folders below them, or parquet files; they may overlap.
         columns: Columns wanted, in this order; ``None`` for all of ``schema.CURVE`` and ``config``.
             Few columns are read twice as fast.
+        apart: Engine columns, such as ``device``, that are compared: copies of a trial that differ
+            in them are not copies, and all are returned.
 
     Raises:
-        ConfigError: A path does not exist.
+        ConfigError: A path or a column does not exist.
         ResultsError: There is nothing to read.
     """
     wanted = list(columns) if columns is not None else [*CURVE.names, CONFIG]
-    keys = ["run_id", "seed", "round"]
-    return _frame(_find(paths, "curves"), CURVE, wanted, keys, _whole)
+    if wrong := [name for name in apart if name not in ENGINE]:
+        raise ConfigError(f"There is no engine column {wrong[0]!r}.", choose(wrong[0], ENGINE))
+    found = _find(paths, "curves")
+    return _frame(found, "curves", CURVE, wanted, ["run_id", "seed", "round"], _whole, apart)
 
 
 def read_acquisitions(paths: Paths, columns: Sequence[str] | None = None) -> "pd.DataFrame":
     """A row a labeled point of everything stored under ``paths``, as far as rounds are committed.
 
     Arguments, errors and damaged files are as in ``read_curves``; the columns are those of
-    ``schema.ACQUISITIONS``.
+    ``schema.ACQUISITIONS``. Of a trial that is stored several times, those of the copy are used
+    whose curve ``read_curves`` uses.
     """
+    found = _find(paths, "acquisitions")
     keys = ["run_id", "seed", "round", "rank"]
-    return _frame(_find(paths, "acquisitions"), ACQUISITIONS, columns, keys, _committed)
+    return _frame(found, "acquisitions", ACQUISITIONS, columns, keys, _committed)
 
 
-def _find(paths: Paths, kind: str) -> list[Path]:
-    """Files ``<kind>/seed=*.parquet`` under ``paths``, sorted; hidden folders are left out."""
+def _find(paths: Paths, kind: str) -> dict[str, dict[Path, int]]:
+    """Files ``seed=*.parquet`` under ``paths`` by the folder they lie in, sorted.
+
+    Each with the position of the first path that holds it. Hidden folders are left out.
+    """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    found = set()
-    for path in map(Path, given):
+    found: dict[str, dict[Path, int]] = {name: {} for name in KINDS}
+    for place, path in enumerate(map(Path, given)):
         if path.is_file():
             own = path.resolve()
             if own.parent.name in KINDS:
                 own = own.parent.parent / kind / own.name
-            found.add(own)
+            found[kind].setdefault(own, place)
             continue
         if not path.is_dir():
             raise ConfigError(
@@ -75,14 +93,15 @@ def _find(paths: Paths, kind: str) -> list[Path]:
             )
         for folder, below, names in os.walk(path.resolve()):
             below[:] = [name for name in below if not name.startswith(".")]
-            if os.path.basename(folder) == kind:
-                found |= {Path(folder, name) for name in names if _is_ours(name)}
-    if not found:
+            if (lying := found.get(os.path.basename(folder))) is not None:
+                for name in filter(_is_ours, names):
+                    lying.setdefault(Path(folder, name), place)
+    if not found[kind]:
         raise ResultsError(
             f"No {kind} under {', '.join(map(str, given)) or 'no folder at all'}.",
             "Start something with al-bench run, or see what there is with al-bench status.",
         )
-    return sorted(found)
+    return {name: dict(sorted(files.items())) for name, files in found.items()}
 
 
 def _is_ours(name: str) -> bool:
@@ -90,18 +109,21 @@ def _is_ours(name: str) -> bool:
 
 
 def _frame(
-    files: list[Path],
+    found: dict[str, dict[Path, int]],
+    kind: str,
     schema: pa.Schema,
     columns: Sequence[str] | None,
     keys: list[str],
     read: Callable[[Path, pa.Schema], pa.Table],
+    apart: Sequence[str] = (),
 ) -> "pd.DataFrame":
+    files = list(found[kind])
     wanted = list(schema.names if columns is None else columns)
     valid = [*schema.names, *([CONFIG] if schema is CURVE else [])]
     unknown = [name for name in wanted if name not in valid]
     if unknown:
         raise ConfigError(f"There is no column {unknown[0]!r}.", f"Valid: {valid}.")
-    stored = [name for name in dict.fromkeys([*keys, *wanted]) if name != CONFIG]
+    stored = [name for name in dict.fromkeys([*keys, *wanted, *apart]) if name != CONFIG]
     fields = pa.schema([schema.field(name) for name in stored])
 
     def attempt(path: Path) -> pa.Table | ResultsError:
@@ -129,11 +151,88 @@ def _frame(
     if CONFIG in wanted:
         _warn_of_edited(files, answers)
         frame[CONFIG] = _configs(tables)
-    frame = frame[~frame.duplicated(keys)].reset_index(drop=True)[wanted]
+    usable = [
+        file
+        for file, answer in zip(files, answers, strict=True)
+        if not isinstance(answer, ResultsError)
+    ]
+    lengths = [len(table) for table in tables]
+    keep = _one_copy(frame, found, kind, usable, lengths, apart)
+    frame = frame if keep is None else frame[keep]
+    twice = frame.duplicated([*keys, *apart])
+    frame = frame[~twice].reset_index(drop=True)[wanted]
     integers = [field.name for field in fields if field.nullable and field.type == pa.int64()]
     frame = frame.astype({name: "Int64" for name in integers if name in wanted})
     frame.attrs["skipped"] = skipped
     return frame
+
+
+def _one_copy(
+    frame: "pd.DataFrame",
+    found: dict[str, dict[Path, int]],
+    kind: str,
+    files: list[Path],
+    lengths: list[int],
+    apart: Sequence[str],
+) -> "NDArray[np.bool_] | None":
+    """Which rows belong to the copies that are used; ``None`` where no trial is stored twice."""
+    import numpy as np
+    import pandas as pd
+
+    run, names = pd.factorize(frame["run_id"])
+    rows = pd.DataFrame(
+        {"run": run, "seed": frame["seed"], "file": np.repeat(np.arange(len(files)), lengths)}
+    )
+    curves = [file.parent.parent / "curves" / file.name for file in files]
+    if kind == "curves":
+        curves = files
+    rivals = _without_acquisitions(found, curves) if kind == "acquisitions" else {}
+    stored = rows.drop_duplicates()
+    several = stored.duplicated(["run", "seed"], keep=False).to_numpy()
+    if rivals:
+        pairs = zip(stored["run"], stored["seed"], strict=True)
+        several = several | [(names[code], seed) in rivals for code, seed in pairs]
+    if not several.any():
+        return None
+    groups: dict[tuple[Any, ...], dict[Path, int]] = {}
+    for part in np.flatnonzero(several).tolist():
+        code, seed, file = stored.iloc[part]
+        engine: tuple[Any, ...] = ()
+        if apart:
+            own = frame[(rows["run"] == code) & (rows["seed"] == seed) & (rows["file"] == file)]
+            engine = tuple(frozenset(own[name].dropna()) for name in apart)
+        groups.setdefault((names[code], int(seed), *engine), {})[curves[file]] = part
+    trials = [
+        [
+            Copy(curve, found["curves"].get(curve, 0), key[0], key[1])
+            for curve in [*group, *rivals.get(key[:2], ())]
+        ]
+        for key, group in groups.items()
+    ]
+    with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
+        choices = list(pool.map(choose_copy, trials))
+    warn(choices)
+    dropped = [
+        part
+        for group, choice in zip(groups.values(), choices, strict=True)
+        for curve, part in group.items()
+        if curve != choice.copy.curve
+    ]
+    part_of = rows.groupby(["run", "seed", "file"], sort=False).ngroup()  # position in ``stored``
+    return np.asarray(~part_of.isin(dropped))
+
+
+def _without_acquisitions(
+    found: dict[str, dict[Path, int]], own: list[Path]
+) -> dict[tuple[str, int], list[Path]]:
+    """Curves of run id and seed, by the names of their places, beside which no acquisitions are."""
+    beside = set(own)
+    rivals: dict[tuple[str, int], list[Path]] = {}
+    for curve in found["curves"]:
+        seed = curve.name.removeprefix("seed=").removesuffix(".parquet")
+        if curve not in beside and seed.isdecimal():
+            rivals.setdefault((curve.parent.parent.name, int(seed)), []).append(curve)
+    return rivals
 
 
 def _configs(tables: list[pa.Table]) -> "pd.Categorical":

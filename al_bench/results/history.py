@@ -162,5 +162,5 @@ def _read(path: Path, schema: pa.Schema, run_id: str, seed: int) -> pa.Table | N
 
 
 def _set_aside(path: Path, reason: str) -> NoReturn:
-    atomic.move(path, path.with_name(f"{path.name}.damaged"))
-    raise _Unusable(f"{path} was damaged and is kept as {path.name}.damaged ({reason})")
+    aside = atomic.set_aside(path)
+    raise _Unusable(f"{path} was damaged and is kept as {aside.name} ({reason})")

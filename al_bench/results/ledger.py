@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from al_bench import errors
 from al_bench.errors import ConfigError, ResultsError
-from al_bench.results import manifest, parquet, sweeps
+from al_bench.results import damage, manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.locks import held_by
 from al_bench.results.schema import CURVE
@@ -18,10 +18,11 @@ from al_bench.results.schema import CURVE
 PLANNED = "planned"
 RUNNING = manifest.RUNNING
 DONE = manifest.DONE
+DAMAGED = "damaged"  # done, but its curve or its acquisitions are not what was stored
 FAILED = manifest.FAILED
 STALE = "stale"  # says it is running, but nobody holds it: killed, or its machine went down
 INTERRUPTED = manifest.INTERRUPTED
-STATES = (PLANNED, RUNNING, DONE, FAILED, STALE, INTERRUPTED)
+STATES = (PLANNED, RUNNING, DONE, DAMAGED, FAILED, STALE, INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Entry:
         folder: The run's folder; ``None`` for such a job.
         rounds: Committed rounds.
         num_labeled: Labels the last committed round was trained on; ``None`` before.
-        message: Why it failed.
+        message: Why it failed, or what is wrong with its files.
         host: Where it runs or ran last.
         pid: Process id there.
         attempt: How many times it was started.
@@ -67,11 +68,15 @@ class Entry:
     overrides: tuple[str, ...] = ()
 
 
-def status(root: Path) -> list[Entry]:
+def status(root: Path, thorough: bool = False) -> list[Entry]:
     """Every trial below ``root``, sorted by folder and seed, then what is only planned.
 
     A planned job is left out once a job with the same overrides has started, in whichever sweep;
     a refused job once such a job was accepted.
+
+    Args:
+        root: The results folder.
+        thorough: Hash the files of finished trials, instead of comparing their sizes alone.
 
     Raises:
         ConfigError: The folder does not exist.
@@ -83,7 +88,7 @@ def status(root: Path) -> list[Entry]:
         )
     trials = {}
     for paths in _trials(root):
-        trials[paths.folder, paths.seed] = _trial(paths)
+        trials[paths.folder, paths.seed] = _trial(paths, thorough)
     entries = [trials[key] for key in sorted(trials)]
     return entries + list(_planned(root, set(trials)))
 
@@ -99,7 +104,7 @@ def _trials(root: Path) -> Iterator[TrialPaths]:
                 yield TrialPaths(Path(folder).parent, int(seed))
 
 
-def _trial(paths: TrialPaths) -> Entry:
+def _trial(paths: TrialPaths, thorough: bool) -> Entry:
     content = manifest.read(paths.manifest)
     if content is None:
         message = f"{paths.manifest} cannot be read"
@@ -113,6 +118,12 @@ def _trial(paths: TrialPaths) -> Entry:
         if holder and holder.pid:
             host, pid = holder.host, holder.pid
         rounds, num_labeled = _progress(paths.curve)
+    message = _message(content)
+    if state == DONE:
+        found = damage.find(paths, content, thorough)
+        message = "; ".join(map(str, found))
+        if any(damage.hurts(paths, one) for one in found):
+            state = DAMAGED
     if state == INTERRUPTED and not rounds:
         state = PLANNED  # claimed, but stopped before it had anything to keep
     return Entry(
@@ -123,7 +134,7 @@ def _trial(paths: TrialPaths) -> Entry:
         folder=paths.folder,
         rounds=rounds,
         num_labeled=num_labeled,
-        message=_message(content),
+        message=message,
         host=host,
         pid=pid,
         attempt=content.get("attempt", 0),

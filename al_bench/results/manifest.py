@@ -1,6 +1,7 @@
 """The account of a trial: status, attempts, times, and what it was run with."""
 
 import json
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
@@ -8,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from al_bench.results import atomic, provenance
+from al_bench.results.damage import FILES
 from al_bench.results.identity import RunIdentity
 from al_bench.results.lease import Holder
+from al_bench.results.schema import IDENTITY
 
 RUNNING = "running"
 DONE = "done"
@@ -17,13 +20,34 @@ FAILED = "failed"
 INTERRUPTED = "interrupted"
 
 
+STATUSES = (RUNNING, DONE, FAILED, INTERRUPTED)
+
+logger = logging.getLogger(__name__)
+
+
 def read(path: Path) -> dict[str, Any] | None:
-    """The manifest at ``path``; ``None`` if there is none that can be read."""
+    """The manifest at ``path``; ``None`` if there is none that can be read and makes sense."""
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) else None
+    return content if _makes_sense(content) else None
+
+
+def _makes_sense(content: Any) -> bool:
+    """Whether what others read from a manifest is there, and is what they expect."""
+    if not isinstance(content, dict) or content.get("status") not in STATUSES:
+        return False
+    texts = (*(content.get(name) for name in IDENTITY), content.get("host", ""))
+    numbers = (content.get(name, 0) for name in ("attempt", "rounds", "pid"))
+    labeled = content.get("num_labeled")
+    mappings = (content.get(name, {}) for name in ("engine", "versions", "hardware", "code", FILES))
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(number, int) and number >= 0 for number in numbers)
+        and (labeled is None or isinstance(labeled, int))
+        and all(isinstance(mapping, dict) for mapping in mappings)
+    )
 
 
 def under(paths: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -73,6 +97,10 @@ class Manifest:
         self.path = path
         self.owner = owner
         self.content = read(path) or {}
+        if not self.content and path.exists():
+            aside = atomic.set_aside(path)
+            logger.warning("%s says nothing that makes sense and is kept as %s.", path, aside.name)
+            self.content = {"earlier": aside.name}
 
     @property
     def status(self) -> str | None:
@@ -85,11 +113,12 @@ class Manifest:
         now = _now()
         self.content = {
             "status": RUNNING,
-            "attempt": int(self.content.get("attempt", 0)) + 1,
+            "attempt": self.content.get("attempt", 0) + 1,
             "first_started": self.content.get("first_started", now),
             "started": now,
             "ended": None,
             "rounds_at_start": rounds,
+            **{name: self.content[name] for name in ("earlier",) if name in self.content},
             **identity.columns,
             "seed": seed,
             "host": holder.host,
@@ -109,6 +138,11 @@ class Manifest:
         """Close the attempt with its outcome."""
         done = {"rounds": rounds, "num_labeled": num_labeled}
         self.content |= {"status": status, "ended": _now(), **done, **details}
+        self._write()
+
+    def account(self, files: Mapping[str, Mapping[str, Any]]) -> None:
+        """Record anew what the files of a finished trial are."""
+        self.content[FILES] = files
         self._write()
 
     def _stored(self, state: dict[str, str]) -> dict[str, str | None]:

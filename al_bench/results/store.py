@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 
 from al_bench.errors import ConfigError, place
-from al_bench.results import atomic, locks, parquet
+from al_bench.results import atomic, configured, damage, locks, parquet, settings
 from al_bench.results.history import History, TrialPaths, load_history, save_checkpoint
 from al_bench.results.identity import RunIdentity
 from al_bench.results.manifest import DONE, FAILED, INTERRUPTED, Manifest
@@ -44,9 +44,11 @@ class Store:
     ) -> "TrialFiles":
         """Take a trial for this process, with what it has already done.
 
-        A trial that is done stays as it is. One that is half done goes on after its last committed
-        round if that round was computed by the same engine, or by whichever with ``resume="any"``;
-        otherwise it starts again, and what it had is replaced by its first commit.
+        A trial that is done stays as it is, unless its curve or its acquisitions are not what its
+        manifest says: then they are kept aside and it starts again. One that is half done goes on
+        after its last committed round if that round was computed by the same engine, or by
+        whichever with ``resume="any"``; otherwise it starts again, and what it had is replaced by
+        its first commit.
 
         Args:
             identity: The run.
@@ -101,10 +103,17 @@ class TrialFiles:
         self._identity = identity
         self._engine = engine
         self._manifest = Manifest(paths.manifest, paths.name)
+        self._written: dict[Path, dict[str, Any]] = {}  # accounts of the files
         finished = self._manifest.status == DONE
+        found = damage.find(paths, self._manifest.content, thorough=True) if finished else []
+        if any(damage.hurts(paths, one) for one in found):
+            self._set_aside(found)
+            finished = False
         self.history = load_history(paths, identity.run_id, finished)
         self.is_done = finished and bool(self.history.rows)
+        self._restore_config()
         if self.is_done:
+            self._tell(found)
             self._remove_checkpoints(keep=None)
             return
         if resume == "same" and self.history.rows:
@@ -118,8 +127,6 @@ class TrialFiles:
         }
         if identity.protocol:
             self._metadata["protocol"] = identity.protocol
-        if not paths.config.exists():
-            atomic.write(paths.config, identity.config.encode(), paths.name)
         self._manifest.begin(identity, self.seed, engine, self.num_rounds)
 
     @property
@@ -170,12 +177,17 @@ class TrialFiles:
         atomic.write(self._paths.acquisitions, acquired_bytes, self._paths.name)
         atomic.write(self._paths.curve, curve_bytes, self._paths.name)
         self._curve, self._acquisitions = curve, acquired
+        self._written |= {
+            self._paths.acquisitions: damage.account(acquired_bytes, acquired.num_rows),
+            self._paths.curve: damage.account(curve_bytes, curve.num_rows),
+        }
         if checkpoint is not None:
             self._remove_checkpoints(keep=round)
 
     def finish(self, reason: str) -> None:
         """The trial is done, for ``reason`` (which stop rule); it will not be restarted."""
-        self._end(DONE, reason=reason)
+        files = damage.accounts(self._paths, self._manifest.content, self._written)
+        self._end(DONE, reason=reason, **{damage.FILES: files})
         self._remove_checkpoints(keep=None)
 
     def fail(self, error: BaseException, traceback_text: str, round: int) -> None:
@@ -224,6 +236,61 @@ class TrialFiles:
             changes,
         )
         self.history = History([], [], None)
+
+    def _set_aside(self, found: Sequence[damage.Damage]) -> None:
+        """Keep curve and acquisitions out of the way: they are computed again together."""
+        said = "; ".join(map(str, found))
+        logger.warning("%s in %s starts again: %s.", self._paths.name, self.folder, said)
+        for path in (self._paths.curve, self._paths.acquisitions):
+            if path.exists():
+                atomic.set_aside(path)
+
+    def _restore_config(self) -> None:
+        """Have ``config.yaml`` say what this run is, as the footers of its curves do."""
+        path, text = self._paths.config, self._identity.config
+        recorded = self._manifest.content.get(damage.FILES, {}).get(path.name)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            data = None
+        if data is not None:
+            is_stored = recorded is not None and damage.account(data) == recorded
+            changed = self._changed(data)
+            if is_stored or data == text.encode() or (recorded is None and changed is None):
+                self._record_config(data)
+                return
+            aside = atomic.set_aside(path)
+            said = changed or f"{path} is not what was stored"
+            logger.warning("%s It is kept as %s and written anew.", said, aside.name)
+        elif self.history.rows or recorded is not None:
+            logger.warning("%s was missing and is written anew.", path)
+        if recorded is not None and (footer := configured.in_footer(self._paths.curve)):
+            before = configured.as_yaml(footer)  # with the device, seeds and folders of then
+            text = before if damage.account(before.encode()) == recorded else text
+        atomic.write(path, text.encode(), self._paths.name)
+        self._record_config(text.encode())
+
+    def _changed(self, data: bytes) -> str | None:
+        """What a ``config.yaml`` says that another run would; ``None`` if nothing does."""
+        if data == self._identity.config.encode():
+            return None
+        if not configured.is_yaml(data):
+            return f"{self._paths.config} cannot be read."
+        asked = _config_json(self._identity.config).encode()
+        return settings.disagreement(self.folder, {b"config": asked})
+
+    def _record_config(self, data: bytes) -> None:
+        """Bring the record of a finished trial up to date: the file is shared with others."""
+        files = self._manifest.content.get(damage.FILES)
+        account = damage.account(data)
+        if self.is_done and files and files.get(self._paths.config.name) != account:
+            self._manifest.account({**files, self._paths.config.name: account})
+
+    def _tell(self, found: Sequence[damage.Damage]) -> None:
+        """Say what is wrong beside a finished trial and cannot be made again."""
+        for one in found:
+            if one.path != self._paths.config:
+                logger.warning("%s in %s is done, but %s.", self._paths.name, self.folder, one)
 
     def _end(self, status: str, **details: Any) -> None:
         if self.is_done:

@@ -5,7 +5,7 @@ Only stored label counts are used; nothing is interpolated. The order of rows ne
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from al_bench.errors import ConfigError, choose
 from al_bench.results.schema import ENGINE
+from al_bench.stats.copies import in_a_row, one_copy
 from al_bench.stats.intervals import mean_interval
 from al_bench.stats.intervals import quartiles as quartiles_of
 from al_bench.stats.protocols import titles
@@ -39,9 +40,11 @@ def metrics(frame: pd.DataFrame) -> list[str]:
 def distinct_runs(frame: pd.DataFrame) -> pd.DataFrame:
     """``frame`` with the run's id in the labels of strategies that several runs share.
 
-    Within a protocol a label stands for one run, but for strategies of the same name whose code or
-    hidden defaults changed.
+    Of each trial one copy is kept (``one_copy``), with a warning where copies differ. Within a
+    protocol a label stands for one run, but for strategies of the same name whose code or hidden
+    defaults changed.
     """
+    frame = one_copy(frame)
     runs = frame.groupby(CURVE)["run_id"].transform("nunique")
     apart = frame["strategy_label"] + " [" + frame["run_id"].str[:8] + "]"
     return frame.assign(strategy_label=frame["strategy_label"].where(runs == 1, apart))
@@ -60,7 +63,7 @@ def unequal_seeds(frame: pd.DataFrame) -> str | None:
     names = titles(frame)
     sentences = []
     for key, rows in distinct_runs(frame).groupby("protocol_id"):
-        seeds = rows.groupby("strategy_label")["seed"].agg(lambda found: _list(found))
+        seeds = rows.groupby("strategy_label")["seed"].agg(lambda found: in_a_row(found))
         if seeds.nunique() > 1:
             said = "; ".join(f"{label}: {found}" for label, found in seeds.items())
             where = f" of {names[str(key)]}" if len(names) > 1 else ""
@@ -75,8 +78,8 @@ def tidy(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One row a (protocol, strategy, seed, label count), sorted.
 
     Where a trial has several rounds at one label count (refused labels), the last one stands.
-    Strategies are told apart by ``distinct_runs``. Rows stored twice count once. Warns, naming
-    strategy, seed and counts, where rounds are missing or where copies of one trial disagree.
+    Strategies are told apart by ``distinct_runs``, which takes one copy of each trial, whole.
+    Warns, naming strategy, seed and counts, where rounds are missing.
 
     Args:
         frame: Rows of curves, with the columns of ``results.schema.CURVE`` that name a row.
@@ -93,7 +96,7 @@ def tidy(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     if metric not in valid:
         message = f"These results have no values of a metric {metric!r}."
         raise ConfigError(message, choose(metric, valid))
-    rows = distinct_runs(_without_copies(frame, metric))
+    rows = distinct_runs(frame)
     rows = rows.assign(value=rows[metric].astype(float))
     names = titles(rows)
     rows = rows.sort_values([*TRIAL, "round"])
@@ -235,23 +238,6 @@ def _first_crossing(
     return np.where(reached.any(axis=1), first, math.inf)
 
 
-def _without_copies(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One row a (run, seed, round); which of differing copies stays is a matter of sorting."""
-    key = ["run_id", "seed", "round"]
-    order = [*key, *(name for name in ENGINE if name in frame.columns), "num_labeled", metric]
-    rows = frame.sort_values(order)
-    copies = rows[rows.duplicated(key, keep=False)].drop_duplicates([*key, "num_labeled", metric])
-    differing = copies[copies.duplicated(key)]
-    for (run, seed), rounds in differing.groupby(["run_id", "seed"])["round"]:
-        label = frame.loc[frame["run_id"] == run, "strategy_label"].iloc[0]
-        warnings.warn(
-            f"{label}: two different copies of seed {seed} of run {run}, at {_list(rounds)}; "
-            "one is used.",
-            stacklevel=3,
-        )
-    return rows.drop_duplicates(key)
-
-
 def _incomplete(
     rows: pd.DataFrame, there: pd.DataFrame, ends: "pd.Series[int]"
 ) -> "pd.Series[bool]":
@@ -282,12 +268,12 @@ def _missing(curve: pd.DataFrame, metric: str, end: int | None) -> list[tuple[st
         if absent:
             lacking.setdefault(tuple(sorted(absent)), []).append(seed)
     for counts, seeds in sorted(lacking.items()):
-        who = f"seed{'s' * (len(seeds) > 1)} {_list(seeds)}"
-        said = f"nothing from {who} at {_list(counts)} labels, where other seeds are."
+        who = f"seed{'s' * (len(seeds) > 1)} {in_a_row(seeds)}"
+        said = f"nothing from {who} at {in_a_row(counts)} labels, where other seeds are."
         sentences.append(("seeds", said))
     rounds = set(rows["round"])
     if absent := set(range(max(rounds) + 1)) - rounds:
-        which = f"round{'s' * (len(absent) > 1)} {_list(absent)}"
+        which = f"round{'s' * (len(absent) > 1)} {in_a_row(absent)}"
         said = f"{which} missing for every seed; the curve is not drawn across them."
         sentences.append(("rounds", said))
     if (last := max(everywhere)) != end:
@@ -305,11 +291,3 @@ def _folded(said: Sequence[tuple[str, str]]) -> str:
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     alike = all(other == sentence for _, other in others)
     return f"{where}: {sentence} Likewise{'' if alike else ', with other numbers,'} {shown}."
-
-
-def _list(values: Iterable[int]) -> str:
-    """Numbers in a row, at most six of them written out."""
-    numbers = [str(value) for value in sorted(set(values))]
-    if len(numbers) > 6:
-        return f"{', '.join(numbers[:4])}, …, {numbers[-1]} ({len(numbers)} in all)"
-    return ", ".join(numbers)

@@ -5,7 +5,6 @@ M labeled points, n of a batch.
 
 import copy
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +39,6 @@ def train(
     order: torch.Generator,
     mask: torch.Generator,
     engine: Engine,
-    watch: Callable[[], None] = lambda: None,
 ) -> Training:
     """Train ``network`` in place.
 
@@ -52,7 +50,6 @@ def train(
         order: Draws the order of training points.
         mask: Draws dropout masks.
         engine: Device and precision.
-        watch: Called after each step.
 
     Raises:
         TrainingError: The loss is not finite.
@@ -79,7 +76,6 @@ def train(
             total += loss.detach() * len(places)
             count += len(places)
             steps += 1
-            watch()
         mean_loss = float(total) / count
         if not math.isfinite(mean_loss):
             raise TrainingError(

@@ -1,0 +1,266 @@
+"""Copies of a trial: which of several stored ones is used, and where two of them differ.
+
+A trial, which is what a run id and a seed name, is taken whole. Copies are equal where they differ
+in measured times and in the engine alone; of those that are the beginning of others the longest
+counts. Copies that differ are told of, and the one with more rounds counts, then the one that was
+named first: its curve, its acquisitions and its manifest together. One that is damaged counts only
+where no whole one is.
+"""
+
+import math
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from al_bench.errors import ResultsError
+from al_bench.results import damage, manifest, parquet
+from al_bench.results.history import TrialPaths
+from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, MEASURED
+
+MAX_LINES = 8  # of warnings, each about a run
+INCIDENTAL = frozenset((*ENGINE, *MEASURED, "metrics_version"))  # in which equal copies may differ
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A trial as one folder has it.
+
+    Args:
+        curve: The file with its curve, and perhaps with others'.
+        place: The position of the path under which it was found among those named.
+        run_id: The run.
+        seed: The trial.
+    """
+
+    curve: Path
+    place: int
+    run_id: str
+    seed: int
+
+    @property
+    def paths(self) -> TrialPaths | None:
+        """Its files; ``None`` where the curve does not lie in a run's folder."""
+        seed = self.curve.name.removeprefix("seed=").removesuffix(".parquet")
+        if self.curve.parent.name != "curves" or not seed.isdecimal():
+            return None
+        return TrialPaths(self.curve.parent.parent, int(seed))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which copy is used.
+
+    Args:
+        copy: It.
+        differing: The others that it differs from, with what ``difference`` says.
+        damaged: Copies left out since their files are not what was stored, with what is wrong.
+    """
+
+    copy: Copy
+    differing: tuple[tuple[Copy, str], ...] = ()
+    damaged: tuple[tuple[Copy, str], ...] = ()
+
+    @property
+    def sentences(self) -> list[str]:
+        """What a user has to know of it."""
+        said = [
+            f"{self.copy.curve} and {other.curve} are different copies of one trial ({what}); "
+            "the first of them is used."
+            for other, what in self.differing
+        ]
+        return said + [
+            f"{other.curve.parent.parent}: {what}; the copy in {self.copy.curve.parent.parent} "
+            "is used."
+            for other, what in self.damaged
+        ]
+
+
+@dataclass(frozen=True)
+class _Content:
+    curve: pa.Table
+    acquisitions: pa.Table | None
+
+
+def choose(copies: Sequence[Copy]) -> Choice:
+    """The copy of a trial that is used, of those whose curves can be read.
+
+    Raises:
+        ResultsError: None can be read.
+    """
+    ordered = sorted(copies, key=lambda copy: (copy.place, copy.curve))
+    if _same_bytes([copy.curve for copy in ordered]):
+        return Choice(max(ordered, key=_has_acquisitions))  # the first of the largest
+    contents: dict[Copy, _Content] = {}
+    damaged: dict[Copy, str] = {}
+    for copy in ordered:
+        try:
+            contents[copy] = _read(copy)
+        except ResultsError:  # whoever reads the curve names it
+            continue
+        if what := _damage(copy):
+            damaged[copy] = what
+    whole = [copy for copy in contents if copy not in damaged] or list(contents)
+    if not whole:
+        raise ResultsError(f"None of {len(ordered)} copies can be read, as {ordered[0].curve}.")
+    best = max(whole, key=lambda copy: contents[copy].curve.num_rows)  # the first of the longest
+    others = {
+        copy: difference(contents[best], contents[copy]) for copy in whole if copy is not best
+    }
+    rounds = contents[best].curve.num_rows
+    equal = [
+        copy
+        for copy, what in others.items()
+        if what is None and contents[copy].curve.num_rows == rounds
+    ]
+    differing = tuple((copy, what) for copy, what in others.items() if what is not None)
+    left_out = tuple((copy, what) for copy, what in damaged.items() if copy not in whole)
+    return Choice(max([best, *equal], key=_has_acquisitions), differing, left_out)
+
+
+def warn(choices: Sequence[Choice]) -> None:
+    """Warn of copies that differ or are damaged, in a line for each of the first runs."""
+    runs: dict[str, list[Choice]] = {}
+    for choice in choices:
+        if choice.differing or choice.damaged:
+            runs.setdefault(choice.copy.run_id, []).append(choice)
+    for run, (first, *others) in list(runs.items())[:MAX_LINES]:
+        likewise = ""
+        if others:
+            seeds = ", ".join(str(other.copy.seed) for other in others)
+            likewise = f" Likewise seed{'s' * (len(others) > 1)} {seeds} of {run}."
+        for said in first.sentences:
+            warnings.warn(said + likewise, stacklevel=5)
+    if len(runs) > MAX_LINES:
+        rest = sum(map(len, list(runs.values())[MAX_LINES:]))
+        warnings.warn(f"Likewise {rest} trials of {len(runs) - MAX_LINES} more runs.", stacklevel=5)
+
+
+def compare(one: Copy, other: Copy) -> str | None:
+    """What ``difference`` says of two copies; without reading much where their bytes are equal."""
+    if _same_bytes([one.curve, other.curve]):
+        return None
+    return difference(_read(one), _read(other))
+
+
+def difference(one: _Content, other: _Content) -> str | None:
+    """The first column in which two copies differ as far as both go, in words; ``None`` for none.
+
+    Acquisitions are compared where both have them and the curves are the same.
+    """
+    rounds = min(one.curve.num_rows, other.curve.num_rows)
+    found = differences(one.curve.slice(0, rounds), other.curve.slice(0, rounds), INCIDENTAL)
+    for name, row, mine, theirs in found:
+        return f"{name} of round {row}: {mine} and {theirs}"
+    if one.acquisitions is None or other.acquisitions is None:
+        return None
+    bought = (_until(table, rounds) for table in (one.acquisitions, other.acquisitions))
+    for name, row, mine, theirs in differences(*bought):
+        return f"{name} of label {row}: {mine} and {theirs}"
+    return None
+
+
+def differences(
+    one: pa.Table, other: pa.Table, but: Collection[str] = ()
+) -> Iterator[tuple[str, int, Any, Any]]:
+    """Columns in which two tables differ: name, first differing row, both values there.
+
+    A missing value equals NaN and no number; lists are compared by their items.
+
+    Args:
+        one: A table.
+        other: One with the same columns; those it lacks are not compared.
+        but: Columns that may differ.
+    """
+    if one.num_rows != other.num_rows:
+        yield "number of rows", min(one.num_rows, other.num_rows), one.num_rows, other.num_rows
+        return
+    for name in one.schema.names:
+        if name in but or name not in other.schema.names or one[name].equals(other[name]):
+            continue
+        pairs = zip(one[name].to_pylist(), other[name].to_pylist(), strict=True)
+        for row, (mine, theirs) in enumerate(pairs):
+            if not _equal(mine, theirs):
+                yield name, row, mine, theirs
+                break
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if _is_missing(one) or _is_missing(other):
+        return _is_missing(one) and _is_missing(other)
+    return bool(one == other)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _same_bytes(files: Sequence[Path]) -> bool:
+    try:
+        if len({file.stat().st_size for file in files}) > 1:
+            return False
+        first = files[0].read_bytes()
+        return all(file.read_bytes() == first for file in files[1:])
+    except OSError:
+        return False
+
+
+def _has_acquisitions(copy: Copy) -> bool:
+    """Whether acquisitions lie beside the curve, as many as its manifest says."""
+    if copy.paths is None or not copy.paths.acquisitions.is_file():
+        return False
+    return not damage.find(copy.paths, manifest.read(copy.paths.manifest), thorough=False)
+
+
+def _damage(copy: Copy) -> str:
+    if copy.paths is None:
+        return ""
+    try:
+        if copy.paths.acquisitions.is_file():
+            parquet.num_rows(copy.paths.acquisitions)
+    except ResultsError as error:
+        return error.message
+    content = manifest.read(copy.paths.manifest)
+    found = damage.find(copy.paths, content, thorough=True)
+    return "; ".join(str(one) for one in found if damage.hurts(copy.paths, one))
+
+
+def _read(copy: Copy) -> _Content:
+    """The trial's rows in their order, with the columns that the files have."""
+    try:
+        curve = _rows(copy, copy.curve, CURVE)
+        if curve.num_rows == 0:
+            raise ResultsError(f"{copy.curve} has nothing of seed {copy.seed} of {copy.run_id}.")
+    except FileNotFoundError as error:
+        raise ResultsError(f"{copy.curve} is gone.") from error
+    if copy.paths is None:
+        return _Content(curve, None)
+    try:
+        return _Content(curve, _rows(copy, copy.paths.acquisitions, ACQUISITIONS))
+    except (FileNotFoundError, ResultsError):  # ``_damage`` tells of it
+        return _Content(curve, None)
+
+
+def _rows(copy: Copy, path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        names = set(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError, ValueError):
+        names = set(schema.names)  # the reader says what is wrong
+    known = [field for field in schema if field.name in names or not field.nullable]
+    found = parquet.read(path, pa.schema(known))
+    own = pc.and_(pc.equal(found["run_id"], copy.run_id), pc.equal(found["seed"], copy.seed))
+    order = [(name, "ascending") for name in ("round", "rank") if name in found.schema.names]
+    return found.filter(own).sort_by(order)
+
+
+def _until(acquisitions: pa.Table, rounds: int) -> pa.Table:
+    """What a curve of so many rounds has bought, the initial set included."""
+    own = pc.or_kleene(pc.less(acquisitions["round"], rounds), pc.is_null(acquisitions["round"]))
+    return acquisitions.filter(own)
