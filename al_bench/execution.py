@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from al_bench.errors import AlBenchError, told
 from al_bench.loop import execute
+from al_bench.own_code import require_unedited
 from al_bench.prepare import Prepared
 from al_bench.results.locks import TrialHeld
 from al_bench.results.store import Store, TrialFiles
@@ -71,6 +72,7 @@ class Rounds:
 
     def commit(self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]) -> None:
         """Make the round durable."""
+        require_unedited(trial.run.identity.own_code)
         checkpoint = None if trial.weights is None else {"weights": trial.weights}
         self._files[trial.seed].commit(row, acquired, checkpoint)
         self._report.round(trial.seed, row, num_rounds(trial))
@@ -112,7 +114,11 @@ class Rounds:
 
 
 def run_seeds(
-    prepared: Prepared, seeds: Sequence[int], report: Report, report_held: bool = True
+    prepared: Prepared,
+    seeds: Sequence[int],
+    report: Report,
+    report_held: bool = True,
+    refused: AlBenchError | None = None,
 ) -> list[SeedOutcome]:
     """Run these seeds in this process, one network at a time; seeds held elsewhere come last.
 
@@ -123,12 +129,13 @@ def run_seeds(
         seeds: Which of its seeds.
         report: Hears of every round.
         report_held: Tell the report of seeds that another process still holds at the end.
+        refused: Why seeds that are not done must fail; ``None`` runs them.
     """
     prepared.run.engine.set_up()  # again: what was loaded since has threads of its own
     store = Store(prepared.results)
-    outcomes, held = _run_claimable(prepared, seeds, report, store)
+    outcomes, held = _run_claimable(prepared, seeds, report, store, refused)
     if held:
-        more, held = _run_claimable(prepared, list(held), report, store)
+        more, held = _run_claimable(prepared, list(held), report, store, refused)
         outcomes += more
     for seed, holder in held.items():
         ended = SeedOutcome(seed, HELD, rounds=0, message=str(holder))
@@ -139,7 +146,11 @@ def run_seeds(
 
 
 def _run_claimable(
-    prepared: Prepared, seeds: Sequence[int], report: Report, store: Store
+    prepared: Prepared,
+    seeds: Sequence[int],
+    report: Report,
+    store: Store,
+    refused: AlBenchError | None,
 ) -> tuple[list[SeedOutcome], dict[int, TrialHeld]]:
     run = prepared.run
     held: dict[int, TrialHeld] = {}
@@ -162,6 +173,8 @@ def _run_claimable(
             trial = prepared.trial(seed)
             try:
                 trial.restore(history.rows, history.acquisitions)
+                if refused is not None:
+                    raise refused
             except AlBenchError as error:
                 rounds.fail(trial, error)
                 continue

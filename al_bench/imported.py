@@ -108,16 +108,6 @@ def find(name: str) -> Any:
     return None
 
 
-def changed() -> Iterator[Path]:
-    """Files of one's own that were read before they were imported, and had changed by then."""
-    for name, known in list(_held.items()):
-        module = sys.modules.get(name)
-        if module is not None and known.spec is None and _spec(module) is not None:
-            now = _hold(name, module, known.path, is_sure=True)
-            if now.content != known.content:
-                yield known.path
-
-
 def is_own(file: Path) -> bool:
     """Whether a file is neither al-bench's nor installed nor Python's, wherever links lead."""
     return not _is_elsewhere(os.path.realpath(file))

@@ -78,11 +78,12 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     record.covers(identity, prepared.seeds)
     title = f"{identity.strategy_label} on {identity.task}, {identity.model_label}"
     console.print(title, highlight=False, markup=False)
+    refused = record.disagreement(identity.own_code) if composed.is_sweep else None
     with progress.make_report(console, prepared.seeds) as report:
-        if prepared.workers > 1 and len(prepared.seeds) > 1:
-            outcomes = run_in_workers(composed, prepared.seeds, prepared.workers, report)
+        if prepared.workers > 1 and len(prepared.seeds) > 1 and refused is None:
+            outcomes = run_in_workers(composed, prepared, report)
         else:
-            outcomes = run_seeds(prepared, prepared.seeds, report)
+            outcomes = run_seeds(prepared, prepared.seeds, report, refused=refused)
     print_table(console, progress.outcome_table(title, outcomes))
     print(f"results: {prepared.results / identity.folder}")
     return 0 if all(ended.status == DONE for ended in outcomes) else 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from al_bench.errors import ConfigError
+from al_bench.errors import AlBenchError, ConfigError
 from al_bench.imported import file_of, find, remember, source_of
 from al_bench.source_hash import decoded, parsed, source_hash
 
@@ -63,6 +63,30 @@ def own_code(made: Iterable[Any]) -> OwnCode:
         elif inspect.isfunction(found):
             left += _home(found, hashes)
     return OwnCode(dict(sorted(hashes.items())), frozenset(packages))
+
+
+def require_unedited(hashes: Mapping[str, str], now: Mapping[str, str] | None = None) -> None:
+    """Raise AlBenchError where this process runs other code than what has these hashes.
+
+    Args:
+        hashes: Those of ``own_code`` when the sweep began.
+        now: Those of this process; ``None`` for those of the same modules as imported by now:
+            what a function imports only when it is called may have been edited until then.
+    """
+    if now is None:
+        remember()
+        sources = {name: source_of(name) for name in hashes}
+        now = {
+            name: source_hash(source.content or b"") if source is not None else hashes[name]
+            for name, source in sources.items()
+        }
+    differ = sorted(name for name in {*hashes, *now} if hashes.get(name) != now.get(name))
+    if differ:
+        raise AlBenchError(
+            f"{', '.join(differ)} {'was' if len(differ) == 1 else 'were'} edited while the sweep "
+            "ran: this process runs other code than the one that began.",
+            "Start it again; what the edited code computes is a run of its own.",
+        )
 
 
 def _module(name: str, hashes: dict[str, str], packages: set[str]) -> list[str]:

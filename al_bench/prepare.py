@@ -14,6 +14,7 @@ from al_bench.config import Composed, parse_seeds, without_tracker
 from al_bench.data.base import Dataset, Pool
 from al_bench.data.pool import Loaded, apply_transforms, load_transforms
 from al_bench.data.target import PoolTargets, TargetDistribution
+from al_bench.earlier import of_other_code, under_another_engine
 from al_bench.engine import Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose, require_whole
 from al_bench.identify import identify
@@ -159,7 +160,11 @@ def prepare(composed: Composed) -> Prepared:
         except AlBenchError as error:
             raise type(error)(f"Seed {seed}: {error.message}", error.hint) from error
     few = _few_targets(chosen, prepared.trial(seeds[0]))
-    return replace(prepared, notes=(*loaded.notes, *few))
+    there = (
+        *under_another_engine(prepared.results / identity.folder, seeds, engine.columns()),
+        *of_other_code(prepared.results, seeds, identity),
+    )
+    return replace(prepared, notes=(*loaded.notes, *few, *there))
 
 
 def _few_targets(strategies: Mapping[str, Strategy], trial: Trial) -> list[str]:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from al_bench.errors import ConfigError
+from al_bench.errors import AlBenchError, ConfigError
+from al_bench.own_code import require_unedited
 from al_bench.results import atomic, sweeps
 from al_bench.results.identity import RunIdentity
 
@@ -136,6 +137,16 @@ class JobRecord:
     def covers(self, identity: RunIdentity, seeds: Sequence[int]) -> None:
         """The job is about to run these seeds."""
         sweeps.write_job(self.folder, self.overrides, {identity.folder: seeds})
+
+    def disagreement(self, own_code: Mapping[str, str]) -> AlBenchError | None:
+        """An error where an earlier process of the sweep had other code of one's own."""
+        if not own_code:
+            return None
+        try:
+            require_unedited(sweeps.first_code(self.folder.parent, own_code), own_code)
+        except AlBenchError as error:
+            return error
+        return None
 
     def refused(self, message: str, traceback_text: str) -> None:
         """The job could not start, or could not go on; the traceback lies beside its record."""

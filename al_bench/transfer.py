@@ -78,6 +78,8 @@ def transfer(arguments: Sequence[str]) -> int:
             print(dry_run.describe(prepared), end="\n\n")
             continue
         print(f"{composed.strategy_label}, {composed.names['model']}")
+        for note in prepared.notes:
+            print(f"note: {note}", file=sys.stderr)
         run_seeds(prepared, prepared.seeds, LogReport())
         folder = prepared.results / prepared.run.identity.folder
         trials |= {(folder, seed) for seed in prepared.seeds}

@@ -5,16 +5,18 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.connection import wait
 from typing import Any
 
 from al_bench.config import Composed
+from al_bench.errors import AlBenchError, told
 from al_bench.execution import HELD, Report, SeedOutcome, run_seeds
+from al_bench.own_code import require_unedited
 from al_bench.prepare import Prepared, prepare
 
-_prepared: Prepared  # set once in each worker process
+_prepared: Prepared | AlBenchError  # set once in each worker process
 _messages: Any
 _stopping: Any
 _busy = False
@@ -22,24 +24,41 @@ _busy = False
 logger = logging.getLogger(__name__)
 
 
-def run_in_workers(
-    composed: Composed, seeds: Sequence[int], workers: int, report: Report
-) -> list[SeedOutcome]:
-    """Run the seeds in ``workers`` processes, each taking the next seed when it is free."""
+class Unprepared(AlBenchError):
+    """A worker has not come to the run that was begun."""
+
+
+def run_in_workers(composed: Composed, prepared: Prepared, report: Report) -> list[SeedOutcome]:
+    """Run the seeds in ``workers`` processes, each taking the next seed when it is free.
+
+    Args:
+        composed: What each of them prepares for itself.
+        prepared: The run that comes of it here.
+        report: Hears of every round.
+    """
+    seeds = prepared.seeds
     context = multiprocessing.get_context("spawn")
     messages = context.SimpleQueue()
     listener = threading.Thread(target=_listen, args=(messages, report), daemon=True)
     listener.start()
     stopping = context.Event()
     executor = ProcessPoolExecutor(
-        min(workers, len(seeds)), context, _set_up_worker, (composed, messages, stopping)
+        min(prepared.workers, len(seeds)),
+        context,
+        _set_up_worker,
+        (composed, prepared.run.identity.own_code, messages, stopping),
     )
     outcomes: list[SeedOutcome] = []
     try:
         waiting = list(seeds)
         for last in (False, True):  # seeds held elsewhere are done last
-            futures = [executor.submit(_run_seed, seed, last) for seed in waiting]
-            ended = [found for future in as_completed(futures) for found in future.result()]
+            futures = {executor.submit(_run_seed, seed, last): seed for seed in waiting}
+            ended: list[SeedOutcome] = []
+            for future in as_completed(futures):
+                try:
+                    ended += future.result()
+                except Unprepared as error:
+                    ended += run_seeds(prepared, [futures[future]], report, refused=error)
             waiting = [] if last else [found.seed for found in ended if found.status == HELD]
             outcomes += [found for found in ended if found.seed not in waiting]
     except BaseException:
@@ -76,13 +95,22 @@ class _Forwarded:
         _messages.put(("end", arguments))
 
 
-def _set_up_worker(composed: Composed, messages: Any, stopping: Any) -> None:
+def _set_up_worker(
+    composed: Composed, own_code: Mapping[str, str], messages: Any, stopping: Any
+) -> None:
     global _prepared, _messages, _stopping
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _messages, _stopping = messages, stopping
-    _prepared = prepare(composed)
+    try:
+        _prepared = prepare(composed)
+        require_unedited(own_code, _prepared.run.identity.own_code)
+    except Exception as error:  # it would break the pool of all workers
+        message, hint = (
+            (error.message, error.hint) if isinstance(error, AlBenchError) else (told(error), None)
+        )
+        _prepared = Unprepared(message, hint)
 
 
 def _interrupt(signum: int, frame: Any) -> None:
@@ -100,6 +128,8 @@ def _die_with_parent() -> None:
 def _run_seed(seed: int, report_held: bool) -> list[SeedOutcome]:
     if _stopping.is_set():
         return []
+    if isinstance(_prepared, AlBenchError):
+        raise _prepared
     global _busy
     _busy = True
     try:

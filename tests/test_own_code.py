@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 
 from al_bench import imported
-from al_bench.errors import ConfigError
-from al_bench.own_code import own_code
+from al_bench.errors import AlBenchError, ConfigError
+from al_bench.own_code import own_code, require_unedited
 from al_bench.strategies.random import Random
 from al_bench.targets import locate, module_of
 
@@ -154,12 +154,15 @@ def test_a_module_imported_before_and_not_edited_is_hashed(own):
 
 def test_a_module_edited_between_its_hash_and_its_import_is_noticed(own):
     folder = own(mine="class Own:\n    def f(self): import late\n", late="x = 1\n")
-    assert set(hashes("mine.Own")) == {"mine", "late"}
-    assert list(imported.changed()) == []
+    before = hashes("mine.Own")
+    assert set(before) == {"mine", "late"}
+    require_unedited(before)
     (folder / "late.py").write_text("x = 2\n")
+    require_unedited(before)
     importlib.import_module("late")
-    assert list(imported.changed()) == [folder / "late.py"]
-    assert list(imported.changed()) == []
+    for _ in range(2):  # every trial of this process is told
+        with pytest.raises(AlBenchError, match="late was edited while the sweep ran"):
+            require_unedited(before)
 
 
 def cell(module, number, text):

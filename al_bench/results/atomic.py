@@ -18,6 +18,7 @@ write_some = os.write
 fsync = os.fsync
 replace = os.replace
 unlink = os.unlink
+link = os.link
 mkdir = os.mkdir
 
 KEPT = "What was stored before is unharmed."
@@ -73,6 +74,28 @@ def write(path: Path, data: bytes, owner: str) -> None:
                 unlink(temporary)
             raise
         _sync_folder(path.parent)
+
+
+def write_first(path: Path, data: bytes, owner: str) -> bytes:
+    """Put ``data`` at ``path`` unless something is there; what is there then.
+
+    Of several processes that do so at once, one is the first for all of them.
+    """
+    if not path.exists():
+        beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        write(beside, data, owner)
+        with reporting(path):
+            try:
+                link(beside, path)
+            except FileExistsError:
+                pass
+            except OSError:  # a file system without links: of two at once the last one wins
+                replace(beside, path)
+            else:
+                _sync_folder(path.parent)
+        remove(beside)
+    with reporting(path):
+        return path.read_bytes()
 
 
 def remove(path: Path) -> None:

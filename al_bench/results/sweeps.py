@@ -93,6 +93,21 @@ def write_decisions(
     _write(sweep_folder / "decisions.json", {"looks": list(looks), "arms": list(decisions)})
 
 
+def first_code(sweep_folder: Path, hashes: Mapping[str, str]) -> dict[str, str]:
+    """The hashes of these modules in the first process of a sweep that had each of them.
+
+    Args:
+        sweep_folder: ``<results>/.sweeps/<sweep>``.
+        hashes: Those of this process, which become the first where there are none.
+    """
+    folder = sweep_folder / "own_code"
+    atomic.make_folder(folder)
+    return {
+        name: atomic.write_first(folder / name, value.encode(), "sweep").decode()
+        for name, value in hashes.items()
+    }
+
+
 def read_plan(sweep_folder: Path) -> list[Job]:
     """The planned jobs; empty without a plan that can be read."""
     content = _read(sweep_folder / "plan.json")
