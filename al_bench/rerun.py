@@ -1,5 +1,6 @@
 """``al-bench rerun``: run a stored trial again and say whether it comes out the same."""
 
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,10 @@ from al_bench.errors import ConfigError, ResultsError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+
+    from al_bench.results.history import TrialPaths
+    from al_bench.stored import StoredTrial
 
 COMMAND = Command(
     name="rerun",
@@ -30,6 +35,8 @@ ENGINE_ONLY = ("device_name", "torch_version", "al_bench_version")
 def rerun(arguments: Sequence[str]) -> int:
     """Repeat the trial; 0 when every column but timings and memory is equal, 1 when not.
 
+    What is wrong with the stored files is told; nothing of them is used but what is compared.
+
     Raises:
         ConfigError: There is no such manifest, or a class of the user's own is not found from here.
         ResultsError: It cannot be read, or the repetition fails.
@@ -48,6 +55,7 @@ def rerun(arguments: Sequence[str]) -> int:
             f"{parsed.words[0]} is of a trial that is {stored.content['status']}, not done.",
             "The same al-bench run again finishes it; then it can be repeated.",
         )
+    before = _stored_curve(stored)
     with tempfile.TemporaryDirectory(prefix="al-bench-rerun-") as folder:
         changes: dict[str, Any] = {
             "results": parsed["out"] or folder,
@@ -58,11 +66,8 @@ def rerun(arguments: Sequence[str]) -> int:
         for key in ("dataset.root", "device"):
             if parsed[key] is not None:
                 changes[key] = parsed[key]
-        curve = _repeated(stored.composed(changes), stored.paths.seed)
-    from al_bench.results.frame import read_curves
-
-    before = read_curves(stored.paths.curve)
-    differences = different(before, curve)
+        curve, bought = _repeated(stored.composed(changes), stored.paths.seed)
+    differences = [*different(before, curve), *_otherwise_bought(stored.paths, bought)]
     if not differences:
         print(f"The same: {len(curve)} rounds, every column but timings and memory.")
         return 0
@@ -72,12 +77,46 @@ def rerun(arguments: Sequence[str]) -> int:
     return 1
 
 
-def _repeated(composed: Any, seed: int) -> "pd.DataFrame":
+def _stored_curve(stored: "StoredTrial") -> "pd.DataFrame":
+    """The trial's curve; what is wrong with its files is told."""
+    from al_bench.results import damage
+    from al_bench.results.frame import read_curves
+
+    for found in damage.find(stored.paths, stored.content, thorough=True):
+        print(f"warning: {stored.paths.folder}: {found}.", file=sys.stderr)
+    if not stored.paths.curve.is_file():
+        raise ResultsError(
+            f"There is no curve {stored.paths.curve} to compare with.",
+            "The command line that made it computes it again.",
+        )
+    return read_curves(stored.paths.curve)
+
+
+def _otherwise_bought(paths: "TrialPaths", after: "pa.Table") -> list[str]:
+    """A line for each column in which what was bought differs from what is stored."""
+    from al_bench.results import copies, parquet
+    from al_bench.results.schema import ACQUISITIONS
+
+    try:
+        before = parquet.read(paths.acquisitions, ACQUISITIONS)
+    except FileNotFoundError:
+        return [f"acquisitions: {paths.acquisitions} is missing"]
+    except ResultsError as error:
+        return [f"acquisitions: {error.message}"]
+    return [
+        f"acquisitions, {name}: row {row} was {one}, is {other}"
+        for name, row, one, other in copies.differences(before, after, ("run_id",))
+    ]
+
+
+def _repeated(composed: Any, seed: int) -> "tuple[pd.DataFrame, pa.Table]":
     from al_bench.execution import DONE, run_seeds
     from al_bench.prepare import prepare
     from al_bench.progress import LogReport, set_up_logging
+    from al_bench.results import parquet
     from al_bench.results.frame import read_curves
     from al_bench.results.history import TrialPaths
+    from al_bench.results.schema import ACQUISITIONS
     from al_bench.targets import NotFound
 
     set_up_logging()
@@ -95,8 +134,7 @@ def _repeated(composed: Any, seed: int) -> "pd.DataFrame":
     (outcome,) = run_seeds(prepared, [seed], LogReport())
     if outcome.status != DONE:
         raise ResultsError(f"The repetition is {outcome.status}: {outcome.message}.")
-    folder = prepared.results / prepared.run.identity.folder
-    return read_curves(folder / "curves" / f"seed={seed}.parquet")
+    return read_curves(stored.curve), parquet.read(stored.acquisitions, ACQUISITIONS)
 
 
 def different(before: "pd.DataFrame", after: "pd.DataFrame") -> list[str]:

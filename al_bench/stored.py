@@ -10,7 +10,7 @@ from yaml import YAMLError
 
 from al_bench.config import Composed, RunConfig
 from al_bench.errors import ConfigError, ResultsError
-from al_bench.results import manifest
+from al_bench.results import configured, manifest
 from al_bench.results.history import TrialPaths
 
 GROUPS = (
@@ -32,7 +32,8 @@ class StoredTrial:
     Args:
         paths: Its files.
         content: Its manifest.
-        config: The resolved configuration of its run.
+        config: The resolved configuration of its run, which is the one in the footer of its curve
+            where ``config.yaml`` is no longer what was stored.
     """
 
     paths: TrialPaths
@@ -45,7 +46,8 @@ class StoredTrial:
 
         Raises:
             ConfigError: The path names no manifest.
-            ResultsError: The manifest or the run's configuration cannot be read.
+            ResultsError: The manifest or the run's configuration cannot be read, or was changed and
+            is not known from elsewhere.
         """
         seed = path.name.removeprefix("seed=").removesuffix(".json")
         if path.parent.name != "manifests" or path.name != f"seed={seed}.json":
@@ -59,8 +61,9 @@ class StoredTrial:
         if content is None or not seed.isdecimal():
             raise ResultsError(f"{path} cannot be read as a manifest.")
         paths = TrialPaths(path.parent.parent, int(seed))
+        footer = configured.instead(paths, content)
         try:
-            config = OmegaConf.load(paths.config)
+            config = OmegaConf.load(paths.config) if footer is None else OmegaConf.create(footer)
         except (OSError, ValueError, YAMLError) as error:
             raise ResultsError(f"{paths.config} cannot be read: {error}.") from error
         if not isinstance(config, DictConfig):

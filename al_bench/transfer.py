@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from al_bench.arguments import Command, Option, switch
 from al_bench.errors import ConfigError, ResultsError
+from al_bench.terminal import warnings_as_lines
 
 if TYPE_CHECKING:
     from al_bench.config import Composed
@@ -127,16 +128,18 @@ def _orders(folders: Sequence[Path]) -> "tuple[list[Order], list[Entry]]":
     from al_bench.results.ledger import DONE, status
     from al_bench.stored import StoredTrial
 
-    seeds: dict[Path, list[int]] = {}
-    others: list[Entry] = []
-    for folder in folders:
-        for entry in status(folder):
-            if entry.folder is None or entry.seed is None:
-                continue
-            if entry.state == DONE:
-                seeds.setdefault(entry.folder, []).append(entry.seed)
-            elif entry.folder.parent.name != "replay":
-                others.append(entry)
+    found = [
+        (place, entry)
+        for place, folder in enumerate(folders)
+        for entry in status(folder, thorough=True)
+        if entry.folder is not None and entry.seed is not None
+    ]
+    others = [
+        entry
+        for _, entry in found
+        if entry.state != DONE and entry.folder and entry.folder.parent.name != "replay"
+    ]
+    seeds = _seeds([(place, entry) for place, entry in found if entry.state == DONE])
     orders = []
     for folder, done in sorted(seeds.items()):
         trial = StoredTrial.at(TrialPaths(folder, done[0]).manifest)
@@ -150,8 +153,33 @@ def _orders(folders: Sequence[Path]) -> "tuple[list[Order], list[Entry]]":
     return orders, others
 
 
+def _seeds(done: "Sequence[tuple[int, Entry]]") -> "dict[Path, list[int]]":
+    """Seeds of each run's folder; of a trial that lies in several, those of the copy chosen."""
+    from al_bench.results import copies
+
+    trials: dict[tuple[str, int], dict[Path, copies.Copy]] = {}
+    folders: dict[Path, Path] = {}  # as they were named
+    for place, entry in done:
+        assert entry.folder is not None
+        assert entry.seed is not None
+        folder = entry.folder.resolve()
+        folders.setdefault(folder, entry.folder)
+        curve = folder / "curves" / f"seed={entry.seed}.parquet"
+        copy = copies.Copy(curve, place, entry.run_id, entry.seed)
+        trials.setdefault((entry.run_id, entry.seed), {}).setdefault(folder, copy)
+    choices = [copies.choose(list(found.values())) for found in trials.values()]
+    with warnings_as_lines():
+        copies.warn(choices)
+    seeds: dict[Path, list[int]] = {}
+    for choice in choices:
+        folder = folders[choice.copy.curve.parent.parent]
+        seeds.setdefault(folder, []).append(choice.copy.seed)
+    return seeds
+
+
 def _said(entries: "Sequence[Entry]") -> str:
     """Trials in a line: ``bald (7b7836a9b372) seeds 0–1 failed``."""
+    from al_bench.results.ledger import DAMAGED
     from al_bench.status import seeds_of, spans
 
     groups: dict[tuple[str, str, str], list[Entry]] = {}
@@ -160,6 +188,7 @@ def _said(entries: "Sequence[Entry]") -> str:
         groups.setdefault((name, entry.run_id, entry.state), []).append(entry)
     return "; ".join(
         f"{name} ({run}) seed{'s' * (len(group) > 1)} {spans(seeds_of(group))} {state}"
+        + (f" ({group[0].message})" if state == DAMAGED else "")
         for (name, run, state), group in groups.items()
     )
 

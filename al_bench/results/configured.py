@@ -1,12 +1,62 @@
 """The configuration that the footer of a curve holds, which ``config.yaml`` should say too."""
 
 import json
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+
+from al_bench.errors import ResultsError
+from al_bench.results import damage, settings
+from al_bench.results.history import TrialPaths
+
+logger = logging.getLogger(__name__)
+
+
+def instead(paths: TrialPaths, content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a trial was computed with, where ``config.yaml`` cannot be trusted; else ``None``.
+
+    ``config.yaml`` is trusted where it is what the manifest records, or, without such a record,
+    where the footer of the curve says the same. Warns where it is not.
+
+    Args:
+        paths: The trial.
+        content: Its manifest.
+
+    Raises:
+        ResultsError: Neither can be trusted.
+    """
+    path = paths.config
+    wrong = {one.path: one.what for one in damage.find(paths, content, thorough=True)}
+    if path.name in content.get(damage.FILES, {}) and path not in wrong:
+        return None
+    try:
+        said = None if is_yaml(path.read_bytes()) else f"{path} cannot be read"
+    except OSError:
+        said = f"{path} is missing"
+    if path in wrong:
+        said = f"{path} {wrong[path]}"
+    footer = None if paths.curve in wrong else in_footer(paths.curve)
+    if footer is None:
+        if said is None:
+            return None
+        raise ResultsError(
+            f"{said}, and no curve of {paths.name} says what the run was.",
+            "The command line that made it writes both again.",
+        )
+    if said is None:
+        stored = json.dumps(footer).encode()
+        said = settings.disagreement(paths.folder, {b"config": stored})
+        if said is None:
+            return None
+        logger.warning(said)
+    else:
+        logger.warning("%s: what its curve says is used.", said)
+    return footer
 
 
 def in_footer(curve: Path) -> dict[str, Any] | None:

@@ -94,6 +94,8 @@ def choose(copies: Sequence[Copy]) -> Choice:
         ResultsError: None can be read.
     """
     ordered = sorted(copies, key=lambda copy: (copy.place, copy.curve))
+    if len(ordered) == 1:
+        return Choice(ordered[0])
     if _same_bytes([copy.curve for copy in ordered]):
         return Choice(max(ordered, key=_has_acquisitions))  # the first of the largest
     contents: dict[Copy, _Content] = {}

@@ -113,7 +113,7 @@ class Replay:
         fits = [seed for seed, order in orders.items() if _begins(order, known)]
         own = view.seed if self.seed is None else self.seed
         if own in fits:
-            return own, orders[own]
+            return own, _unharmed(self.run, own, orders[own])
         if self.seed is not None or not known:
             if own in orders:
                 raise self._other_pool(f"its seed {own} does not begin {_with(known)}")
@@ -127,7 +127,7 @@ class Replay:
                 f"Seeds {seeds} of {self.run} begin alike, and none is seed {own}.",
                 f"Name one: strategy.seed={min(fits)} (of an initial set, init_strategy.seed=…).",
             )
-        return fits[0], orders[fits[0]]
+        return fits[0], _unharmed(self.run, fits[0], orders[fits[0]])
 
     def _other_pool(self, why: str) -> ConfigError:
         return ConfigError(
@@ -142,6 +142,21 @@ _ANOTHER = (
     "Use stored seeds, or strategy.seed=… (of an initial set, init_strategy.seed=…) to replay one "
     "of them for every seed."
 )
+
+
+def _unharmed(run: str, seed: int, order: "pd.DataFrame") -> "pd.DataFrame":
+    """``order``; ResultsError where its trial's files are not what its manifest says."""
+    from al_bench.results import damage, manifest
+    from al_bench.results.history import TrialPaths
+
+    paths = TrialPaths(Path(run), seed)
+    for found in damage.find(paths, manifest.read(paths.manifest), thorough=True):
+        if damage.hurts(paths, found):
+            raise ResultsError(
+                f"{run} cannot be replayed: {found}.",
+                "The command line that made it computes it again.",
+            )
+    return order
 
 
 def _saw_labels(run: str) -> bool:

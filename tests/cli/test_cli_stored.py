@@ -93,6 +93,58 @@ def test_a_trial_that_was_tampered_with_is_not_the_same(results, capsys):
     assert "test_nll: round 1 was" in out
 
 
+def edit_config(manifest, old, new):
+    path = manifest.parent.parent / "config.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("hashes", [True, False])
+def test_an_edited_configuration_is_told_and_not_used(results, capsys, caplog, hashes):
+    manifest = manifest_of(results, "entropy")
+    if not hashes:
+        content = json.loads(manifest.read_text())
+        del content["files"]
+        manifest.write_text(json.dumps(content))
+    edit_config(manifest, "epoch_size: 64", "epoch_size: 128")
+    assert cli.main(["rerun", str(manifest)]) == 0
+    assert "The same: 3 rounds" in capsys.readouterr().out
+    assert "config.yaml" in caplog.text
+    assert cli.main(["transfer", str(results), "model=deterministic", "dry_run=true"]) == 0
+
+
+def test_a_configuration_that_is_gone_is_taken_from_the_curve(results, capsys, caplog):
+    manifest = manifest_of(results, "entropy")
+    (manifest.parent.parent / "config.yaml").unlink()
+    assert cli.main(["rerun", str(manifest)]) == 0
+    assert "config.yaml is missing" in caplog.text
+    (manifest.parent.parent / "curves" / "seed=0.parquet").unlink()
+    assert cli.main(["rerun", str(manifest)]) == 1
+    assert "no curve of seed=0 says what the run was" in capsys.readouterr().err
+
+
+def test_purchases_that_were_cut_are_not_the_same_and_not_replayed(results, capsys):
+    manifest = manifest_of(results, "entropy")
+    path = manifest.parent.parent / "acquisitions" / "seed=0.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 30), path)
+    assert cli.main(["rerun", str(manifest)]) == 1
+    out, err = capsys.readouterr()
+    assert "acquisitions/seed=0.parquet has 30 rows, where" in err
+    assert "acquisitions, number of rows" in out
+    assert cli.main(["transfer", str(results), "model=deterministic", "dry_run=true"]) == 0
+    out, err = capsys.readouterr()
+    assert "seed 0 damaged (acquisitions/seed=0.parquet has 30 rows" in err
+    assert "2 runs, 3 trials to be trained" in out
+
+
+def test_a_trial_in_two_folders_is_replayed_once(results, tmp_path, capsys):
+    other = shutil.copytree(results, tmp_path / "other")
+    words = ["transfer", str(results), str(other), str(results), "model=deterministic"]
+    assert cli.main([*words, "dry_run=true"]) == 0
+    assert "2 runs, 4 trials to be trained" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
