@@ -66,7 +66,7 @@ def compare(arguments: Sequence[str]) -> int:
         return 0
     if parsed["format"] == "parquet" and parsed["out"] is None:
         raise ConfigError("format=parquet needs a file.", "Add out=comparison.parquet.")
-    from al_bench.results import manifest
+    from al_bench.results import manifest, sweeps
     from al_bench.results.frame import read_curves
     from al_bench.results.schema import ENGINE
     from al_bench.stats.comparison import compare as compare_frame
@@ -87,6 +87,7 @@ def compare(arguments: Sequence[str]) -> int:
             spans=manifest.spans(content for _, content in manifest.under(folders))
             if frame["seed"].nunique() > 2
             else None,
+            staged=sweeps.read_decisions(folders),
         )
     _show(result, parsed)
     return 0

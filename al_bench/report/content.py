@@ -13,7 +13,7 @@ import pandas as pd
 from al_bench.compare.rows import across_rows, arm_rows
 from al_bench.plots.figures import Options, available
 from al_bench.report.words import verdicts
-from al_bench.results import ledger, manifest
+from al_bench.results import ledger, manifest, sweeps
 from al_bench.results.frame import read_curves
 from al_bench.stats.across import across
 from al_bench.stats.comparison import Comparison, compare
@@ -95,7 +95,14 @@ def collect(
     frame = read_curves(folders)
     found = list(_manifests(folders))
     spans = manifest.spans(m.content for m in found)
-    comparison = compare(frame, metric, baseline, reach=reach, spans=spans)
+    comparison = compare(
+        frame,
+        metric,
+        baseline,
+        reach=reach,
+        spans=spans,
+        staged=sweeps.read_decisions(folders),
+    )
     together = across(comparison)
     rows = arm_rows(comparison)
     sections = []

@@ -6,7 +6,7 @@ A single run has a job and no plan.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 from al_bench.results import atomic
 
 FOLDER = ".sweeps"
+DECISIONS = "decisions.json"  # in the folder of a sweep in stages
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,28 @@ def write_decisions(
         looks: Seeds at each look that was planned.
         decisions: A mapping an arm: arm, baseline, run_id, seeds, verdict (``None``: open).
     """
-    _write(sweep_folder / "decisions.json", {"looks": list(looks), "arms": list(decisions)})
+    _write(sweep_folder / DECISIONS, {"looks": list(looks), "arms": list(decisions)})
+
+
+def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """What sweeps in stages have decided, oldest first, a mapping an arm.
+
+    Args:
+        paths: Results folders, folders below them, or files of trials.
+
+    Returns:
+        The mappings that ``write_decisions`` was given, with ``looks`` beside; of an arm that was
+        decided several times the last.
+    """
+    roots = {root for path in paths for root in (path.absolute(), *path.absolute().parents)}
+    files = {file for root in roots for file in (root / FOLDER).glob(f"*/{DECISIONS}")}
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for content in sorted(map(_read, files), key=lambda content: str(content.get("written"))):
+        for arm in content.get("arms", []):
+            key = (arm.get("run_id"), arm.get("baseline"))
+            found.pop(key, None)
+            found[key] = {**arm, "looks": content.get("looks", [])}
+    return list(found.values())
 
 
 def first_code(sweep_folder: Path, hashes: Mapping[str, str]) -> dict[str, str]:

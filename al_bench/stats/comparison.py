@@ -28,7 +28,7 @@ from al_bench.stats.arms import (
 )
 from al_bench.stats.caveats import caveats
 from al_bench.stats.ceilings import without_ceilings
-from al_bench.stats.looks import Spans, later_seeds
+from al_bench.stats.looks import Decisions, Spans, by_rule, later_seeds
 from al_bench.stats.measures import Measure, check_reach, measure
 from al_bench.stats.paired import (
     Paired,
@@ -76,6 +76,7 @@ def compare(
     count_validation: bool = False,
     aa: bool = False,
     spans: Spans | None = None,
+    staged: Decisions = (),
 ) -> Comparison:
     """Compare all arms with the baseline, protocol by protocol.
 
@@ -92,6 +93,8 @@ def compare(
         aa: Compare the baseline's seeds with themselves too (``against_itself``).
         spans: Run id and seed to when the trial began and ended, where that is known: a caveat
             then names seeds that were added later and changed a verdict (``looks``).
+        staged: What sweeps in stages have decided: a caveat tells it, and that seeds came later
+            is no reproach to these runs.
 
     Raises:
         ConfigError: The metric, an arm or the baseline does not exist, the metric has no
@@ -118,6 +121,11 @@ def compare(
     found = (
         ["Labels were refused: where they were, labels asked for are counted."] if refused else []
     )
+    runs = set(rows["run_id"])
+    decided = [one for one in staged if one.get("run_id") in runs]
+    added_by_rule = {one["run_id"] for one in decided}
+    others = {trial: when for trial, when in (spans or {}).items() if trial[0] not in added_by_rule}
+    found += by_rule(decided)
     sign = 1.0 if shown.higher_is_better else -1.0
     controls = set(rows.loc[_flag(rows, "label_access"), "strategy_label"])
     protocols = []
@@ -141,7 +149,7 @@ def compare(
         found += _later_seeds(
             result,
             rows[rows["protocol_id"] == key],
-            spans or {},
+            others,
             partial(
                 _protocol,
                 baseline=baseline,

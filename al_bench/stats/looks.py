@@ -1,9 +1,12 @@
-"""Seeds that were added after a look at the others (optional stopping)."""
+"""Seeds that were added after a look at the others: by a rule, or by who looked."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from al_bench.stats.arms import ProtocolResult
+from al_bench.stats.sequential import LEVEL
 
+Decisions = Sequence[Mapping[str, Any]]
 Spans = Mapping[tuple[str, int], tuple[str, str]]
 
 
@@ -53,3 +56,25 @@ def later_seeds(
                 "look finds differences too often."
             )
     return None
+
+
+def by_rule(decisions: Decisions) -> list[str]:
+    """Sentences about seeds that ``seeds=until_decided`` has added, one a baseline.
+
+    Args:
+        decisions: Mappings with arm, baseline, seeds, verdict and looks
+            (``al_bench.results.sweeps.read_decisions``).
+    """
+    sentences = []
+    for baseline in dict.fromkeys(one["baseline"] for one in decisions):
+        own = [one for one in decisions if one["baseline"] == baseline]
+        said = ", ".join(
+            f"{one['arm']} {one['verdict'] or 'not decided'} ({one['seeds']} seeds)" for one in own
+        )
+        looks = ", ".join(map(str, own[-1]["looks"]))
+        sentences.append(
+            f"Seeds were added until arms were decided against {baseline}, with looks after "
+            f"{looks}: {said}. That test keeps {100 * LEVEL:g} % over its looks and arms; "
+            "intervals, p and verdicts here know of no looks."
+        )
+    return sentences

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from fake_trials import ENGINE, IDENTITY, ROUNDS, row_of
 
+from al_bench import cli
 from al_bench.errors import ConfigError
 from al_bench.results import parquet, sweeps
 from al_bench.results.history import TrialPaths
@@ -54,7 +55,12 @@ class Launcher:
             sweeps.write_job(folder, words, {}, "budget.total is too much.")
             return
         run_id = chosen["strategy"] + chosen.get("budget.batch_size", "")
-        identity = replace(IDENTITY, run_id=run_id, strategy=chosen["strategy"])
+        identity = replace(
+            IDENTITY,
+            run_id=run_id,
+            strategy=chosen["strategy"],
+            strategy_label=chosen["strategy"],
+        )
         seeds = json.loads(chosen["seeds"])
         sweeps.write_job(folder, words, {identity.folder: seeds})
         for seed in seeds:
@@ -112,6 +118,17 @@ def test_decided_arms_get_no_more_seeds_and_the_baseline_as_long_as_one_is_open(
     assert "good is better than random, 10 seeds." in out
     assert "same is not decided, 20 seeds." in out
     assert "at 5 % over all looks and arms" in out
+
+
+def test_a_comparison_afterwards_tells_of_the_rule(launcher, capsys):
+    made = launcher(random=0.0, good=0.02, same=noise)
+    made.run(jobs("random", "good", "same"), DESIGN)
+    capsys.readouterr()
+    runs = made.results / IDENTITY.dataset
+    for where in (made.results, runs, runs / IDENTITY.model):
+        assert cli.main(["compare", str(where)]) == 0
+        out = capsys.readouterr().out
+        assert "looks after 5, 10, 15, 20: good better (10 seeds), same not decided (20 seed" in out
 
 
 def test_it_ends_with_the_last_open_arm(launcher):

@@ -72,6 +72,20 @@ def test_nothing_is_said_where_the_verdict_is_the_same(frame):
     assert notes(sure, spans_of({1: [0, 1, 2], 2: [3, 4]})) == []
 
 
+def test_seeds_that_a_rule_has_added_are_told_and_no_reproach(frame):
+    spans = spans_of({1: [0, 1, 2], 2: [3, 4]})
+    decision = {"arm": "bald", "baseline": "random", "seeds": 5, "looks": [3, 5]}
+    staged = [decision | {"run_id": "p0-bald", "verdict": "better"}]
+    found = compare(frame, spans=spans, staged=staged).caveats
+    assert not [caveat for caveat in found if "began when" in caveat]
+    (note,) = [caveat for caveat in found if "until arms were decided" in caveat]
+    assert "against random, with looks after 3, 5: bald better (5 seeds)." in note
+    elsewhere = [decision | {"run_id": "p1-bald", "verdict": None}]
+    found = compare(frame, spans=spans, staged=elsewhere).caveats
+    assert [caveat for caveat in found if "began when" in caveat]
+    assert not [caveat for caveat in found if "until arms were decided" in caveat]
+
+
 def test_an_earlier_look_counts_too(frame):
     (note,) = notes(frame, spans_of({1: [0, 1], 2: [2, 3], 3: [4]}))
     assert "bald was not distinguishable and is better" in note
