@@ -10,7 +10,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from al_bench.errors import AlBenchError, ConfigError, choose, told
+from al_bench.errors import AlBenchError, ConfigError, choose, told, within
 from al_bench.targets import described, locate
 
 _SPECIAL = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
@@ -32,7 +32,8 @@ def build(node: Any, group: str) -> Any:
         locate(str(inner["_target_"]), f"{path}._target_")
         _check_keys(path, inner)
     try:
-        return instantiate(node, _convert_="all")
+        with within(f"The class of {group}"):
+            return instantiate(node, _convert_="all")
     except InstantiationException as error:
         raise _explain(error, node, group) from error
 

@@ -1,10 +1,11 @@
 """The errors al-bench raises on purpose, each one line that says what to do next."""
 
+import contextlib
 import difflib
 import math
 import os
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -47,6 +48,26 @@ class ResultsError(AlBenchError):
 
 class TrainingError(AlBenchError):
     """A model could not be trained (for example: the loss became NaN)."""
+
+
+@contextlib.contextmanager
+def within(what: str) -> Iterator[None]:
+    """Code of others: what would end the process there, as ``sys.exit`` does, is an error of ours.
+
+    Ctrl-C is not, since the process is meant by it.
+
+    Args:
+        what: Whose code it is, as the message begins: "The strategy mine.Own".
+
+    Raises:
+        AlBenchError: In place of every exception that is no ``Exception``.
+    """
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise AlBenchError(f"{what} must not end the process: {told(error)}.") from error
 
 
 def told(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from al_bench import sweep
 from al_bench.config import CONFIG_NAME, Composed, composed_job, register_schema
 from al_bench.config_dir import config_dir
-from al_bench.errors import AlBenchError, told
+from al_bench.errors import AlBenchError, told, within
 from al_bench.explain import COMPLAINTS, UNREADABLE
 from al_bench.terminal import print_table
 
@@ -33,7 +33,8 @@ def main() -> int:
             return
         try:
             record = sweep.JobRecord.of_running_job(config.results)
-            codes.append(run_composed(composed_job(config), record))
+            with within("A class of this run"):
+                codes.append(run_composed(composed_job(config), record))
         except Exception as error:  # Hydra would add a line of its own
             errors.append(error)
 
@@ -96,7 +97,8 @@ def run_sweep_job(config: DictConfig) -> int:
         composed = composed_job(config)
         if config.device == "auto":
             composed.config.device = _own_gpu(record.number)
-        return run_composed(composed, record)
+        with within("A class of this run"):
+            return run_composed(composed, record)
     except Exception as error:
         said = told(error)
         text = "".join(traceback.format_exception(error))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from al_bench.errors import within
 from al_bench.evaluation import evaluate
 from al_bench.training.trainer import Fitted, Trainer
 from al_bench.trial import Trial
@@ -26,7 +27,8 @@ def execute(trials: Sequence[Trial], trainer: Trainer, store: RoundStore) -> Non
     while ready := [trial for trial in trials if not trial.finished]:
         for trial, fitted in trainer.fit(ready):
             try:
-                advance(trial, fitted, store)
+                with within("A class of this run"):
+                    advance(trial, fitted, store)
             except Exception as error:
                 trial.finished = True
                 store.fail(trial, error)

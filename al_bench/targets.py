@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from al_bench.errors import ConfigError, choose, told
+from al_bench.errors import ConfigError, choose, told, within
 from al_bench.imported import remember
 
 
@@ -75,7 +75,8 @@ def _module(target: str, said: str) -> tuple[Any, list[str]]:
         if module is not None and not hasattr(module, "__path__") and path not in sys.modules:
             return module, names[place:]
         try:
-            module = _imported(path)
+            with within(path):
+                module = _imported(path)
         except ModuleNotFoundError as error:
             if error.name != path:  # the module is there, what it imports is not
                 raise ConfigError(f"{said}: {told(error)}.") from error

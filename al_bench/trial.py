@@ -17,11 +17,12 @@ from al_bench.data.labeled import LabeledSet
 from al_bench.data.pool import copies_of
 from al_bench.data.target import Targets
 from al_bench.engine import Engine
-from al_bench.errors import AlBenchError, ConfigError
+from al_bench.errors import AlBenchError, ConfigError, within
 from al_bench.models.base import Model, Posterior
 from al_bench.results.identity import RunIdentity
 from al_bench.seeding import Streams
 from al_bench.strategies.base import LABELS, Selection, Strategy
+from al_bench.strategies.contract import fault
 from al_bench.training.recipe import Recipe
 from al_bench.training.trainer import Weights
 from al_bench.view import View
@@ -194,8 +195,9 @@ class Trial:
         if self._buys_initial_set and self.run.init_strategy is not None:
             strategy = self.run.init_strategy
         view = View(self, posterior, strategy)
-        selection = view.timed_select(size, self.streams.generator("select", self.round))
-        _check_selection(selection, size, len(view))
+        with within(_name(strategy)):
+            selection = view.timed_select(size, self.streams.generator("select", self.round))
+        _check_answer(strategy, selection, size, len(view))
         row["seconds_score"] = view.seconds_score
         row["seconds_select"] = view.seconds_select
         notes = {**view.notes, **selection.notes}
@@ -316,23 +318,16 @@ def _first_copies(pool: Pool, order: Tensor) -> Tensor:
     return first[group] == places
 
 
-def _check_selection(selection: Selection, size: int, pool_size: int) -> None:
-    if not isinstance(selection, Selection):
+def _check_answer(strategy: Strategy, answer: object, size: int, pool_size: int) -> None:
+    said = fault(answer, size, pool_size)
+    if said is not None:
         raise AlBenchError(
-            f"The strategy's select must return a Selection, got {type(selection).__name__}.",
-            "Return al_bench.strategies.base.Selection(positions, scores).",
+            f"{_name(strategy)} must pick {size} different positions of {pool_size} with a score "
+            f"each: {said}.",
+            "al-bench check with that strategy says what else its contract asks for.",
         )
-    positions = selection.positions
-    if (
-        positions.shape != (size,)
-        or len(set(positions.tolist())) != size
-        or not (int(positions.min()) >= 0 and int(positions.max()) < pool_size)
-    ):
-        raise AlBenchError(
-            f"The strategy must pick {size} different positions of {pool_size}, got "
-            f"{positions.tolist()[:20]}."
-        )
-    if selection.scores.shape != (size,):
-        raise AlBenchError(
-            f"The strategy must return {size} scores, got shape {tuple(selection.scores.shape)}."
-        )
+
+
+def _name(strategy: Strategy) -> str:
+    kind = type(strategy)
+    return f"The strategy {kind.__module__}.{kind.__qualname__}"

@@ -138,7 +138,7 @@ class View:
         parts: list[list[Tensor]] = [[] for _ in functions]
         for log_probs in self._stream_log_probs(count) if held is None else self._cut(count):
             for part, function in zip(parts, functions, strict=True):
-                part.append(function(log_probs).double().cpu())
+                part.append(_scored(function, log_probs))
         return [torch.cat(part) for part in parts]
 
     def features(self) -> Tensor:
@@ -293,3 +293,15 @@ class View:
             features = torch.cat([part.features for part in parts])
             self._factors[name] = GradientFactors(log_probs, features)
         return self._factors[name]
+
+
+def _scored(function: ScoreFn, log_probs: Tensor) -> Tensor:
+    scores: object = function(log_probs)
+    if isinstance(scores, Tensor) and scores.shape == log_probs.shape[:1]:
+        return scores.double().cpu()
+    named = function.func if isinstance(function, partial) else function
+    got = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
+    raise AlBenchError(
+        f"The score {getattr(named, '__qualname__', type(named).__name__)} must return a tensor of "
+        f"one number a point, shape {tuple(log_probs.shape[:1])}, got {got}."
+    )

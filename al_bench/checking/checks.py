@@ -7,7 +7,7 @@ the batch size.
 import dataclasses
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from al_bench.checking.views import FakeView, seeded
 from al_bench.errors import ConfigError, told
 from al_bench.models.base import FEATURES, GRADIENTS, NETWORK, SAMPLES
 from al_bench.strategies.base import LABELS, PoolView, Strategy
+from al_bench.strategies.contract import fault
 
 CAPABILITIES = frozenset({SAMPLES, FEATURES, GRADIENTS, NETWORK, LABELS})
 
@@ -44,25 +45,15 @@ def declares_what_it_needs(strategy: Strategy) -> None:
 
 
 def batch_is_well_formed(strategy: Strategy) -> None:
-    """B distinct positions of the pool with a score each, for B from 1 to all, on every pool."""
+    """B distinct positions of the pool with a score each, for B from 1 to all, on every pool.
+
+    Scores are finite or, where there is none, NaN; notes and state are mappings that fit into JSON.
+    """
     for name, batch_size, view in cases():
         where = f"{name}, B={batch_size}"
         selection = select(strategy, view, batch_size, where)
-        positions, scores = selection.positions, selection.scores
-        shapes = f"{tuple(positions.shape)} positions and {tuple(scores.shape)} scores"
-        wanted = (batch_size,)
-        require(tuple(positions.shape) == tuple(scores.shape) == wanted, f"{where}: {shapes}")
-        require(positions.dtype == torch.int64, f"{where}: positions are {positions.dtype}")
-        require(scores.dtype == torch.float64, f"{where}: scores are {scores.dtype}, not float64")
-        places = {positions.device.type, scores.device.type}
-        require(places == {"cpu"}, f"{where}: positions or scores are not on the CPU")
-        chosen = positions.tolist()
-        require(len(set(chosen)) == batch_size, f"{where}: positions {chosen} repeat themselves")
-        inside = min(chosen) >= 0 and max(chosen) < len(view)
-        require(inside, f"{where}: positions {chosen} of {len(view)}")
-        _require_json(selection.notes, f"{where}: notes")
-        if selection.state is not None:
-            _require_json(selection.state, f"{where}: state")
+        said = fault(selection, batch_size, len(view))
+        require(said is None, f"{where}: {said}")
 
 
 def same_generator_gives_the_same_batch(strategy: Strategy) -> None:
@@ -184,13 +175,6 @@ CHECKS: tuple[Check, ...] = (
     disagreement_is_wanted,
     fewer_samples_are_the_first_ones,
 )
-
-
-def _require_json(content: Mapping[str, Any], what: str) -> None:
-    try:
-        json.dumps(dict(content), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise CheckFailure(f"{what} do not fit into JSON: {error}") from error
 
 
 def _require_refused(strategy: Strategy, view: PoolView, what: str) -> None:

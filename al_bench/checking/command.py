@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from al_bench import words
 from al_bench.config import Composed, compose
 from al_bench.config_dir import make_importable
-from al_bench.errors import ConfigError, told
+from al_bench.errors import ConfigError, told, within
 from al_bench.explain import COMPLAINTS, explain
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def _verdict(property: "Check", strategy: "Strategy") -> tuple[str, str]:
     from al_bench.checking.probing import CheckFailure, DoesNotApply
 
     try:
-        property(strategy)
+        with within(type(strategy).__name__):
+            property(strategy)
     except DoesNotApply as reason:
         return SKIP, str(reason)
     except CheckFailure as failure:

@@ -4,9 +4,10 @@ from collections import Counter
 
 from al_bench.checking.pools import POOLS
 from al_bench.checking.views import FakeView, seeded
-from al_bench.errors import told
+from al_bench.errors import told, within
 from al_bench.models.base import SAMPLES
 from al_bench.strategies.base import PoolView, Selection, Strategy
+from al_bench.strategies.contract import fault
 
 
 class CheckFailure(AssertionError):
@@ -35,11 +36,12 @@ def cases() -> list[tuple[str, int, FakeView]]:
 def select(strategy: Strategy, view: PoolView, batch_size: int, where: str) -> Selection:
     """What it selects with one and the same generator; CheckFailure when it cannot."""
     try:
-        selection = strategy.select(view, batch_size, seeded(7))
+        with within(type(strategy).__name__):
+            selection = strategy.select(view, batch_size, seeded(7))
     except Exception as error:
         raise CheckFailure(f"{where}: {told(error)}") from error
     if not isinstance(selection, Selection):
-        raise CheckFailure(f"{where}: select returns a {type(selection).__name__}, no Selection")
+        raise CheckFailure(f"{where}: {fault(selection, batch_size, len(view))}")
     return selection
 
 

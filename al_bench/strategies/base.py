@@ -26,8 +26,8 @@ class Selection:
 
     Args:
         positions: (B,) int64, distinct, best first.
-        scores: (B,) float64, what each point was worth when it was picked; NaN where the strategy
-            has no score.
+        scores: (B,) float64, what each point was worth when it was picked: finite, or NaN where the
+            strategy has no score.
         notes: Things worth storing with the round, by short name: ``saturated_at`` (rank of the
             first pick whose gain is lost in saturation), ``monte_carlo_error`` (nats), ``jitter``,
             ``fell_back``.

@@ -42,6 +42,8 @@ class Pointwise:
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Score the pool, then apply the rule; the scores returned are the unperturbed ones.
 
+        An infinite score ranks, but is none to store (NaN).
+
         Notes ``fell_back`` = ``random`` when all scores are equal, so that the batch is a random
         one.
         """
@@ -50,7 +52,7 @@ class Pointwise:
         tied = bool((scores == scores[0]).all())
         return Selection(
             positions=positions,
-            scores=scores.cpu()[positions],
+            scores=scores.masked_fill(scores.isinf(), torch.nan).cpu()[positions],
             notes={"fell_back": "random"} if tied else {},
         )
 

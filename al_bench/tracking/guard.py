@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from al_bench.errors import AlBenchError
+from al_bench.errors import AlBenchError, within
 from al_bench.results.identity import RunIdentity
 from al_bench.results.manifest import INTERRUPTED
 from al_bench.tracking.base import TrackedTrial, Tracker
@@ -73,7 +73,8 @@ class Tracking:
         if self._tracker is None:
             return
         try:
-            say(self._tracker)
+            with within(type(self._tracker).__name__):
+                say(self._tracker)
         except Exception as error:
             self._give_up(self._tracker, error)
 

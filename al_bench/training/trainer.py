@@ -9,6 +9,7 @@ from torch import Tensor
 
 from al_bench.data.labeled import LabeledSet
 from al_bench.engine import PRECISIONS, Engine
+from al_bench.errors import within
 from al_bench.models.base import DirectModel, Model, Network, NetworkModel, Posterior
 from al_bench.seeding import Streams, isolated
 from al_bench.training.recipe import Recipe
@@ -78,7 +79,8 @@ class SequentialTrainer:
         for trial in trials:
             outcome: Fitted | Exception
             try:
-                outcome = fit_one(trial)
+                with within("The model or its training"):
+                    outcome = fit_one(trial)
             except Exception as error:  # the other trials go on
                 outcome = error
             yield trial, outcome
