@@ -1,8 +1,12 @@
 """What a run would do, without doing it."""
 
+from collections.abc import Sequence
+
 from al_bench.data.composition import composition
-from al_bench.models.base import NetworkModel
+from al_bench.duration import about
 from al_bench.prepare import Prepared
+from al_bench.remaining import Remaining, Round, known
+from al_bench.remaining import schedule as schedule_of
 
 
 def describe(prepared: Prepared) -> str:
@@ -20,12 +24,8 @@ def describe(prepared: Prepared) -> str:
     )
     samples = min(run.evaluation_samples or model.num_samples, model.num_samples)
     tested = rounds * (test + len(trial.validation)) * samples
-    trained = sum(
-        run.recipe.steps_per_epoch(max(min(initial + step * budget.batch_size, total), 1))
-        * run.recipe.max_epochs
-        for step in range(rounds)
-    )
-    trained *= model.num_networks if isinstance(model, NetworkModel) else 0
+    schedule = schedule_of(trial)
+    trained = sum(round.steps for round in schedule)
     count = len(prepared.seeds)
     shape = "×".join(map(str, trial.pool.inputs.input_shape))
     made_of = composition(trial.pool) if prepared.loaded.transforms else {}
@@ -45,6 +45,21 @@ def describe(prepared: Prepared) -> str:
         f"testing    {tested:,} forward passes a seed, {tested * count:,} in all",
         f"engine     {run.engine.device}, {run.engine.scoring_precision} scoring, "
         f"{run.engine.training_precision} training, {prepared.workers} worker(s)",
+        f"time       {_time(prepared, schedule)}",
         f"results    {prepared.results / run.identity.folder}",
     ]
     return "\n".join(lines)
+
+
+def _time(prepared: Prepared, schedule: Sequence[Round]) -> str:
+    """How long it will take, from stored runs of the same device; nothing is trained for it."""
+    run = prepared.run
+    stored = known(prepared.results, run.identity, run.engine.columns())
+    remaining = Remaining(stored, schedule, prepared.seeds, prepared.workers)
+    if remaining.is_over:
+        return "none: every seed is done"
+    seconds = remaining.seconds()
+    if seconds is None:
+        where = run.engine.columns()["device_name"] or run.engine.device
+        return f"not known: nothing like it is stored of {where}; the run says so as it goes on"
+    return f"{about(seconds)}, as measured for {stored.source}"

@@ -19,5 +19,11 @@ def in_words(seconds: float) -> str:
     return _two(*divmod(round(seconds / 3600), 24), "d", "h")
 
 
+def about(seconds: float) -> str:
+    """The same as an estimate: ``about 12 min``."""
+    said = in_words(seconds)
+    return said if seconds < 0.5 else f"about {said}"
+
+
 def _two(whole: int, rest: int, name: str, rest_name: str) -> str:
     return f"{whole} {name}" + (f" {rest} {rest_name}" if rest else "")

@@ -1,6 +1,7 @@
 """Run the seeds of one prepared run: claim, restore, execute, in this process or in several."""
 
 import contextlib
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from al_bench.training.trainer import SequentialTrainer
 from al_bench.trial import Trial
 
 DONE, FAILED, HELD = "done", "failed", "held"
+FIRST_STEPS_SECONDS = 10.0  # after which they tell how long the others will take
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,41 @@ class Report(Protocol):
     def begin(self, seed: int, rounds_done: int, num_rounds: int) -> None:
         """A seed starts or goes on."""
 
+    def steps(self, seed: int, steps: int, seconds: float) -> None:
+        """So many steps of the first round have taken so long; heard once, if it is a long one."""
+
     def round(self, seed: int, row: dict[str, Any], num_rounds: int) -> None:
         """A round is committed."""
 
     def end(self, outcome: SeedOutcome) -> None:
         """A seed has ended."""
+
+
+class FirstSteps:
+    """Tells the report of the first round's steps, long before it ends.
+
+    Args:
+        report: Hears of them.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._steps = 0
+        self._started = 0.0
+        self._is_over = False
+
+    def __call__(self, trial: Trial) -> None:
+        """Another step of the trial is done."""
+        if self._is_over:
+            return
+        now = time.perf_counter()
+        if self._steps == 0:
+            self._started = now  # the first step loads libraries
+        seconds = now - self._started
+        if seconds >= FIRST_STEPS_SECONDS:
+            self._report.steps(trial.seed, self._steps, seconds)
+        self._is_over = bool(trial.rows) or seconds >= FIRST_STEPS_SECONDS
+        self._steps += 1
 
 
 class Rounds:
@@ -185,7 +217,7 @@ def _run_claimable(
                 rounds.finish(trial)
             else:
                 trials.append(trial)
-        execute(trials, SequentialTrainer(), rounds)
+        execute(trials, SequentialTrainer(FirstSteps(report)), rounds)
     return rounds.outcomes, held
 
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 import traceback
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -15,6 +16,10 @@ from al_bench.config_dir import config_dir
 from al_bench.errors import AlBenchError, told, within
 from al_bench.explain import COMPLAINTS, UNREADABLE
 from al_bench.terminal import print_table
+
+if TYPE_CHECKING:
+    from al_bench.prepare import Prepared
+    from al_bench.remaining import Remaining
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +83,11 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     identity = prepared.run.identity
     record.covers(identity, prepared.seeds)
     title = f"{identity.strategy_label} on {identity.task}, {identity.model_label}"
-    console.print(title, highlight=False, markup=False)
+    remaining = _remaining(prepared, record)
+    said = remaining.said()
+    console.print(f"{title}{f': {said}' if said else ''}", highlight=False, markup=False)
     refused = record.disagreement(identity.own_code) if composed.is_sweep else None
-    with progress.make_report(console, prepared.seeds) as report:
+    with progress.make_report(console, prepared.seeds, remaining) as report:
         if prepared.workers > 1 and len(prepared.seeds) > 1 and refused is None:
             outcomes = run_in_workers(composed, prepared, report)
         else:
@@ -88,6 +95,18 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     print_table(console, progress.outcome_table(title, outcomes))
     print(f"results: {prepared.results / identity.folder}")
     return 0 if all(ended.status == DONE for ended in outcomes) else 1
+
+
+def _remaining(prepared: "Prepared", record: sweep.JobRecord) -> "Remaining":
+    """What is left of the run, and where it is in its sweep."""
+    from al_bench.remaining import Remaining, known, place_of, schedule
+
+    run = prepared.run
+    stored = known(prepared.results, run.identity, run.engine.columns())
+    one_by_one = str(HydraConfig.get().launcher.get("_target_")).endswith("BasicLauncher")
+    place = place_of(record.folder, record.number, not one_by_one, prepared.workers)
+    rounds = schedule(prepared.trial(prepared.seeds[0]))
+    return Remaining(stored, rounds, prepared.seeds, prepared.workers, place)
 
 
 def run_sweep_job(config: DictConfig) -> int:

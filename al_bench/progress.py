@@ -2,17 +2,18 @@
 
 import logging
 import sys
-import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from al_bench.duration import about, in_words
 from al_bench.execution import DONE, SeedOutcome
+from al_bench.remaining import Remaining
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,14 @@ BARS = 12  # seeds that get a bar of their own
 
 
 class LogReport:
-    """One log line a round: for files, pipes and clusters."""
+    """One log line a round: for files, pipes and clusters.
+
+    Args:
+        remaining: Hears of every round, and says how long the others will take.
+    """
+
+    def __init__(self, remaining: Remaining | None = None) -> None:
+        self._remaining = remaining
 
     def __enter__(self) -> Self:
         return self
@@ -29,15 +37,28 @@ class LogReport:
 
     def begin(self, seed: int, rounds_done: int, num_rounds: int) -> None:
         """A seed starts or goes on."""
+        if self._remaining is not None:
+            self._remaining.begin(seed, rounds_done)
         if rounds_done:
             logger.info("seed %d goes on after round %d/%d", seed, rounds_done - 1, num_rounds - 1)
 
+    def steps(self, seed: int, steps: int, seconds: float) -> None:
+        """The first round is a long one."""
+        if self._remaining is not None and (said := told_steps(self._remaining, steps, seconds)):
+            logger.info("seed %d: %s", seed, said)
+
     def round(self, seed: int, row: dict[str, Any], num_rounds: int) -> None:
         """A round is committed."""
-        logger.info("seed %d round %d/%d %s", seed, row["round"], num_rounds - 1, describe(row))
+        said = describe(row)
+        if self._remaining is not None:
+            self._remaining.round(seed, row)
+            said = "; ".join(filter(None, [said, self._remaining.said()]))
+        logger.info("seed %d round %d/%d %s", seed, row["round"], num_rounds - 1, said)
 
     def end(self, outcome: SeedOutcome) -> None:
         """A seed has ended."""
+        if self._remaining is not None:
+            self._remaining.end(outcome.seed)
         if outcome.status == DONE:
             logger.info("seed %d done", outcome.seed)
         else:
@@ -45,18 +66,23 @@ class LogReport:
 
 
 class BarReport:
-    """Bars on a terminal: one a seed, and one for all."""
+    """Bars on a terminal: one a seed, and one for all, with the time that is left.
 
-    def __init__(self, console: Console, seeds: Sequence[int]) -> None:
+    Args:
+        console: The terminal.
+        seeds: All that were asked for.
+        remaining: Hears of every round, and says how long the others will take.
+    """
+
+    def __init__(self, console: Console, seeds: Sequence[int], remaining: Remaining) -> None:
+        self._remaining = remaining
         self._seeds = list(seeds)
         self._bars: dict[int | None, TaskID] = {}
         self._rounds: dict[int, tuple[int, int]] = {}  # seed: done, all
-        self._started = time.perf_counter()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[said]}"),
-            TimeRemainingColumn(),
             console=console,
         )
 
@@ -74,14 +100,22 @@ class BarReport:
 
     def begin(self, seed: int, rounds_done: int, num_rounds: int) -> None:
         """A seed starts or goes on."""
+        self._remaining.begin(seed, rounds_done)
         self._show(seed, rounds_done, num_rounds, "")
+
+    def steps(self, seed: int, steps: int, seconds: float) -> None:
+        """The first round is a long one."""
+        if said := told_steps(self._remaining, steps, seconds):
+            self._progress.console.print(f"seed {seed}: {said}", markup=False)
 
     def round(self, seed: int, row: dict[str, Any], num_rounds: int) -> None:
         """A round is committed."""
+        self._remaining.round(seed, row)
         self._show(seed, row["round"] + 1, num_rounds, describe(row))
 
     def end(self, outcome: SeedOutcome) -> None:
         """A seed has ended."""
+        self._remaining.end(outcome.seed)
         if outcome.status == DONE:
             rounds = max(outcome.rounds, 1)
             said = f"done, {outcome.num_labeled} labels, accuracy {outcome.accuracy:.3f}"
@@ -95,7 +129,8 @@ class BarReport:
         known = list(self._rounds.values())
         everything = max(rounds for _, rounds in known) * len(self._seeds)
         finished = sum(done == rounds for done, rounds in known)
-        label = f"{finished}/{len(self._seeds)} trials"
+        trials = f"{finished}/{len(self._seeds)} trials"
+        label = ", ".join(filter(None, [trials, self._remaining.said()]))
         self._bar(None, "all", sum(done for done, _ in known), everything, label)
         if len(self._seeds) <= BARS:
             self._bar(seed, f"seed {seed}", done, rounds, said)
@@ -104,6 +139,17 @@ class BarReport:
         if key not in self._bars:
             self._bars[key] = self._progress.add_task(name, total=rounds, said=said)
         self._progress.update(self._bars[key], completed=done, total=rounds, said=said)
+
+
+def told_steps(remaining: Remaining, steps: int, seconds: float) -> str:
+    """What the first steps tell of the time to come; nothing where rounds tell more."""
+    most = remaining.of_steps(seconds / max(steps, 1))
+    if most is None:
+        return ""
+    return (
+        f"{steps:,} steps of training took {in_words(seconds)}; by that all training takes at most "
+        f"{about(most)}"
+    )
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -116,9 +162,13 @@ def describe(row: dict[str, Any]) -> str:
     )
 
 
-def make_report(console: Console, seeds: Sequence[int]) -> LogReport | BarReport:
+def make_report(
+    console: Console, seeds: Sequence[int], remaining: Remaining
+) -> LogReport | BarReport:
     """Bars on a terminal, log lines elsewhere."""
-    return BarReport(console, seeds) if console.is_terminal else LogReport()
+    if console.is_terminal:
+        return BarReport(console, seeds, remaining)
+    return LogReport(remaining)
 
 
 def outcome_table(title: str, outcomes: Sequence[SeedOutcome]) -> Table:

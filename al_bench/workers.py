@@ -88,6 +88,9 @@ class _Forwarded:
     def begin(self, *arguments: Any) -> None:
         _messages.put(("begin", arguments))
 
+    def steps(self, *arguments: Any) -> None:
+        _messages.put(("steps", arguments))
+
     def round(self, *arguments: Any) -> None:
         _messages.put(("round", arguments))
 

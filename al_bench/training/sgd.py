@@ -5,6 +5,7 @@ M labeled points, n of a batch.
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,7 @@ def train(
     order: torch.Generator,
     mask: torch.Generator,
     engine: Engine,
+    watch: Callable[[], None] = lambda: None,
 ) -> Training:
     """Train ``network`` in place.
 
@@ -50,6 +52,7 @@ def train(
         order: Draws the order of training points.
         mask: Draws dropout masks.
         engine: Device and precision.
+        watch: Called after each step.
 
     Raises:
         TrainingError: The loss is not finite.
@@ -76,6 +79,7 @@ def train(
             total += loss.detach() * len(places)
             count += len(places)
             steps += 1
+            watch()
         mean_loss = float(total) / count
         if not math.isfinite(mean_loss):
             raise TrainingError(

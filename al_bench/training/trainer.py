@@ -1,7 +1,7 @@
 """Fit the posteriors of many trials."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -72,7 +72,14 @@ class Trainer(Protocol):
 
 
 class SequentialTrainer:
-    """Trains one network after the other."""
+    """Trains one network after the other.
+
+    Args:
+        watch: Called after each step of a trial's training.
+    """
+
+    def __init__(self, watch: Callable[[Any], None] = lambda trial: None) -> None:
+        self._watch = watch
 
     def fit(self, trials: Iterable[Any]) -> Iterator[tuple[Any, Fitted | Exception]]:
         """Each trial with its posterior as it finishes, or with the error that stopped it."""
@@ -80,22 +87,25 @@ class SequentialTrainer:
             outcome: Fitted | Exception
             try:
                 with within("The model or its training"):
-                    outcome = fit_one(trial)
+                    outcome = fit_one(trial, self._watch)
             except Exception as error:  # the other trials go on
                 outcome = error
             yield trial, outcome
 
 
-def fit_one(trial: Trainable) -> Fitted:
-    """Fit one trial's model to its labeled set."""
+def fit_one(trial: Trainable, watch: Callable[[Any], None] = lambda trial: None) -> Fitted:
+    """Fit one trial's model to its labeled set; ``watch`` is called after each step."""
     started = time.perf_counter()
     model = trial.model
-    fitted = _fit_networks(trial, model) if isinstance(model, NetworkModel) else _fit_direct(trial)
+    if isinstance(model, NetworkModel):
+        fitted = _fit_networks(trial, model, lambda: watch(trial))
+    else:
+        fitted = _fit_direct(trial)
     seconds = {"seconds_fit": time.perf_counter() - started}
     return replace(fitted, diagnostics={**fitted.diagnostics, **seconds})
 
 
-def _fit_networks(trial: Trainable, model: NetworkModel) -> Fitted:
+def _fit_networks(trial: Trainable, model: NetworkModel, watch: Callable[[], None]) -> Fitted:
     streams, engine, recipe = trial.streams, trial.engine, trial.recipe
     warm = recipe.start == "warm"
     networks: list[Network] = []
@@ -108,7 +118,7 @@ def _fit_networks(trial: Trainable, model: NetworkModel) -> Fitted:
         network.to(engine.device)
         order = streams.generator("order", trial.round, member)
         mask = streams.generator("mask", trial.round, member)
-        runs.append(train(network, labeled, validation, recipe, order, mask, engine))
+        runs.append(train(network, labeled, validation, recipe, order, mask, engine, watch))
         networks.append(network)
     posterior = model.posterior(
         networks,

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -119,7 +120,19 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(quick_run, tmp_path):
     assert code == 0
     assert "pool 1,297, test 500" in out
     assert "3 a seed, 6 in all" in out
+    assert "time       not known: nothing like it is stored" in out
     assert not (tmp_path / "results").exists()
+
+
+def test_a_dry_run_says_how_long_what_is_left_will_take(quick_run):
+    _, out, _ = quick_run("strategy=random", "seeds=1")
+    assert re.search(r"seed 0 round 0/2 .* [0-9.]+s; (about .*|less than a second) left\n", out)
+    _, out, _ = quick_run("strategy=random", "seeds=2", "dry_run=true")
+    assert re.search("time       (about|less than) .*, as measured for the same run", out)
+    _, out, _ = quick_run("strategy=random", "seeds=1", "dry_run=true")
+    assert "time       none: every seed is done" in out
+    _, out, _ = quick_run("strategy=margin", "dry_run=true")
+    assert "as measured for random in the same protocol" in out
 
 
 def test_a_dry_run_in_a_pipe_folds_no_line(al_bench):

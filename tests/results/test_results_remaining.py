@@ -1,0 +1,193 @@
+"""How long what is left will take: from made-up stored curves, and from rounds as they come."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from fake_trials import ENGINE, IDENTITY, OTHER_ENGINE, row_of
+
+from al_bench.duration import in_words
+from al_bench.progress import LogReport, told_steps
+from al_bench.remaining import Known, Pace, Place, Remaining, Round, known, place_of
+from al_bench.results import manifest, parquet, sweeps
+from al_bench.results.history import TrialPaths
+from al_bench.results.schema import CURVE, table
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.0, "less than a second"),
+        (0.6, "1 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (90, "2 min"),
+        (3569, "59 min"),
+        (3571, "1 h"),
+        (4800, "1 h 20 min"),
+        (86_369, "23 h 59 min"),
+        (86_371, "1 d"),
+        (100 * 3600, "4 d 4 h"),
+    ],
+)
+def test_spans_of_time_are_said_in_human_units(seconds, said):
+    assert in_words(seconds) == said
+
+
+SCHEDULE = [Round(labels, 100) for labels in (20, 30, 40)]
+
+
+def row(round, seconds, labels=None):
+    return {"round": round, "num_labeled": labels or 20 + 10 * round, "seconds_fit": seconds}
+
+
+def test_nothing_is_said_before_any_round_is_known():
+    remaining = Remaining(Known(), SCHEDULE, [0, 1])
+    assert remaining.seconds() is None
+    assert remaining.said() == ""
+    assert not remaining.is_over
+
+
+def test_rounds_that_grow_are_extended():
+    pace = Pace([(20, 2.0), (30, 3.0), (30, 3.0), (30, 90.0)])
+    assert pace.seconds([10, 20, 25, 30, 40]).tolist() == [1.0, 2.0, 2.5, 3.0, 4.0]
+    falling = Pace([(20, 3.0), (30, 2.0)])
+    assert falling.seconds([40, 10]).tolist() == [2.0, 3.0]
+    assert Pace([(20, 2.0)]).seconds([20, 500]).tolist() == [2.0, 2.0]
+
+
+def test_the_first_round_counts_only_until_there_is_another():
+    pace = Pace()
+    pace.add(20, 60.0)  # libraries are loaded
+    assert pace.seconds([30]).tolist() == [60.0]
+    pace.add(20, 1.0)
+    assert pace.seconds([30]).tolist() == [1.0]
+    stored = Pace([(20, 2.0), (30, 4.0)])
+    stored.add(20, 60.0)
+    assert stored.seconds([30]).tolist() == [4.0]
+    stored.add(20, 6.0)  # three times as slow as it was
+    assert stored.seconds([20, 30]).tolist() == [6.0, 12.0]
+
+
+def test_what_is_left_shrinks_round_by_round():
+    remaining = Remaining(Known([(20, 1.0), (30, 2.0), (40, 3.0)]), SCHEDULE, [0, 1])
+    assert remaining.seconds() == 12.0
+    remaining.begin(0, 0)
+    remaining.begin(1, 2)
+    assert remaining.seconds() == 9.0
+    remaining.round(0, row(0, 1.0))
+    assert remaining.seconds() == 8.0
+    assert remaining.said() == "about 8 s left"
+    remaining.end(0)  # failed, perhaps
+    remaining.end(1)
+    assert remaining.seconds() == 0.0
+    assert remaining.is_over
+
+
+def test_workers_share_the_seeds_and_none_shares_a_seed():
+    stored = Known([(20, 1.0), (30, 2.0), (40, 3.0)])
+    assert Remaining(stored, SCHEDULE, range(6), workers=3).seconds() == 12.0
+    assert Remaining(stored, SCHEDULE, range(2), workers=8).seconds() == 6.0
+
+
+def test_the_place_in_a_sweep_is_said_with_the_time_of_all_its_jobs():
+    stored = Known([(20, 60.0), (30, 60.0), (40, 60.0)])
+    place = Place(2, 12, earlier=[500.0, 220.0])
+    said = Remaining(stored, SCHEDULE, [0], place=place).said()
+    assert said == "job 3 of 12, about 48 min left"  # 3 min, and nine of 5 min
+    alone = Remaining(stored, SCHEDULE, [0], place=Place(2, 12, side_by_side=True)).said()
+    assert alone == "job 3 of 12, about 3 min left of it"
+    assert Remaining(Known(), SCHEDULE, [0], place=place).said() == "job 3 of 12"
+
+
+def test_first_steps_tell_where_no_round_is_known():
+    remaining = Remaining(Known(), SCHEDULE, [0, 1])
+    said = told_steps(remaining, 50, 10.0)
+    assert said == (
+        "50 steps of training took 10 s; by that all training takes at most about 2 min"
+    )
+    remaining.round(0, row(0, 1.0))
+    assert told_steps(remaining, 50, 10.0) == ""
+
+
+def test_a_log_line_says_what_is_left(caplog):
+    caplog.set_level("INFO")
+    report = LogReport(Remaining(Known([(20, 60.0)]), SCHEDULE, [0]))
+    report.begin(0, 0, 3)
+    committed = {**row(0, 60.0), "test_accuracy": 0.5, "test_nll": 1.0}
+    report.round(0, committed, 3)
+    assert caplog.messages == [
+        "seed 0 round 0/2 labels=20 accuracy=0.500 nll=1.000 60.0s; about 2 min left"
+    ]
+
+
+def store(root, seconds, seed=0, engine=ENGINE, **changes):
+    identity = replace(IDENTITY, **changes)
+    paths = TrialPaths(root / identity.folder, seed)
+    paths.curve.parent.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {**identity.columns, **engine, "seed": seed, **row_of(n, seconds_fit=s, test_accuracy=0.5)}
+        for n, s in enumerate(seconds)
+    ]
+    paths.curve.write_bytes(parquet.encode(table(rows, CURVE), {}))
+    return paths
+
+
+def test_stored_rounds_of_the_run_itself_come_first(tmp_path):
+    store(tmp_path, [1.0, 2.0])
+    store(tmp_path, [9.0], run_id="other", strategy_label="bald(K=5)")
+    paths = store(tmp_path, [3.0], seed=1)
+    found = known(tmp_path, IDENTITY, ENGINE)
+    assert sorted(found.rounds) == [(4, 1.0), (4, 3.0), (6, 2.0)]
+    assert found.source == "the same run"
+    assert found.done == {0: 2, 1: 1}
+    paths.manifest.parent.mkdir()
+    content = {"status": "done", **{name: "" for name in manifest.IDENTITY}}
+    paths.manifest.write_text(json.dumps(content))
+    assert known(tmp_path, IDENTITY, ENGINE).done == {0: 2, 1: None}
+
+
+def test_then_those_of_runs_that_are_near(tmp_path):
+    store(tmp_path, [5.0], run_id="5", strategy="random", protocol_id=IDENTITY.protocol_id)
+    assert known(tmp_path, IDENTITY, ENGINE).source == "random in the same protocol"
+    store(tmp_path, [4.0], run_id="4", protocol_id="ffff", budget="large")
+    found = known(tmp_path, IDENTITY, ENGINE)
+    assert (found.source, list(found.rounds)) == ("bald with another protocol", [(4, 4.0)])
+    store(tmp_path, [3.0], run_id="3", strategy_label="bald(K=5)")
+    found = known(tmp_path, IDENTITY, ENGINE)
+    assert (found.source, list(found.rounds)) == ("bald with other parameters", [(4, 3.0)])
+
+
+def test_rounds_that_say_nothing_of_this_run_are_left_out(tmp_path):
+    store(tmp_path, [1.0], engine=OTHER_ENGINE)
+    store(tmp_path, [1.0], seed=1, engine=ENGINE | {"threads": 8})
+    store(tmp_path, [1.0], run_id="a", protocol_id="ffff", network="resnet")
+    store(tmp_path, [1.0], run_id="b", protocol_id="ffff", strategy="random")
+    store(tmp_path, [1.0], run_id="c", dataset="mnist")
+    assert not known(tmp_path, IDENTITY, ENGINE).rounds
+    assert list(known(tmp_path, IDENTITY, OTHER_ENGINE).rounds) == [(4, 1.0)]
+
+
+def test_what_cannot_be_read_is_not_known(tmp_path, monkeypatch):
+    assert known(tmp_path / "nowhere", IDENTITY, ENGINE) == Known()
+    paths = store(tmp_path, [1.0])
+    store(tmp_path, [2.0], seed=1)
+    paths.curve.write_bytes(b"no parquet")
+    found = known(tmp_path, IDENTITY, ENGINE)
+    assert (list(found.rounds), found.done) == ([(4, 2.0)], {0: 0, 1: 1})
+    monkeypatch.setattr(parquet, "read", lambda *given: 1 / 0)
+    assert not known(tmp_path, IDENTITY, ENGINE).rounds
+    assert place_of(tmp_path / "nowhere" / "0", 0, False, 1) is None
+
+
+def test_earlier_jobs_of_a_sweep_count(tmp_path):
+    folder = tmp_path / ".sweeps" / "0"
+    assert place_of(folder / "0", 0, False, 1) is None
+    sweeps.write_plan(folder, [[f"strategy={name}"] for name in "abc"])
+    assert place_of(folder / "0", 0, False, 1) == Place(0, 3, False, [])
+    sweeps.write_job(folder / "0", ["strategy=a"], {IDENTITY.folder: [0, 1]})
+    store(tmp_path, [1.0, 2.0])
+    store(tmp_path, [3.0], seed=1)
+    sweeps.write_job(folder / "1", ["strategy=b"], {}, "refused")
+    assert place_of(folder / "2", 2, False, 2) == Place(2, 3, False, [3.0])
+    assert place_of(folder / "2", 2, True, 2) == Place(2, 3, True, [])
