@@ -97,7 +97,7 @@ def choose(copies: Sequence[Copy]) -> Choice:
     if len(ordered) == 1:
         return Choice(ordered[0])
     if _same_bytes([copy.curve for copy in ordered]):
-        return Choice(max(ordered, key=_has_acquisitions))  # the first of the largest
+        return Choice(max(ordered, key=has_acquisitions))  # the first of the largest
     contents: dict[Copy, _Content] = {}
     damaged: dict[Copy, str] = {}
     for copy in ordered:
@@ -122,7 +122,7 @@ def choose(copies: Sequence[Copy]) -> Choice:
     ]
     differing = tuple((copy, what) for copy, what in others.items() if what is not None)
     left_out = tuple((copy, what) for copy, what in damaged.items() if copy not in whole)
-    return Choice(max([best, *equal], key=_has_acquisitions), differing, left_out)
+    return Choice(max([best, *equal], key=has_acquisitions), differing, left_out)
 
 
 def warn(choices: Sequence[Choice]) -> None:
@@ -214,7 +214,7 @@ def _same_bytes(files: Sequence[Path]) -> bool:
         return False
 
 
-def _has_acquisitions(copy: Copy) -> bool:
+def has_acquisitions(copy: Copy) -> bool:
     """Whether acquisitions lie beside the curve, as many as its manifest says."""
     if copy.paths is None or not copy.paths.acquisitions.is_file():
         return False

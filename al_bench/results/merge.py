@@ -1,0 +1,364 @@
+"""Trials of several results folders, brought together in one.
+
+A trial is copied whole, under the lock of its new place and, where it can be taken, of its old one:
+each file in one step, the curve last. A merge that was killed leaves trials that are there or not,
+and starting it again completes it.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from al_bench.errors import ConfigError, ResultsError
+from al_bench.results import atomic, configured, copies, damage, locks, manifest, parquet, settings
+from al_bench.results.history import TrialPaths
+from al_bench.results.identity import safe_name
+from al_bench.results.schema import CURVE
+
+PLACE = ("dataset", "model", "strategy", "run_id")  # the folders of a run
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did.
+
+    Args:
+        taken: Trials copied.
+        unfinished: Trials that are not finished and could not be taken, in words.
+        lost: Trials whose files are not what was stored, or whose new place is in use, in words.
+    """
+
+    taken: int
+    unfinished: tuple[str, ...]
+    lost: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A trial in one of the folders.
+
+    Args:
+        copy: Its curve, with the position of its folder; the target's is -1.
+        paths: Its files.
+        run: The run's folder below a results folder.
+        rounds: Rows of its curve.
+        content: Its manifest; empty without one.
+    """
+
+    copy: copies.Copy
+    paths: TrialPaths
+    run: Path
+    rounds: int
+    content: Mapping[str, Any]
+
+    @property
+    def is_done(self) -> bool:
+        return self.content.get("status") == manifest.DONE
+
+    @property
+    def is_complete(self) -> tuple[bool, bool]:
+        """Orders equal copies."""
+        return self.is_done, copies.has_acquisitions(self.copy)
+
+    def __str__(self) -> str:
+        return f"{self.paths.name} in {self.paths.folder}"
+
+
+def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> Merged:
+    """Copy every trial that ``target`` lacks, or has less of, into it.
+
+    Nothing is copied where copies of a trial differ (``copies.difference``), unless ``prefer`` has
+    one of them. What was only planned stays where it was.
+
+    Args:
+        sources: Results folders, or folders below them.
+        target: The results folder that takes them in; made if need be.
+        prefer: One of the folders, or ``target``: its copy is taken where copies differ.
+
+    Raises:
+        ConfigError: A folder does not exist, or ``prefer`` is none of them.
+        ResultsError: There is nothing to merge, copies differ, or ``target`` cannot be written.
+    """
+    for folder in sources:
+        if not folder.is_dir():
+            raise ConfigError(
+                f"There is no results folder {folder}.",
+                "Name the ones that al-bench run has written.",
+            )
+    named = {target.resolve(): -1}
+    for place, folder in enumerate(sources):
+        named.setdefault(folder.resolve(), place)
+    if prefer is not None and prefer.resolve() not in named:
+        raise ConfigError(
+            f"prefer={prefer} is none of the folders.",
+            f"Valid: {', '.join(map(str, dict.fromkeys([*sources, target])))}.",
+        )
+    preferred = None if prefer is None else named[prefer.resolve()]
+    trials: dict[tuple[Path, int], list[_Trial]] = {}
+    unread: list[tuple[tuple[Path, int] | None, str]] = []
+    for place, folder in enumerate(sources):
+        if named[folder.resolve()] != place:
+            continue  # named again, or the target itself
+        for paths in _found(folder, target):
+            try:
+                trial = _trial(paths, place)
+            except ResultsError as error:
+                unread.append((_key(paths), error.message))
+                continue
+            trials.setdefault((trial.run, trial.copy.seed), []).append(trial)
+    if not trials and not unread and set(named.values()) != {-1}:
+        where = ", ".join(map(str, sources))
+        raise ResultsError(f"No trials to merge under {where}.", "al-bench status lists trials.")
+    # A copy that cannot be read is no loss where another is whole.
+    lost = [said for key, said in unread if key not in trials and not _has(target, key)]
+    chosen = []
+    refused = []
+    for (run, seed), group in trials.items():
+        try:
+            picked, damaged = _picked(group, TrialPaths(target / run, seed), preferred)
+        except _Differ as error:
+            refused.append(error)
+            continue
+        lost += damaged
+        if picked is not None:
+            chosen.append(picked)
+    if refused:
+        more = f"; so are those of {len(refused) - 1} more trials" if len(refused) > 1 else ""
+        raise ResultsError(
+            f"{refused[0]}{more}. Nothing was merged.",
+            "Add prefer=FOLDER, the one whose copies are to be taken, or keep them in two folders.",
+        )
+    taken = 0
+    unfinished: list[str] = []
+    for trial in chosen:
+        try:
+            taken += _take(trial, TrialPaths(target / trial.run, trial.copy.seed), preferred)
+        except _Unfinished as error:
+            unfinished.append(str(error))
+        except (_Differ, locks.TrialHeld) as error:
+            lost.append(str(error))
+    return Merged(taken, tuple(unfinished), tuple(lost))
+
+
+class _Differ(Exception):
+    """Copies of a trial differ, and none is preferred."""
+
+
+class _Unfinished(Exception):
+    """A trial that is not finished cannot be kept from going on meanwhile."""
+
+
+def _found(folder: Path, target: Path) -> Iterator[TrialPaths]:
+    """Trials with a curve below a folder, without those of a target that lies in it."""
+    root, inside = folder.resolve(), target.resolve()
+    for place, below, names in os.walk(folder):
+        here = Path(place).resolve()
+        if inside in (here, *here.parents) and inside not in (root, *root.parents):
+            below.clear()
+            continue
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        run = Path(place)
+        names = [path.name for kind in ("curves", "manifests") for path in (run / kind).glob("*")]
+        stems = {name.removesuffix(".parquet").removesuffix(".json") for name in names}
+        for seed in sorted(stem.removeprefix("seed=") for stem in stems):
+            paths = TrialPaths(run, int(seed) if seed.isdecimal() else -1)
+            if f"seed={seed}" == paths.name and (paths.curve.exists() or _was_done(paths)):
+                yield paths
+
+
+def _was_done(paths: TrialPaths) -> bool:
+    return (manifest.read(paths.manifest) or {}).get("status") == manifest.DONE
+
+
+def _key(paths: TrialPaths) -> tuple[Path, int] | None:
+    """Which trial it is by its manifest."""
+    content = manifest.read(paths.manifest)
+    if content is None:
+        return None
+    return Path(*(safe_name(content[name]) for name in PLACE)), paths.seed
+
+
+def _has(target: Path, key: tuple[Path, int] | None) -> bool:
+    if key is None:
+        return False
+    try:
+        return not _wrong(_trial(TrialPaths(target / key[0], key[1]), -1))
+    except ResultsError:
+        return False
+
+
+def _trial(paths: TrialPaths, place: int) -> _Trial:
+    """The trial at ``paths``; ResultsError where it is not one, or cannot be read."""
+    names = pa.schema([CURVE.field(name) for name in (*PLACE, "seed")])
+    try:
+        rows = parquet.read(paths.curve, names).to_pylist()
+    except FileNotFoundError:
+        raise ResultsError(f"{paths.curve} is missing.") from None
+    if not rows:
+        raise ResultsError(f"{paths.curve} has no rows.")
+    content = manifest.read(paths.manifest)
+    if content is None and paths.manifest.exists():
+        raise ResultsError(f"{paths.manifest} cannot be read.")
+    owner = {(row["run_id"], row["seed"]) for row in rows}
+    run_id, seed = rows[0]["run_id"], rows[0]["seed"]
+    of_manifest = run_id if content is None else content["run_id"]
+    if owner != {(of_manifest, paths.seed)}:
+        raise ResultsError(
+            f"{paths.curve} belongs to another trial, seed {seed} of {run_id}: curve and manifest "
+            "are different results of one trial."
+            if len(owner) == 1
+            else f"{paths.curve} has rows of {len(owner)} trials."
+        )
+    run = Path(*(safe_name(rows[0][name]) for name in PLACE))
+    copy = copies.Copy(paths.curve, place, run_id, seed)
+    return _Trial(copy, paths, run, len(rows), content or {})
+
+
+def _picked(
+    group: Sequence[_Trial], place: TrialPaths, preferred: int | None
+) -> tuple[_Trial | None, list[str]]:
+    """Which of the sources' copies is to be taken, and which are damaged, in words.
+
+    None where what is there is as good.
+    """
+    found = list(group)
+    if place.curve.exists():
+        with contextlib.suppress(ResultsError):  # one that is damaged is replaced
+            found.insert(0, _trial(place, -1))
+    wrong = {id(trial): _wrong(trial) for trial in found}
+    whole = [trial for trial in found if not wrong[id(trial)]]
+    said = [f"{trial}: {wrong[id(trial)]}" for trial in group if wrong[id(trial)]]
+    if not whole:
+        return None, said
+    best = max(whole, key=lambda trial: trial.rounds)  # the first of the longest
+    others = [trial for trial in whole if trial is not best]
+    differing = {id(trial): copies.compare(best.copy, trial.copy) for trial in others}
+    if any(differing.values()):
+        own = [trial for trial in whole if trial.copy.place == preferred]
+        if not own:
+            other = next(trial for trial in others if differing[id(trial)])
+            raise _Differ(
+                f"{best.copy.curve} and {other.copy.curve} are different results of one trial "
+                f"({differing[id(other)]})"
+            )
+        best = max(own, key=lambda trial: trial.rounds)
+    else:
+        equal = [trial for trial in whole if trial.rounds == best.rounds]
+        best = max(equal, key=lambda trial: trial.is_complete)
+    return (None if best.copy.place == -1 else best), []
+
+
+def _wrong(trial: _Trial) -> str:
+    found = damage.find(trial.paths, trial.content, thorough=True)
+    return "; ".join(str(one) for one in found if damage.hurts(trial.paths, one))
+
+
+def _take(trial: _Trial, place: TrialPaths, preferred: int | None) -> bool:
+    """Copy a trial to its place; whether that was still to be done once nobody could change it."""
+    for folder in place.folders:
+        atomic.make_folder(folder)
+    with contextlib.ExitStack() as stack:
+        lock = locks.take(place.lock)
+        stack.callback(lock.release)
+        _hold(trial, stack)
+        for folder in place.folders:
+            atomic.clean(folder, place.name)
+        picked, _ = _picked([_trial(trial.paths, trial.copy.place)], place, preferred)
+        if picked is None:
+            return False
+        files = _files(picked, place)
+        lock.check()
+        _clear(place)
+        for path, data in files.items():
+            if not path.exists() or path.read_bytes() != data:
+                atomic.make_folder(path.parent)
+                atomic.write(path, data, place.name)
+    return True
+
+
+def _clear(place: TrialPaths) -> None:
+    """Have no curve at the new place before anything of another copy is there.
+
+    What is damaged is kept aside.
+    """
+    content = manifest.read(place.manifest)
+    if content is None and place.manifest.exists():
+        atomic.set_aside(place.manifest)
+    try:
+        whole = not place.curve.exists() or not _wrong(_trial(place, -1))
+    except ResultsError:
+        whole = False
+    for path in (place.curve, place.acquisitions):
+        if not whole and path.exists():
+            atomic.set_aside(path)
+    atomic.remove(place.curve)
+
+
+def _hold(trial: _Trial, stack: contextlib.ExitStack) -> None:
+    """Keep others from working on a trial meanwhile, where that is possible.
+
+    Raises:
+        _Unfinished: It is not done, and someone works on it or might.
+    """
+    folder = trial.paths.lock.parent
+    if trial.is_done and not folder.is_dir():
+        return
+    try:
+        atomic.make_folder(folder)
+        stack.callback(locks.take(trial.paths.lock).release)
+    except locks.TrialHeld as error:
+        raise _Unfinished(error.message) from error
+    except ResultsError as error:
+        if not trial.is_done:
+            raise _Unfinished(f"{trial} is not finished. {error.message}") from error
+
+
+def _files(trial: _Trial, place: TrialPaths) -> dict[Path, bytes]:
+    """New place to content of all that belongs to the trial, in the order of writing."""
+    own = trial.paths
+    files: dict[Path, bytes] = {}
+    curve = own.curve.read_bytes()
+    metadata = pq.read_schema(pa.BufferReader(curve)).metadata or {}
+    config = _config(trial, place, metadata)
+    if config is not None:
+        files[place.config] = config
+    for path in damage.named(own, trial.content):
+        files[place.manifest.parent / path.name] = path.read_bytes()
+    if own.acquisitions.exists():
+        files[place.acquisitions] = own.acquisitions.read_bytes()
+    checkpoint = own.folder / "checkpoints" / metadata.get(b"checkpoint", b"").decode()
+    if not trial.is_done and checkpoint.is_file():
+        files[place.folder / "checkpoints" / checkpoint.name] = checkpoint.read_bytes()
+    if trial.content:
+        files[place.manifest] = _manifest(trial, config)
+    files[place.curve] = curve
+    return files
+
+
+def _config(trial: _Trial, place: TrialPaths, metadata: Mapping[bytes, bytes]) -> bytes | None:
+    """``config.yaml`` of the new place, where trials of other machines may have one already."""
+    for path in (place.config, trial.paths.config):
+        with contextlib.suppress(OSError):
+            data = path.read_bytes()
+            said = settings.disagreement(path.parent, metadata)
+            if configured.is_yaml(data) and said is None:
+                return data
+    footer = configured.in_footer(trial.paths.curve)
+    return None if footer is None else configured.as_yaml(footer).encode()
+
+
+def _manifest(trial: _Trial, config: bytes | None) -> bytes:
+    """The manifest, with the account of the ``config.yaml`` that lies beside it now."""
+    files = trial.content.get(damage.FILES)
+    name = trial.paths.config.name
+    if not files or config is None or files.get(name) == damage.account(config):
+        return trial.paths.manifest.read_bytes()
+    content = {**trial.content, damage.FILES: {**files, name: damage.account(config)}}
+    return json.dumps(content, indent=2).encode() + b"\n"
