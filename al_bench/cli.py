@@ -5,8 +5,8 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
+from al_bench import process
 from al_bench.errors import AlBenchError, ConfigError, choose, told
 
 # Command: module, function, what it does. Modules are imported when their command is used.
@@ -43,6 +43,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 is success, 1 a failure, 2 bad input, 130 an interruption.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    process.set_up_streams()
+    backend = os.environ.pop("MPLBACKEND", None)  # figures are files, whatever a notebook draws on
+    typed, signals = sys.argv, process.catch_signals()
+    try:
+        return _answered(words)
+    finally:
+        process.end_on_signals()
+        if arguments is not None:  # called from Python, which goes on
+            sys.argv = typed
+            for number, handler in signals.items():
+                signal.signal(number, handler)
+            if backend is not None:
+                os.environ["MPLBACKEND"] = backend
+
+
+def _answered(words: list[str]) -> int:
     verbose = VERBOSE in words
     try:
         return _dispatch(words)
@@ -72,8 +88,6 @@ def _dispatch(words: list[str]) -> int:
         raise ConfigError(f"There is no command {words[0]!r}.", choose(words[0], COMMANDS))
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # users' own classes lie beside them
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _interrupt)
     module, function, _ = COMMANDS[words[0]]
     rest = words[1:] if words[0] == "run" else [word for word in words[1:] if word != VERBOSE]
     code: int = getattr(importlib.import_module(module), function)(rest)
@@ -88,10 +102,6 @@ def usage() -> str:
     lines += ["", "al-bench COMMAND --help says more. A first run:", ""]
     lines += ["  al-bench run -m strategy=random,bald,batchbald", "  al-bench plot"]
     return "\n".join(lines)
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _complain(error: Exception, code: int, verbose: bool) -> int:

@@ -1,24 +1,25 @@
 """The top level of a run's configuration, and how it is composed."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from al_bench import own_hydra
 from al_bench.config_dir import config_dir
-from al_bench.errors import ConfigError, choose
+from al_bench.errors import ConfigError, choose, near
+from al_bench.listing import choice_file
 from al_bench.second_dataset import add_second_datasets
 from al_bench.strategy_label import is_changed, strategy_label
 
-CONFIG_NAME = "config"
-
-# Groups from which every run has a choice.
+# Groups whose choices describe objects, and those from which every run has a choice.
+OBJECTS = ("dataset", "pool", "model", "budget", "training", "strategy", "target", "tracker")
 REQUIRED = ("dataset", "pool", "model", "budget", "training", "strategy", "evaluation")
 
 
@@ -51,17 +52,12 @@ class RunConfig:
     verbose: bool = False
 
 
-def register_schema() -> None:
-    """Let Hydra check the top level against RunConfig."""
-    ConfigStore.instance().store(name="schema", node=RunConfig)
-
-
-def parse_seeds(value: Any) -> list[int]:
+def parse_seeds(value: Any) -> Sequence[int]:
     """Seeds from ``seeds=5`` (0 to 4) or ``seeds=[3,7]`` (those)."""
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
             raise ConfigError(f"seeds={value}: at least one seed is needed.", "Try seeds=5.")
-        return list(range(value))
+        return range(value)
     if OmegaConf.is_list(value) or isinstance(value, (list, tuple)):
         seeds = list(value)
         if not seeds:
@@ -69,7 +65,7 @@ def parse_seeds(value: Any) -> list[int]:
         for seed in seeds:
             if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
                 raise ConfigError(f"A seed must be a whole number from 0, got {seed!r}.")
-        repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+        repeated = sorted(seed for seed, times in Counter(seeds).items() if times > 1)
         if repeated:
             raise ConfigError(f"seeds={seeds} repeats {repeated[0]}.", "Give every seed once.")
         return seeds
@@ -107,42 +103,29 @@ def compose(overrides: Sequence[str] = (), config_folder: str | Path | None = No
         overrides: What one would type after ``al-bench run``, such as ``strategy=batchbald``.
         config_folder: A further folder of configuration (``--config-dir``).
     """
-    with _initialized():
-        return _composed(_whole(overrides, config_folder))
+    with own_hydra.started(RunConfig, config_folder) as hydra:
+        return named(own_hydra.compose(hydra, overrides))
 
 
 def compose_whole(
     overrides: Sequence[str] = (), config_folder: str | Path | None = None
 ) -> DictConfig:
     """The same with Hydra's own part and without any check."""
-    with _initialized():
-        return _whole(overrides, config_folder)
-
-
-def _initialized() -> Any:
-    import hydra
-
-    register_schema()
-    return hydra.initialize_config_dir(str(config_dir()), version_base="1.3")
-
-
-def _whole(overrides: Sequence[str], config_folder: str | Path | None) -> DictConfig:
-    import hydra
-
-    own = [f"hydra.searchpath=[file://{Path(config_folder).resolve()}]"] if config_folder else []
-    return hydra.compose(CONFIG_NAME, [*own, *overrides], return_hydra_config=True)
+    with own_hydra.started(RunConfig, config_folder) as hydra:
+        return own_hydra.compose(hydra, overrides)
 
 
 def composed_job(config: DictConfig) -> Composed:
     """The same of the Hydra job that is running."""
     whole = OmegaConf.create({"hydra": HydraConfig.get()}, flags={"allow_objects": True})
-    return _composed(OmegaConf.merge(whole, config))  # type: ignore[arg-type]
+    return named(OmegaConf.merge(whole, config))  # type: ignore[arg-type]
 
 
-def _composed(config: DictConfig) -> Composed:
+def named(config: DictConfig) -> Composed:
+    """What was composed with Hydra's own part, checked and named; call it while Hydra is ours."""
+    check(config)
     choices = dict(config.hydra.runtime.choices)
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    _check_top_level(own)
     pool = own.pool if own.pool else {}
     # Data sets bring a network; a model without one sets it back to null.
     has_network = OmegaConf.is_dict(own.model) and own.model.get("network") is not None
@@ -165,6 +148,28 @@ def _composed(config: DictConfig) -> Composed:
     return Composed(own, names, label, config.hydra.mode == RunMode.MULTIRUN)
 
 
+def _check_hydra(node: DictConfig) -> None:
+    """Raise ConfigError where Hydra would make folders of its own: only al-bench makes any."""
+    own: Any = OmegaConf.load(config_dir() / f"{own_hydra.CONFIG_NAME}.yaml")
+    ours: Any = OmegaConf.to_container(own.hydra)
+    theirs: Any = {key: OmegaConf.to_container(node[key]) for key in ("job", "run", "sweep")}
+    theirs["output_subdir"] = node.output_subdir
+    for path in (("job", "chdir"), ("run", "dir"), ("sweep", "dir"), ("sweep", "subdir")):
+        value = theirs[path[0]][path[1]]
+        if value != ours[path[0]][path[1]]:
+            raise _own_folders(".".join(path), value)
+    if theirs["output_subdir"] is not None:
+        raise _own_folders("output_subdir", theirs["output_subdir"])
+
+
+def _own_folders(key: str, value: Any) -> ConfigError:
+    said = str(value).lower() if isinstance(value, bool) else value
+    return ConfigError(
+        f"hydra.{key}={said}: al-bench makes its own folders.",
+        "Leave it out; results=FOLDER says where results lie.",
+    )
+
+
 def _init_strategy(config: DictConfig, choices: Mapping[str, Any]) -> str:
     """The name of the strategy that buys the initial set; a preset may spell it out in place."""
     if config.init_strategy is None:
@@ -173,11 +178,12 @@ def _init_strategy(config: DictConfig, choices: Mapping[str, Any]) -> str:
     return str(choices.get("strategy@init_strategy") or target.rpartition(".")[2])
 
 
-def _check_top_level(config: DictConfig) -> None:
-    """Raise ConfigError unless there is every key of RunConfig and no other."""
+def check(config: DictConfig) -> None:
+    """Raise ConfigError unless ``config`` has every key of RunConfig, no other and no folders."""
+    _check_hydra(config.hydra)
     known = RunConfig.__dataclass_fields__
     for key in config:
-        if key not in known:
+        if key not in known and key != "hydra":
             raise ConfigError(f"There is no key {key!r}.", choose(str(key), known))
     for key in known:
         if key not in config:
@@ -185,8 +191,28 @@ def _check_top_level(config: DictConfig) -> None:
     for key in REQUIRED:
         if OmegaConf.is_missing(config, key):
             raise ConfigError(f"Every run has a {key}; none is chosen.", f"Add {key}=…")
+    _check_targets(config)
+
+
+def _check_targets(config: DictConfig) -> None:
+    """Raise ConfigError where the file of a choice names no class."""
+    for key, choice in config.hydra.runtime.choices.items():
+        group, _, package = str(key).partition("@")
+        if choice is None or group.split("/")[0] not in OBJECTS:
+            continue
+        node = OmegaConf.select(config, package or group.replace("/", "."))
+        nodes = [*node.values()] if group == "pool" and OmegaConf.is_dict(node) else [node]
+        for inner in nodes:
+            if OmegaConf.is_dict(inner) and "_target_" not in inner:
+                sources = config.hydra.runtime.config_sources
+                folders = [Path(source.path) for source in sources if source.schema == "file"]
+                file = choice_file(group, choice, reversed(folders))
+                raise ConfigError(
+                    f"{key}={choice}{f' ({near(file)})' if file else ''} has no _target_.",
+                    "Add a line _target_: module.Class",
+                )
 
 
 def _load(overrides: list[str]) -> DictConfig:
     loader = GlobalHydra.instance().config_loader()
-    return loader.load_configuration(CONFIG_NAME, overrides, run_mode=RunMode.RUN)
+    return loader.load_configuration(own_hydra.CONFIG_NAME, overrides, run_mode=RunMode.RUN)

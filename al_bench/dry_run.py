@@ -7,6 +7,7 @@ from al_bench.duration import about
 from al_bench.prepare import Prepared
 from al_bench.remaining import Remaining, Round, known
 from al_bench.remaining import schedule as schedule_of
+from al_bench.terminal import spans
 
 
 def describe(prepared: Prepared) -> str:
@@ -37,7 +38,7 @@ def describe(prepared: Prepared) -> str:
         *(f"{name:<11}{what}" for name, what in made_of.items()),
         *(f"note       {note}" for note in prepared.notes),
         f"labels     {initial} {batches}, {len(trial.validation):,} for validation",
-        f"seeds      {count} ({', '.join(map(str, prepared.seeds))})",
+        f"seeds      {count} ({spans(prepared.seeds)})",
         f"rounds     {rounds} a seed, {rounds * count} in all",
         f"training   at most {trained:,} steps a seed, {trained * count:,} in all",
         f"scoring    at most {scored:,} forward passes (points × samples) a seed, "

@@ -7,7 +7,7 @@ from typing import Any
 from al_bench.results import manifest
 from al_bench.results.history import TrialPaths
 from al_bench.results.identity import RunIdentity
-from al_bench.status import spans
+from al_bench.terminal import spans
 
 ENGINE = ("device", "scoring_precision", "training_precision")
 

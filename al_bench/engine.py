@@ -1,17 +1,20 @@
 """How a run is computed: what may change the last bits of a result, but not its meaning."""
 
+import contextlib
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from al_bench.errors import ConfigError, choose
 from al_bench.results.schema import NUMERICS_VERSION
 
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -62,7 +65,7 @@ class Engine:
         torch.set_num_threads(self.threads)
         threadpool_limits(self.threads)
         if self.device.type == "cuda":
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            os.environ.setdefault(WORKSPACE, ":4096:8")
             torch.backends.cudnn.benchmark = False
             torch.backends.cudnn.deterministic = True
             torch.backends.cudnn.allow_tf32 = False  # float32 means float32
@@ -70,6 +73,33 @@ class Engine:
             torch.use_deterministic_algorithms(True)
             # Else every empty tensor is filled first, by launches that no result needs.
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def restored() -> Iterator[None]:
+    """What ``Engine.set_up`` changes within this context is as it was afterwards."""
+    libraries = [(each, each.num_threads) for each in ThreadpoolController().lib_controllers]
+    threads, cudnn = torch.get_num_threads(), torch.backends.cudnn
+    flags = (cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32)
+    of_matmul = torch.backends.cuda.matmul.allow_tf32
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    workspace = os.environ.get(WORKSPACE)
+    try:
+        yield
+    finally:
+        for library, count in libraries:
+            library.set_num_threads(count)
+        torch.set_num_threads(threads)
+        cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = flags
+        torch.backends.cuda.matmul.allow_tf32 = of_matmul
+        torch.use_deterministic_algorithms(deterministic, warn_only=only_warns)
+        torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
+        if workspace is None:
+            os.environ.pop(WORKSPACE, None)
+        else:
+            os.environ[WORKSPACE] = workspace
 
 
 def parse_device(name: str) -> torch.device:

@@ -50,6 +50,10 @@ class TrainingError(AlBenchError):
     """A model could not be trained (for example: the loss became NaN)."""
 
 
+class Stopped(AlBenchError):
+    """A trial has failed, which is stored, and ``on_error=stop`` ends the run."""
+
+
 @contextlib.contextmanager
 def within(what: str) -> Iterator[None]:
     """Code of others: what would end the process there, as ``sys.exit`` does, is an error of ours.
@@ -95,6 +99,12 @@ def place(error: BaseException) -> str:
     own = [frame for frame in frames if not frame.filename.startswith(package)]
     last = (own or frames)[-1:]
     return "".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in last)
+
+
+def near(path: str | Path) -> str:
+    """A path as one would type it here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
 
 
 def choose(name: str, valid: Iterable[str], prefix: str = "") -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from al_bench.errors import AlBenchError, told
+from al_bench.errors import AlBenchError, Stopped, told
 from al_bench.loop import execute
 from al_bench.own_code import require_unedited
 from al_bench.prepare import Prepared
@@ -19,6 +19,7 @@ from al_bench.trial import Trial
 
 DONE, FAILED, HELD = "done", "failed", "held"
 FIRST_STEPS_SECONDS = 10.0  # after which they tell how long the others will take
+AT_ONCE = 100  # trials under way: each has a pool in memory and an open lock
 
 
 @dataclass(frozen=True)
@@ -118,14 +119,20 @@ class Rounds:
 
     def fail(self, trial: Trial, error: Exception) -> None:
         """Record why the trial stopped; its committed rounds stay."""
+        self.refuse(trial.seed, trial.rows, trial.round, error)
+
+    def refuse(
+        self, seed: int, rows: Sequence[dict[str, Any]], round: int, error: Exception
+    ) -> None:
+        """Record why a seed with these committed rows stopped in this round."""
         text = "".join(traceback.format_exception(error))
         # On a full disk the failure cannot be stored; it is still told.
-        with self._files.pop(trial.seed) as files, contextlib.suppress(OSError, AlBenchError):
-            files.fail(error, text, trial.round)
-        message = f"round {trial.round}: {told(error)}"
-        self.end(outcome(trial.seed, FAILED, trial.rows, message))
+        with self._files.pop(seed) as files, contextlib.suppress(OSError, AlBenchError):
+            files.fail(error, text, round)
+        message = f"round {round}: {told(error)}"
+        self.end(outcome(seed, FAILED, rows, message))
         if self._on_error == "stop":
-            raise AlBenchError(f"Seed {trial.seed} failed in {message}") from error
+            raise Stopped(f"Seed {seed} failed in {message}") from error
 
     def interrupt(self) -> None:
         """Let go of trials that are not at their end."""
@@ -165,15 +172,21 @@ def run_seeds(
     """
     prepared.run.engine.set_up()  # again: what was loaded since has threads of its own
     store = Store(prepared.results)
-    outcomes, held = _run_claimable(prepared, seeds, report, store, refused)
+    outcomes: list[SeedOutcome] = []
+    held: dict[int, TrialHeld] = {}
+    for first in range(0, len(seeds), AT_ONCE):
+        part = seeds[first : first + AT_ONCE]
+        ended, elsewhere = _run_claimable(prepared, part, report, store, refused)
+        outcomes += ended
+        held |= elsewhere
     if held:
         more, held = _run_claimable(prepared, list(held), report, store, refused)
         outcomes += more
     for seed, holder in held.items():
-        ended = SeedOutcome(seed, HELD, rounds=0, message=str(holder))
+        left = SeedOutcome(seed, HELD, rounds=0, message=str(holder))
         if report_held:
-            report.end(ended)
-        outcomes.append(ended)
+            report.end(left)
+        outcomes.append(left)
     return sorted(outcomes, key=lambda ended: ended.seed)
 
 
@@ -202,7 +215,11 @@ def _run_claimable(
                 rounds.end(outcome(seed, DONE, history.rows))
                 continue
             files[seed] = claimed
-            trial = prepared.trial(seed)
+            try:
+                trial = prepared.trial(seed)
+            except AlBenchError as error:  # its pool is too small, for one
+                rounds.refuse(seed, history.rows, len(history.rows), error)
+                continue
             try:
                 trial.restore(history.rows, history.acquisitions)
                 if refused is not None:

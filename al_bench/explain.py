@@ -1,8 +1,7 @@
 """Hydra's complaints, each as one line: what is wrong, what was typed, what is valid."""
 
-import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,14 @@ from yaml import MarkedYAMLError, YAMLError
 from al_bench.building import parameters_of
 from al_bench.config import RunConfig, compose_whole
 from al_bench.config_dir import config_dir
-from al_bench.errors import ConfigError, choose
-from al_bench.listing import KINDS, choices
+from al_bench.errors import ConfigError, choose, near
+from al_bench.listing import KINDS, choice_file, choices
 
 # What composing a configuration may raise.
 UNREADABLE = (YAMLError, UnicodeDecodeError)
 COMPLAINTS = (HydraException, OmegaConfBaseException, *UNREADABLE)
+
+LAUNCHERS = ("joblib", "submitit")  # an extra each
 
 _KINDS: dict[Any, str] = {
     int: "a whole number",
@@ -66,7 +67,7 @@ def explain(
 def _no_yaml(error: YAMLError | UnicodeDecodeError, folder: Path | None) -> ConfigError:
     """Which file cannot be read, and the line, or the one in which its end was met."""
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
-        where = f"{_near(error.problem_mark.name)}:{error.problem_mark.line + 1}"
+        where = f"{near(error.problem_mark.name)}:{error.problem_mark.line + 1}"
         said = " ".join(str(error.problem or error.context).split())
         return ConfigError(f"{where} is no YAML: {said}.")
     for path in sorted(folder.rglob("*.yaml")) if folder else ():
@@ -74,14 +75,8 @@ def _no_yaml(error: YAMLError | UnicodeDecodeError, folder: Path | None) -> Conf
             path.read_text(encoding="utf-8")
         except UnicodeDecodeError as found:
             line = found.object[: found.start].count(b"\n") + 1
-            return ConfigError(f"{_near(path)}:{line} is not in UTF-8.", "Save it as UTF-8.")
+            return ConfigError(f"{near(path)}:{line} is not in UTF-8.", "Save it as UTF-8.")
     return ConfigError(f"A file of the configuration is no YAML: {' '.join(str(error).split())}.")
-
-
-def _near(path: str | Path) -> str:
-    """A path as one would type it here."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
 
 
 def _wrong_value(key: str, kind: str, overrides: Sequence[str], said: str) -> ConfigError:
@@ -92,9 +87,18 @@ def _wrong_value(key: str, kind: str, overrides: Sequence[str], said: str) -> Co
 
 
 def _no_key(key: str, overrides: Sequence[str], folder: Path | None) -> ConfigError:
+    words = {word.lstrip("+~").partition("=")[0]: word.lstrip("+~") for word in overrides}
+    key = next((name for name in words if name.startswith(f"{key}.")), key)  # told is where it ends
+    if key == "experiment" and "experiment" in words:
+        return _without_package(words[key].partition("=")[2], folder)
+    typed = words.get(key, key)
     message = f"There is no key {key!r}."
     if "/" in key:
-        return ConfigError(message, choose(key, KINDS.values()))
+        group, _, inner = key.partition("@")[0].rpartition("/")
+        has_none = f"The {group} that is chosen has no {inner} to choose."
+        return ConfigError(
+            message, has_none if key in KINDS.values() else choose(key, KINDS.values())
+        )
     node: Any = _skeleton(overrides, folder)
     parts = key.split(".")
     path: list[str] = []
@@ -110,12 +114,44 @@ def _no_key(key: str, overrides: Sequence[str], folder: Path | None) -> ConfigEr
     if not OmegaConf.is_dict(node):
         return ConfigError(message, f"{where} has no keys of its own.")
     if not path:
-        return ConfigError(message, choose(parts[0], known_keys()))
+        return ConfigError(message, _nested(typed, node) or choose(parts[0], known_keys()))
     valid = {str(name) for name in node if not str(name).startswith("_")}
     if "_target_" in node and not node.get("_partial_"):
-        valid |= set(parameters_of(node) or ())
+        parameters = parameters_of(node) or {}
+        if parts[0] in parameters:  # the class has it, its file does not name it
+            return ConfigError(message, f"Write +{typed}")
+        valid |= set(parameters)
     hint = choose(parts[0], valid, f"{where}.") if valid else f"{where} has no keys of its own."
     return ConfigError(message, hint)
+
+
+def _without_package(preset: str, folder: Path | None) -> ConfigError:
+    """A preset whose keys Hydra has put below ``experiment``."""
+    file = choice_file("experiment", preset, [config_dir(), *([folder] if folder else [])])
+    return ConfigError(
+        f"{near(file) if file else f'experiment={preset}'} does not say where its keys belong.",
+        "Make its first line: # @package _global_",
+    )
+
+
+def _nested(typed: str, node: DictConfig) -> str | None:
+    """What to type for ``typed``, a key without the groups that it lies in, if there is such."""
+    key, sign, value = typed.partition("=")
+    own = OmegaConf.masked_copy(node, [str(name) for name in node if name != "hydra"])
+    names = [*_paths(own), *(f"hydra.launcher.{name}" for name in _paths(node.hydra.launcher))]
+    found = [name for name in names if name.endswith(f".{key}")]
+    return (
+        f"Did you mean {' or '.join(f'{name}{sign}{value}' for name in found)}?" if found else None
+    )
+
+
+def _paths(node: Any, prefix: str = "") -> Iterator[str]:
+    """Every key of a configuration, with its dots."""
+    for key in node if isinstance(node, DictConfig) else ():
+        name = str(key)
+        yield prefix + name
+        if not OmegaConf.is_missing(node, name) and not OmegaConf.is_interpolation(node, name):
+            yield from _paths(node[name], f"{prefix}{name}.")
 
 
 def known_keys() -> set[str]:
@@ -145,16 +181,16 @@ def _skeleton(overrides: Sequence[str], folder: Path | None) -> DictConfig:
 def _no_choice(path: str, text: str, overrides: Sequence[str], folder: Path | None) -> ConfigError:
     groups = [group for group in KINDS.values() if path.startswith(f"{group}/")]
     group = max(groups, key=len, default=path.rpartition("/")[0])
-    if group == "hydra/launcher":
+    choice = path.removeprefix(f"{group}/")
+    if group == "hydra/launcher" and (extra := choice.partition("_")[0]) in LAUNCHERS:
         return ConfigError(
-            f"There is no {group}={path.rpartition('/')[2]} here.",
-            'The joblib launcher comes with uv pip install -e ".[joblib]".',
+            f"There is no {group}={choice} here: hydra-{extra}-launcher is not installed.",
+            f'It comes with uv pip install "al-bench[{extra}]", in a checkout -e ".[{extra}]".',
         )
     valid = {name for name, _ in choices(group, [config_dir(), *([folder] if folder else [])])}
     listed = re.search(r"Available options in '[^']*':\s*(.*)", text, re.DOTALL)
     if listed and group != "experiment":  # folders of hydra.searchpath have more
         valid |= {word for word in listed[1].split("Config search path")[0].split() if word}
-    choice = path.removeprefix(f"{group}/")
     words = (word.lstrip("+").partition("=") for word in overrides)
     keys = [key for key, _, value in words if choice in value.split(",")]
     # As it was typed: strategy@init_strategy= chooses among the strategies too.

@@ -1,6 +1,5 @@
 """``al-bench run`` as a command: words are checked, and Hydra's complaints become one line."""
 
-import os
 import sys
 
 from al_bench import words
@@ -12,12 +11,11 @@ def run(arguments: list[str]) -> int:
     """Run ``al-bench run`` with these words; the exit code."""
     from al_bench import job
 
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting
     typed = words.read(arguments)
     if typed.folder is not None:
         make_importable(typed.folder.parent)
     sys.argv = ["al-bench run", *typed.arguments]
     try:
-        return job.main()
+        return job.main(typed)
     except COMPLAINTS as error:
         raise explain(error, typed.overrides, typed.folder) from error

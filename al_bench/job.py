@@ -1,21 +1,30 @@
 """``al-bench run``: one Hydra job, or a sweep of them."""
 
 import logging
+import os
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import hydra
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
-from al_bench import sweep
-from al_bench.config import CONFIG_NAME, Composed, composed_job, register_schema
+from al_bench import own_hydra, process, sweep
+from al_bench.config import Composed, RunConfig, composed_job, named
 from al_bench.config_dir import config_dir
-from al_bench.errors import AlBenchError, told, within
-from al_bench.explain import COMPLAINTS, UNREADABLE
+from al_bench.errors import AlBenchError, Stopped, told, within
+from al_bench.explain import UNREADABLE
+from al_bench.planning import Plan, plan
+from al_bench.results import sweeps
+from al_bench.results.provenance import command
 from al_bench.terminal import print_table
+from al_bench.words import Words
 
 if TYPE_CHECKING:
     from al_bench.prepare import Prepared
@@ -24,18 +33,39 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def main() -> int:
-    """Run what ``sys.argv`` asks for; the exit code."""
-    register_schema()
-    sweep.begin()
+def main(typed: Words) -> int:
+    """Run what was typed; the exit code."""
+    with own_hydra.started(RunConfig, typed.folder) as hydra:
+        if typed.only_shows:
+            own_hydra.store_classes(typed.overrides)
+            return _show()
+        planned = plan(hydra, typed.overrides, typed.multirun, typed.folder)
+        if not planned.is_sweep:
+            return _run(hydra, planned)
+        return _say_sweep(hydra, planned) if planned.dry_run else _run_sweep(hydra, planned)
+
+
+def _show() -> int:
+    """Let Hydra answer ``sys.argv``: the page of help, a configuration, a completion."""
+    import hydra
+
+    GlobalHydra.instance().clear()  # it makes its own
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting
+    try:
+        hydra.main(str(config_dir()), own_hydra.CONFIG_NAME, "1.3")(lambda config: None)()
+    finally:
+        del os.environ["HYDRA_FULL_ERROR"]
+        if before is not None:
+            os.environ["HYDRA_FULL_ERROR"] = before
+    return 0
+
+
+def _run(hydra: Hydra, planned: Plan) -> int:
     codes: list[int] = []
     errors: list[Exception] = []
 
-    @hydra.main(config_path=str(config_dir()), config_name=CONFIG_NAME, version_base="1.3")
     def job(config: DictConfig) -> None:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            codes.append(run_sweep_job(config))  # lost in another process: it is on disk too
-            return
         try:
             record = sweep.JobRecord.of_running_job(config.results)
             with within("A class of this run"):
@@ -43,24 +73,65 @@ def main() -> int:
         except Exception as error:  # Hydra would add a line of its own
             errors.append(error)
 
-    try:
-        job()
-    except COMPLAINTS:
-        sweep.withdraw()
-        raise
-    except sweep.Refused as refused:
-        raise refused.error from None
-    finally:
-        sweep.remove_dry_folder()
+    hydra.run(own_hydra.CONFIG_NAME, job, [*planned.of_hydra, *planned.jobs[0]])
     if errors:
         if isinstance(errors[0], UNREADABLE):  # of what the run reads, not of its configuration
             raise AlBenchError(f"{told(errors[0])}.") from errors[0]
         raise errors[0]
-    if (folder := sweep.current_folder()) is not None:
-        from al_bench.status import summarize_sweep
+    return codes[0]
 
-        return summarize_sweep(folder)
-    return max(codes, default=0)
+
+def _run_sweep(hydra: Hydra, planned: Plan) -> int:
+    """Hand all jobs to Hydra's launcher; 0 when every trial of theirs is done, else 1."""
+    from al_bench.status import summarize_sweep
+
+    config = hydra.compose_config(  # of all jobs: the launcher, and where the record lies
+        own_hydra.CONFIG_NAME,
+        [*planned.of_hydra, *planned.jobs[0]],
+        RunMode.MULTIRUN,
+        with_log_configuration=True,
+    )
+    callbacks = Callbacks(config)
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=callbacks),
+        task_function=_run_sweep_job,
+        config=config,
+    )
+    if hasattr(launcher, "joblib"):  # its settings: workers outlive a parent that is killed
+        launcher.joblib |= {"initializer": _begin_worker, "initargs": (os.getpid(),)}
+    folder = Path(config.hydra.sweep.dir)
+    sweeps.write_plan(folder, planned.jobs, command())
+    callbacks.on_multirun_start(config=config, config_name=own_hydra.CONFIG_NAME)
+    try:
+        for ended in launcher.launch(planned.jobs, initial_job_idx=0):
+            _ = ended.return_value  # raises what Hydra met
+    except Exception:
+        sweep.withdraw(folder)
+        raise
+    callbacks.on_multirun_end(config=config, config_name=own_hydra.CONFIG_NAME)
+    return summarize_sweep(folder)
+
+
+def _say_sweep(hydra: Hydra, planned: Plan) -> int:
+    """Say what each job would do, or why it would be refused; 0 when none would be."""
+    from al_bench import dry_run, progress
+    from al_bench.prepare import prepare
+
+    progress.set_up_logging()
+    errors: list[Exception] = []
+    for number, words in enumerate(planned.jobs):
+        try:
+            composed = named(own_hydra.compose(hydra, [*planned.of_hydra, *words]))
+            _choose_gpu(composed, number)
+            print(dry_run.describe(prepare(composed)), flush=True)
+        except Exception as error:
+            logger.error("job %d failed: %s", number, told(error))
+            errors.append(error)
+    if errors and not isinstance(errors[0], AlBenchError):
+        raise AlBenchError(told(errors[0])) from errors[0]
+    if errors:
+        raise errors[0]
+    return 0
 
 
 def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
@@ -109,33 +180,38 @@ def _remaining(prepared: "Prepared", record: sweep.JobRecord) -> "Remaining":
     return Remaining(stored, rounds, prepared.seeds, prepared.workers, place)
 
 
-def run_sweep_job(config: DictConfig) -> int:
+def _begin_worker(parent: int) -> None:
+    process.set_up_streams()
+    process.end_with(parent)
+
+
+def _run_sweep_job(config: DictConfig) -> int:
     """Run one job of a sweep; a failure is shown, stored and left to the summary."""
     record = sweep.JobRecord.of_running_job(config.results)
+    if record.stopped():
+        return 1  # the summary says so
     try:
         composed = composed_job(config)
-        if config.device == "auto":
-            composed.config.device = _own_gpu(record.number)
+        _choose_gpu(composed, record.number)
         with within("A class of this run"):
             return run_composed(composed, record)
     except Exception as error:
         said = told(error)
         text = "".join(traceback.format_exception(error))
-        if not config.dry_run:
+        if not isinstance(error, Stopped):  # else it is the failure of a trial, which has a record
             record.refused(said, text)
+        if config.on_error == "stop":
+            record.stop_sweep()
         logger.error("job %d failed: %s", record.number, said)
         if config.verbose:
             logger.error(text)
-        if config.dry_run:  # nothing on the disk tells of it: Hydra carries it to this process
-            if isinstance(error, AlBenchError):
-                raise
-            raise AlBenchError(said) from error
         return 1
 
 
-def _own_gpu(number: int) -> str:
-    """Jobs of a sweep take the GPUs in turn; no launcher assigns them."""
+def _choose_gpu(composed: Composed, number: int) -> None:
+    """Let the jobs of a sweep take the GPUs in turn; no launcher assigns them."""
     import torch
 
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return f"cuda:{number % count}" if count else "auto"
+    if composed.config.device == "auto":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        composed.config.device = f"cuda:{number % count}" if count else "auto"

@@ -1,5 +1,6 @@
 """``al-bench list``: what there is to choose from, a line each, without importing any of it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from al_bench.arguments import Command, Option, existing_folder
@@ -70,6 +71,12 @@ def choices(group: str, folders: list[Path]) -> list[tuple[str, str]]:
         for path in base.glob(pattern):
             found[path.relative_to(base).with_suffix("").as_posix()] = introduction(path)
     return sorted(found.items())
+
+
+def choice_file(group: str, name: str, folders: Iterable[Path]) -> Path | None:
+    """The file of a choice, in the last of these folders that has it."""
+    files = [folder / group / f"{name}.yaml" for folder in folders]
+    return next((file for file in reversed(files) if file.is_file()), None)
 
 
 def introduction(path: Path) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from al_bench import loop
+from al_bench import engine, loop
 from al_bench.config import compose
 from al_bench.config_dir import make_importable
 from al_bench.dry_run import describe
@@ -35,11 +35,11 @@ def trials(*overrides: str, config_dir: str | Path | None = None) -> list[Trial]
     Raises:
         ConfigError, DataError: As ``al-bench run`` would say.
     """
-    prepared, dry = _prepared(overrides, config_dir)
-    if dry:
-        raise ConfigError("Trials are at their beginning; dry_run=true is for al_bench.run.")
-    prepared.run.engine.set_up()  # again: what was loaded since has threads of its own
-    return [prepared.trial(seed) for seed in prepared.seeds]
+    with engine.restored():
+        prepared, dry = _prepared(overrides, config_dir)
+        if dry:
+            raise ConfigError("Trials are at their beginning; dry_run=true is for al_bench.run.")
+        return [prepared.trial(seed) for seed in prepared.seeds]
 
 
 def execute(trials: Sequence[Trial], trainer: Trainer | None = None) -> "pd.DataFrame":
@@ -55,7 +55,10 @@ def execute(trials: Sequence[Trial], trainer: Trainer | None = None) -> "pd.Data
     import pandas as pd
 
     store = MemoryStore()
-    loop.execute(trials, trainer or SequentialTrainer(), store)
+    with engine.restored():
+        for first in trials[:1]:
+            first.run.engine.set_up()
+        loop.execute(trials, trainer or SequentialTrainer(), store)
     return pd.DataFrame(store.rows)
 
 
@@ -63,7 +66,8 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
     """Run what ``al-bench run`` would, in this process, and return its learning curves.
 
     Finished seeds are read rather than run again. Progress goes to the ``al_bench`` logger.
-    ``dry_run=true`` prints what would be done and does nothing.
+    ``dry_run=true`` prints what would be done and does nothing. Threads, flags of torch and an
+    application's own Hydra are as they were afterwards.
 
     Returns:
         A row a (seed, round), with the columns of ``al_bench.results.schema.CURVE`` and ``config``
@@ -76,13 +80,14 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
 
     from al_bench.results.frame import read_curves
 
-    prepared, dry = _prepared(overrides, config_dir)
-    if dry:
-        print(describe(prepared))
-        return pd.DataFrame(columns=[*CURVE.names, "config"])
-    for note in prepared.notes:
-        logger.warning("%s", note)
-    outcomes = run_seeds(prepared, prepared.seeds, LogReport())
+    with engine.restored():
+        prepared, dry = _prepared(overrides, config_dir)
+        if dry:
+            print(describe(prepared))
+            return pd.DataFrame(columns=[*CURVE.names, "config"])
+        for note in prepared.notes:
+            logger.warning("%s", note)
+        outcomes = run_seeds(prepared, prepared.seeds, LogReport())
     missing = [ended for ended in outcomes if ended.status != DONE]
     if missing:
         said = "; ".join(f"seed {ended.seed} {ended.status}: {ended.message}" for ended in missing)

@@ -181,7 +181,8 @@ class Remaining:
         self._pace = Pace(stored.rounds)
         self._schedule = schedule
         self._workers = workers
-        done = {seed: stored.done.get(seed, 0) for seed in seeds}
+        self._seeds = len(seeds)  # only those that have begun are kept one by one
+        done = {seed: number for seed, number in stored.done.items() if seed in seeds}
         self._done = {s: len(schedule) if n is None else n for s, n in done.items()}
 
     def begin(self, seed: int, rounds_done: int) -> None:
@@ -200,15 +201,15 @@ class Remaining:
     @property
     def is_over(self) -> bool:
         """Whether no round is left."""
-        return all(done >= len(self._schedule) for done in self._done.values())
+        return all(done >= len(self._schedule) for done in self._rounds_done())
 
     def seconds(self) -> float | None:
         """Until all seeds are done; ``None`` where no round is known."""
-        return self._of(Counter(self._done.values()))
+        return self._of(self._rounds_done())
 
     def whole(self) -> float | None:
         """What the run would take from the beginning."""
-        return self._of(Counter({0: len(self._done)}))
+        return self._of(Counter({0: self._seeds}))
 
     def said(self) -> str:
         """``about 12 min left``, or ``job 3 of 12, about 40 min left``; empty if not known."""
@@ -229,7 +230,11 @@ class Remaining:
         if self.seconds() is not None:
             return None
         steps = np.array([round.steps for round in self._schedule], dtype=float)
-        return self._shared(seconds * steps, Counter(self._done.values()))
+        return self._shared(seconds * steps, self._rounds_done())
+
+    def _rounds_done(self) -> Counter[int]:
+        """How many seeds have done so many rounds."""
+        return Counter(self._done.values()) + Counter({0: self._seeds - len(self._done)})
 
     def _of(self, rounds_done: Counter[int]) -> float | None:
         seconds = self._pace.seconds([round.labels for round in self._schedule])

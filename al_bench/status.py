@@ -12,6 +12,7 @@ from al_bench.arguments import Command, Option, one_of, switch
 from al_bench.results import sweeps
 from al_bench.results.ledger import DAMAGED, DONE, FAILED, PLANNED, RUNNING, STALE, STATES, Entry
 from al_bench.results.ledger import status as ledger
+from al_bench.terminal import spans
 
 COLORS = {DONE: "green", DAMAGED: "red", FAILED: "red", RUNNING: "cyan", STALE: "yellow"}
 
@@ -66,17 +67,16 @@ def summarize_sweep(folder: Path) -> int:
         for name, seeds in (job.trials or {}).items()
         for seed in seeds
     }
-    refused = [
-        Entry(
-            FAILED,
-            job=job.job,
-            overrides=job.overrides,
-            message=job.error or "it did not start",
-        )
-        for job in jobs
-        if job.error is not None or job.trials is None
-    ]
-    return summarize(root, trials, f"{len(jobs)} jobs", refused)
+    stopped = sweeps.stopped(folder)
+    more = []
+    for job in jobs:
+        if job.trials is None and stopped:
+            said = f"not run: {stopped}"
+            more.append(Entry(PLANNED, job=job.job, overrides=job.overrides, message=said))
+        elif job.error is not None or job.trials is None:
+            said = job.error or "it did not start"
+            more.append(Entry(FAILED, job=job.job, overrides=job.overrides, message=said))
+    return summarize(root, trials, f"{len(jobs)} job{'s' * (len(jobs) != 1)}", more)
 
 
 def summarize(
@@ -151,17 +151,6 @@ def _grouped(entries: Iterable[Entry]) -> list[list[Entry]]:
         key = (entry.folder, entry.overrides, entry.state, entry.message, where)
         groups.setdefault(key, []).append(entry)
     return list(groups.values())
-
-
-def spans(seeds: Sequence[int]) -> str:
-    """Seeds in short: ``0–4, 7``."""
-    parts: list[list[int]] = []
-    for seed in sorted(seeds):
-        if parts and seed == parts[-1][-1] + 1:
-            parts[-1].append(seed)
-        else:
-            parts.append([seed])
-    return ", ".join(f"{p[0]}–{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)
 
 
 def counts(entries: Sequence[Entry]) -> str:

@@ -1,9 +1,9 @@
-"""What commands print: warnings as lines, tables that pipes do not fold."""
+"""What commands print: warnings as lines, tables that pipes do not fold, seeds in short."""
 
 import contextlib
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,3 +50,16 @@ def warnings_as_lines() -> Iterator[None]:
         for other in caught:
             if other.category is not UserWarning:
                 warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+
+
+def spans(seeds: Sequence[int]) -> str:
+    """Seeds in short: ``0–4, 7``."""
+    if isinstance(seeds, range) and len(seeds) > 1:  # as long as one likes
+        return f"{seeds[0]}–{seeds[-1]}"
+    parts: list[list[int]] = []
+    for seed in sorted(seeds):
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return ", ".join(f"{p[0]}–{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)

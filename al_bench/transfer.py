@@ -28,7 +28,7 @@ COMMAND = Command(
     name="transfer",
     summary="Trains another model on the labels that stored runs bought, in their order; model=, "
     "training= and evaluation=, their keys, budget.total= and budget.batch_size= are written as "
-    "after al-bench run.",
+    "after al-bench run; model=a,b does both.",
     options=(
         Option("dataset.root", "folder of the data set, where it is not where it was"),
         Option("device", "device to run on (default: as stored)"),
@@ -57,6 +57,7 @@ def transfer(arguments: Sequence[str]) -> int:
     _check_choices(choices)
     from al_bench import dry_run
     from al_bench.execution import run_seeds
+    from al_bench.planning import combinations
     from al_bench.prepare import prepare
     from al_bench.progress import LogReport, set_up_logging
     from al_bench.status import summarize
@@ -72,8 +73,11 @@ def transfer(arguments: Sequence[str]) -> int:
     if left_out:
         print(f"warning: left out, since they are not done: {_said(left_out)}.", file=sys.stderr)
     trials: set[tuple[Path, int]] = set()
-    for order in orders:
-        composed = _composed(order, choices, changes)
+    asked = combinations(choices)  # model=a,b is both
+    runs = [_composed(order, words, changes) for order in orders for words in asked]
+    for composed in runs if len(runs) > 1 else ():
+        prepare(composed)  # what does not fit is told before the first one is trained
+    for composed in runs:
         prepared = prepare(composed)
         if parsed["dry_run"]:
             print(dry_run.describe(prepared), end="\n\n")
@@ -85,14 +89,18 @@ def transfer(arguments: Sequence[str]) -> int:
         folder = prepared.results / prepared.run.identity.folder
         trials |= {(folder, seed) for seed in prepared.seeds}
     if parsed["dry_run"]:
-        seeds = sum(len(order.seeds) for order in orders)
-        print(f"{len(orders)} runs, {seeds} trials to be trained")
+        seeds = sum(len(order.seeds) for order in orders) * len(asked)
+        print(f"{len(runs)} runs, {seeds} trials to be trained")
         return 0
-    return summarize(out, trials, f"{len(orders)} runs")
+    return summarize(out, trials, f"{len(runs)} runs")
 
 
 def _check_choices(choices: Sequence[str]) -> None:
     """Raise ConfigError unless these words change the model or its training and keep the order."""
+    from al_bench.words import check_once, check_overrides
+
+    check_overrides(choices)
+    check_once(choices)
     keys = [word.partition("=")[0] for word in choices]
     for word, key in zip(choices, keys, strict=True):
         if key.startswith("budget") and key not in BUDGET:
@@ -180,7 +188,8 @@ def _seeds(done: "Sequence[tuple[int, Entry]]") -> "dict[Path, list[int]]":
 def _said(entries: "Sequence[Entry]") -> str:
     """Trials in a line: ``bald (7b7836a9b372) seeds 0–1 failed``."""
     from al_bench.results.ledger import DAMAGED
-    from al_bench.status import seeds_of, spans
+    from al_bench.status import seeds_of
+    from al_bench.terminal import spans
 
     groups: dict[tuple[str, str, str], list[Entry]] = {}
     for entry in entries:
@@ -216,7 +225,6 @@ def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) 
 
     from al_bench.config import compose
     from al_bench.explain import COMPLAINTS, explain
-    from al_bench.words import check_once, check_overrides
 
     trial = order.trial
     keys = [word.partition("=")[0] for word in choices]
@@ -229,8 +237,6 @@ def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) 
     network = str(trial.content["network"])
     if not {"model", "model/network"} & set(keys) and _is_choice("model/network", network):
         known.append(f"model/network={network}")
-    check_overrides(choices)
-    check_once(choices)
     try:
         chosen = compose([*known, *choices])
     except COMPLAINTS as error:

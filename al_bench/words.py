@@ -14,7 +14,6 @@ from al_bench.config import REQUIRED, RunConfig
 from al_bench.config_dir import config_dir
 from al_bench.errors import ConfigError
 from al_bench.listing import KINDS, choices
-from al_bench.sweep import check_one_results_folder
 
 FLAGS = "Keys are written key=value; flags are -m, --config-dir FOLDER, --cfg job and --help."
 
@@ -27,11 +26,15 @@ class Words:
         arguments: All of it, flags first: argparse takes no keys on both sides of one.
         overrides: The keys with their values.
         folder: Of ``--config-dir``.
+        multirun: Whether ``-m`` is there.
+        only_shows: Whether they ask for a page, the configuration or a completion, not for a run.
     """
 
     arguments: list[str]
     overrides: list[str]
     folder: Path | None
+    multirun: bool
+    only_shows: bool
 
 
 def read(arguments: Sequence[str]) -> Words:
@@ -48,13 +51,19 @@ def read(arguments: Sequence[str]) -> Words:
     if parsed.cfg is None and (parsed.package or parsed.resolve):
         flag = "--package" if parsed.package else "--resolve"
         raise ConfigError(f"{flag} shows the configuration and runs nothing.", "Add --cfg job.")
+    for flag in ("config_name", "config_path", "experimental_rerun"):
+        if getattr(parsed, flag) is not None:
+            raise ConfigError(f"al-bench run has no flag --{flag.replace('_', '-')}.", FLAGS)
+    if parsed.cfg is not None and parsed.multirun:
+        raise ConfigError("--cfg shows the configuration of one job.", "Leave out -m.")
     folder = None if parsed.config_dir is None else Path(parsed.config_dir).resolve()
     if folder is not None and not folder.is_dir():
         raise ConfigError(f"There is no folder {parsed.config_dir}, given by --config-dir.")
     if not parsed.help:
         check_overrides(parsed.overrides, folder)
         check_once(parsed.overrides)
-    return Words(ordered, parsed.overrides, folder)
+    shows = (parsed.help, parsed.hydra_help, parsed.shell_completion, parsed.cfg, parsed.info)
+    return Words(ordered, parsed.overrides, folder, parsed.multirun, any(shows))
 
 
 def check_overrides(overrides: Sequence[str], folder: Path | None = None) -> None:
@@ -97,7 +106,10 @@ def _check_override(override: Override, word: str) -> None:
     key = override.key_or_group
     if not key:
         raise ConfigError(f"{word!r} has no key.", "Write key=value.")
-    check_one_results_folder(override, word)
+    if key == "results" and override.is_sweep_override():
+        raise ConfigError(
+            f"{word}: a sweep has one results folder.", "Type the command once for each."
+        )
     if override.is_sweep_override():
         return
     if key == "init_strategy" and isinstance(value := override.value(), str):

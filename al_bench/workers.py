@@ -7,9 +7,9 @@ import signal
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing.connection import wait
 from typing import Any
 
+from al_bench import process
 from al_bench.config import Composed
 from al_bench.errors import AlBenchError, told
 from al_bench.execution import HELD, Report, SeedOutcome, run_seeds
@@ -42,11 +42,9 @@ def run_in_workers(composed: Composed, prepared: Prepared, report: Report) -> li
     listener = threading.Thread(target=_listen, args=(messages, report), daemon=True)
     listener.start()
     stopping = context.Event()
+    given = (os.getpid(), composed, prepared.run.identity.own_code, messages, stopping)
     executor = ProcessPoolExecutor(
-        min(prepared.workers, len(seeds)),
-        context,
-        _set_up_worker,
-        (composed, prepared.run.identity.own_code, messages, stopping),
+        min(prepared.workers, len(seeds)), context, _set_up_worker, given
     )
     outcomes: list[SeedOutcome] = []
     try:
@@ -63,8 +61,8 @@ def run_in_workers(composed: Composed, prepared: Prepared, report: Report) -> li
             outcomes += [found for found in ended if found.seed not in waiting]
     except BaseException:
         stopping.set()  # what is queued already must not begin
-        for process in list((executor._processes or {}).values()):
-            process.terminate()  # each keeps its committed rounds
+        for worker in list((executor._processes or {}).values()):
+            worker.terminate()  # each keeps its committed rounds
         raise
     finally:
         executor.shutdown(cancel_futures=True)
@@ -99,12 +97,13 @@ class _Forwarded:
 
 
 def _set_up_worker(
-    composed: Composed, own_code: Mapping[str, str], messages: Any, stopping: Any
+    parent: int, composed: Composed, own_code: Mapping[str, str], messages: Any, stopping: Any
 ) -> None:
     global _prepared, _messages, _stopping
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGTERM, _interrupt)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    process.set_up_streams()
+    process.end_with(parent)
     _messages, _stopping = messages, stopping
     try:
         _prepared = prepare(composed)
@@ -119,13 +118,6 @@ def _set_up_worker(
 def _interrupt(signum: int, frame: Any) -> None:
     if _busy:  # an idle worker is told to end by the parent's executor
         raise KeyboardInterrupt
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _run_seed(seed: int, report_held: bool) -> list[SeedOutcome]:

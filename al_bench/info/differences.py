@@ -7,7 +7,7 @@ from typing import Any
 from al_bench.info.stored_run import StoredRun
 from al_bench.info.told import code, final_accuracy, plain
 from al_bench.results.schema import ENGINE
-from al_bench.status import spans
+from al_bench.terminal import spans
 
 ABSENT = "–"
 _FINGERPRINT = "fingerprint"  # of the data's content

@@ -13,7 +13,7 @@ from al_bench.results import settings
 from al_bench.results.ledger import DONE, STATES
 from al_bench.results.schema import ENGINE
 from al_bench.stats.intervals import mean_interval
-from al_bench.status import spans
+from al_bench.terminal import spans
 
 Line = tuple[str, str]  # what it is about, and what is said
 GROUPS = ("dataset", "pool", "model", "training", "budget", "strategy", "init_strategy", "target")

@@ -169,7 +169,8 @@ def _planned(root: Path, started: set[tuple[Path, int]]) -> Iterator[Entry]:
     jobs = sweeps.read_sweeps(root)
     latest = {job.request: job for job in jobs if job.written}  # oldest first: the last one stays
     covered: set[tuple[Path, int]] = set(started)
-    for job in [*latest.values(), *(job for job in jobs if job.request not in latest)]:
+    planned = {job.request: job for job in jobs if job.request not in latest}  # once if typed twice
+    for job in [*latest.values(), *planned.values()]:
         entry = Entry(PLANNED, sweep=job.sweep, job=job.job, overrides=job.overrides)
         if job.error is not None:
             yield replace(entry, state=FAILED, message=job.error)

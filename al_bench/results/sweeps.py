@@ -2,7 +2,7 @@
 
 ``<results>/.sweeps/<sweep>/plan.json`` lists the jobs of a multirun before any has started;
 ``<results>/.sweeps/<sweep>/<job>/job.json`` says which trials a job covers once it knows them.
-A single run has a job and no plan.
+A single run has a job and no plan. ``stopped.json`` beside the plan says that no more jobs begin.
 """
 
 import json
@@ -152,6 +152,16 @@ def read_job(job_folder: Path) -> Job | None:
         content.get("trials", {}),
         content.get("error"),
     )
+
+
+def stop(sweep_folder: Path, reason: str) -> None:
+    """Record that no further job of the sweep shall begin."""
+    _write(sweep_folder / "stopped.json", {"reason": reason})
+
+
+def stopped(sweep_folder: Path) -> str | None:
+    """Why no further job of the sweep shall begin; ``None`` where they may."""
+    return _read(sweep_folder / "stopped.json").get("reason")
 
 
 def read_sweeps(root: Path) -> list[Job]:

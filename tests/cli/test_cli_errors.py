@@ -86,6 +86,21 @@ BAD = [
     (["+model.x=1", "++model.x=2"], "model.x is given twice: 1 and 2."),
     (["strategy@init_strategy=corset"], "no strategy@init_strategy=corset. Did you mean 'coreset'"),
     (["strategy=corset", "strategy@init_strategy=bald"], "There is no strategy=corset. Did you"),
+    (["learning_rate=0.1"], "'learning_rate'. Did you mean training.learning_rate=0.1?"),
+    (["batch_size=3"], "Did you mean budget.batch_size=3 or training.batch_size=3?"),
+    (["strategy=powerbald", "rule.beta=3"], "Did you mean strategy.rule.beta=3?"),
+    (["hydra.job.chdir=true"], "hydra.job.chdir=true: al-bench makes its own folders. Leave it"),
+    (["hydra.run.dir=x"], "hydra.run.dir=x: al-bench makes its own folders"),
+    (["-m", "hydra.sweep.dir=x"], "hydra.sweep.dir=x: al-bench makes its own folders"),
+    (["hydra.output_subdir=.hydra"], "hydra.output_subdir=.hydra: al-bench makes its own folders"),
+    (["hydra/launcher=submitit_slurm"], "hydra-submitit-launcher is not installed. It comes with"),
+    (["-m", "hydra.launcher.n_jobs=1,2"], "Hydra's own keys cannot be swept"),
+    (["-m", "strategy=random", "budget.total=interval(1,2)"], "names no values to sweep over"),
+    (["--cfg", "job", "-m"], "--cfg shows the configuration of one job. Leave out -m."),
+    (["--config-name", "x"], "al-bench run has no flag --config-name."),
+    (["strategy=random", "strategy/space=inputs"], "The strategy that is chosen has no space"),
+    (["strategy=al_bench.strategies.random.Rondom"], "has no 'Rondom'. Did you mean"),
+    (["strategy=al_bench.strategies.random.Random", "strategy.x=1"], "no key 'strategy.x'"),
     (["strategy@init_strategy=bald"] * 2, "strategy@init_strategy is given twice: bald and bald."),
 ]
 
@@ -122,7 +137,7 @@ def test_bad_input_is_refused_in_one_line_before_any_work(al_bench, tmp_path, wo
         ("_target_: Own\n", "it names no module. Write module.Class."),
         ("_target_: .Own\n", "it names no module. Write module.Class."),
         ("_target_: own.Own\npower: 7.0\n", "strategy: KeyError: 'seven' (own.py:7)."),
-        ("power: 2.0\n", "strategy has no _target_"),
+        ("power: 2.0\n", "strategy/own.yaml) has no _target_. Add a line _target_: module.Class"),
     ],
 )
 def test_a_users_own_yaml_is_checked_against_the_classs_signature(al_bench, tmp_path, yaml, said):

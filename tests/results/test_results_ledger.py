@@ -105,7 +105,7 @@ def test_jobs_are_planned_until_they_start(tmp_path: Path) -> None:
 def test_a_job_started_by_another_sweep_is_planned_no_more(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_plan(tmp_path / ".sweeps" / name, [["strategy=bald", "budget=small"]])
-    assert [entry.state for entry in status(tmp_path)] == [PLANNED, PLANNED]
+    assert one(tmp_path).state == PLANNED  # once, though it was typed twice
     started = tmp_path / ".sweeps" / "b" / "0"
     write_job(started, ["budget=small", "strategy=bald"], {IDENTITY.folder: [0]})
     run_trial(tmp_path, seed=0)

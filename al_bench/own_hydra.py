@@ -1,0 +1,78 @@
+"""Hydra over al-bench's configuration, apart from the one that an application may be using."""
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobRuntime
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from al_bench.config_dir import config_dir
+from al_bench.targets import locate
+
+CONFIG_NAME = "config"
+OF_CLASSES = ("dataset", "model", "strategy", "target")  # a choice of these is an object
+_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_OWNED = (GlobalHydra, HydraConfig, JobRuntime, version.VersionBase)
+_one_at_a_time = threading.RLock()  # Hydra's state belongs to the process
+
+
+@contextlib.contextmanager
+def started(schema: type, folder: str | Path | None = None) -> Iterator[Hydra]:
+    """Within this context Hydra is al-bench's; what it was before comes back.
+
+    Args:
+        schema: What the top level of the configuration is checked against.
+        folder: A further folder of configuration (``--config-dir``).
+    """
+    instances, store = Singleton._instances, ConfigStore.instance()
+    with _one_at_a_time:
+        Plugins.instance()  # found once a process, with the configuration that they store
+        before: dict[type, Any] = {k: instances.pop(k) for k in _OWNED if k in instances}
+        stored = {name: dict(n) if isinstance(n, dict) else n for name, n in store.repo.items()}
+        try:
+            version.setbase("1.3")
+            store.store(name="schema", node=schema)
+            path = create_config_search_path(str(config_dir()))
+            if folder is not None:
+                where, anchor = f"file://{Path(folder).resolve()}", SearchPathQuery("schema", None)
+                path.prepend(provider="command-line", path=where, anchor=anchor)
+            yield Hydra.create_main_hydra2("al-bench", path)
+        finally:
+            for kind in _OWNED:
+                instances.pop(kind, None)
+            instances.update(before)
+            store.repo = stored
+
+
+def compose(hydra: Hydra, words: Sequence[str]) -> DictConfig:
+    """The configuration of these words with Hydra's own part; logging is left alone."""
+    store_classes(words)
+    return hydra.compose_config(CONFIG_NAME, list(words), RunMode.RUN)
+
+
+def store_classes(words: Sequence[str]) -> None:
+    """Let a class be a choice like any other: ``strategy=package.Class`` needs no file.
+
+    Raises:
+        ConfigError: There is no such class.
+    """
+    for word in words:
+        key, _, value = word.lstrip("+").partition("=")
+        group = key.partition("@")[0]
+        if group in OF_CLASSES and _CLASS.fullmatch(value):
+            locate(value, key)
+            ConfigStore.instance().store(name=value, node={"_target_": value}, group=group)

@@ -1,0 +1,91 @@
+"""What a command shares with the rest of its process: its streams, its signals, its parent."""
+
+import codecs
+import os
+import signal
+import sys
+import threading
+import time
+import unicodedata
+from types import FrameType
+from typing import Any
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PLAIN = dict(
+    zip("–—−×·±→≤≥…", ["-", "-", "-", "x", ".", "+-", "->", "<=", ">=", "..."], strict=True)
+)
+_SECONDS_TO_END = 0.5  # at most, after the parent
+
+
+def set_up_streams() -> None:
+    """Let standard output and error print any sign, and be there though they were closed.
+
+    A sign that the terminal lacks becomes one or a few that it has.
+    """
+    codecs.register_error("al_bench.plain", _plain)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="al_bench.plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What is written instead of the first sign that an encoding lacks."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    sign, after = error.object[error.start], error.start + 1
+    if "\udc80" <= sign <= "\udcff":  # a byte of a file name that is no text
+        return bytes([ord(sign) - 0xDC00]), after
+    letters = unicodedata.normalize("NFKD", sign).encode("ascii", "ignore").decode()
+    return _PLAIN.get(sign) or letters or "?", after
+
+
+def catch_signals() -> dict[signal.Signals, Any]:
+    """Let Ctrl-C and SIGTERM interrupt the command, and a second one end it at once.
+
+    Returns:
+        The handlers there were, for ``signal.signal``. Other handlers than Python's own, signals
+        that are ignored, and threads but the main one are left alone.
+    """
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            handler = signal.getsignal(number)
+            if handler in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = handler
+                signal.signal(number, _interrupt)
+    return before
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    end_on_signals()
+    raise KeyboardInterrupt
+
+
+def end_on_signals() -> None:
+    """From now on a signal ends the process: what there was to keep is kept already."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is _interrupt:
+            signal.signal(number, _end)
+
+
+def _end(signum: int, frame: FrameType | None) -> None:
+    os.write(2, b"al-bench: stopped at once.\n")
+    os._exit(130)
+
+
+def end_with(parent: int) -> None:
+    """End this process soon after its parent, however that one ends.
+
+    Args:
+        parent: The process id of the parent.
+    """
+    threading.Thread(target=_wait_for_end, args=(parent,), daemon=True).start()
+
+
+def _wait_for_end(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_SECONDS_TO_END)
+    os._exit(1)

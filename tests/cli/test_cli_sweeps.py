@@ -1,0 +1,156 @@
+"""Which jobs a command line means: sweeps in words, in presets, in swept presets."""
+
+import json
+import re
+
+import pytest
+
+PRESET = """# @package _global_
+# two strategies
+seeds: 1
+budget:
+  total: 40
+  batch_size: {batch_size}
+hydra:
+  mode: MULTIRUN
+  sweeper:
+    params:
+      strategy: {strategies}
+"""
+
+
+@pytest.fixture
+def presets(tmp_path):
+    """Presets small and large, sweeps of two strategies each, and plain, which is none."""
+    folder = tmp_path / "mine" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "small.yaml").write_text(PRESET.format(batch_size=5, strategies="random,margin"))
+    (folder / "large.yaml").write_text(PRESET.format(batch_size=10, strategies="random,entropy"))
+    (folder / "plain.yaml").write_text("# @package _global_\nseeds: 1\nbudget:\n  total: 60\n")
+    return folder
+
+
+@pytest.fixture
+def dry(al_bench):
+    """The jobs of a command line as (strategy, labels at the end, labels a round)."""
+
+    def jobs(*words):
+        code, out, err = al_bench("run", *words, "dry_run=true")
+        assert (code, err) == (0, "")
+        said = r"run +(.*?) on .*\n(?:.*\n)*?labels +\d+ to (\d+) in batches of (\d+)"
+        return [(name, int(end), int(size)) for name, end, size in re.findall(said, out)]
+
+    return jobs
+
+
+SMALL = [("random", 40, 5), ("margin", 40, 5)]
+LARGE = [("random", 40, 10), ("entropy", 40, 10)]
+
+
+@pytest.mark.slow
+def test_each_swept_preset_brings_its_own_sweep(presets, dry, tmp_path):
+    own = ("--config-dir", "mine")
+    assert dry(*own, "-m", "experiment=small,large") == SMALL + LARGE
+    assert dry(*own, "-m", "experiment=small,plain") == [*SMALL, ("bald", 60, 10)]
+    assert dry(*own, "-m", "experiment=large,large") == LARGE  # equal jobs are one
+    assert dry(*own, "experiment=small") == SMALL  # which asks for a sweep by itself
+    assert dry(*own, "experiment=small", "strategy=bald") == [("bald", 40, 5)]  # typed comes first
+    swept = dry(*own, "-m", "experiment=small,large", "budget.total=30,50")
+    assert sorted(swept) == sorted(
+        (name, end, size) for name, _, size in SMALL + LARGE for end in (30, 50)
+    )
+    assert dry(*own, "-m", "experiment=small,large", "strategy=bald,margin") == [
+        (name, 40, size) for size in (5, 10) for name in ("bald", "margin")
+    ]
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [[], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]])
+def test_the_jobs_of_swept_presets_are_planned_run_and_told(
+    presets, quick_run, al_bench, curves, tmp_path, launcher
+):
+    words = ["budget.total=30", "seeds=1", *launcher]
+    code, out, _ = quick_run("--config-dir", "mine", "-m", "experiment=small,large", *words)
+    assert code == 0
+    (plan,) = tmp_path.glob("results/.sweeps/*/plan.json")
+    assert len(json.loads(plan.read_text())["jobs"]) == 4
+    assert "4 jobs, 4 done" in out
+    rows = curves()
+    assert set(rows["strategy_label"]) == {"random", "margin", "entropy"}
+    assert rows["run_id"].nunique() == 4
+    assert "4 done\n" in al_bench("status")[1]
+
+
+SHARED = [
+    (["strategy=powerbald,softmaxbald", "strategy.rule.beta=4"], ["beta=4"] * 2),
+    (["strategy=typiclust,probcover", "strategy/space=inputs"], ["space=inputs"] * 2),
+    (["strategy=typiclust,probcover", "strategy.space.normalize=false"], ["normalize=false"] * 2),
+    (["model=deep_ensemble,mc_dropout", "model/network=mlp"], ["(mlp)"] * 2),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("words", "said"), SHARED)
+def test_a_key_goes_to_the_choices_of_each_job(al_bench, words, said):
+    code, out, err = al_bench("run", "-m", *words, "dry_run=true")
+    assert (code, err) == (0, "")
+    titles = [line for line in out.splitlines() if line.startswith("run ")]
+    assert len(titles) == len(said)
+    assert all(part in title for part, title in zip(said, titles, strict=True))
+
+
+@pytest.mark.slow
+def test_a_key_of_a_pool_goes_to_every_swept_pool(al_bench):
+    words = ("pool=[subset,imbalance],[subset,label_noise]", "pool.subset.size=500")
+    code, out, err = al_bench("run", "-m", *words, "seeds=1", "dry_run=true")
+    assert (code, err) == (0, "")
+    assert out.count("pool 500") == 1  # imbalance makes it smaller
+    assert out.count("\nrun ") + out.startswith("run ") == 2
+
+
+def test_a_key_that_some_choices_lack_names_them_before_any_work(al_bench, tmp_path):
+    words = ("-m", "strategy=powerbald,bald,random", "strategy.rule.beta=4")
+    code, out, err = al_bench("run", *words)
+    assert (code, out) == (2, "")
+    assert err.startswith(
+        "al-bench: strategy=bald, strategy=random: There is no key 'strategy.rule.beta'."
+    )
+    assert err.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+BAD = [
+    ({"experiment": "small,large"}, "A preset sweeps over presets, experiment=small,large."),
+    ({"strategy": ["random", "bald"]}, "For a run each: -m strategy=random,bald."),
+    ({"stratgy": "random,bald"}, "There is no key 'stratgy'. Did you mean 'strategy'"),
+    ({"results": "a,b"}, "results=a,b: a sweep has one results folder."),
+]
+
+
+@pytest.mark.parametrize(("params", "said"), BAD)
+def test_what_a_preset_sweeps_is_checked_like_what_is_typed(presets, al_bench, params, said):
+    lines = [
+        "# @package _global_",
+        f"hydra: {json.dumps({'mode': 'MULTIRUN', 'sweeper': {'params': params}})}",
+    ]
+    (presets / "bad.yaml").write_text("\n".join(lines))
+    code, out, err = al_bench("run", "--config-dir", "mine", "experiment=bad")
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_a_preset_with_a_sweep_needs_m_unless_it_asks_for_one(presets, al_bench):
+    text = (presets / "small.yaml").read_text().replace("  mode: MULTIRUN\n", "")
+    (presets / "quiet.yaml").write_text(text)
+    code, _, err = al_bench("run", "--config-dir", "mine", "experiment=quiet")
+    assert code == 2
+    assert "is a sweep of its own, strategy=random,margin. Add -m." in err
+
+
+def test_jobs_that_differ_in_what_a_sweep_has_one_of_are_refused(presets, al_bench):
+    with (presets / "large.yaml").open("a") as file:
+        file.write("results: elsewhere\n")
+    code, _, err = al_bench("run", "--config-dir", "mine", "-m", "experiment=small,large")
+    assert code == 2
+    assert "differ in results, of which a sweep has one." in err
