@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from al_bench.config import Composed
 from al_bench.errors import AlBenchError
 from al_bench.own_code import own_code
-from al_bench.parts import made_of, num_targets, numerics_versions
+from al_bench.parts import made_of, num_targets, numerics_versions, parts
 from al_bench.results.identity import (
     ENGINE_KEYS,
     PATHS,
@@ -21,8 +21,10 @@ from al_bench.results.identity import (
     with_contents,
 )
 from al_bench.stored import StoredTrial
+from al_bench.strategies.cluster_margin import ClusterMargin
 from al_bench.strategies.replay import Replay
 from al_bench.targets import described, locate, module_of
+from al_bench.trial import Trial
 
 
 def identify(
@@ -59,8 +61,12 @@ def identify(
     strategies = {key: built[key] for key in ("strategy", "init_strategy") if key in built}
     code = own_code(itertools.chain(*made.values()))
     del made["tracker"]
+    if _both_cluster(list(strategies.values())):
+        made["state"] = [Trial.state_for]
     beside = _beside(made, strategies)
-    del made["strategy"], strategies["strategy"]
+    for group in ("strategy", "state"):
+        made.pop(group, None)
+    del strategies["strategy"]
     text = hashed_text(
         protocol, fingerprint, without=(*PATHS, "strategy"), beside=_beside(made, strategies)
     )
@@ -105,6 +111,13 @@ def _beside(
         "part_versions": numerics_versions(used),
         "own_code": own_code(itertools.chain(*made.values())).hashes,
     }
+
+
+def _both_cluster(strategies: Sequence[Any]) -> bool:
+    """Whether a strategy once had the clusters of another one that bought its initial set."""
+    first, *others = strategies
+    clusters = [any(isinstance(p, ClusterMargin) for p in parts(one)) for one in strategies]
+    return all(clusters) and any(other is not first for other in others)
 
 
 def _run_id(replay: Replay) -> str:

@@ -59,7 +59,7 @@ def remember(*, just_now: bool = False) -> None:
         _seen[name] = spec
         file = file_of(module)
         if file is not None and not _is_elsewhere(str(file)) and is_own(file):
-            _hold(name, module, file, is_sure=just_now or is_again)
+            _held[name] = _read(name, module, file, is_sure=just_now or is_again)
 
 
 def source_of(name: str) -> Source | None:
@@ -68,13 +68,16 @@ def source_of(name: str) -> Source | None:
     ``None`` where there is no such module, or it is not one's own or has no file.
     """
     module = sys.modules.get(name)
-    file = file_of(module)
     if module is None:
         spec = find(name)
         file = Path(spec.origin) if spec is not None and spec.has_location else None
+        return _read(name, None, file, is_sure=True) if file is not None and is_own(file) else None
+    file = file_of(module)
     if file is None or not is_own(file):
         return None
-    return _held.get(name) or _hold(name, module, file, is_sure=False)
+    if name not in _held or _held[name].spec is not _spec(module):
+        _held[name] = _read(name, module, file, is_sure=False)
+    return _held[name]
 
 
 def file_of(module: Any) -> Path | None:
@@ -125,7 +128,7 @@ def _is_elsewhere(path: str) -> bool:
     return installed or path.startswith(_elsewhere())
 
 
-def _hold(name: str, module: ModuleType | None, file: Path, *, is_sure: bool) -> Source:
+def _read(name: str, module: ModuleType | None, file: Path, *, is_sure: bool) -> Source:
     spec = _spec(module)
     try:
         content: bytes | None = file.read_bytes()
@@ -136,8 +139,7 @@ def _hold(name: str, module: ModuleType | None, file: Path, *, is_sure: bool) ->
         if edited is None and not is_sure:
             edited = file.stat().st_mtime > _BEGUN and not _runs(module, content)
         content = None if edited else content
-    _held[name] = Source(file, spec, content)
-    return _held[name]
+    return Source(file, spec, content)
 
 
 def _in_archive(name: str) -> bytes | None:

@@ -75,10 +75,11 @@ def require_unedited(hashes: Mapping[str, str], now: Mapping[str, str] | None = 
     """
     if now is None:
         remember()
-        sources = {name: source_of(name) for name in hashes}
-        now = {
-            name: source_hash(source.content or b"") if source is not None else hashes[name]
+        sources = {name: source_of(name) for name in hashes if name in sys.modules}
+        now = {**hashes} | {
+            name: source_hash(source.content or b"")
             for name, source in sources.items()
+            if source is not None
         }
     differ = sorted(name for name in {*hashes, *now} if hashes.get(name) != now.get(name))
     if differ:

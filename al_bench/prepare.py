@@ -105,10 +105,7 @@ def prepare(composed: Composed) -> Prepared:
     engine.set_up()  # before any work: a thread a core in every worker would stall them all
     offsets = {str(key): offset for key, offset in config.streams.items() if offset is not None}
     Streams(0, offsets)  # checks them
-    strategy = build_strategy(config.strategy, "strategy")
-    init_strategy = None
-    if config.init_strategy is not None:
-        init_strategy = build_strategy(config.init_strategy, "init_strategy")
+    chosen = build_strategies(config)
     target = build(config.target, "target") if config.target is not None else PoolTargets()
     model = _model(config.model)
     recipe = build(config.training, "training")
@@ -117,9 +114,6 @@ def prepare(composed: Composed) -> Prepared:
     transforms = [build(node, f"pool.{name}") for name, node in (config.pool or {}).items()]
     source = build(config.dataset, "dataset")
     tracker = build_tracker(config.tracker)
-    chosen = {"strategy": strategy}
-    if init_strategy is not None:
-        chosen["init_strategy"] = init_strategy
     check_choices(composed, model, recipe, budget, chosen)
 
     dataset = source.load()
@@ -141,6 +135,7 @@ def prepare(composed: Composed) -> Prepared:
         **chosen,
     }
     identity = identify(told, name, loaded.fingerprint, built)
+    strategy, init_strategy = chosen["strategy"], chosen.get("init_strategy")
     run = Run(identity, model, recipe, strategy, budget, engine, samples, bins, init_strategy)
     prepared = Prepared(
         run=run,
@@ -214,6 +209,20 @@ def _evaluation(node: Any) -> tuple[int | None, int]:
         if node.get(key) is not None:
             require_whole(f"evaluation.{key}", node[key], 1)
     return node.get("num_samples"), node.get("calibration_bins") or 15
+
+
+def build_strategies(config: Any) -> dict[str, Strategy]:
+    """By group: ``strategy``, and ``init_strategy`` where one buys the initial set.
+
+    They are one object where they are the same with the same parameters: it goes on with what it
+    has kept.
+    """
+    built = {"strategy": build_strategy(config.strategy, "strategy")}
+    if config.init_strategy is not None:
+        bought_by = build_strategy(config.init_strategy, "init_strategy")
+        same = config.init_strategy == config.strategy
+        built["init_strategy"] = built["strategy"] if same else bought_by
+    return built
 
 
 def build_strategy(node: Any, group: str) -> Strategy:

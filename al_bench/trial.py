@@ -41,7 +41,8 @@ class Run:
         engine: How it is computed.
         evaluation_samples: Posterior samples of test and validation metrics; ``None`` is all K.
         calibration_bins: Bins of the calibration metrics.
-        init_strategy: Buys the initial set; ``None`` draws it.
+        init_strategy: Buys the initial set; ``None`` draws it. The same object as ``strategy``
+            where it has the same parameters.
     """
 
     identity: RunIdentity
@@ -161,13 +162,29 @@ class Trial:
             return 0
         left = budget.left(row["num_queried"])
         size = budget.batch_size
-        if self._buys_initial_set:
+        if self._buys_initial_set(self.round):
             size = budget.initial_labels(self.num_classes)
         return max(0, min(size, left, int(self._available.sum())))
 
-    @property
-    def _buys_initial_set(self) -> bool:
-        return self.run.init_strategy is not None and self.round == 0
+    def _buys_initial_set(self, round: int) -> bool:
+        return self.run.init_strategy is not None and round == 0
+
+    def _strategy(self, round: int) -> Strategy:
+        """Who chooses after this round."""
+        init_strategy = self.run.init_strategy
+        return init_strategy if init_strategy is not None and round == 0 else self.run.strategy
+
+    def state_for(self, strategy: Strategy) -> str | None:
+        """What this strategy has left for itself in the round before, as JSON.
+
+        ``None`` where another has chosen, be it one of its class with other parameters.
+        """
+        if not self.rows or self._strategy(self.rows[-1]["round"]) is not strategy:
+            return None
+        state: str | None = self.rows[-1].get("strategy_state")
+        return state
+
+    state_for.numerics_version = 1  # type: ignore[attr-defined]
 
     def row(self, measured: Mapping[str, Any]) -> dict[str, Any]:
         """The curve row of this round, without what the selection adds."""
@@ -191,9 +208,7 @@ class Trial:
         size = self._batch_size(row)
         if size == 0:
             return Selection(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.float64))
-        strategy = self.run.strategy
-        if self._buys_initial_set and self.run.init_strategy is not None:
-            strategy = self.run.init_strategy
+        strategy = self._strategy(self.round)
         view = View(self, posterior, strategy)
         with within(_name(strategy)):
             selection = view.timed_select(size, self.streams.generator("select", self.round))

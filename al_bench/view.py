@@ -43,6 +43,9 @@ class Viewed(Trainable, Protocol):
     def available(self) -> Tensor:
         """(N,) pool indices that can be bought."""
 
+    def state_for(self, strategy: Strategy) -> str | None:
+        """What this strategy has left for itself in the round before, as JSON."""
+
 
 @dataclass
 class Clock:
@@ -68,7 +71,7 @@ class View:
         self.history: Sequence[Mapping[str, Any]] = [
             {key: row.get(key) for key in HISTORY} for row in trial.rows
         ]
-        state = trial.rows[-1].get("strategy_state") if trial.rows else None
+        state = trial.state_for(strategy)
         self.state: Mapping[str, Any] | None = json.loads(state) if state else None
         self._clock = Clock()
         self.seconds_select = 0.0

@@ -17,7 +17,7 @@ from al_bench.building import build
 from al_bench.config import compose, without_tracker
 from al_bench.data.target import ClassTargets, PoolTargets
 from al_bench.identify import identify
-from al_bench.prepare import build_strategy
+from al_bench.prepare import build_strategies
 from al_bench.strategies.epig import EPIG
 from al_bench.strategies.scores import entropy
 from al_bench.targets import locate
@@ -48,19 +48,13 @@ def changes():
 def is_changed(words):
     """Whether a choice with these words is one that the changelog names."""
     had = {re.sub(r"^strategy@[\w.]+=", "strategy=", word) for word in words}
-    said = [set(choice.split()) for _, choices in changes().values() for choice in choices]
-    return any(choice <= had for choice in said)
+    said = [choice for _, choices in changes().values() for choice in choices]
+    return any(set(one.split()) <= (set(words) if "@" in one else had) for one in said)
 
 
 def ids_of(composed):
     config = composed.config
-    built = {
-        "strategy": build_strategy(config.strategy, "strategy"),
-        "target": PoolTargets(),
-        "tracker": None,
-    }
-    if config.init_strategy is not None:
-        built["init_strategy"] = build_strategy(config.init_strategy, "init_strategy")
+    built = {**build_strategies(config), "target": PoolTargets(), "tracker": None}
     for group in ("dataset", "model", "training", "budget", "target"):
         if config[group] is not None:
             built[group] = build(config[group], group)

@@ -7,6 +7,7 @@ from al_bench import notebook
 from al_bench.data.base import Examples
 from al_bench.errors import AlBenchError, ConfigError
 from al_bench.strategies.base import Selection
+from al_bench.strategies.random import Random
 from al_bench.trial import Trial
 
 
@@ -225,3 +226,55 @@ def test_target_inputs_can_have_their_own_classes(make_trials):
     assert set(labels.tolist()) == {0, 1}
     with pytest.raises(ConfigError, match=r"target\.proportions has no default"):
         make_trials("seeds=1", "target=classes")
+
+
+def keeper(name):
+    """A strategy that keeps who left it a state and in which round; what it was handed is told."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Keeper(Random):
+        told: list = dataclasses.field(default_factory=list, compare=False)
+
+        def select(self, view, batch_size, generator):
+            self.told.append((view.round, view.state))
+            chosen = super().select(view, batch_size, generator)
+            return dataclasses.replace(chosen, state={"of": name, "round": view.round})
+
+    return Keeper()
+
+
+@pytest.mark.parametrize("is_same", [False, True])
+def test_a_state_goes_to_the_strategy_that_left_it_alone(make_trials, is_same):
+    (trial,) = make_trials("strategy=random", "strategy@init_strategy=random", "seeds=1")
+    strategy, bought_by = keeper("strategy"), keeper("init")
+    bought_by = strategy if is_same else bought_by
+    trial.run = dataclasses.replace(trial.run, strategy=strategy, init_strategy=bought_by)
+    rows = notebook.execute([trial])
+    assert rows["strategy_state"].notna().sum() == len(rows) - 1
+    handed = dict(strategy.told)
+    if not is_same:
+        assert bought_by.told == [(0, None)]
+        assert handed[1] is None
+    else:
+        assert handed[1] == {"of": "strategy", "round": 0}
+    assert handed[2] == {"of": "strategy", "round": 1}
+
+
+def test_a_stored_state_is_handed_on_where_the_trial_goes_on(make_trials):
+    (trial,) = make_trials("strategy=random", "seeds=1")
+    trial.rows = [{"round": 0, "strategy_state": '{"kept": 1}'}]
+    assert trial.state_for(trial.run.strategy) == '{"kept": 1}'
+    assert trial.state_for(Random()) is None
+
+
+@pytest.mark.parametrize(("size", "is_same"), [(20, False), (10, True)])
+def test_clusters_of_another_size_are_not_handed_on(make_trials, size, is_same):
+    (trial,) = make_trials(
+        "strategy=cluster_margin",
+        "strategy@init_strategy=cluster_margin",
+        f"init_strategy.cluster_size={size}",
+        "pool=[subset]",
+        "pool.subset.size=300",
+        "seeds=1",
+    )
+    assert (trial.run.init_strategy is trial.run.strategy) == is_same
