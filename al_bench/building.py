@@ -30,7 +30,7 @@ def build(node: Any, group: str) -> Any:
         raise ConfigError(f"{group} has no _target_.", f"Choose one: al-bench run {group}=…")
     for path, inner in described(node, group):
         locate(str(inner["_target_"]), f"{path}._target_")
-        _check_keys(path, inner)
+        check_keys(path, inner)
     try:
         with within(f"The class of {group}"):
             return instantiate(node, _convert_="all")
@@ -48,7 +48,8 @@ def parameters_of(node: Any) -> dict[str, inspect.Parameter] | None:
     return found if all(parameter.kind in named for parameter in found.values()) else None
 
 
-def _check_keys(path: str, node: Any) -> None:
+def check_keys(path: str, node: Any) -> None:
+    """Raise ConfigError where ``node``, at ``path``, lacks a parameter of its class or has more."""
     parameters = parameters_of(node)
     if parameters is None or "_args_" in node:
         return

@@ -1,7 +1,9 @@
 """The same from Python: runs and trials from overrides."""
 
+import contextlib
 import logging
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +82,7 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
 
     from al_bench.results.frame import read_curves
 
-    with engine.restored():
+    with engine.restored(), _path_restored():
         prepared, dry = _prepared(overrides, config_dir)
         if dry:
             print(describe(prepared))
@@ -94,6 +96,15 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
         raise ResultsError(f"Not every seed is done: {said}")
     curves: Any = read_curves([prepared.results / prepared.run.identity.folder])
     return curves[curves["seed"].isin(list(prepared.seeds))].reset_index(drop=True)
+
+
+@contextlib.contextmanager
+def _path_restored() -> Iterator[None]:
+    before = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _prepared(overrides: Sequence[str], config_dir: str | Path | None) -> tuple[Prepared, bool]:

@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from al_bench import own_hydra
+from al_bench.building import check_keys
 from al_bench.config import RunConfig, check
 from al_bench.errors import ConfigError
 from al_bench.explain import COMPLAINTS, explain
@@ -64,6 +65,8 @@ def plan(
     for override in typed:
         if override.is_hydra_override() and override.is_sweep_override():
             raise ConfigError(f"{_word(override)}: Hydra's own keys cannot be swept.")
+    if multirun and "hydra.mode=RUN" in of_hydra:
+        raise ConfigError("-m makes a sweep, hydra.mode=RUN a single run.", "Leave out one.")
     typed = [o for o in typed if not o.is_hydra_override()]
     read = _Reader(hydra, of_hydra, folder)
     combined = _combinations(typed)
@@ -153,6 +156,8 @@ class _Reader:
     def _one(self, words: tuple[str, ...]) -> _Job:
         config = own_hydra.compose(self._hydra, [*self._of_hydra, *words])
         check(config)
+        for word in words:
+            self._check_added(config, word)
         if (sweeper := config.hydra.sweeper.get("_target_")) != _SWEEPER:
             raise ConfigError(
                 f"hydra.sweeper._target_={sweeper}: al-bench's jobs return no number to optimize.",
@@ -161,6 +166,13 @@ class _Reader:
         shared = {key: OmegaConf.select(config, key) for key in SHARED}
         params: Any = OmegaConf.to_container(config.hydra.sweeper.get("params") or DictConfig({}))
         return _Job(words, config.hydra.mode == RunMode.MULTIRUN, params, shared)
+
+    def _check_added(self, config: DictConfig, word: str) -> None:
+        """Raise ConfigError where ``+key=`` adds a parameter that the class has not."""
+        path = _key(word).partition("@")[0].rpartition(".")[0]
+        node = OmegaConf.select(config, path) if word.startswith("+") and path else None
+        if isinstance(node, DictConfig) and "_target_" in node:
+            check_keys(path, node)
 
 
 def _own_sweep(

@@ -69,6 +69,10 @@ def read(arguments: Sequence[str]) -> Words:
 def check_overrides(overrides: Sequence[str], folder: Path | None = None) -> None:
     """Raise ConfigError unless every word is a key and a value that it can have."""
     for word in overrides:
+        if any("\ud800" <= sign <= "\udfff" for sign in word):
+            raise ConfigError(
+                f"{word!r} has signs that are no text in this locale.", "Set LC_ALL=C.UTF-8."
+            )
         if "=" not in word and not word.startswith("~"):
             raise ConfigError(f"{word!r} is not key=value.", _meant(word, folder))
         try:

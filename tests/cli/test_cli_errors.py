@@ -86,6 +86,11 @@ BAD = [
     (["+model.x=1", "++model.x=2"], "model.x is given twice: 1 and 2."),
     (["strategy@init_strategy=corset"], "no strategy@init_strategy=corset. Did you mean 'coreset'"),
     (["strategy=corset", "strategy@init_strategy=bald"], "There is no strategy=corset. Did you"),
+    (
+        ["strategy=gr\udcc3\udcb6n"],
+        "has signs that are no text in this locale. Set LC_ALL=C.UTF-8.",
+    ),
+    (["-m", "hydra.mode=RUN"], "-m makes a sweep, hydra.mode=RUN a single run."),
     (["learning_rate=0.1"], "'learning_rate'. Did you mean training.learning_rate=0.1?"),
     (["batch_size=3"], "Did you mean budget.batch_size=3 or training.batch_size=3?"),
     (["strategy=powerbald", "rule.beta=3"], "Did you mean strategy.rule.beta=3?"),

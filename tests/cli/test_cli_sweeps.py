@@ -154,3 +154,74 @@ def test_jobs_that_differ_in_what_a_sweep_has_one_of_are_refused(presets, al_ben
     code, _, err = al_bench("run", "--config-dir", "mine", "-m", "experiment=small,large")
     assert code == 2
     assert "differ in results, of which a sweep has one." in err
+
+
+def test_a_parameter_that_some_classes_lack_names_them_before_any_work(al_bench, tmp_path):
+    code, out, err = al_bench("run", "-m", "strategy=random,epig", "+strategy.num_targets=7")
+    assert (code, out) == (2, "")
+    assert err.startswith("al-bench: strategy=random: strategy has no parameter 'num_targets'.")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_failure_stops_a_sweep_when_asked(al_bench):
+    words = ("strategy=bald", "model=deterministic,mc_dropout,deep_ensemble", "on_error=stop")
+    code, out, _ = al_bench("run", "-m", *words)
+    assert code == 1
+    assert "3 jobs, 2 planned, 1 failed\n" in out
+    for model in ("mc_dropout", "deep_ensemble"):
+        said = f"planned: strategy=bald model={model}: not run: job 0 failed, and on_error=stop"
+        assert said in out
+    assert al_bench("status")[1].endswith("2 planned, 1 failed\n")
+
+
+FLAKY = """from al_bench.strategies.random import Random
+
+
+class Flaky(Random):
+    def select(self, view, batch_size, generator):
+        raise RuntimeError("not today")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [[], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]])
+def test_a_failed_trial_stops_a_sweep_and_is_counted_once(
+    quick_run, al_bench, tmp_path, launcher, monkeypatch
+):
+    (tmp_path / "flaky_class.py").write_text(FLAKY)
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ("-m", "strategy=flaky_class.Flaky,random,margin", "seeds=1", *launcher)
+    code, out, _ = quick_run(*words, "on_error=stop")
+    assert code == 1
+    assert "3 jobs, 2 planned, 1 failed\n" in out
+    assert al_bench("status")[1].endswith("2 planned, 1 failed\n")
+    _, out, _ = quick_run(*words, "on_error=continue")
+    assert "3 jobs, 2 done, 1 failed\n" in out
+    assert al_bench("status")[1].endswith("2 done, 1 failed\n")
+
+
+@pytest.mark.slow
+def test_a_class_is_a_choice_without_a_file(quick_run, al_bench, curves, tmp_path, monkeypatch):
+    (tmp_path / "own_class.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from al_bench.strategies.random import Random\n"
+        "@dataclass(frozen=True)\n"
+        "class Mine(Random):\n"
+        "    power: float = 1.0\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ("strategy=own_class.Mine", "+strategy.power=2", "seeds=1")
+    code, out, err = quick_run(*words, "strategy@init_strategy=own_class.Mine")
+    assert (code, err) == (0, "")
+    rows = curves()
+    assert set(rows["strategy"]) == {"own_class.Mine"}
+    assert set(rows["strategy_label"]) == {"own_class.Mine(power=2)"}
+    assert set(rows["init_strategy"]) == {"own_class.Mine"}
+    code, out, _ = al_bench("check", "strategy=own_class.Mine", "+strategy.power=2")
+    assert code == 0
+    assert out.startswith("own_class.Mine(power=2): own_class.Mine, needs nothing")
+    code, _, err = al_bench("run", "-m", "strategy=own_class.Mine,random", "+strategy.powr=2")
+    assert code == 2
+    assert "strategy has no parameter 'powr'." in err
+    code, _, err = al_bench("run", "strategy=own_class.Mine", "strategy.power=2")
+    assert "There is no key 'strategy.power'. Write +strategy.power=2" in err

@@ -1,0 +1,225 @@
+"""What a run shares with its process is as it was: for applications, notebooks and terminals."""
+
+import contextlib
+import io
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.version import getbase
+from threadpoolctl import threadpool_info
+
+import al_bench
+from al_bench import cli
+
+
+def state():
+    """What others in this process may rely on."""
+    loggers = {name: logging.getLogger(name) for name in ("", "al_bench", "hydra")}
+    numpy_state = np.random.get_state()  # noqa: NPY002
+    return {
+        "environment": dict(os.environ),
+        "path": list(sys.path),
+        "words": list(sys.argv),
+        "folder": os.getcwd(),
+        "signals": {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)},
+        "logging": {name: (log.level, list(log.handlers)) for name, log in loggers.items()},
+        "warnings": list(warnings.filters),
+        "threads": (torch.get_num_threads(), [pool["num_threads"] for pool in threadpool_info()]),
+        "torch": (
+            torch.get_default_dtype(),
+            torch.is_grad_enabled(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.backends.cudnn.benchmark,
+            torch.backends.cuda.matmul.allow_tf32,
+            torch.get_rng_state().tolist(),
+        ),
+        "random": (random.getstate(), numpy_state[1].tolist(), numpy_state[2]),
+        "hydra": (
+            GlobalHydra.instance().hydra,
+            HydraConfig.instance().cfg,
+            getbase(),
+            set(ConfigStore.instance().repo),
+        ),
+    }
+
+
+@pytest.fixture
+def own_folder(tmp_path):
+    folder = tmp_path / "mine" / "strategy"
+    folder.mkdir(parents=True)
+    (folder / "own.yaml").write_text("# Mine\n_target_: al_bench.strategies.random.Random\n")
+    return folder.parent
+
+
+@pytest.mark.slow
+def test_a_run_from_python_leaves_its_process_as_it_was(quick, own_folder):
+    al_bench.run("strategy=random", "seeds=1", *quick)  # what is imported now stays
+    torch.set_num_threads(2)
+    try:
+        before = state()
+        al_bench.run("strategy=own", "seeds=1", *quick, config_dir=own_folder)
+        al_bench.execute(al_bench.trials("strategy=margin", "seeds=1", *quick))
+        after = state()
+    finally:
+        torch.set_num_threads(1)
+    for name, value in before.items():
+        assert after[name] == value, name
+
+
+def test_a_run_that_fails_leaves_its_process_as_it_was(quick):
+    before = state()
+    with pytest.raises(al_bench.errors.ConfigError):
+        al_bench.run("strategy=randon", *quick)
+    assert state() == before
+
+
+def test_a_run_works_inside_an_application_that_uses_hydra(quick, tmp_path):
+    import hydra
+
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "app.yaml").write_text("name: mine\n")
+    store = ConfigStore.instance()
+    store.store(name="schema", node={"size": 3})  # al-bench has one of this name too
+    kept = dict(store.repo)
+    with hydra.initialize_config_dir(str(tmp_path / "conf"), version_base="1.2"):
+        application = GlobalHydra.instance().hydra
+        HydraConfig.instance().set_config(hydra.compose("app", return_hydra_config=True))
+        before = state()["hydra"]
+        curves = al_bench.run("strategy=random", "seeds=1", *quick)
+        assert GlobalHydra.instance().hydra is application
+        assert state()["hydra"] == before
+        assert hydra.compose("app").name == "mine"
+    HydraConfig.instance().cfg = None
+    assert len(curves) == 4
+    assert store.repo["schema.yaml"] is kept["schema.yaml"]
+
+
+@pytest.mark.slow
+def test_a_run_works_in_a_thread(quick):
+    found = []
+
+    def run():
+        found.append(al_bench.run("strategy=random", "seeds=1", *quick))
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        thread.join()
+    assert [len(frame) for frame in found] == [4, 4]
+
+
+def typed(words, encoding):
+    """What a terminal of this encoding gets; standard output and error are one."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding)
+    with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+        code = cli.main(words)
+    stream.flush()
+    return code, raw.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_signs_that_a_terminal_lacks_are_replaced(encoding, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "naïve – results").mkdir()
+    commands = [["--help"], ["plot", "--help"], ["list"], ["status", "naïve – results"]]
+    for words in commands:
+        code, said = typed(words, encoding)
+        assert code == 0, (words, said)
+    assert "nothing yet" in said
+    code, said = typed(["compare", "größe – ω"], encoding)
+    assert code == 2
+    assert {"ascii": "gro?e - ?.", "latin-1": "größe - ?."}[encoding] in said
+    assert "Traceback" not in said
+
+
+def test_a_file_name_that_is_no_text_is_printed_as_its_bytes():
+    code, said = typed(["compare", os.fsdecode(b"gr\xf6sse")], "latin-1")
+    assert code == 2
+    assert "grösse" in said
+
+
+def test_standard_output_may_be_closed(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(["list", "scores"]) == 0
+    sys.stdout.close()
+
+
+def test_the_command_line_leaves_python_as_it_was(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("MPLBACKEND", "module://nowhere.backend")
+    monkeypatch.setattr(sys, "argv", ["mine.py"])
+    cli.main(["list", "scores"])  # the folder one is in is importable from now on
+    before = state()
+    assert cli.main(["run", "strategy=randon"]) == 2
+    assert state() == before
+
+
+@pytest.mark.slow
+def test_figures_do_not_ask_for_the_backend_of_a_notebook(tmp_path):
+    # A process of its own: matplotlib reads the variable when it is imported.
+    words = ["strategy=random", "seeds=1", "budget.total=20", "training.epoch_size=64"]
+    script = (
+        "from al_bench import cli; import os\n"
+        f"codes = [cli.main(words) for words in (['run', *{words}], ['plot'], ['report'])]\n"
+        "print(codes, os.environ['MPLBACKEND'])"
+    )
+    environment = os.environ | {"MPLBACKEND": "module://nowhere.backend"}
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True
+    )
+    assert ended.stdout.decode().splitlines()[-1] == "[0, 0, 0] module://nowhere.backend"
+    assert list(tmp_path.glob("results/plots/*.png"))
+
+
+def test_a_second_signal_ends_a_command_at_once():
+    script = (
+        "import os, signal, time; from al_bench import process; process.catch_signals()\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT); time.sleep(5)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('first', flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM); time.sleep(5)\n"
+        "    print('never')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (130, "first\n")
+    assert ended.stderr == "al-bench: stopped at once.\n"
+
+
+def test_a_process_ends_with_its_parent():
+    child = "from al_bench import process; import os, time; process.end_with(os.getppid()); "
+    child += "print(os.getpid(), flush=True); time.sleep(60)"
+    script = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}]); "
+    script += "import time; time.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 30
+    while alive(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
