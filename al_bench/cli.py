@@ -44,8 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     process.set_up_streams()
-    backend = os.environ.pop("MPLBACKEND", None)  # figures are files, whatever a notebook draws on
-    typed, signals = sys.argv, process.catch_signals()
+    environment, typed = dict(os.environ), sys.argv
+    process.set_up_environment()
+    signals = process.catch_signals()
     try:
         return _answered(words)
     finally:
@@ -54,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.argv = typed
             for number, handler in signals.items():
                 signal.signal(number, handler)
-            if backend is not None:
-                os.environ["MPLBACKEND"] = backend
+            os.environ.clear()
+            os.environ.update(environment)
 
 
 def _answered(words: list[str]) -> int:

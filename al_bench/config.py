@@ -81,7 +81,7 @@ class Composed:
         names: Group to choice as typed: dataset, pool, model, network, training, budget, strategy,
             init_strategy (empty where the initial set is drawn).
         strategy_label: The strategy's choice with the parameters that differ from its default.
-        is_sweep: Whether it is one job of several.
+        is_sweep: Whether it is one job of several, or the preset of a sweep.
     """
 
     config: DictConfig
@@ -145,7 +145,9 @@ def named(config: DictConfig) -> Composed:
     typed = [str(word) for word in config.hydra.overrides.task]
     if folders or choices.get("experiment") or is_changed(choices, typed):
         label = strategy_label(choices, own.strategy, folders, _load)
-    return Composed(own, names, label, config.hydra.mode == RunMode.MULTIRUN)
+    keys = {word.lstrip("+").partition("=")[0] for word in typed}
+    left = set(config.hydra.sweeper.get("params") or ()) - keys  # of a preset's own sweep
+    return Composed(own, names, label, bool(left) or config.hydra.mode == RunMode.MULTIRUN)
 
 
 def _check_hydra(node: DictConfig) -> None:

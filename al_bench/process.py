@@ -1,4 +1,4 @@
-"""What a command shares with the rest of its process: its streams, its signals, its parent."""
+"""What a command shares with its process: streams, environment, signals, the parent."""
 
 import codecs
 import os
@@ -29,6 +29,14 @@ def set_up_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="al_bench.plain")
+
+
+def set_up_environment() -> None:
+    """Set what libraries read from the environment, for this process and those that it starts."""
+    os.environ.pop("MPLBACKEND", None)  # figures are files, whatever a notebook draws on
+    # Python's tracker cleans up after processes that were ended at once; it need not tell.
+    filters = (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, filters))
 
 
 def _plain(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -43,6 +43,8 @@ def test_wrong_choices_are_answered_as_on_the_command_line(quick):
         al_bench.trials("strategy=batchbold", *quick)
     with pytest.raises(ConfigError, match="is a sweep"):
         al_bench.trials("experiment=demo", *quick)
+    with pytest.raises(ConfigError, match="is a sweep"):
+        al_bench.trials("experiment=demo", "hydra.mode=null", *quick)
     with pytest.raises(ConfigError, match="strategy=random,bald, are a sweep"):
         al_bench.run("strategy=random,bald", *quick)
     with pytest.raises(ConfigError, match="Did you mean 'budget"):

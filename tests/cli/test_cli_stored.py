@@ -314,6 +314,20 @@ def test_a_key_of_the_stored_network_is_changed(tmp_path, capsys):
     assert "(mlp)" in capsys.readouterr().out
 
 
+def test_several_models_are_transferred_to_at_once(results, capsys):
+    words = ["transfer", str(results), "model=deterministic,mc_dropout", "model/network=mlp"]
+    assert cli.main([*words, "model.network.hidden=[8]", "dry_run=true"]) == 0
+    out = capsys.readouterr().out
+    assert "4 runs, 8 trials to be trained" in out
+    assert out.count(", deterministic (mlp)") == out.count(", mc_dropout (mlp)") == 2
+    before = sorted(results.glob("**/*.parquet"))
+    assert cli.main(["transfer", str(results), "model=deterministic,nothing"]) == 2
+    assert "There is no model=nothing." in capsys.readouterr().err
+    assert cli.main(["transfer", str(results), "model=deterministic", "budget.total=30,900"]) == 2
+    assert "budget.total=900 is more than" in capsys.readouterr().err
+    assert sorted(results.glob("**/*.parquet")) == before
+
+
 def test_another_training_learns_from_the_same_labels(results, capsys):
     """What is not named stays as it was stored: here all of the training but its epochs."""
     words = ["transfer", str(results), "training.max_epochs=2", "budget.total=30"]

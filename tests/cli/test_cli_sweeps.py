@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -156,10 +157,28 @@ def test_jobs_that_differ_in_what_a_sweep_has_one_of_are_refused(presets, al_ben
     assert "differ in results, of which a sweep has one." in err
 
 
-def test_a_parameter_that_some_classes_lack_names_them_before_any_work(al_bench, tmp_path):
-    code, out, err = al_bench("run", "-m", "strategy=random,epig", "+strategy.num_targets=7")
+@pytest.fixture
+def own_class(tmp_path, monkeypatch):
+    """A class of the user's own, without a file of configuration."""
+    (tmp_path / "own_class.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from al_bench.strategies.random import Random\n"
+        "@dataclass(frozen=True)\n"
+        "class Mine(Random):\n"
+        "    power: float = 1.0\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "own_class.Mine"
+    sys.modules.pop("own_class", None)
+
+
+def test_a_parameter_that_some_classes_lack_names_them_before_any_work(
+    al_bench, own_class, tmp_path
+):
+    words = ("-m", f"strategy={own_class},random", "+strategy.power=2")
+    code, out, err = al_bench("run", *words)
     assert (code, out) == (2, "")
-    assert err.startswith("al-bench: strategy=random: strategy has no parameter 'num_targets'.")
+    assert err.startswith("al-bench: strategy=random: strategy has no parameter 'power'.")
     assert not (tmp_path / "results").exists()
 
 
@@ -201,15 +220,7 @@ def test_a_failed_trial_stops_a_sweep_and_is_counted_once(
 
 
 @pytest.mark.slow
-def test_a_class_is_a_choice_without_a_file(quick_run, al_bench, curves, tmp_path, monkeypatch):
-    (tmp_path / "own_class.py").write_text(
-        "from dataclasses import dataclass\n"
-        "from al_bench.strategies.random import Random\n"
-        "@dataclass(frozen=True)\n"
-        "class Mine(Random):\n"
-        "    power: float = 1.0\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
+def test_a_class_is_a_choice_without_a_file(quick_run, al_bench, curves, own_class):
     words = ("strategy=own_class.Mine", "+strategy.power=2", "seeds=1")
     code, out, err = quick_run(*words, "strategy@init_strategy=own_class.Mine")
     assert (code, err) == (0, "")
@@ -225,3 +236,12 @@ def test_a_class_is_a_choice_without_a_file(quick_run, al_bench, curves, tmp_pat
     assert "strategy has no parameter 'powr'." in err
     code, _, err = al_bench("run", "strategy=own_class.Mine", "strategy.power=2")
     assert "There is no key 'strategy.power'. Write +strategy.power=2" in err
+
+
+@pytest.mark.slow
+def test_a_class_is_a_choice_for_a_parallel_sweep(quick_run, own_class):
+    launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    words = ("-m", f"strategy={own_class},random", "seeds=1", *launcher)
+    code, out, _ = quick_run(*words)
+    assert code == 0
+    assert "2 jobs, 2 done\n" in out
