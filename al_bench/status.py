@@ -2,14 +2,16 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from al_bench.arguments import Command, Option, one_of, switch
-from al_bench.results import sweeps
+from al_bench.results import settings, sweeps, wording
 from al_bench.results.ledger import DAMAGED, DONE, FAILED, PLANNED, RUNNING, STALE, STATES, Entry
 from al_bench.results.ledger import status as ledger
 from al_bench.terminal import spans
@@ -102,35 +104,91 @@ def summarize(
 def show(entries: Sequence[Entry]) -> None:
     """Print a row a run and state, then what went wrong and who runs what, a line each."""
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+    words = told_apart(entries)
     if known := [entry for entry in entries if entry.run_id or entry.state == PLANNED]:
-        console.print(table(known))
+        console.print(table(known, words))
     for group in _grouped(entries):
         first = group[0]
-        where = f"{first.run_id} seed {spans(seeds_of(group))}" if first.run_id else _typed(first)
+        named = _named(first, words)
+        where = f"{named} seed {spans(seeds_of(group))}" if first.run_id else _typed(first)
         if first.message:
             console.print(f"{first.state}: {where}: {first.message}", markup=False)
         elif first.state == RUNNING:
             console.print(f"running: {where} on {first.host}, process {first.pid}")
 
 
-def table(entries: Sequence[Entry]) -> Table:
-    """A row a run and state; jobs without trials have rows of their own."""
+def table(entries: Sequence[Entry], words: Mapping[Path, Sequence[str]]) -> Table:
+    """A row a run and state; jobs without trials have rows of their own.
+
+    Args:
+        entries: What is shown.
+        words: What tells runs apart, by folder; see ``told_apart``.
+    """
     shown = Table()
-    for name in ("data set", "model", "strategy", "state", "seeds", "labels", "run"):
-        shown.add_column(name, justify="right" if name == "labels" else "left", no_wrap=True)
+    differs = ["what differs"] if any(words.values()) else []
+    for name in ("data set", "model", "strategy", *differs, "state", "seeds", "labels", "run"):
+        justify: Any = "right" if name == "labels" else "left"
+        # Words are folded rather than cut: they are what tells rows apart.
+        shown.add_column(name, justify=justify, no_wrap=name != "what differs", overflow="fold")
     for group in _grouped(entries):
         first = group[0]
         labels = sorted({entry.num_labeled for entry in group if entry.num_labeled is not None})
+        said = ", ".join(words.get(first.folder, ())) if first.folder else ""
         shown.add_row(
             first.task,
             first.model,
-            first.strategy_label or _typed(first),
+            escape(first.strategy_label or _typed(first)),
+            *([escape(said)] if differs else []),
             f"[{COLORS.get(first.state, 'default')}]{first.state}[/]",
             spans(seeds_of(group)),
             "–".join(map(str, dict.fromkeys([labels[0], labels[-1]]))) if labels else "",
             first.run_id,
         )
     return shown
+
+
+def told_apart(entries: Iterable[Entry]) -> dict[Path, tuple[str, ...]]:
+    """How runs of one data set and model differ beside their strategies, by folder.
+
+    Strategies of one name are told apart too.
+    """
+    runs = {entry.folder: entry for entry in entries if entry.folder and entry.names}
+    alike: dict[tuple[str, str], list[Path]] = {}
+    for folder, entry in runs.items():
+        alike.setdefault((entry.task, entry.model), []).append(folder)
+    found: dict[Path, tuple[str, ...]] = {}
+    for folders in alike.values():
+        if len({runs[folder].strategy_label for folder in folders}) == len(folders):
+            continue  # their strategies tell them apart
+        shown = [
+            wording.Shown(
+                {group: runs[folder].names[name] for group, name in wording.NAMES.items()},
+                settings.of_run(folder) or {},
+            )
+            for folder in folders
+        ]
+        aside = ("dataset", "pool", "model")
+        said = wording.told_apart(shown, aside, covers=lambda key: not _of_strategy(key))
+        own: dict[tuple[object, ...], list[int]] = {}
+        for place, folder in enumerate(folders):
+            own.setdefault((runs[folder].strategy_label, said[place]), []).append(place)
+        for places in own.values():
+            same = [shown[place] for place in places]
+            more = wording.told_apart(same, aside) if len(same) > 1 else [()]
+            for place, words in zip(places, more, strict=True):
+                found[folders[place]] = said[place] + words
+    return found
+
+
+def _of_strategy(key: str) -> bool:
+    return key.partition(".")[0] == "strategy"
+
+
+def _named(entry: Entry, words: Mapping[Path, Sequence[str]]) -> str:
+    """A run in words; its id where there are none."""
+    if not entry.strategy_label or entry.folder is None:
+        return entry.run_id
+    return ", ".join([f"{entry.strategy_label} on {entry.task}", *words.get(entry.folder, ())])
 
 
 def seeds_of(entries: Iterable[Entry]) -> list[int]:

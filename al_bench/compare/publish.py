@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from al_bench.compare.undefined import reasons
 from al_bench.stats.measures import labels_saved, measure, p_value
 
 HEAD = ("arm", "seeds", "area", "difference", "w/t/l", "p (Holm)", "verdict", "labels saved")
@@ -15,7 +16,10 @@ def markdown(rows: pd.DataFrame) -> str:
     """A table a protocol under its title."""
     parts = []
     for title, table in rows.groupby("protocol", sort=False):
-        lines = [f"**{title}**", "", _line(HEAD), _line(["---"] * len(HEAD))]
+        lines = [f"**{title}**", ""]
+        if said := _said(table):
+            lines += [said, ""]
+        lines += [_line(HEAD), _line(["---"] * len(HEAD))]
         lines += [_line(cells) for cells in _cells(table)]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
@@ -25,12 +29,14 @@ def latex(rows: pd.DataFrame) -> str:
     """A booktabs table a protocol, its title in the caption."""
     parts = []
     for title, table in rows.groupby("protocol", sort=False):
+        said = _said(table)
+        caption = f"{title}. {said}" if said else str(title)
         body = [" & ".join(map(_escaped, cells)) + r" \\" for cells in _cells(table)]
         parts.append(
             "\n".join(
                 [
                     r"\begin{table}",
-                    rf"\caption{{{_escaped(str(title))}}}",
+                    rf"\caption{{{_escaped(caption)}}}",
                     rf"\begin{{tabular}}{{l{'r' * 5}l r}}".replace(" ", ""),
                     r"\toprule",
                     " & ".join(map(_escaped, HEAD)) + r" \\",
@@ -43,6 +49,13 @@ def latex(rows: pd.DataFrame) -> str:
             )
         )
     return "\n\n".join(parts)
+
+
+def _said(table: pd.DataFrame) -> str:
+    """Which baseline it is where that is not plain, and why cells are empty."""
+    rows = table.to_dict("records")
+    compared = rows[0].get("compared")
+    return " ".join(filter(None, [compared if isinstance(compared, str) else "", reasons(rows)]))
 
 
 def _cells(table: pd.DataFrame) -> list[list[str]]:
@@ -72,7 +85,7 @@ def _row(row: dict[Any, Any]) -> list[str]:
 
 
 def _number(value: float, scale: float, digits: int) -> str:
-    return "n/a" if math.isnan(value) else f"{value * scale:.{digits}f}"
+    return "" if math.isnan(value) else f"{value * scale:.{digits}f}"
 
 
 def _line(cells: Sequence[str]) -> str:

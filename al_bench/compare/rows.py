@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from al_bench.compare.undefined import reason
 from al_bench.stats.across import Across
 from al_bench.stats.against_itself import NOMINAL
 from al_bench.stats.arms import ArmResult, ProtocolResult
@@ -18,8 +19,14 @@ def arm_rows(comparison: Comparison) -> pd.DataFrame:
 
     Values are in units of the stored metric (0.9, not 90 %), differences are arm less baseline.
     """
-    rows = [_row(comparison, result, arm) for result in comparison.protocols for arm in result.arms]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        [row for result in comparison.protocols for row in protocol_rows(comparison, result)]
+    )
+
+
+def protocol_rows(comparison: Comparison, result: ProtocolResult) -> list[dict[str, Any]]:
+    """The rows of one protocol."""
+    return [_row(comparison, result, arm) for arm in result.arms]
 
 
 def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict[str, Any]:
@@ -32,7 +39,7 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
         "metric": comparison.metric,
         "arm": arm.arm,
         "sees_labels": arm.sees_labels,
-        "baseline": result.baseline,
+        "baseline": arm.baseline,
         "seeds": len(arm.seeds),
         "labels_from": result.low,
         "labels_to": result.high,
@@ -42,6 +49,7 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
         "verdict": arm.verdict,
         "noise_floor": result.noise_floor,
         "margin": result.margin,
+        "undefined": reason(result, arm),
     }
     if result.against_itself is not None and arm.arm == result.baseline:
         found = result.against_itself
@@ -49,6 +57,8 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
         for word, rate in found.rates.items():
             row[f"aa_{word.replace(' ', '_')}"] = rate
         row |= {f"aa_{word}_nominal": rate for word, rate in NOMINAL.items()}
+    if result.compared:
+        row["compared"] = result.compared
     pair = arm.paired
     if pair is not None:
         low, high = sorted((sign * pair.low, sign * pair.high))
@@ -77,6 +87,9 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
         row |= dict(zip(names, arm.saved, strict=True))
         row["labels_saved_at_most"] = arm.saved_at_most
         row["labels_saved_at_start"] = arm.saved_at_start
+    batch = result.batch_size
+    if result.compared:  # arms may have batches of their own
+        batch = int(np.diff(result.curves[arm.arm].counts)[:1].sum())
     for target, labels in arm.labels_to.items():
         low, median, high = quartiles(labels)
         name = f"labels_to_{target:g}"
@@ -84,7 +97,7 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
             f"{name}_q25": low,
             name: median,
             f"{name}_q75": high,
-            f"{name}_less_a_batch": median - result.batch_size,
+            f"{name}_less_a_batch": median - batch,
             f"{name}_never": int(np.isinf(labels).sum()),
         }
     return row
@@ -92,9 +105,10 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
 
 def across_rows(found: Across, baseline: str) -> pd.DataFrame:
     """A row an arm over all protocols: ranks, gains, improvement over the baseline, penalties."""
-    base = found.arms.index(baseline) if baseline in found.arms else None
     rows = []
     for a, arm in enumerate(found.arms):
+        own = baseline if baseline in found.arms else found.baselines[a]
+        base = found.arms.index(own) if own in found.arms else None
         row: dict[str, Any] = {"arm": arm, "protocols": len(found.protocols)}
         for name, estimate in (("rank", found.ranks), ("gain", found.gain)):
             row[name] = float(estimate.value[a])

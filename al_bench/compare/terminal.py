@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.markup import escape
 
+from al_bench.compare.rows import protocol_rows
+from al_bench.compare.undefined import reasons
 from al_bench.stats.across import Across
 from al_bench.stats.against_itself import NOMINAL, AgainstItself
 from al_bench.stats.arms import ArmResult, ProtocolResult
@@ -24,16 +26,19 @@ STYLES = {BETTER: "green", WORSE: "red", EQUIVALENT: "cyan"}
 def verdict_table(comparison: Comparison, result: ProtocolResult) -> "Table":
     """A row an arm: area, difference with interval, tests, verdict."""
     shown = comparison.measure
+    labels = "" if math.isnan(result.low) else f", {result.low:g} to {result.high:g} labels"
+    said = [_caption(result, shown), reasons(protocol_rows(comparison, result))]
     table = _table(
-        f"{result.title}: {shown.label}, {result.low:g} to {result.high:g} labels",
-        _caption(result, shown),
+        f"{result.title}: {shown.label}{labels}"
+        + (f"\n{result.compared}" if result.compared else ""),
+        " ".join(filter(None, said)),
         ["seeds", "area"]
         + ([f"less {result.baseline}", "wins/ties/losses", "p (Holm)"] if result.baseline else []),
     )
     if result.baseline:
         table.add_column("verdict", overflow="fold")
     for arm in result.arms:
-        area = f"{arm.areas.mean() * shown.scale:.{shown.digits}f}" if len(arm.areas) else "n/a"
+        area = f"{arm.areas.mean() * shown.scale:.{shown.digits}f}" if len(arm.areas) else ""
         cells = [_name(arm), str(len(arm.seeds)), area]
         pair = arm.paired
         if pair is not None:
@@ -118,7 +123,9 @@ def _name(arm: ArmResult) -> str:
 
 
 def _interval(mean: float, low: float, high: float, shown: Measure) -> str:
-    """``+2.51 [-5.44, +10.47]``, escaped for rich."""
+    """``+2.51 [-5.44, +10.47]``, escaped for rich; nothing for NaN."""
+    if math.isnan(mean):
+        return ""
     digits = shown.digits
     text = f"{mean * shown.scale:+.{digits}f}"
     if math.isnan(low):
@@ -126,10 +133,14 @@ def _interval(mean: float, low: float, high: float, shown: Measure) -> str:
     return rf"{text} \[{low * shown.scale:+.{digits}f}, {high * shown.scale:+.{digits}f}]"
 
 
+def _chance(value: float, low: float, high: float) -> str:
+    return rf"{value:.2f} \[{low:.2f}, {high:.2f}]"
+
+
 def _labels(arm: ArmResult, target: float) -> str:
     labels = arm.labels_to.get(target, np.empty(0))
     if len(labels) == 0:
-        return "n/a"
+        return ""
     never = int(np.isinf(labels).sum())
     if never == len(labels):
         return "never"
@@ -192,15 +203,16 @@ def across_table(found: Across, baseline: str, shown: Measure) -> "Table":
         f"protocols and arms.{not_met(found)}",
         ["mean rank", "gain", f"P(better than {baseline})", "penalty"],
     )
-    base = found.arms.index(baseline)
     for a, arm in enumerate(found.arms):
+        own = found.baselines[a]
+        base = found.arms.index(own) if own in found.arms else a
         ranks, gain, better = found.ranks, found.gain, found.improvement
         chance = [part[a, base] for part in (better.value, better.low, better.high)]
         table.add_row(
             arm,
             rf"{ranks.value[a]:.2f} \[{ranks.low[a]:.2f}, {ranks.high[a]:.2f}]",
             _interval(gain.value[a], gain.low[a], gain.high[a], shown),
-            "" if a == base else r"{:.2f} \[{:.2f}, {:.2f}]".format(*chance),
+            "" if a == base or math.isnan(chance[0]) else _chance(*chance),
             f"{found.penalties[:, a].sum():.2f}",
         )
     return table

@@ -108,7 +108,7 @@ def _plot(
     from al_bench.plots.figures import Options, available, find, save
     from al_bench.plots.table import tables, tables_at
     from al_bench.results.frame import read_curves
-    from al_bench.stats.summary import mark_controls, metrics, unequal_seeds
+    from al_bench.stats.summary import mark_controls, marked, metrics, unequal_seeds
 
     drawers = available() if "all" in figure else {}
     drawers |= {name: find(name) for name in figure if name != "all"}
@@ -119,6 +119,8 @@ def _plot(
             message = f"These results have no values of a metric {column!r}."
             raise ConfigError(message, choose(column, valid))
     labels = sorted(set(frame["strategy_label"]))
+    if baseline is not None and marked(baseline) in labels:
+        baseline = marked(baseline)
     if baseline is not None and baseline not in labels:
         raise ConfigError(f"There is no baseline {baseline!r}.", choose(baseline, labels))
     printed = [table for column in metric for table in tables(frame, column, reach)]

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -89,13 +90,17 @@ def assign(labels: Iterable[str]) -> dict[str, Style]:
     is drawn. Where two prefer the same one, the next free color is taken, by labels with parameters
     after labels without, and among these in an order that only depends on their names. Give all
     labels of the results at once, not those of one figure: then all figures of these results agree.
-    From the ninth strategy on colors return with another marker and line. ``random`` is grey.
+    From the ninth strategy on colors return with another marker and line. ``random`` is grey, with
+    another initial set, model or whatever tells arms apart too.
     """
     styles: dict[str, Style] = {}
+    greys = 0
     taken: set[tuple[int, int]] = set()
-    for label in sorted(set(labels), key=lambda label: (not label.isidentifier(), _hash(label))):
-        if label == BASELINE:
-            styles[label] = _BASELINE_STYLE
+    labels = set(labels)
+    for label in sorted(labels, key=lambda label: (not label.isidentifier(), _hash(label))):
+        if is_baseline(label):
+            lap = 0 if label == BASELINE else (greys := greys + 1)
+            styles[label] = _grey(lap if BASELINE in labels else lap - 1)
             continue
         preferred = _hash(label) % len(_SLOTS)
         order = (divmod(n, len(_SLOTS)) for n in itertools.count())  # lap, step
@@ -114,6 +119,21 @@ def _style(slot: int, lap: int) -> Style:
     return Style(first.color, marker, line)
 
 
+def is_baseline(label: str) -> bool:
+    """Whether a label is of random draws: ``random``, ``random@mc_dropout``, ``random · cold``."""
+    return re.match(rf"{BASELINE}(?!\w)", label) is not None
+
+
+def _grey(lap: int) -> Style:
+    """The baseline's look, its marker and line moved on by ``lap``."""
+    if lap == 0:
+        return _BASELINE_STYLE
+    marker = _MARKERS[(3 * lap - 1) % len(_MARKERS)]
+    turns = lap + lap // len(_MARKERS)
+    line = _LINES[(_LINES.index(_BASELINE_STYLE.linestyle) + turns) % len(_LINES)]
+    return Style(_BASELINE_STYLE.color, marker, line)
+
+
 def _hash(label: str) -> int:
     digest = hashlib.blake2s(f"{_SALT}{label}".encode()).digest()
     return int.from_bytes(digest[:8], "big")
@@ -121,7 +141,7 @@ def _hash(label: str) -> int:
 
 def order(labels: Iterable[str]) -> list[str]:
     """Labels as a legend lists them: the baseline, then by name."""
-    return sorted(set(labels), key=lambda label: (label != BASELINE, label))
+    return sorted(set(labels), key=lambda label: (not is_baseline(label), label))
 
 
 def look() -> AbstractContextManager[None]:

@@ -98,7 +98,7 @@ def tables_at(frame: pd.DataFrame, metric: str, counts: Sequence[int]) -> "list[
 def _quartiles(rows: pd.DataFrame, count: int, total: int, shown: Measure) -> str:
     """``91.2 [90.1, 92.0]``, and of how many seeds where some have no round there."""
     if count not in rows.index:
-        return "n/a"
+        return ""
     row: Any = rows.loc[count]
     digits = 3 if shown.scale == 1 else 2
     median, low, high = (
@@ -142,7 +142,7 @@ def _with_interval(row: dict[Any, Any], name: str, shown: Measure) -> str:
     """``91.25 ± 0.40``, and of how many seeds where some have no part in it."""
     mean, half = row[name] * shown.scale, (row[f"{name}_high"] - row[name]) * shown.scale
     if math.isnan(mean):
-        return "n/a"
+        return ""
     digits = 3 if shown.scale == 1 else 2
     text = f"{mean:.{digits}f}" + ("" if math.isnan(half) else f" ± {half:.{digits}f}")
     seeds = row[f"{name}_seeds"]

@@ -18,6 +18,7 @@ from al_bench.results.frame import read_curves
 from al_bench.stats.across import across
 from al_bench.stats.comparison import Comparison, compare
 from al_bench.stats.measures import Measure, labels_saved, p_value
+from al_bench.stats.summary import mark_controls, marked
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,8 +119,11 @@ def collect(
                 config=own[0].config if own else "",
             )
         )
-    options = Options(metric, baseline=baseline, reach=reach or None, folders=tuple(folders))
-    pictures = list(_pictures(frame, options))
+    drawn = mark_controls(frame)
+    there = baseline in set(drawn["strategy_label"])
+    shown = baseline if there else marked(baseline)
+    options = Options(metric, baseline=shown, reach=reach or None, folders=tuple(folders))
+    pictures = list(_pictures(drawn, options))
     return Content(
         title=title,
         summary=_summary(comparison),

@@ -13,10 +13,12 @@ def verdicts(result: ProtocolResult, shown: Measure) -> list[str]:
         return ["There is no baseline here, so nothing is compared."]
     sentences = []
     for arm in result.arms:
-        if arm.arm == result.baseline:
+        if arm.baseline is None:
+            sentences.append(f"{arm.arm} has no baseline here, so it is not compared.")
+        elif arm.is_baseline:
             sentences.append(_of_baseline(result, arm, shown))
         elif arm.paired is None:
-            sentences.append(f"{arm.arm} shares no whole seed with {result.baseline}.")
+            sentences.append(f"{arm.arm} shares no whole seed with {arm.baseline}.")
         else:
             sentences.append(_of_arm(result, arm, shown))
     return sentences
@@ -45,44 +47,44 @@ def _of_arm(result: ProtocolResult, arm: ArmResult, shown: Measure) -> str:
     control = " It sees labels before they are bought: a control." if arm.sees_labels else ""
     if pair.num_seeds < 2:
         ahead = "ahead of" if pair.mean > 0 else "behind"
-        return f"{arm.arm} is {size} {ahead} {result.baseline} on one seed: no statement.{control}"
+        return f"{arm.arm} is {size} {ahead} {arm.baseline} on one seed: no statement.{control}"
     interval = (
         f"95 % interval {_amount(pair.low, shown, signed=True).split()[0]} to "
         f"{_amount(pair.high, shown, signed=True)}, {against}, "
         f"Holm-adjusted p {p_value(arm.p_holm)}"
     )
     if arm.verdict in (BETTER, WORSE):
-        text = f"{arm.arm} is {arm.verdict} than {result.baseline}, by {size} ({interval})."
+        text = f"{arm.arm} is {arm.verdict} than {arm.baseline}, by {size} ({interval})."
     elif arm.verdict == EQUIVALENT:
         margin = _amount(result.margin, shown, difference=True)
-        text = f"{arm.arm} is equivalent to {result.baseline} within {margin} ({interval})."
+        text = f"{arm.arm} is equivalent to {arm.baseline} within {margin} ({interval})."
     else:
-        text = f"{arm.arm} cannot be distinguished from {result.baseline} ({interval})."
+        text = f"{arm.arm} cannot be distinguished from {arm.baseline} ({interval})."
         if math.isfinite(pair.seeds_needed) and pair.seeds_needed > pair.num_seeds:
             text += f" A difference of this size would take some {pair.seeds_needed:.0f} seeds."
     if arm.verdict in (BETTER, WORSE):
         if arm.within_margin:
             margin = _amount(result.margin, shown, difference=True)
             text += f" The difference is within {margin} all the same."
-        text += _of_labels(result, arm)
+        text += _of_labels(arm)
     return text + control
 
 
-def _of_labels(result: ProtocolResult, arm: ArmResult) -> str:
+def _of_labels(arm: ArmResult) -> str:
     """A sentence on the labels saved, a space before it; nothing where none are."""
     if arm.saved is None or arm.saved_at_start:
         return ""
     saved, low, high = map(round, arm.saved)
     if arm.saved_at_most:
         return (
-            f" It never has {result.baseline}'s final value; to its own it takes at least "
+            f" It never has {arm.baseline}'s final value; to its own it takes at least "
             f"{max(-saved, 1)} labels more (95 % interval {-high} to {-low})."
         )
     if saved == 0:
         return ""
     more, ends = ("fewer", (low, high)) if saved > 0 else ("more", (-high, -low))
     return (
-        f" It takes {abs(saved)} labels {more} to {result.baseline}'s final value "
+        f" It takes {abs(saved)} labels {more} to {arm.baseline}'s final value "
         f"(95 % interval {ends[0]} to {ends[1]})."
     )
 

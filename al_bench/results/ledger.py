@@ -1,8 +1,8 @@
 """What became of everything that was started or planned below a results folder."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from al_bench.results import damage, manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.locks import held_by
 from al_bench.results.schema import CURVE
+from al_bench.results.wording import NAMES
 
 PLANNED = "planned"
 RUNNING = manifest.RUNNING
@@ -34,6 +35,7 @@ class Entry:
         task: The data set and its pool; empty while unknown, like all names.
         model: Name of the posterior.
         strategy_label: The strategy with the parameters that differ from their defaults.
+        names: Names of all choices, by the columns they have in curves.
         run_id: The run.
         seed: The trial; ``None`` for a job whose trials are not known.
         folder: The run's folder; ``None`` for such a job.
@@ -53,6 +55,7 @@ class Entry:
     task: str = ""
     model: str = ""
     strategy_label: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
     run_id: str = ""
     seed: int | None = None
     folder: Path | None = None
@@ -129,6 +132,7 @@ def _trial(paths: TrialPaths, thorough: bool) -> Entry:
     return Entry(
         state=state,
         **{name: content.get(name, "") for name in ("task", "model", "strategy_label")},
+        names={name: content.get(name) or "" for name in NAMES.values()},
         run_id=content.get("run_id", ""),
         seed=paths.seed,
         folder=paths.folder,

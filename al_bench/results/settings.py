@@ -6,6 +6,7 @@ computed, and all that the protocol's id is the hash of beside it: the data's fi
 digests of files, versions.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
@@ -19,15 +20,23 @@ from al_bench.results.identity import ENGINE_KEYS, PATHS
 
 Settings = Mapping[str, Any]
 
+FINGERPRINT = "fingerprint"  # of the data; unknown to older curves
+VERSION = "numerics_version"  # where it is known, all versions are
+
 
 def in_footer(metadata: Mapping[bytes, bytes] | None) -> str | None:
     """Settings as JSON from the metadata of a curve's file; ``None`` where it has none."""
     content = metadata or {}
-    return _settings(content.get(b"config", b""), content.get(b"protocol", b""))
+    return _text(content.get(b"config", b""), content.get(b"protocol", b""))
 
 
 @lru_cache(maxsize=4096)  # the seeds of a run share them
-def _settings(config: bytes, protocol: bytes) -> str | None:
+def _text(config: bytes, protocol: bytes) -> str | None:
+    found = _settings(config, protocol)
+    return None if found is None else json.dumps(found, sort_keys=True)
+
+
+def _settings(config: bytes, protocol: bytes = b"") -> dict[str, Any] | None:
     try:
         found = json.loads(config)
         beside = json.loads(protocol or b"{}")
@@ -39,7 +48,7 @@ def _settings(config: bytes, protocol: bytes) -> str | None:
     settings = flat(decides) | flat(beside.pop("config", {})) | flat(beside)
     for key in PATHS:
         settings.pop(key, None)
-    return json.dumps(settings, sort_keys=True)
+    return settings
 
 
 def flat(node: Any, prefix: str = "") -> dict[str, Any]:
@@ -57,32 +66,48 @@ def of_run(folder: Path) -> Settings | None:
     """Settings of the run in this folder, of a curve or of ``config.yaml``; None without both."""
     for curve in sorted(folder.glob("curves/seed=*.parquet")):
         try:
-            said = in_footer(pq.read_metadata(curve).metadata)
+            footer = pq.read_metadata(curve).metadata or {}
         except (pa.ArrowException, OSError, ValueError):
             continue
-        if said is not None:
-            return dict(json.loads(said))
-    said = _in_yaml(folder / "config.yaml")
-    return None if said is None else dict(json.loads(said))
+        found = _settings(footer.get(b"config", b""), footer.get(b"protocol", b""))
+        if found is not None:
+            return found
+    return _in_yaml(folder / "config.yaml")
 
 
 def disagreement(folder: Path, metadata: Mapping[bytes, bytes] | None) -> str | None:
-    """A sentence where ``config.yaml`` in a run's folder says other than the footer of a curve."""
-    said = _in_yaml(folder / "config.yaml")
-    kept = in_footer({b"config": (metadata or {}).get(b"config", b"")})
-    if said is None or kept is None or said == kept:
+    """A sentence where ``config.yaml`` in a run's folder says other than the footer of a curve.
+
+    The file is parsed only where its bytes are not those that the curve was begun with.
+    """
+    footer = metadata or {}
+    if (stored := footer.get(b"config_digest")) and _digest(folder / "config.yaml") == stored:
         return None
-    typed, stored = json.loads(said), json.loads(kept)
-    for key in sorted(stored.keys() | typed.keys()):
-        if stored.get(key) != typed.get(key):
+    typed, used = _in_yaml(folder / "config.yaml"), _settings(footer.get(b"config", b""))
+    if typed is None or used is None:
+        return None
+    for key in sorted(used.keys() | typed.keys()):
+        if used.get(key) != typed.get(key):
             return (
                 f"{folder / 'config.yaml'} says {key}={json.dumps(typed.get(key))}, its curves "
-                f"were made with {json.dumps(stored.get(key))}: what the curves say is used."
+                f"were made with {json.dumps(used.get(key))}: what the curves say is used."
             )
     return None
 
 
-def _in_yaml(path: Path) -> str | None:
+def digest(config: str) -> str:
+    """What stands for the text of ``config.yaml`` in a footer, as ``config_digest``."""
+    return hashlib.sha256(config.encode()).hexdigest()
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest().encode()
+    except OSError:
+        return None
+
+
+def _in_yaml(path: Path) -> dict[str, Any] | None:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -90,4 +115,4 @@ def _in_yaml(path: Path) -> str | None:
         found = yaml.load(path.read_bytes(), loader)
     except (OSError, ValueError, yaml.YAMLError):
         return None
-    return in_footer({b"config": json.dumps(found, default=str).encode()})
+    return _settings(json.dumps(found, default=str).encode())

@@ -124,6 +124,7 @@ class TrialFiles:
             "schema_version": str(SCHEMA_VERSION),
             "run_id": identity.run_id,
             "config": _config_json(identity.config),
+            "config_digest": settings.digest(identity.config),
         }
         if identity.protocol:
             self._metadata["protocol"] = identity.protocol

@@ -32,10 +32,11 @@ class Across:
 
     Args:
         arms: A names, best mean rank first.
+        baselines: Of each, the arm that it is compared with, (A,); None where there is none.
         partly: Those of them that some protocol lacks.
         protocols: P titles.
         ranks: Mean rank, 1 is best, (A,).
-        gain: Interquartile mean of the area less the baseline's mean area in that protocol (of the
+        gain: Interquartile mean of the area less its baseline's mean area in that protocol (of the
             same resampled seeds), in units of the metric, more is better, (A,).
         improvement: Probability that the row's arm beats the column's on a seed, (A, A).
         penalties: Rounds, as a share, in which the row's arm is significantly better than the
@@ -45,6 +46,7 @@ class Across:
     """
 
     arms: tuple[str, ...]
+    baselines: tuple[str | None, ...]
     partly: tuple[str, ...]
     protocols: tuple[str, ...]
     ranks: Estimate
@@ -69,7 +71,7 @@ def across(comparison: Comparison) -> Across | None:
     protocols = [
         result
         for result in protocols
-        if any(arm.arm == result.baseline and len(arm.areas) for arm in result.arms)
+        if any(arm.is_baseline and len(arm.areas) for arm in result.arms)
     ]
     if len(protocols) < 2:
         return None
@@ -79,17 +81,26 @@ def across(comparison: Comparison) -> Across | None:
     order = np.nan_to_num(ranks, nan=math.inf).argsort(kind="stable")
     names = [names[place] for place in order]
     scores = scores[:, order]
-    (base,) = {names.index(str(result.baseline)) for result in protocols}
+    against = {
+        arm.arm: arm.baseline
+        for result in protocols
+        for arm in result.arms
+        if arm.baseline in names
+    }
+    places = [names.index(against.get(name, name)) for name in names]
+    lacking = np.array([name not in against for name in names])
 
     def gains(counts: Array) -> Array:
-        """Areas less the baseline's mean area, (X, P, A, S)."""
-        return scores - means(scores, counts)[:, :, base, None, None]
+        """Areas less the mean area of the arm's baseline, (X, P, A, S)."""
+        base = np.where(lacking, np.nan, means(scores, counts)[:, :, places])
+        return scores - base[..., None]
 
     reach = np.nanmax(np.abs(gains(every_seed(scores))))
     thresholds = np.linspace(-reach, reach, PROFILE_POINTS)
     total = sum((_penalties(result, names, sign) for result in protocols), np.zeros(1))
     return Across(
         arms=tuple(names),
+        baselines=tuple(against.get(name) for name in names),
         partly=partly(protocols, names),
         protocols=tuple(result.title for result in protocols),
         ranks=bootstrap(scores, mean_ranks),

@@ -18,8 +18,6 @@ from al_bench.stats.verdicts import EQUIVALENCE_LEVEL
 
 Array = NDArray[np.float64]
 
-ARMS = ("strategy", "model", "network", "training", "budget")
-
 
 @dataclass(frozen=True)
 class Curves:
@@ -60,6 +58,8 @@ class ArmResult:
 
     Args:
         arm: Its name.
+        baseline: Name of the arm that it is compared with, its own for a baseline; None where the
+            protocol lacks one for it.
         seeds: Its seeds with whole curves.
         areas: Their normalised areas, (S,), in units of the metric.
         paired: Differences to the baseline, oriented so that more is better; None for the baseline
@@ -79,6 +79,7 @@ class ArmResult:
     """
 
     arm: str
+    baseline: str | None
     seeds: tuple[int, ...]
     areas: Array
     paired: Paired | None = None
@@ -93,6 +94,11 @@ class ArmResult:
     sees_labels: bool = False
 
     @property
+    def is_baseline(self) -> bool:
+        """Whether others are compared with it."""
+        return self.arm == self.baseline
+
+    @property
     def within_margin(self) -> bool:
         """Its difference is shown to lie within the margin, which a better or worse one may too."""
         return self.p_equivalence_holm < EQUIVALENCE_LEVEL
@@ -103,17 +109,20 @@ class ProtocolResult:
     """All arms of one protocol.
 
     Args:
-        baseline: The baseline's name; None where the protocol lacks it.
+        baseline: The baseline's name, or what the arms' own baselines have in common ("random");
+            None where the protocol lacks it.
         low: Where the common range of labels begins.
         high: Where it ends.
         batch_size: Labels between the first two rounds of the baseline.
-        noise_floor: Half of the interval of baseline against baseline.
+        noise_floor: Half of the interval of baseline against baseline; of several the widest.
         margin: Of equivalence, in units of the metric.
         arms: The baseline first, then by area.
         curves: Of each arm.
         key: The protocol's id.
         title: Its name.
         dataset: Its data set.
+        compared: A sentence on which arm is the baseline of which, where arms are told apart by
+            more than their strategy; else empty.
         against_itself: The baseline's seeds compared with themselves, where that was asked for and
             there are enough.
     """
@@ -129,27 +138,13 @@ class ProtocolResult:
     key: str = ""
     title: str = ""
     dataset: str = ""
+    compared: str = ""
     against_itself: AgainstItself | None = None
 
     @property
     def baseline_arm(self) -> ArmResult | None:
         """The baseline's own result."""
         return next((arm for arm in self.arms if arm.arm == self.baseline), None)
-
-
-def with_arms(frame: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
-    """Rows whose ``strategy_label`` names the arm and whose ``protocol_id`` all the rest."""
-    if list(arms) == ["strategy"]:
-        return frame
-    others = [name for name in ARMS if name in arms and name != "strategy"]
-    label = frame["strategy_label"].astype(str)
-    for name in others:
-        label = label + " · " + frame[name].astype(str)
-    rest = ["task", "dataset", "pool", *(name for name in ARMS[1:] if name not in arms)]
-    if "model" in arms and "network" in rest:
-        rest.remove("network")  # a network belongs to its model
-    key = frame[rest].astype(str).agg(" · ".join, axis=1)
-    return frame.assign(strategy_label=label, protocol_id=key)
 
 
 def curves_of(rows: pd.DataFrame) -> Curves:

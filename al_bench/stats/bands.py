@@ -89,9 +89,10 @@ def difference_bands(
     columns = ["protocol_id", "strategy_label", "num_labeled"]
     columns += ["mean", "low", "high", "num_seeds", "joined"]
     parts = [pd.DataFrame(columns=columns)]
-    base = protocol.curves.get(protocol.baseline or "")
+    bases = {arm.arm: arm.baseline for arm in protocol.arms}
     for name, curve in protocol.curves.items():
-        if base is None or name == protocol.baseline or (labels is not None and name not in labels):
+        base = protocol.curves.get(bases[name] or "")
+        if base is None or name == bases[name] or (labels is not None and name not in labels):
             continue
         counts, mine, theirs = np.intersect1d(curve.counts, base.counts, return_indices=True)
         seeds, of_mine, of_base = np.intersect1d(curve.seeds, base.seeds, return_indices=True)

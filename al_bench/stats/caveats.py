@@ -32,8 +32,13 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
                 f"{arm.arm} has no seed with all rounds from {result.low:g} to {result.high:g} "
                 f"labels{where}: it is not compared."
             )
-        elif result.baseline is not None and arm.arm != result.baseline and arm.paired is None:
-            found.append(f"{arm.arm} shares no whole seed with {result.baseline}{where}.")
+        elif result.baseline is not None and arm.baseline is None:
+            found.append(
+                f"{arm.arm} has no baseline{where}: no {result.baseline} equals it in the other "
+                "keys."
+            )
+        elif arm.baseline is not None and not arm.is_baseline and arm.paired is None:
+            found.append(f"{arm.arm} shares no whole seed with {arm.baseline}{where}.")
         elif arm.paired is not None and arm.paired.num_seeds < 2:
             found.append(
                 f"{arm.arm} is compared on one seed{where}: nothing can be said of chance."

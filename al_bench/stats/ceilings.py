@@ -1,11 +1,15 @@
 """What the same protocol reaches with all labels: runs with ``budget=full``."""
 
+import warnings
+
 import pandas as pd
 
+from al_bench.results.wording import told_apart
 from al_bench.stats.intervals import mean_interval
+from al_bench.stats.protocols import titles
+from al_bench.stats.runs import alike, by_run
 
 FULL = "full"  # the budget's name
-_SHARED = ("task", "dataset", "pool", "model", "network", "training")
 
 
 def without_ceilings(frame: pd.DataFrame) -> pd.DataFrame:
@@ -17,8 +21,8 @@ def without_ceilings(frame: pd.DataFrame) -> pd.DataFrame:
 def ceilings(frame: pd.DataFrame, metric: str) -> dict[str, float]:
     """The metric on the whole pool, for each protocol that has such a run beside it.
 
-    The mean over seeds of the runs whose names, the budget's left out, are the protocol's; their
-    strategies had nothing to do and are not told apart.
+    The mean over seeds of the runs that equal the protocol in everything but budget and strategy,
+    which had nothing to do. Where such runs disagree about a seed, there is none, and a warning.
 
     Args:
         frame: Rows of curves.
@@ -28,13 +32,31 @@ def ceilings(frame: pd.DataFrame, metric: str) -> dict[str, float]:
         Protocol id to value.
     """
     full = frame[(frame["budget"] == FULL) & frame[metric].notna()]
-    full = full.sort_values([*_SHARED, "seed", "run_id", "round"])
-    full = full.drop_duplicates([*_SHARED, "seed"], keep="last")
-    values = {
-        keys: float(mean_interval(rows[metric].astype(float)).mean)
-        for keys, rows in full.groupby(list(_SHARED))
-    }
     rest = without_ceilings(frame).drop_duplicates("protocol_id")
-    names = zip(*(rest[name] for name in _SHARED), strict=True)
-    found = dict(zip(rest["protocol_id"], names, strict=True))
-    return {str(key): values[own] for key, own in found.items() if own in values}
+    if full.empty or rest["budget"].eq(FULL).all():
+        return {}
+    same, _ = alike(frame, ["budget"])
+    full = full.assign(whose=full["run_id"].map(same)).sort_values(["seed", "round"])
+    full = full.drop_duplicates(["run_id", "seed"], keep="last")
+    found = {}
+    for key, run in zip(rest["protocol_id"], rest["run_id"], strict=True):
+        rows = full[full["whose"] == same[run]]
+        seeds = rows.groupby("seed")[metric]
+        if rows.empty:
+            continue
+        if (seeds.max() > seeds.min()).any():
+            said = f"{titles(frame)[key]}: runs on all labels disagree ({_values(rows, metric)})"
+            warnings.warn(f"{said}: none is drawn.", stacklevel=2)
+            continue
+        found[str(key)] = float(mean_interval(seeds.first().astype(float)).mean)
+    return found
+
+
+def _values(rows: pd.DataFrame, metric: str) -> str:
+    """Means of runs, named by what differs."""
+    shown, means = by_run(rows), rows.groupby("run_id")[metric].mean()
+    words = told_apart(list(shown.values()))
+    return "; ".join(
+        f"{', '.join(own) or f'run {run[:8]}'}: {means[run]:.4g}"
+        for run, own in zip(shown, words, strict=True)
+    )

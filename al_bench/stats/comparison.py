@@ -1,8 +1,8 @@
 """Arms compared seed by seed with a baseline, within each protocol.
 
-An *arm* is what is compared: a strategy, or on purpose a strategy with a model, a recipe or a
-budget. Arms of one protocol share everything else, so seed s of one arm and seed s of another began
-with the same split, the same initial set and the same weights.
+An *arm* is what is compared: a strategy, or on purpose a strategy with a model, a recipe or any
+other key. Arms of one protocol share everything else, so seed s of one arm and seed s of another
+began with the same split, the same initial set and the same weights.
 """
 
 import math
@@ -15,17 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from al_bench.errors import ConfigError, choose
+from al_bench.errors import ConfigError
 from al_bench.stats.against_itself import FEWEST, AgainstItself, against_itself
 from al_bench.stats.areas import normalized_area, thirds
-from al_bench.stats.arms import (
-    ARMS,
-    ArmResult,
-    Curves,
-    ProtocolResult,
-    curves_of,
-    with_arms,
-)
+from al_bench.stats.arms import ArmResult, Curves, ProtocolResult, curves_of
 from al_bench.stats.caveats import caveats
 from al_bench.stats.ceilings import without_ceilings
 from al_bench.stats.looks import Decisions, Spans, by_rule, later_seeds
@@ -40,8 +33,9 @@ from al_bench.stats.paired import (
 )
 from al_bench.stats.protocols import titles
 from al_bench.stats.saved import labels_saved
-from al_bench.stats.summary import distinct_runs, tidy
+from al_bench.stats.summary import tidy
 from al_bench.stats.verdicts import LEVEL, verdict
+from al_bench.stats.widened import baselines, widened
 
 Array = NDArray[np.float64]
 
@@ -84,8 +78,10 @@ def compare(
         frame: Rows of curves (``al_bench.results.frame.read_curves``); their order is without
             meaning.
         metric: A numeric column that is to be raised or lowered.
-        baseline: Name of the arm that the others are compared with.
-        arms: What tells arms apart: ``strategy`` and more of ``ARMS``.
+        baseline: Name of the arm that the others are compared with, or where arms are told apart by
+            more than their strategy, of the strategy: each arm is compared with the one that
+            equals it in the other keys.
+        arms: What tells arms apart: ``strategy`` and more, see ``widened``.
         reach: Values of the metric whose labels are counted.
         margin: Differences of area within it are equivalent; ``None`` is 0.005 for fractions (half
             a point), else 2 % of the baseline's area.
@@ -101,26 +97,26 @@ def compare(
             direction, or ``aa`` is wanted and the baseline has too few seeds in every protocol.
     """
     shown = measure(metric)
-    for arm in arms:
-        if arm not in ARMS:
-            raise ConfigError(f"There is no arm {arm!r}.", choose(arm, ARMS))
-    if "strategy" not in arms:
-        raise ConfigError(f"arms={list(arms)} lacks strategy.", "Add it: arms=[strategy,model].")
     if metric in frame.columns and shown.higher_is_better is None:
         raise ConfigError(f"{metric} is neither to be raised nor lowered.", "Try test_accuracy.")
     check_reach(reach, metric, shown)
     rows, refused = _by_labels_asked_for(without_ceilings(frame))
     if count_validation:
         rows = rows.assign(num_labeled=rows["num_labeled"] + rows["num_validation"])
-    rows = distinct_runs(with_arms(rows, arms))
+    wide = widened(rows, arms)
+    rows = wide.rows
     curves = tidy(rows, metric)
     names = titles(rows)
-    known = sorted(set(curves["strategy_label"]))
-    if baseline not in known:
-        raise ConfigError(f"There is no baseline {baseline!r}.", choose(baseline, known))
-    found = (
-        ["Labels were refused: where they were, labels asked for are counted."] if refused else []
-    )
+    known = set(curves["strategy_label"])
+    against, compared = baselines(baseline, {k: arm for k, arm in wide.arms.items() if k in known})
+    several = len(set(against.values())) > 1
+    if aa and several:
+        one = sorted(set(against.values()))[0].replace(" · ", ", ")
+        message = f"aa=true takes one baseline, and of {baseline} each arm has its own here."
+        raise ConfigError(message, f"Name one: baseline={one!r}.")
+    found = [*wide.caveats]
+    if refused:
+        found.append("Labels were refused: where they were, labels asked for are counted.")
     runs = set(rows["run_id"])
     decided = [one for one in staged if one.get("run_id") in runs]
     added_by_rule = {one["run_id"] for one in decided}
@@ -135,10 +131,12 @@ def compare(
             continue
         row = rows[rows["protocol_id"] == key].iloc[0]
         table = {str(name): curves_of(part) for name, part in own.groupby("strategy_label")}
-        widened = list(arms) != ["strategy"]
-        result = _protocol(table, baseline, sign, reach, margin, shown, widened)
+        one_budget = list(arms) == ["strategy"]
+        result = _protocol(table, against, sign, reach, margin, shown, one_budget)
         result = replace(
             result,
+            baseline=baseline if several and result.baseline else result.baseline,
+            compared=compared,
             key=key,
             title=names[key],
             dataset=str(row["dataset"]),
@@ -152,19 +150,19 @@ def compare(
             others,
             partial(
                 _protocol,
-                baseline=baseline,
+                against=against,
                 sign=sign,
                 reach=(),
                 margin=result.margin,
                 shown=shown,
-                widened=widened,
+                one_budget=one_budget,
             ),
             len(names) > 1,
         )
         found += caveats(result, rows[rows["protocol_id"] == key], len(names) > 1)
         protocols.append(result)
     if aa:
-        found += _without_aa(protocols, baseline)
+        found += _without_aa(protocols, next(iter(against.values())))
     return Comparison(metric, shown, tuple(protocols), tuple(found))
 
 
@@ -230,15 +228,18 @@ def _flag(rows: pd.DataFrame, name: str) -> "pd.Series[bool]":
 
 def _protocol(
     table: Mapping[str, Curves],
-    baseline: str,
+    against: Mapping[str, str],
     sign: float,
     reach: Sequence[float],
     margin: float | None,
     shown: Measure,
-    widened: bool,
+    one_budget: bool,
 ) -> ProtocolResult:
+    """The arms of a protocol; ``against`` says which arm each is compared with."""
     together = table
-    if baseline in table and not widened:
+    bases = {name: against[name] for name in table if against.get(name) in table}
+    baseline = next(iter(bases.values()), None)
+    if baseline is not None and one_budget:
         # All arms of a protocol have one budget: one that ends before the baseline is unfinished.
         end = table[baseline].counts[-1]
         together = {name: curve for name, curve in table.items() if curve.counts[-1] >= end}
@@ -254,23 +255,24 @@ def _protocol(
         name: normalized_area(curve.counts, curve.values, low, high) if curve.seeds else np.empty(0)
         for name, curve in whole.items()
     }
-    base = whole.get(baseline)
-    here = baseline if base is not None else None
-    base_areas = areas[baseline] if here else np.empty(0)
+    base_areas = {name: areas[name] for name in dict.fromkeys(bases.values())}
     if margin is None:
-        size = abs(float(base_areas.mean())) if len(base_areas) else 0.0
+        every = np.concatenate([*base_areas.values(), np.empty(0)])
+        size = abs(float(every.mean())) if len(every) else 0.0
         margin = MARGIN if shown.unit == "%" else max(RELATIVE_MARGIN * size, 1e-12)
     results = []
     differences: dict[str, Array] = {}
     for name, curve in whole.items():
         labels_to = {target: _first_stored(table[name], target, sign) for target in reach}
+        base = whole[bases[name]] if name in bases else None
         fields: dict[str, Any] = {
             "arm": name,
+            "baseline": bases.get(name),
             "seeds": curve.seeds,
             "areas": areas[name],
             "labels_to": labels_to,
         }
-        if base is not None and name != baseline:
+        if base is not None and name != bases[name]:
             common = sorted(set(curve.seeds) & set(base.seeds))
             if common:
                 mine, theirs = curve.of(common), base.of(common)
@@ -308,17 +310,18 @@ def _protocol(
 
     def place(arm: ArmResult) -> tuple[bool, float, str]:
         value = -sign * float(arm.areas.mean()) if len(arm.areas) else math.inf
-        return arm.arm != baseline, value, arm.arm
+        return not arm.is_baseline, value, arm.arm
 
-    first = base if base is not None else next(iter(table.values()))
+    first = table[baseline] if baseline is not None else next(iter(table.values()))
+    floors = [noise_floor(values) for values in base_areas.values()]
     step = int(np.diff(first.counts)[:1].sum())
     arms.sort(key=place)
     return ProtocolResult(
-        baseline=here,
+        baseline=baseline,
         low=low,
         high=high,
         batch_size=step,
-        noise_floor=noise_floor(base_areas),
+        noise_floor=max((floor for floor in floors if not math.isnan(floor)), default=math.nan),
         margin=margin,
         arms=tuple(arms),
         curves=dict(table),

@@ -29,8 +29,8 @@ def one_copy(frame: pd.DataFrame) -> pd.DataFrame:
     differ.
     """
     key = [*TRIAL, "round"]
-    if not frame.duplicated(key).any():
-        return frame
+    if not {*key} <= {*frame.columns} or not frame.duplicated(key).any():
+        return frame  # without rounds there is nothing to tell copies by
     told = [name for name in frame.columns if name not in (*MEASURED, "config")]
     values = pd.DataFrame({name: _comparable(frame[name]) for name in told}, index=frame.index)
     repeated = values.duplicated().to_numpy()

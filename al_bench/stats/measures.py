@@ -56,9 +56,9 @@ _MEASURES = {
 
 
 def p_value(value: float) -> str:
-    """A p value as it is shown; n/a for NaN."""
+    """A p value as it is shown; nothing for NaN."""
     if math.isnan(value):
-        return "n/a"
+        return ""
     if value < 0.001:
         return "<0.001"
     # Which side of the usual level it is on is to be seen.

@@ -5,17 +5,19 @@ from itertools import pairwise
 
 import pandas as pd
 
+from al_bench.results.wording import told_apart
+from al_bench.stats.runs import by_protocol, by_run
+
 NAMES = ("dataset", "pool", "model", "budget")
-_DISTINCT = ("network", "training", "task")  # named only where they tell protocols apart
 
 
 def titles(frame: pd.DataFrame) -> dict[str, str]:
     """A distinct title for each protocol, "digits · full · mc_dropout · small".
 
     Where a strategy bought the initial set it is named: "… · initial set by typiclust". Protocols
-    whose names are equal also name what differs between them: network, training recipe, task, or
-    the first label counts ("20 + 10 labels"); where nothing in the results tells them apart, their
-    identifiers.
+    whose names are equal also name what differs between them, as ``wording`` puts it: networks,
+    recipes, keys ("start=warm"); where only names are stored, the first label counts ("20 + 10
+    labels"), and where nothing at all tells them apart, their identifiers.
 
     Args:
         frame: Rows of curves.
@@ -23,36 +25,34 @@ def titles(frame: pd.DataFrame) -> dict[str, str]:
     Returns:
         Protocol id to title, in the order of the titles.
     """
-    columns = ["protocol_id", *NAMES, *_DISTINCT]
-    table = frame[columns].drop_duplicates("protocol_id").set_index("protocol_id")
-    table["schedule"] = frame.groupby("protocol_id")["num_labeled"].agg(_schedule)
-    # Arms that were widened on purpose differ within a protocol: what varies names none.
-    shared = frame.drop_duplicates(["protocol_id", *NAMES]).groupby("protocol_id")[[*NAMES]]
-    is_one = shared.nunique() < 2
+    shown = by_protocol(frame)  # what varies within a protocol, on purpose, is not common: no name
     parts = {
-        key: [str(row[name]) for name in NAMES if is_one.at[key, name]]
-        for key, row in table.iterrows()
+        key: [one.names[name] for name in NAMES if name in one.names] for key, one in shown.items()
     }
-    for protocol, buyers in frame.groupby("protocol_id")["init_strategy"]:
-        if buyers.nunique() == 1 and buyers.notna().all():
-            parts[protocol].append(f"initial set by {buyers.iloc[0]}")
-    for column in (*_DISTINCT, "schedule"):
-        for group in _equal(parts):
-            values = table.loc[group, column]
-            if values.nunique() > 1:
-                for key in group:
-                    parts[key].append(str(values[key]))
+    for key, one in shown.items():
+        if buyer := one.names.get("init_strategy"):
+            parts[key].append(f"initial set by {buyer}")
+    known = {key for run in by_run(frame).values() for key in run.settings}
+    for group in _equal(parts):
+        words = told_apart([shown[key] for key in group], NAMES, known=known)
+        for key, more in zip(group, words, strict=True):
+            parts[key] += more
+    schedules = frame.groupby("protocol_id")["num_labeled"].agg(_schedule)
+    for group in _equal(parts):
+        if schedules[group].nunique() > 1:
+            for key in group:
+                parts[key].append(str(schedules[key]))
     for group in _equal(parts):
         for key in group:
-            parts[key].append(f"id {str(key)[:8]}")
-    named = {str(key): " · ".join(value) for key, value in parts.items()}
+            parts[key].append(f"id {key[:8]}")
+    named = {key: " · ".join(value) for key, value in parts.items()}
     return dict(sorted(named.items(), key=lambda item: (item[1], item[0])))
 
 
-def _equal(parts: dict[object, list[str]]) -> list[list[object]]:
+def _equal(parts: dict[str, list[str]]) -> list[list[str]]:
     """Keys that share their parts, where more than one does."""
-    groups: dict[tuple[str, ...], list[object]] = {}
-    for key in sorted(parts, key=str):
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for key in sorted(parts):
         groups.setdefault(tuple(parts[key]), []).append(key)
     return [group for group in groups.values() if len(group) > 1]
 

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from al_bench.errors import ConfigError, choose
 from al_bench.results.schema import ENGINE
+from al_bench.results.wording import Shown, told_apart
 from al_bench.stats.copies import in_a_row, one_copy
 from al_bench.stats.intervals import mean_interval
 from al_bench.stats.intervals import quartiles as quartiles_of
 from al_bench.stats.protocols import titles
+from al_bench.stats.runs import by_run
 
 CURVE = ["protocol_id", "strategy_label"]  # what makes rows one curve; its seeds are averaged
 TRIAL = [*CURVE, "seed"]
@@ -38,24 +40,40 @@ def metrics(frame: pd.DataFrame) -> list[str]:
 
 
 def distinct_runs(frame: pd.DataFrame) -> pd.DataFrame:
-    """``frame`` with the run's id in the labels of strategies that several runs share.
+    """``frame`` with what differs in the labels of strategies that several runs share.
 
     Of each trial one copy is kept (``one_copy``), with a warning where copies differ. Within a
     protocol a label stands for one run, but for strategies of the same name whose code or hidden
-    defaults changed.
+    defaults changed: "bald [beta=4]", or the run's id where nothing stored says how.
     """
     frame = one_copy(frame)
     runs = frame.groupby(CURVE)["run_id"].transform("nunique")
-    apart = frame["strategy_label"] + " [" + frame["run_id"].str[:8] + "]"
-    return frame.assign(strategy_label=frame["strategy_label"].where(runs == 1, apart))
+    if (runs == 1).all():
+        return frame
+    several = frame[runs > 1]
+    shown = by_run(several)
+    named: dict[tuple[object, ...], str] = {}
+    for keys, group in several.groupby(CURVE):
+        own = list(group["run_id"].unique())
+        words = told_apart([Shown({}, shown[run].settings) for run in own])
+        for run, said in zip(own, words, strict=True):
+            text = ", ".join(said) if words.count(said) == 1 and said else str(run)[:8]
+            named[(*keys, run)] = f"{keys[1]} [{text}]"
+    rows = frame[[*CURVE, "run_id"]].itertuples(index=False, name=None)
+    return frame.assign(strategy_label=[named.get(row, row[1]) for row in rows])
+
+
+def marked(label: str) -> str:
+    """The name of a control that sees labels, as it is shown."""
+    return f"{label} (sees labels)"
 
 
 def mark_controls(frame: pd.DataFrame) -> pd.DataFrame:
     """``frame`` with "(sees labels)" behind the names of controls that see labels."""
     sees = frame["label_access"].astype("boolean").fillna(False)
     control = sees.groupby(frame["run_id"]).transform("any").astype(bool)
-    marked = frame["strategy_label"] + " (sees labels)"
-    return frame.assign(strategy_label=frame["strategy_label"].where(~control, marked))
+    names = frame["strategy_label"].map(marked)
+    return frame.assign(strategy_label=frame["strategy_label"].where(~control, names))
 
 
 def unequal_seeds(frame: pd.DataFrame) -> str | None:

@@ -1,7 +1,10 @@
+import json
+
 import pandas as pd
 
 from al_bench.stats.measures import measure
 from al_bench.stats.protocols import titles
+from al_bench.stats.summary import distinct_runs
 
 
 def value(seed, round):
@@ -48,6 +51,57 @@ def test_equal_names_are_told_apart_by_what_differs(make_frame):
         "c": f"{same} · cnn · 10 + 5 labels · id c",
         "d" * 12: f"{same} · cnn · 10 + 5 labels · id dddddddd",
     }
+
+
+def with_settings(frame, **settings):
+    """The frame as it is read: with all that decides its run's results."""
+    known = {"training.start": "cold", "training.learning_rate": 0.001, "budget.batch_size": 10}
+    more = {key.replace("__", "."): value for key, value in settings.items()}
+    return frame.assign(config=json.dumps({**known, **more}))
+
+
+def test_protocols_of_equal_names_are_named_by_the_keys_that_differ(make_frame):
+    parts = [
+        with_settings(make_frame("random", [0], [0, 1], value, protocol="a")),
+        with_settings(make_frame("bald", [0], [0, 1], value, protocol="a"), strategy__beta=1),
+        with_settings(
+            make_frame("random", [0], [0, 1], value, protocol="b"), training__start="warm"
+        ),
+        with_settings(
+            make_frame("random", [0], [0, 1], value, protocol="c", dataset="mnist"),
+            training__learning_rate=0.01,
+        ),
+        with_settings(
+            make_frame("random", [0], [0, 1], value, protocol="d"), training__learning_rate=0.003
+        ),
+    ]
+    frame = pd.concat(parts).sample(frac=1, random_state=1)
+    same = "full · mc_dropout · small"
+    assert titles(frame) == {
+        "a": f"digits · {same} · learning_rate=0.001 · start=cold",
+        "b": f"digits · {same} · learning_rate=0.001 · start=warm",
+        "c": f"mnist · {same}",
+        "d": f"digits · {same} · learning_rate=0.003 · start=cold",
+    }
+
+
+def test_runs_of_one_label_are_told_apart_by_their_keys(make_frame):
+    frame = pd.concat(
+        [
+            with_settings(make_frame("bald", [0], [0], value, run_id="r1"), strategy__beta=1),
+            with_settings(make_frame("bald", [0], [0], value, run_id="r2"), strategy__beta=4),
+            make_frame("entropy", [0], [0], value, run_id="r3"),
+            make_frame("margin", [0], [0], value, run_id="r4"),
+            make_frame("margin", [0], [0], value, run_id="r5"),
+        ]
+    )
+    assert list(distinct_runs(frame)["strategy_label"]) == [
+        "bald [beta=1]",
+        "bald [beta=4]",
+        "entropy",
+        "margin [r4]",
+        "margin [r5]",
+    ]
 
 
 def test_measures_say_what_a_column_is_and_which_way_is_up():

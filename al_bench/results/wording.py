@@ -1,0 +1,228 @@
+"""Runs, arms and protocols named by what differs among those shown: "start=warm".
+
+A key is called by its shortest end that no other key has, so that it can be typed. What comes with
+a choice is not said beside it: where one model is an ensemble and another is not, their names tell
+them apart; where both are ensembles, their sizes do.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from al_bench.results.settings import FINGERPRINT, VERSION, Settings
+
+NAMES = {  # group to the column that names its choice; a network belongs to its model
+    "dataset": "dataset",
+    "pool": "pool",
+    "model": "model",
+    "model.network": "network",
+    "training": "training",
+    "budget": "budget",
+    "init_strategy": "init_strategy",
+}
+GROUPS = tuple(NAMES)
+_ORDER = (*GROUPS, "target", "evaluation", "streams", "strategy")
+_RANK = {group: place for place, group in enumerate(_ORDER) if "." not in group}
+MAX_WORDS = 4  # keys in a name
+_MAX_VALUE = 40  # characters of a value
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A run, or several that share a protocol.
+
+    Args:
+        names: Group to the name of its choice, such as ``model`` to ``mc_dropout``; groups without
+            a known choice are left out, and empty is a choice that there is none.
+        settings: Dotted key to value; empty where nothing is stored but names.
+        varying: Keys that runs of one protocol do not share, on purpose: nothing is said of them.
+    """
+
+    names: Mapping[str, str]
+    settings: Settings
+    varying: frozenset[str] = frozenset()
+
+
+def differing(shown: Sequence[Shown]) -> list[str]:
+    """Keys of which those shown have several values, as they are ordered in a configuration.
+
+    A key that is missing is null, but where older curves or none say nothing of it.
+    """
+    return sorted((key for key in _keys(shown) if _differs(key, shown)), key=_place)
+
+
+def told_apart(
+    shown: Sequence[Shown],
+    aside: Sequence[str] = (),
+    *,
+    covers: Callable[[str], bool] = lambda key: True,
+    known: Iterable[str] = (),
+) -> list[tuple[str, ...]]:
+    """Words for each of those shown that say how they differ; none where nothing does.
+
+    Args:
+        shown: Runs or protocols.
+        aside: Groups whose names are shown beside these words.
+        covers: Whether a key or a group is to be spoken of.
+        known: Further keys that exist, with which a short name must not be confused.
+    """
+    words: list[list[str]] = [[] for _ in shown]
+    for group in GROUPS:
+        if group in aside or not covers(group):
+            continue
+        for cell in _cells([[one.names.get(other) for other in aside] for one in shown]):
+            if len({shown[place].names.get(group) for place in cell}) > 1:
+                for place in cell:
+                    words[place].append(choice(group, shown[place].names.get(group)))
+    named = [list(said) for said in words]
+    keys = [key for key in differing(shown) if covers(key)]
+    short = shortest(keys, {*known, *_keys(shown)}) if keys else {}
+    told = []
+    for key in keys:
+        apart = [
+            cell
+            for cell in _cells([_home(one, key) for one in shown])
+            if _differs(key, [shown[place] for place in cell])
+        ]
+        if apart:
+            told.append((key, {place for cell in apart for place in cell}))
+    kept = _fewest(shown, named, told) if len(told) > MAX_WORDS else told
+    for key, places in kept:
+        for place in sorted(places):
+            if _is_known(key, shown[place]):
+                words[place].append(said(key, shown[place].settings.get(key), short[key]))
+    more = len(told) - len(kept)
+    return [(*own, f"{more} more keys differ") if more else tuple(own) for own in words]
+
+
+def said(key: str, value: Any, name: str) -> str:
+    """``start=warm``; of a ``_target_`` the class: ``target=GivenTarget``."""
+    if key.rpartition(".")[2] == "_target_":
+        return f"{name}={'null' if value is None else str(value).rpartition('.')[2]}"
+    return f"{name}={typed(value)}"
+
+
+def choice(group: str, name: str | None) -> str:
+    """A choice as it is said among others: by its name, where the name alone is clear."""
+    if name and group != "init_strategy":
+        return name
+    return f"{group.rpartition('.')[2]}={name or 'null'}"
+
+
+def shortest(keys: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Each key's shortest end that is the end of no other known key; a class by its node's."""
+    every = {_called(key) for key in known} | set(_ORDER)
+    return {key: _end(_called(key), every) for key in keys}
+
+
+def meant(name: str, known: Iterable[str]) -> list[str]:
+    """The known keys that may be meant: the key itself, or else all that end so."""
+    every = sorted(set(known))
+    return [name] if name in every else [key for key in every if key.endswith(f".{name}")]
+
+
+def typed(value: Any) -> str:
+    """A value as one would type it; long ones are cut."""
+    if value is None or isinstance(value, bool | list | Mapping):
+        text = json.dumps(value, separators=(",", ":"))
+    else:
+        text = str(value)
+    if len(text) == 64 and not set(text) - set("0123456789abcdef"):
+        return text[:8]  # a digest
+    if "/" in text and not text.startswith(("[", "{")):
+        text = text.rstrip("/").rpartition("/")[2]
+    return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
+
+
+def _called(key: str) -> str:
+    return key.removesuffix("._target_")
+
+
+def _end(key: str, every: Iterable[str]) -> str:
+    words = key.split(".")
+    for count in range(1, len(words)):
+        end = ".".join(words[-count:])
+        if not any(other != key and f".{other}".endswith(f".{end}") for other in every):
+            return end
+    return key
+
+
+def _keys(shown: Sequence[Shown]) -> set[str]:
+    return set().union(*(one.settings for one in shown))
+
+
+def _place(key: str) -> tuple[int, str]:
+    """Where a key stands among others: groups in their order."""
+    return _RANK.get(key.partition(".")[0], len(_RANK)), key
+
+
+def _differs(key: str, shown: Sequence[Shown]) -> bool:
+    if key.partition(".")[0] in _RANK:  # of the configuration: null where it is not
+        values = (one.settings.get(key) for one in shown if one.settings and key not in one.varying)
+    else:
+        values = (one.settings.get(key) for one in shown if _is_known(key, one))
+    first = next(values, None)
+    return any(value != first for value in values)
+
+
+def _is_known(key: str, one: Shown) -> bool:
+    """Whether it is known what a key is, were it null."""
+    if key.partition(".")[0] in _RANK:
+        return bool(one.settings) and key not in one.varying
+    return key in one.settings or (key != FINGERPRINT and VERSION in one.settings)
+
+
+def _home(one: Shown, key: str) -> list[Any]:
+    """The choices that bring a key along."""
+    words = key.split(".")
+    nodes = [".".join(words[:count]) for count in range(1, len(words))]
+    if key == FINGERPRINT:
+        nodes = ["dataset", "pool"]
+    elif words[0] not in _RANK:  # versions and the like: of all classes that are used
+        classes = sorted(name for name in one.settings if name.endswith("_target_"))
+        return [one.settings[name] for name in classes]
+    classes = [f"{node}._target_" for node in nodes]
+    return [
+        *(one.names.get(node) for node in nodes),
+        *(one.settings.get(name) for name in classes if name != key),
+    ]
+
+
+def _cells(values: Sequence[Any]) -> list[list[int]]:
+    """Places of equal values."""
+    cells: dict[str, list[int]] = {}
+    for place, value in enumerate(values):
+        cells.setdefault(json.dumps(value, default=str), []).append(place)
+    return list(cells.values())
+
+
+def _fewest(
+    shown: Sequence[Shown],
+    named: Sequence[Sequence[str]],
+    told: Sequence[tuple[str, set[int]]],
+) -> list[tuple[str, set[int]]]:
+    """Of many keys those that tell most apart, until the others tell no more."""
+    kept: list[tuple[str, set[int]]] = []
+    apart = [json.dumps(list(own)) for own in named]
+
+    def gain(item: tuple[str, set[int]]) -> tuple[int, int]:
+        """How many it tells apart; where that is equal, how many have a value to name."""
+        values = [one.settings.get(item[0]) for one in shown]
+        return len(set(_with(shown, apart, item))), sum(value is not None for value in values)
+
+    while len(kept) < MAX_WORDS:
+        best = max(told, key=gain)
+        if gain(best)[0] <= len(set(apart)):
+            break
+        kept.append(best)
+        apart = _with(shown, apart, best)
+    return [item for item in told if item in kept]
+
+
+def _with(shown: Sequence[Shown], apart: Sequence[str], item: tuple[str, set[int]]) -> list[str]:
+    key, places = item
+    return [
+        f"{own} {typed(shown[place].settings.get(key))}" if place in places else own
+        for place, own in enumerate(apart)
+    ]

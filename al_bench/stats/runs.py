@@ -1,0 +1,145 @@
+"""What the runs and protocols of a frame are: names of choices, and settings where it has them."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+
+from al_bench.results.identity import text_hash
+from al_bench.results.settings import FINGERPRINT, VERSION, Settings
+from al_bench.results.wording import NAMES, Shown
+
+CONFIG = "config"
+
+
+def by_run(frame: pd.DataFrame) -> dict[str, Shown]:
+    """Run id to what the run is.
+
+    Args:
+        frame: Rows of curves; with the column ``config`` of ``read_curves`` or without.
+    """
+    there = {group: name for group, name in NAMES.items() if name in frame}
+    columns = [*there.values(), *([VERSION] if VERSION in frame else [])]
+    table = frame[["run_id", *columns]].drop_duplicates("run_id").set_index("run_id")
+    said = _said(frame)
+    found = {}
+    for row in table.itertuples():
+        run = str(row.Index)
+        settings = dict(_parsed(said[run])) if run in said else {}
+        version = getattr(row, VERSION, None)
+        if settings and version is not None and not pd.isna(version):
+            settings.setdefault(VERSION, int(version))
+        names = {group: _name(getattr(row, column)) for group, column in there.items()}
+        found[run] = Shown(names, settings)
+    return found
+
+
+def by_protocol(frame: pd.DataFrame) -> dict[str, Shown]:
+    """Protocol id to what all of its runs have in common, strategies left out."""
+    runs = by_run(frame)
+    pairs = frame[["protocol_id", "run_id"]].drop_duplicates()
+    return {
+        str(key): common([runs[run] for run in rows["run_id"]])
+        for key, rows in pairs.groupby("protocol_id")
+    }
+
+
+def common(shown: Sequence[Shown]) -> Shown:
+    """What runs have in common but their strategies; those without settings have no say in them."""
+    names = [one.names for one in shown]
+    settings = [without_strategy(one.settings) for one in shown if one.settings] or [{}]
+    every = dict.fromkeys(key for one in settings for key in one)
+    shared = {
+        key: settings[0][key]
+        for key in every
+        if all(key in one and one[key] == settings[0].get(key) for one in settings)
+    }
+    return Shown(
+        {key: value for key, value in names[0].items() if all(n[key] == value for n in names)},
+        shared,
+        frozenset(every) - shared.keys(),
+    )
+
+
+def without_strategy(settings: Settings) -> Settings:
+    """Settings of the protocol alone."""
+    return {key: value for key, value in settings.items() if key.partition(".")[0] != "strategy"}
+
+
+def covering(keys: Iterable[str]) -> Callable[[str], bool]:
+    """Whether a key tells arms apart; the data's fingerprint belongs to data set and pool."""
+    own = [*keys, *([FINGERPRINT] if {"dataset", "pool"} & set(keys) else [])]
+    return lambda key: any(f"{key}.".startswith(f"{other}.") for other in own)
+
+
+def alike(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Which runs are equal in all but these keys and their strategies.
+
+    Args:
+        frame: Rows of curves.
+        keys: Of settings, or groups.
+
+    Returns:
+        Run id to an id that such runs share, and sentences on what is not known of them.
+    """
+    shown, covers = by_run(frame), covering(keys)
+    ids = frame.drop_duplicates("run_id").set_index("run_id")["protocol_id"]
+    equal: dict[str, list[str]] = {}
+    for run, one in shown.items():
+        equal.setdefault(_rest(one, covers), []).append(run)
+    found, doubtful = {}, set()
+    for rest, members in equal.items():
+        data = {run: shown[run].settings.get(FINGERPRINT) for run in members}
+        known = {value for value in data.values() if value is not None}
+        apart = len(known) > 1 and not covers(FINGERPRINT)
+        for run in members:
+            found[run] = text_hash(f"{rest} {data[run]}" if apart else rest)
+        if ids[members].nunique() > 1:
+            doubtful |= {
+                bool(shown[run].settings)
+                for run in members
+                if FINGERPRINT not in shown[run].settings
+            }
+    caveats = {
+        True: "Some curves are older than the fingerprints in their files: that arms share their "
+        "data is taken from its name.",
+        False: "Some curves hold names of choices alone: that arms share all other keys is not "
+        "known.",
+    }
+    return found, tuple(caveats[kind] for kind in sorted(doubtful))
+
+
+def _rest(one: Shown, covers: Callable[[str], bool]) -> str:
+    """All that arms of a protocol share, as text; of the data its name."""
+    settings = without_strategy(one.settings)
+    classes = {str(value) for key, value in settings.items() if covers(key)}
+    rest: dict[str, Any] = {
+        key: int(value) if isinstance(value, float) and value.is_integer() else value
+        for key, value in settings.items()
+        if value is not None and not covers(key) and key.partition(".")[2] not in classes
+    }
+    rest.pop(FINGERPRINT, None)  # not everyone has it
+    if FINGERPRINT not in one.settings and "Replay" in str(rest.get("init_strategy._target_")):
+        rest.pop("init_strategy.run", None)  # each replays its own run, of one initial set
+    names = one.names if not one.settings else {"dataset": one.names.get("dataset", "")}
+    rest |= {f"name of {group}": name for group, name in names.items() if not covers(group)}
+    return json.dumps(rest, sort_keys=True, default=str)
+
+
+def _said(frame: pd.DataFrame) -> Mapping[str, str]:
+    if CONFIG not in frame:
+        return {}
+    rows = frame.loc[frame[CONFIG].notna(), ["run_id", CONFIG]].drop_duplicates("run_id")
+    return dict(zip(rows["run_id"].astype(str), rows[CONFIG].astype(str), strict=True))
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Settings:
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _name(value: Any) -> str:
+    return "" if value is None or pd.isna(value) else str(value)

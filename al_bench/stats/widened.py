@@ -1,0 +1,235 @@
+"""Arms that differ in more than their strategy, on purpose, and which is compared with which."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from al_bench.errors import ConfigError, choose
+from al_bench.results.schema import ENGINE
+from al_bench.results.wording import (
+    GROUPS,
+    Shown,
+    choice,
+    differing,
+    meant,
+    said,
+    shortest,
+    told_apart,
+)
+from al_bench.stats.runs import alike, by_run, covering
+from al_bench.stats.summary import distinct_runs
+
+STRATEGY = "strategy"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is compared.
+
+    Args:
+        strategy: Its strategy's label.
+        others: The other keys that tell arms apart, with what they are here ("start=warm").
+    """
+
+    strategy: str
+    others: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        """All of it: "random · start=warm"."""
+        return " · ".join([self.strategy, *filter(None, self.others.values())])
+
+
+@dataclass(frozen=True)
+class Widened:
+    """Rows by arm and protocol.
+
+    Args:
+        rows: Rows whose ``strategy_label`` names the arm and whose ``protocol_id`` all the rest.
+        arms: By these labels.
+        caveats: Sentences on what could not be looked at.
+    """
+
+    rows: pd.DataFrame
+    arms: Mapping[str, Arm]
+    caveats: tuple[str, ...] = ()
+
+
+def widened(frame: pd.DataFrame, arms: Sequence[str]) -> Widened:
+    """Rows by arm, where arms are told apart by these keys; all others are equal within a protocol.
+
+    Args:
+        frame: Rows of curves.
+        arms: ``strategy`` and more: keys of the configuration (``training.start``, or ``start``
+            where no other key ends so), whole groups (``model``, with its network), or columns of
+            the engine (``device``).
+
+    Raises:
+        ConfigError: There is no such key, or several end so; ``strategy`` is missing.
+    """
+    if STRATEGY not in arms:
+        wanted = f"arms=[{','.join([STRATEGY, *arms])}]"
+        raise ConfigError(f"arms={list(arms)} lacks strategy.", f"Write {wanted}.")
+    shown = by_run(frame)
+    keys = list(dict.fromkeys(_key(name, list(shown.values())) for name in arms))
+    keys.remove(STRATEGY)
+    if not keys:
+        rows = distinct_runs(frame)
+        labels = rows["strategy_label"].astype(str).unique()
+        return Widened(rows, {label: Arm(label, {}) for label in labels})
+    rows = frame
+    for key in keys:
+        if key in ENGINE:  # one run under two engines is two arms
+            rows = rows.assign(run_id=rows["run_id"] + f" {key}=" + rows[key].astype(str))
+    runs = rows.drop_duplicates("run_id").set_index("run_id")
+    shown = by_run(rows)
+    protocols, caveats = alike(rows, keys)
+    found = _arms(runs, shown, protocols, keys)
+    rows = distinct_runs(
+        rows.assign(
+            protocol_id=rows["run_id"].map(protocols),
+            strategy_label=rows["run_id"].map({run: arm.label for run, arm in found.items()}),
+        )
+    )
+    kept = {}
+    for run, label in rows.drop_duplicates("run_id").set_index("run_id")["strategy_label"].items():
+        arm = found[str(run)]
+        beside = str(label).removeprefix(arm.label)  # of runs that are told apart by no arm
+        kept[str(label)] = Arm(arm.strategy + beside, arm.others)
+    return Widened(rows, kept, caveats)
+
+
+def baselines(typed: str, arms: Mapping[str, Arm]) -> tuple[dict[str, str], str]:
+    """Which arm each is compared with; a baseline is compared with itself.
+
+    Args:
+        typed: An arm ("random · start=cold", "random, start=cold"), which is everyone's baseline,
+            or a strategy with some of the other keys or none: then each arm's baseline is the one
+            that equals it in the keys that are not typed.
+        arms: By label.
+
+    Returns:
+        Arm to baseline, arms without one left out; and a sentence on which it is, empty where arms
+        are told apart by their strategy alone.
+
+    Raises:
+        ConfigError: There is no such arm.
+    """
+    strategies = {arm.strategy for arm in arms.values()}
+    words = [typed] if typed in strategies else _words(typed)
+    strategy = next((word for word in words if word in strategies), None)
+    if strategy is None:
+        raise ConfigError(f"There is no baseline {typed!r}.", choose(typed, {*strategies, *arms}))
+    words.remove(strategy)
+    said = {
+        key: {arm.others[key] for arm in arms.values()}
+        for arm in arms.values()
+        for key in arm.others
+    }
+    fixed: dict[str, set[str]] = {}
+    for word in words:
+        for key, values in said.items():
+            fits = {value for value in values if _fits(word, key, value)}
+            if fits:
+                fixed[key] = fits & fixed.get(key, fits)
+                break
+        else:
+            every = {value for values in said.values() for value in values if value}
+            raise ConfigError(f"No arm is {word!r}, as in baseline={typed}.", choose(word, every))
+    found = {}
+    for label, arm in arms.items():
+        for other, base in arms.items():
+            if base.strategy == strategy and all(
+                base.others[key] in fixed[key] if key in fixed else base.others[key] == value
+                for key, value in arm.others.items()
+            ):
+                found[label] = other
+    if not found:
+        raise ConfigError(f"There is no baseline {typed!r}.", choose(typed, {*strategies, *arms}))
+    free = [key for key in said if key not in fixed]
+    if not said:
+        return found, ""
+    if not free or len(set(found.values())) == 1:
+        return found, f"Baseline of all arms: {next(iter(found.values()))}."
+    name = ", ".join([strategy, *words])
+    return found, f"Baseline of each arm: {name} with the same {_listed(free, 'and')}."
+
+
+def _key(name: str, shown: Sequence[Shown]) -> str:
+    """The key, group or column that is meant."""
+    known = {key for one in shown for key in one.settings}
+    nodes = {".".join(key.split(".")[:n]) for key in known for n in range(1, key.count(".") + 1)}
+    nodes |= {*GROUPS, STRATEGY}
+    if name in (*nodes, *ENGINE):
+        return name
+    if found := meant(name, {*known, *nodes}):
+        if len(found) == 1:
+            return found[0]
+        raise ConfigError(
+            f"arms: {name} may be {_listed(found, 'or')}.", f"Write arms=[strategy,{found[0]}]."
+        )
+    short = shortest(known, known)
+    hint = choose(name, {*known, *short.values(), *nodes, *ENGINE})
+    if not hint.startswith("Did you mean"):
+        differ = [key for key in differing(shown) if not key.startswith(f"{STRATEGY}.")]
+        hint = f"Those that differ here: {', '.join(differ) or 'none'}."
+    raise ConfigError(f"There is no arm {name!r}.", hint)
+
+
+def _arms(
+    runs: pd.DataFrame,
+    shown: Mapping[str, Shown],
+    protocols: Mapping[str, str],
+    keys: Sequence[str],
+) -> dict[str, Arm]:
+    """The arm of each run."""
+    known = {key for one in shown.values() for key in one.settings}
+    short = shortest(keys, {*known, *keys})
+    found: dict[str, Arm] = {run: Arm(str(runs.at[run, "strategy_label"]), {}) for run in shown}
+    for protocol in set(protocols.values()):
+        members = [run for run in shown if protocols[run] == protocol]
+        group = [shown[run] for run in members]
+        for key in keys:
+            if key in ENGINE:
+                words = [said(key, _plain(runs.at[run, key]), key) for run in members]
+            elif key in known:
+                words = [said(key, one.settings.get(key), short[key]) for one in group]
+            else:
+                more = told_apart(group, (key,), covers=covering([key]), known=known)
+                words = [
+                    " · ".join([*_named(key, one), *own])
+                    for one, own in zip(group, more, strict=True)
+                ]
+            for run, word in zip(members, words, strict=True):
+                found[run] = Arm(found[run].strategy, {**found[run].others, key: word})
+    return found
+
+
+def _named(group: str, one: Shown) -> list[str]:
+    """A group's choice, where it has one."""
+    name = one.names.get(group)
+    return [choice(group, name)] if name or group == "init_strategy" else []
+
+
+def _words(typed: str) -> list[str]:
+    """``random(a=1, b=2), start=cold`` or the same with dots: its parts."""
+    return [word.strip() for word in re.split(r"[,·](?![^(]*\))", typed) if word.strip()]
+
+
+def _fits(word: str, key: str, value: str) -> bool:
+    """Whether ``start=cold``, ``training.start=cold`` or a part of a longer name is meant."""
+    name, _, typed = word.partition("=")
+    if f"{key}.".endswith(f"{name}.") and typed:
+        return value == typed or value.endswith(f"={typed}")
+    return word in (value, *value.split(" · "))
+
+
+def _plain(value: Any) -> Any:
+    return None if pd.isna(value) else value
+
+
+def _listed(words: Sequence[str], last: str) -> str:
+    return f" {last} ".join([*([", ".join(words[:-1])] if words[1:] else []), words[-1]])
