@@ -3,12 +3,14 @@
 import re
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from al_bench.errors import ConfigError, choose
+from al_bench.paths import check_typed, is_path, opened
 
+MOVED = "dataset.path=, dataset.root=, …"
 _KEY_VALUE = re.compile(r"([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
 
 
@@ -17,6 +19,11 @@ def text(value: str) -> str:
     if not value:
         raise ValueError("needs a value")
     return value
+
+
+def file_or_folder(value: str) -> str:
+    """A path with the home folder in place of ``~``."""
+    return str(opened(text(value)))
 
 
 def number(minimum: float = float("-inf"), maximum: float = float("inf")) -> Callable[[str], float]:
@@ -58,9 +65,10 @@ def one_of(*valid: str) -> Callable[[str], str]:
 
 def existing_folder(value: str) -> Path:
     """A folder that is there."""
-    if not Path(text(value)).is_dir():
+    folder = opened(text(value))
+    if not folder.is_dir():
         raise ValueError("must be a folder that is there")
-    return Path(value)
+    return folder
 
 
 def switch(value: str) -> bool:
@@ -115,6 +123,8 @@ class Command:
         words_help: What they mean.
         choices: The only words allowed; empty allows all.
         max_words: How many there may be; None sets no limit.
+        reads_data: Whether it reads the data of stored runs, which may have been moved: then the
+            keys of their paths are understood as ``al-bench run`` does.
     """
 
     name: str
@@ -124,6 +134,7 @@ class Command:
     words_help: str = ""
     choices: Sequence[str] = ()
     max_words: int | None = None
+    reads_data: bool = False
 
     def parse(self, arguments: Sequence[str]) -> "Arguments | None":
         """What was typed, complete with defaults; None when it was ``--help``, which is answered.
@@ -140,6 +151,7 @@ class Command:
         words: list[str] = []
         values: dict[str, Any] = {}
         typed: dict[str, str] = {}
+        moved: dict[str, str] = {}
         for argument in self._without_flags(arguments):
             if match := _KEY_VALUE.fullmatch(argument):
                 name, value = match.groups()
@@ -147,11 +159,14 @@ class Command:
                     said = f"{name} is given twice: {typed[name]} and {value}."
                     raise ConfigError(said, "Type one of them.")
                 typed[name] = value
-                values[name] = self._read(name, value)
+                if self.reads_data and "." in name and is_path(name):
+                    moved[name] = _unquoted(name, value)
+                else:
+                    values[name] = self._read(name, value)
             else:
                 words.append(self._word(argument, len(words)))
         defaults = {option.name: option.default for option in self._all}
-        return Arguments(words, {**defaults, **values})
+        return Arguments(words, {**defaults, **values}, moved)
 
     def help(self) -> str:
         """The command's page: usage, summary, and a line for each key."""
@@ -161,6 +176,8 @@ class Command:
         for option in self._all:
             default = f" (default: {_shown(option.default)})" if option.default is not None else ""
             rows.append((f"{option.name}=", option.help + default))
+        if self.reads_data:
+            rows.append((MOVED, "where its data lie now, by the key of al-bench run"))
         width = max((len(left) for left, _ in rows), default=0)
         indent = " " * (width + 4)
         lines.append("")
@@ -195,7 +212,10 @@ class Command:
         option = {option.name: option for option in self._all}.get(name)
         if option is None:
             valid = [option.name for option in self._all]
-            raise ConfigError(f"al-bench {self.name} has no key {name!r}.", choose(name, valid))
+            hint = choose(name, valid)
+            if self.words and opened(f"{name}={value}").exists():
+                hint = f"For what is called so write ./{name}={value}."
+            raise ConfigError(f"al-bench {self.name} has no key {name!r}.", hint)
         try:
             return option.read(value)
         except ValueError as error:
@@ -213,7 +233,9 @@ class Command:
             raise ConfigError(f"{word!r} is one word too many.", choose(word, valid))
         if self.choices and word not in self.choices:
             raise ConfigError(f"There is no {word!r} to {self.name}.", choose(word, self.choices))
-        return word
+        if not word:
+            raise ConfigError("A word is empty.", self._hint())
+        return str(opened(word)) if word.startswith("~") and not self.choices else word
 
     def _hint(self) -> str:
         return f"See al-bench {self.name} --help."
@@ -221,13 +243,27 @@ class Command:
 
 @dataclass(frozen=True)
 class Arguments:
-    """What was typed: ``words`` in their order, and every key's value by name."""
+    """What was typed.
+
+    Args:
+        words: In their order.
+        values: Every key's value by name.
+        moved: Paths of stored runs that are elsewhere now, by the key of ``al-bench run``.
+    """
 
     words: list[str]
     values: dict[str, Any]
+    moved: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
+
+
+def _unquoted(name: str, value: str) -> str:
+    """A path without the quotes that ``al-bench run`` may need."""
+    check_typed(name, value)
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if quoted else value
 
 
 def _shown(default: Any) -> str:

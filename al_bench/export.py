@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from al_bench.arguments import Arguments, Command, Option, one_of
+from al_bench.arguments import Arguments, Command, Option, file_or_folder, one_of
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.results.schema import CURVE
 from al_bench.terminal import warnings_as_lines
@@ -13,9 +13,13 @@ COMMAND = Command(
     name="export",
     summary="Writes stored results as one tidy file, or merges results folders into one.",
     options=(
-        Option("out", "file to write (.csv or .parquet), or with merge= nothing"),
+        Option(
+            "out", "file to write (.csv or .parquet), or with merge= nothing", read=file_or_folder
+        ),
         Option("kind", "curves or acquisitions", "curves", one_of("curves", "acquisitions")),
-        Option("merge", "results folder that takes the trials of all others in"),
+        Option(
+            "merge", "results folder that takes the trials of all others in", read=file_or_folder
+        ),
         Option(
             "prefer",
             "with merge=: which of the folders has the copy that is taken where copies of a trial "

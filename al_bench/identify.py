@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -11,6 +10,7 @@ from al_bench.config import Composed
 from al_bench.errors import AlBenchError
 from al_bench.own_code import own_code
 from al_bench.parts import made_of, num_targets, numerics_versions, parts
+from al_bench.paths import opened
 from al_bench.results.identity import (
     ENGINE_KEYS,
     PATHS,
@@ -121,7 +121,7 @@ def _both_cluster(strategies: Sequence[Any]) -> bool:
 
 
 def _run_id(replay: Replay) -> str:
-    return Path(replay.run).resolve().name
+    return opened(replay.run).resolve().name
 
 
 def _lender_of_initial_set(replay: Replay, size: int) -> str:
@@ -130,7 +130,7 @@ def _lender_of_initial_set(replay: Replay, size: int) -> str:
     That is the protocol where they are the stored run's own initial set, the same for all of its
     strategies: their replays remain comparable. It is the run where they are anything else.
     """
-    for manifest in sorted(Path(replay.run).glob("manifests/seed=*.json")):
+    for manifest in sorted(opened(replay.run).glob("manifests/seed=*.json")):
         try:
             stored = StoredTrial.at(manifest)
         except AlBenchError:  # the order may be from elsewhere

@@ -14,6 +14,7 @@ from al_bench.dry_run import describe
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.execution import DONE, run_seeds
 from al_bench.explain import COMPLAINTS, explain
+from al_bench.paths import opened, quoted
 from al_bench.prepare import Prepared, prepare
 from al_bench.progress import LogReport
 from al_bench.results.schema import CURVE
@@ -109,7 +110,8 @@ def _path_restored() -> Iterator[None]:
 
 def _prepared(overrides: Sequence[str], config_dir: str | Path | None) -> tuple[Prepared, bool]:
     """What was asked for, and whether only to say what it would be."""
-    folder = None if config_dir is None else Path(config_dir).resolve()
+    overrides = quoted(overrides)
+    folder = None if config_dir is None else opened(config_dir).resolve()
     if folder is not None:
         if not folder.is_dir():
             raise ConfigError(f"There is no folder {config_dir}, given as config_dir.")

@@ -18,9 +18,10 @@ from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from al_bench.config_dir import config_dir
+from al_bench.paths import opened
 from al_bench.targets import locate
 
 CONFIG_NAME = "config"
@@ -45,6 +46,7 @@ def started(schema: type, folder: str | Path | None = None) -> Iterator[Hydra]:
         stored = {name: dict(n) if isinstance(n, dict) else n for name, n in store.repo.items()}
         try:
             version.setbase("1.3")
+            OmegaConf.register_new_resolver("opened", lambda path: str(opened(path)), replace=True)
             store.store(name="schema", node=schema)
             path = create_config_search_path(str(config_dir()))
             if folder is not None:

@@ -20,6 +20,7 @@ from al_bench.errors import AlBenchError, ConfigError, choose, require_whole
 from al_bench.identify import identify
 from al_bench.models.base import DirectModel, Model, NetworkModel
 from al_bench.parts import num_targets
+from al_bench.paths import check_typed, opened
 from al_bench.results.store import Resume
 from al_bench.seeding import Streams
 from al_bench.strategies.base import Strategy
@@ -95,6 +96,7 @@ def prepare(composed: Composed) -> Prepared:
     """
     config = composed.config
     check_complete(config)
+    check_typed("results", config.results)
     seeds = parse_seeds(config.seeds)
     for key, valid in (("resume", RESUMES), ("on_error", ON_ERROR)):
         if config[key] not in valid:
@@ -140,7 +142,7 @@ def prepare(composed: Composed) -> Prepared:
     prepared = Prepared(
         run=run,
         seeds=seeds,
-        results=Path(config.results),
+        results=opened(config.results),
         resume=config.resume,
         on_error=config.on_error,
         workers=config.workers,

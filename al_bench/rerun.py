@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from al_bench.arguments import Command, Option
+from al_bench.arguments import Command, Option, file_or_folder
 from al_bench.errors import ConfigError, ResultsError
+from al_bench.paths import check_moved
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,13 +21,17 @@ COMMAND = Command(
     name="rerun",
     summary="Runs a stored trial again and says whether it comes out the same.",
     options=(
-        Option("dataset.root", "folder of the data set, where it is not where it was"),
         Option("device", "device to run on (default: as stored)"),
-        Option("out", "results folder to keep the repetition in (default: it is thrown away)"),
+        Option(
+            "out",
+            "results folder to keep the repetition in (default: it is thrown away)",
+            read=file_or_folder,
+        ),
     ),
     words="manifest",
     words_help="the trial's manifest, such as results/…/manifests/seed=0.json",
     max_words=1,
+    reads_data=True,
 )
 
 ENGINE_ONLY = ("device_name", "torch_version", "al_bench_version")
@@ -63,9 +68,10 @@ def rerun(arguments: Sequence[str]) -> int:
             "workers": 1,
             "dry_run": False,
         }
-        for key in ("dataset.root", "device"):
-            if parsed[key] is not None:
-                changes[key] = parsed[key]
+        check_moved(parsed.moved, stored.places)
+        changes |= parsed.moved
+        if parsed["device"] is not None:
+            changes["device"] = parsed["device"]
         curve, bought = _repeated(stored.composed(changes), stored.paths.seed)
     differences = [*different(before, curve), *_otherwise_bought(stored.paths, bought)]
     if not differences:

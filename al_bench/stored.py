@@ -10,6 +10,7 @@ from yaml import YAMLError
 
 from al_bench.config import Composed, RunConfig
 from al_bench.errors import ConfigError, ResultsError
+from al_bench.paths import keys_in
 from al_bench.results import configured, manifest
 from al_bench.results.history import TrialPaths
 
@@ -72,6 +73,11 @@ class StoredTrial:
         whole = OmegaConf.merge(OmegaConf.structured(RunConfig), config)
         assert isinstance(whole, DictConfig)
         return cls(paths, content, whole)
+
+    @property
+    def places(self) -> list[str]:
+        """The keys of its configuration that say where something lies."""
+        return keys_in(OmegaConf.to_container(self.config))  # type: ignore[arg-type]
 
     def composed(self, changes: Mapping[str, Any], **names: str) -> Composed:
         """The configuration with some keys changed, as ``prepare`` takes it.

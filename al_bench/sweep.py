@@ -12,6 +12,7 @@ from hydra.types import RunMode
 
 from al_bench.errors import AlBenchError
 from al_bench.own_code import require_unedited
+from al_bench.paths import opened
 from al_bench.results import atomic, sweeps
 from al_bench.results.identity import RunIdentity
 
@@ -48,7 +49,7 @@ class JobRecord:
             folder = Path(config.sweep.dir) / str(config.sweep.subdir)
             return cls(folder, int(config.job.num), config.overrides.task)
         now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-        folder = Path(results) / sweeps.FOLDER / f"{now}-{os.getpid()}" / "0"
+        folder = opened(results) / sweeps.FOLDER / f"{now}-{os.getpid()}" / "0"
         return cls(folder, 0, config.overrides.task)
 
     def covers(self, identity: RunIdentity, seeds: Sequence[int]) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from al_bench.arguments import Command, Option, switch
+from al_bench.arguments import Command, Option, file_or_folder, switch
 from al_bench.errors import ConfigError, ResultsError
+from al_bench.paths import check_moved, quoted
 from al_bench.terminal import warnings_as_lines
 
 if TYPE_CHECKING:
@@ -30,13 +31,17 @@ COMMAND = Command(
     "training= and evaluation=, their keys, budget.total= and budget.batch_size= are written as "
     "after al-bench run; model=a,b does both.",
     options=(
-        Option("dataset.root", "folder of the data set, where it is not where it was"),
         Option("device", "device to run on (default: as stored)"),
-        Option("out", "results folder of the new runs (default: the first one named)"),
+        Option(
+            "out",
+            "results folder of the new runs (default: the first one named)",
+            read=file_or_folder,
+        ),
         Option("dry_run", "say what would be done, and stop", False, switch),
     ),
     words="results",
     words_help="folders of results whose orders are replayed (default: results)",
+    reads_data=True,
 )
 
 _CHOICE = re.compile(r"(model|training|evaluation|budget)(/\w+)?(\.\w+)*=.*", re.DOTALL)
@@ -52,6 +57,7 @@ def transfer(arguments: Sequence[str]) -> int:
     """
     choices = [word for word in arguments if _CHOICE.fullmatch(word)]
     parsed = COMMAND.parse([word for word in arguments if word not in choices])
+    choices = quoted(choices)
     if parsed is None:
         return 0
     _check_choices(choices)
@@ -64,17 +70,25 @@ def transfer(arguments: Sequence[str]) -> int:
 
     folders = [Path(word) for word in parsed.words or ["results"]]
     out = Path(parsed["out"] or folders[0])
-    changes = {key: parsed[key] for key in ("dataset.root", "device") if parsed[key] is not None}
-    changes["results"] = str(out)
+    changes = {"results": str(out)}
+    if parsed["device"] is not None:
+        changes["device"] = parsed["device"]
     set_up_logging()
     orders, left_out = _orders(folders)
+    check_moved(parsed.moved, [key for order in orders for key in order.trial.places])
     for order in orders:
         _check_place(out, order)
     if left_out:
         print(f"warning: left out, since they are not done: {_said(left_out)}.", file=sys.stderr)
     trials: set[tuple[Path, int]] = set()
     asked = combinations(choices)  # model=a,b is both
-    runs = [_composed(order, words, changes) for order in orders for words in asked]
+
+    def moved(order: Order) -> dict[str, str]:
+        return {key: parsed.moved[key] for key in order.trial.places if key in parsed.moved}
+
+    runs = [
+        _composed(order, words, {**changes, **moved(order)}) for order in orders for words in asked
+    ]
     for composed in runs if len(runs) > 1 else ():
         prepare(composed)  # what does not fit is told before the first one is trained
     for composed in runs:

@@ -10,11 +10,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
 
+from al_bench import paths
 from al_bench.config import REQUIRED, RunConfig
 from al_bench.config_dir import config_dir
 from al_bench.errors import ConfigError
 from al_bench.listing import KINDS, choices
 
+FOLDER = "--config-dir"
 FLAGS = "Keys are written key=value; flags are -m, --config-dir FOLDER, --cfg job and --help."
 
 
@@ -43,8 +45,9 @@ def read(arguments: Sequence[str]) -> Words:
     Raises:
         ConfigError: There is no such flag or folder, or a word cannot be meant.
     """
+    arguments = _one_word(arguments)
     keys = [word for word in arguments if "=" in word and not word.startswith("-")]
-    ordered = [*(word for word in arguments if word not in keys), *keys]
+    ordered = [*(word for word in arguments if word not in keys), *paths.quoted(keys)]
     parser = get_args_parser()
     setattr(parser, "error", _refuse_flag)  # noqa: B010  # argparse would print a page and exit
     parsed = parser.parse_args(ordered)
@@ -56,14 +59,27 @@ def read(arguments: Sequence[str]) -> Words:
             raise ConfigError(f"al-bench run has no flag --{flag.replace('_', '-')}.", FLAGS)
     if parsed.cfg is not None and parsed.multirun:
         raise ConfigError("--cfg shows the configuration of one job.", "Leave out -m.")
-    folder = None if parsed.config_dir is None else Path(parsed.config_dir).resolve()
-    if folder is not None and not folder.is_dir():
-        raise ConfigError(f"There is no folder {parsed.config_dir}, given by --config-dir.")
+    folder = None if parsed.config_dir is None else paths.opened(parsed.config_dir).resolve()
+    if folder is not None:
+        if not parsed.config_dir or not folder.is_dir():
+            raise ConfigError(f"There is no folder {parsed.config_dir}, given by --config-dir.")
+        ordered = [f"{FOLDER}={folder}" if w.startswith(f"{FOLDER}=") else w for w in ordered]
     if not parsed.help:
         check_overrides(parsed.overrides, folder)
         check_once(parsed.overrides)
     shows = (parsed.help, parsed.hydra_help, parsed.shell_completion, parsed.cfg, parsed.info)
     return Words(ordered, parsed.overrides, folder, parsed.multirun, any(shows))
+
+
+def _one_word(arguments: Sequence[str]) -> list[str]:
+    """The arguments with ``--config-dir FOLDER`` as one word: a folder's name may hold ``=``."""
+    joined: list[str] = []
+    for word in arguments:
+        if joined and joined[-1] in (FOLDER, "-cd"):
+            joined[-1] = f"{FOLDER}={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def check_overrides(overrides: Sequence[str], folder: Path | None = None) -> None:
@@ -114,6 +130,8 @@ def _check_override(override: Override, word: str) -> None:
         raise ConfigError(
             f"{word}: a sweep has one results folder.", "Type the command once for each."
         )
+    if not (override.is_delete() or override.is_sweep_override()):
+        paths.check_typed(key, override.value())
     if override.is_sweep_override():
         return
     if key == "init_strategy" and isinstance(value := override.value(), str):

@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from al_bench.arguments import Arguments, Command, Option, listed, number, one_of, switch, text
+from al_bench.arguments import (
+    Arguments,
+    Command,
+    Option,
+    file_or_folder,
+    listed,
+    number,
+    one_of,
+    switch,
+    text,
+)
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.terminal import print_table, warnings_as_lines, wide_console
 
@@ -47,7 +57,7 @@ COMMAND = Command(
             switch,
         ),
         Option("format", "table, csv, json, parquet, latex or markdown", "table", one_of(*FORMATS)),
-        Option("out", "file to write instead of the terminal"),
+        Option("out", "file to write instead of the terminal", read=file_or_folder),
     ),
     words="results",
     words_help="folders of results, whole, in part or copied (default: results)",

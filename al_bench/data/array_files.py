@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from al_bench.errors import DataError
+from al_bench.paths import opened
 
 Array = NDArray[np.generic]
 
@@ -18,6 +19,7 @@ KEYS = ("x_train", "y_train", "x_test", "y_test")
 OPTIONAL = ("class_names",)
 NEEDED = f"Needed: {', '.join(KEYS)}; optional: {', '.join(OPTIONAL)}."
 DAMAGED = (zipfile.BadZipFile, zlib.error, pickle.UnpicklingError)
+ZIP = b"PK\x03\x04"  # how an .npz file begins
 RESIDENT_BYTES = 2**30  # a .npy file above this is memory-mapped
 
 
@@ -39,6 +41,37 @@ def read_arrays(path: Path) -> dict[str, Array]:
             raise DataError(f"{path} holds one array instead of several with names.", NEEDED)
         _require(path, archive.files, "")
         return {key: _member(path, archive, key) for key in _wanted(archive.files)}
+
+
+def read_array(typed: str, key: str, mapped: bool = False) -> Array:
+    """The one array of a ``.npy`` file.
+
+    Args:
+        typed: Its path.
+        key: Where that was given, for errors.
+        mapped: Leave it on the disk.
+
+    Raises:
+        DataError: There is no such file, or it holds anything else.
+    """
+    path = opened(typed).absolute()
+    said = f"{key}={typed} cannot be read"
+    write = "Write it with np.save('array.npy', array)."
+    if not typed or not path.exists():
+        raise DataError(f"{said}: there is no file {path}.", f"Set {key}=… to where it is.")
+    if not path.is_file():
+        raise DataError(f"{said}: it is a folder, not a .npy file.", f"Set {key}=… to a file.")
+    with _reading(f"{key}={typed}", write), path.open("rb") as file:
+        start = file.read(len(ZIP))
+        file.seek(0)
+        if start == ZIP:
+            names = ", ".join(zipfile.ZipFile(file).namelist()).replace(".npy", "")
+            raise DataError(f"{said}: it holds several arrays ({names}), and one is needed.", write)
+        if not start:
+            raise DataError(f"{said}: it is empty.", write)
+        if mapped:
+            return np.lib.format.open_memmap(path, mode="r")
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _read_folder(path: Path) -> dict[str, Array]:
@@ -76,14 +109,14 @@ def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> Array:
 
 
 @contextlib.contextmanager
-def _reading(what: Path | str) -> Iterator[None]:
+def _reading(
+    what: Path | str, hint: str = "Write it again with np.savez or np.save."
+) -> Iterator[None]:
     """Turn what NumPy raises about a damaged file into DataError."""
     try:
         yield
     except (OSError, ValueError, EOFError, *DAMAGED) as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        if "allow_pickle" in reason:
+        if "allow_pickle" in reason or "magic string" in reason or "Python object" in reason:
             reason = "it is not an array of numbers or strings, or not a NumPy file at all"
-        raise DataError(
-            f"{what} cannot be read: {reason}.", "Write it again with np.savez or np.save."
-        ) from error
+        raise DataError(f"{what} cannot be read: {reason}.", hint) from error

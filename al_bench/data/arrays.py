@@ -20,6 +20,7 @@ from al_bench.data.base import Dataset, Examples, Inputs, TensorInputs
 from al_bench.data.build import blocks, fingerprint
 from al_bench.data.mapped import MappedInputs
 from al_bench.errors import ConfigError, require_whole
+from al_bench.paths import opened
 
 Array = NDArray[np.generic]
 Moments = NDArray[np.float64]  # broadcasts against one input
@@ -76,7 +77,7 @@ class Arrays:
 
     def load(self) -> Dataset:
         """Read and check the arrays; raises DataError that names the one that is wrong."""
-        path = Path(self.path).expanduser().absolute()
+        path = opened(self.path).absolute()
         arrays = read_arrays(path)
         names = check_class_names(arrays.get("class_names"), self.num_classes)
         said = f"class_names has {len(names or ())} names"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from al_bench.errors import ConfigError, DataError
+from al_bench.paths import opened
 
 REFETCH = "Delete it and add dataset.download=true, or copy it again."
 
@@ -43,9 +44,9 @@ def locate(
     Raises:
         DataError: A file is missing, or could not be downloaded.
     """
-    path = (Path(root).expanduser() / folder).absolute()
+    path = (opened(root) / folder).absolute()
     if download and missing(path, names):
-        _download(path, Path(root).expanduser(), folder, using, arguments)
+        _download(path, opened(root), folder, using, arguments)
     absent = missing(path, names)
     if absent:
         what = f"{path} lacks {absent[0]}." if path.is_dir() else f"There is no folder {path}."

@@ -3,13 +3,12 @@
 import dataclasses
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from al_bench.data.array_files import read_array
 from al_bench.data.base import Dataset, Pool
 from al_bench.data.pool import PoolTransform, Stage
 from al_bench.errors import ConfigError, DataError, choose, require_number
@@ -62,13 +61,7 @@ class LabelNoise:
         """
         if self.path is None:
             return self, None
-        try:
-            values = np.load(Path(self.path).expanduser(), allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"pool.label_noise.path={self.path} cannot be read: {error}.",
-                "Write it with numpy.save.",
-            ) from error
+        values = read_array(self.path, "pool.label_noise.path")
         if values.shape != (len(dataset.train),) or values.dtype.kind not in "iu":
             raise DataError(
                 f"pool.label_noise.path={self.path} has shape {values.shape} and type "

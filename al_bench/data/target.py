@@ -5,13 +5,13 @@ M target inputs, C classes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from al_bench.data.array_files import read_array
 from al_bench.data.base import Dataset, Inputs, Pool, TensorInputs
 from al_bench.errors import ConfigError, DataError
 
@@ -150,15 +150,7 @@ class FileTargets:
 
     def of(self, dataset: Dataset, pool: Pool) -> Targets:
         """The inputs of the file."""
-        try:
-            values = np.load(Path(self.path), allow_pickle=False)
-            if not isinstance(values, np.ndarray):
-                raise ValueError("it holds several arrays")
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(
-                f"target.path={self.path} cannot be read: {error}.",
-                "Write it with numpy.save.",
-            ) from error
+        values = read_array(self.path, "target.path")
         shape = pool.inputs.input_shape
         integer = values.dtype == np.uint8
         if values.shape[1:] != shape or len(values) == 0:

@@ -24,6 +24,7 @@ from al_bench.data.formats import (
     read_libsvm,
 )
 from al_bench.errors import ConfigError, choose
+from al_bench.paths import opened
 
 DIGITS = tuple(string.digits)
 LETTERS = tuple(string.ascii_lowercase)
@@ -220,7 +221,7 @@ class CIFAR10:
 
     def load(self) -> Dataset:
         """Read the six files; raises DataError where one is missing or damaged."""
-        folder = Path(self.root).expanduser() / BINARY
+        folder = opened(self.root) / BINARY
         known = checksums.CIFAR10_BINARY_MD5
         binary = folder.is_dir() and not (self.download and missing(folder, list(known)))
         if not binary:

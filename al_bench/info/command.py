@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from al_bench.arguments import Command, Option
+from al_bench.arguments import Command, Option, file_or_folder
 from al_bench.errors import ConfigError
 from al_bench.terminal import PIPE_WIDTH, print_table, wide_console
 
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 COMMAND = Command(
     name="info",
     summary="Tells what a stored run is and how it came about; of two runs also what differs.",
-    options=(Option("results", "results folder in which run ids are looked up", "results"),),
+    options=(
+        Option(
+            "results", "results folder in which run ids are looked up", "results", file_or_folder
+        ),
+    ),
     words="run",
     words_help="a run's folder, a file in it (of one seed: that seed alone), or its id, or the "
     "first digits of it; two of them are compared",
@@ -41,7 +45,7 @@ def info(arguments: Sequence[str]) -> int:
     from al_bench.info.stored_run import find
     from al_bench.info.told import lines
 
-    runs = [find(word, Path(parsed["results"]).expanduser()) for word in parsed.words]
+    runs = [find(word, Path(parsed["results"])) for word in parsed.words]
     width = wide_console().width
     for run in runs:
         print(run.label)

@@ -2,10 +2,19 @@
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from al_bench.arguments import Command, Option, listed, number, one_of, text, whole_number
+from al_bench.arguments import (
+    Command,
+    Option,
+    file_or_folder,
+    listed,
+    number,
+    one_of,
+    text,
+    whole_number,
+)
 from al_bench.errors import ConfigError, choose
 from al_bench.terminal import print_table, warnings_as_lines, wide_console
 
@@ -23,6 +32,7 @@ COMMAND = Command(
             "out",
             "folder of the figures (default: plots in the first folder of results, or here for "
             "single runs and files)",
+            read=file_or_folder,
         ),
         Option(
             "figure",
@@ -38,11 +48,6 @@ COMMAND = Command(
             read=listed(number()),
         ),
         Option(
-            "dataset.root",
-            "folder of the data set's files, for contact_sheet and pool_map (default: as it was "
-            "when the runs were made)",
-        ),
-        Option(
             "at",
             "label counts, such as [100,150]: the metric there, median and quartiles over seeds",
             read=listed(whole_number()),
@@ -50,6 +55,7 @@ COMMAND = Command(
     ),
     words="results",
     words_help="folders of results, whole, in part or copied (default: results)",
+    reads_data=True,  # contact_sheet and pool_map
 )
 
 
@@ -77,7 +83,7 @@ def plot(arguments: Sequence[str]) -> int:
             metric=parsed["metric"],
             figure=parsed["figure"],
             baseline=parsed["baseline"],
-            root=parsed["dataset.root"],
+            moved=parsed.moved,
             format=parsed["format"],
             reach=parsed["reach"],
             at=parsed["at"],
@@ -100,7 +106,7 @@ def _plot(
     metric: Sequence[str],
     figure: Sequence[str],
     baseline: str | None,
-    root: str | None,
+    moved: Mapping[str, str],
     format: Sequence[str],
     reach: Sequence[float] | None,
     at: Sequence[int] | None,
@@ -138,14 +144,14 @@ def _plot(
                 baseline=baseline or "random",
                 reach=reach,
                 folders=folders,
-                root=root,
+                moved=moved,
                 explain=reasons.append,
             )
             figures = draw(frame, options)
             fresh = {file: figures[file] for file in figures if file not in written}
             written |= fresh.keys()
-            for path in save(fresh, out, format):
-                print(path, flush=True)  # all figures of many results take minutes
+            for file in save(fresh, out, format):
+                print(file, flush=True)  # all figures of many results take minutes
             if not figures:
                 reason = f": {reasons[0]}" if reasons else "."
                 told[f"{name} has nothing to show for {column}{reason}"] = None

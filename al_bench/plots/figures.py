@@ -12,7 +12,7 @@ alive.
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,8 +40,8 @@ class Options:
         baseline: The strategy that others are compared with.
         reach: Values of the metric whose labels are counted; ``None`` for the usual ones.
         folders: Where the results are, for figures that read more than curves.
-        root: Folder of the data set's files, for figures that show inputs; ``None`` for the one
-            that the runs were made with.
+        moved: Where the runs' data lie now, for figures that show inputs, by the key of
+            ``al-bench run``; without one they lie where they did when the runs were made.
         explain: Told why a figure has nothing to show.
     """
 
@@ -50,7 +50,7 @@ class Options:
     baseline: str = "random"
     reach: Sequence[float] | None = None
     folders: Sequence[Path] = ()
-    root: str | None = None
+    moved: Mapping[str, str] = field(default_factory=dict)
     explain: Callable[[str], None] = _say_nothing
 
 

@@ -1,7 +1,7 @@
 """The pools that stored runs bought from, made again for the figures that show inputs."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from al_bench.errors import AlBenchError, DataError
+from al_bench.paths import check_moved, keys_in
 from al_bench.plots.figures import Options
 
 if TYPE_CHECKING:
@@ -65,12 +66,10 @@ def bought_by(rows: pd.DataFrame, options: Options) -> Bought | None:
         options.explain("there is no config.yaml beside these runs.")
         return None
     try:
-        pool = _pool(config, dataset, seed, options.root)
+        pool = _pool(config, dataset, seed, options.moved)
         _check(pool, own)
     except (AlBenchError, ImportError, OSError) as error:
-        hint = "Name the folder of its files with dataset.root=…"
-        message = error.message if isinstance(error, AlBenchError) else str(error)
-        options.explain(f"it needs the data set {dataset}. {message} {hint}")
+        options.explain(f"it needs the data set {dataset}. {error}")
         return None
     return Bought(seed, pool, own)
 
@@ -87,7 +86,7 @@ def _config(folders: Sequence[Path], runs: set[str]) -> Path | None:
     return None
 
 
-def _pool(path: Path, dataset: str, seed: int, root: str | None) -> "Pool":
+def _pool(path: Path, dataset: str, seed: int, moved: Mapping[str, str]) -> "Pool":
     """The pool of one seed from a run's configuration; nothing is downloaded."""
     from omegaconf import OmegaConf
 
@@ -101,8 +100,10 @@ def _pool(path: Path, dataset: str, seed: int, root: str | None) -> "Pool":
     for node in (config.dataset, second):
         if node is not None and "download" in node:
             node.download = False
-        if node is not None and "root" in node and root is not None:
-            node.root = root
+    known = keys_in(OmegaConf.to_container(config))  # type: ignore[arg-type]
+    check_moved(moved, known)
+    for key, place in moved.items():
+        OmegaConf.update(config, key, place)
     loaded = build(config.dataset, "dataset").load()
     nodes = (config.pool or {}).items()
     transforms = load_transforms([build(node, f"pool.{name}") for name, node in nodes], loaded)

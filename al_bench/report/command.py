@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from al_bench.arguments import Command, Option, listed, number, text
+from al_bench.arguments import Command, Option, file_or_folder, listed, number, text
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.terminal import warnings_as_lines
 
@@ -11,7 +11,7 @@ COMMAND = Command(
     name="report",
     summary="Writes one HTML file with verdicts, tables, figures and caveats, fit to be sent.",
     options=(
-        Option("out", "file to write", "report.html"),
+        Option("out", "file to write", "report.html", file_or_folder),
         Option("title", "heading of the page", "Active learning: strategies compared"),
         Option("baseline", "arm that the others are compared with", "random"),
         Option("metric", "column to compare", "test_accuracy"),

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from al_bench.errors import ConfigError, ResultsError, choose
+from al_bench.paths import opened
 from al_bench.results import parquet, settings
 from al_bench.results.copies import Copy, warn
 from al_bench.results.copies import choose as choose_copy
@@ -79,7 +80,7 @@ def _find(paths: Paths, kind: str) -> dict[str, dict[Path, int]]:
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     found: dict[str, dict[Path, int]] = {name: {} for name in KINDS}
-    for place, path in enumerate(map(Path, given)):
+    for place, path in enumerate(map(opened, given)):
         if path.is_file():
             own = path.resolve()
             if own.parent.name in KINDS:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from al_bench.paths import opened
 from al_bench.results.schema import IDENTITY, NUMERICS_VERSION
 
 MAX_NAME = 80  # characters of a folder name; file systems allow 255 bytes
@@ -164,8 +165,8 @@ def with_contents(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {
-        key: _digest(Path(item))
-        if key == "path" and isinstance(item, str) and Path(item).is_file()
+        key: _digest(opened(item))
+        if key == "path" and isinstance(item, str) and opened(item).is_file()
         else with_contents(item)
         for key, item in value.items()
     }

@@ -6,12 +6,12 @@ N pool points, M labeled points, B batch size.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from al_bench.errors import AlBenchError, ConfigError, ResultsError, require_whole
+from al_bench.paths import opened
 from al_bench.strategies.base import LABELS, PoolView, Selection
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Replay:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.run, str) or not Path(self.run).is_dir():
+        if not isinstance(self.run, str) or not opened(self.run).is_dir():
             raise ConfigError(
                 f"strategy.run={self.run} is no folder.",
                 "Name the folder of a stored run: results/<dataset>/<model>/<strategy>/<run id>.",
@@ -99,7 +99,7 @@ class Replay:
         from al_bench.results.frame import read_acquisitions
 
         columns = (*COLUMNS, "origin") if _mixes(view) else COLUMNS
-        stored: Any = read_acquisitions(self.run, columns)
+        stored: Any = read_acquisitions(opened(self.run), columns)
         if stored["run_id"].nunique() > 1:
             raise ConfigError(
                 f"strategy.run={self.run} holds {stored['run_id'].nunique()} runs.",
@@ -149,7 +149,7 @@ def _unharmed(run: str, seed: int, order: "pd.DataFrame") -> "pd.DataFrame":
     from al_bench.results import damage, manifest
     from al_bench.results.history import TrialPaths
 
-    paths = TrialPaths(Path(run), seed)
+    paths = TrialPaths(opened(run), seed)
     for found in damage.find(paths, manifest.read(paths.manifest), thorough=True):
         if damage.hurts(paths, found):
             raise ResultsError(

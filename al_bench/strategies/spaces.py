@@ -4,14 +4,14 @@ N pool points, M labeled points, D features.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError, DataError
+from al_bench.data.array_files import read_array
+from al_bench.errors import DataError
 from al_bench.models.base import FEATURES
 from al_bench.strategies.base import PoolView
 from al_bench.strategies.distances import Points, centered
@@ -131,19 +131,7 @@ class Embeddings:
 
     def _file(self) -> Any:
         """The file's array, of which nothing but its form has been read."""
-        if not Path(self.path).is_file():
-            raise ConfigError(
-                f"strategy.space.path={self.path} does not exist.",
-                "Name a .npy file (n_train, D), a row a training point.",
-            )
-        try:
-            values = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise DataError(
-                f"strategy.space.path={self.path} cannot be read: {reason}.",
-                "Write it with numpy.save.",
-            ) from error
+        values = read_array(self.path, "strategy.space.path", mapped=True)
         if values.ndim != 2 or values.dtype.kind != "f" or values.shape[1] == 0:
             raise DataError(
                 f"strategy.space.path={self.path} must hold floating point numbers of shape "

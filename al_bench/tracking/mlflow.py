@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from al_bench.errors import ConfigError
+from al_bench.paths import opened
 from al_bench.results import locks
 from al_bench.tracking.base import TrackedTrial, metrics, require_package, step
 
@@ -53,7 +54,7 @@ class MLflow:
         uri = self.uri
         opening: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if uri.startswith(SQLITE):
-            path = Path(uri.removeprefix(SQLITE)).absolute()
+            path = opened(uri.removeprefix(SQLITE)).absolute()
             uri, opening = f"{SQLITE}{path}", _alone(path)
         with opening:
             client = MlflowClient(uri)

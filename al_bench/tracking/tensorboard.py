@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from al_bench.paths import opened
 from al_bench.tracking.base import TrackedTrial, metrics, require_package, step
 
 
@@ -25,7 +25,7 @@ class TensorBoard:
         """Open the trial's event file; one of an earlier attempt is removed."""
         from torch.utils.tensorboard import SummaryWriter
 
-        folder = Path(self.folder) / trial.folder
+        folder = opened(self.folder) / trial.folder
         for earlier in folder.glob("events.out.tfevents.*"):
             earlier.unlink()
         writer = SummaryWriter(str(folder))

@@ -3,10 +3,10 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from al_bench.errors import AlBenchError, ConfigError, choose
+from al_bench.paths import opened
 from al_bench.tracking.base import TrackedTrial, metrics, require_package, step
 
 MODES = ("offline", "online")
@@ -41,7 +41,7 @@ class Wandb:
             raise AlBenchError(
                 "wandb is not logged in.", "Type wandb login, or use tracker.mode=offline."
             )
-        folder = Path(self.folder).absolute()  # wandb's own process may be elsewhere
+        folder = opened(self.folder).absolute()  # wandb's own process may be elsewhere
         folder.mkdir(parents=True, exist_ok=True)
         for earlier in folder.glob(f"wandb/offline-run-*-{trial.key}"):
             shutil.rmtree(earlier)

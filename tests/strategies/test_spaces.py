@@ -5,7 +5,7 @@ import pytest
 import torch
 from pool_views import FakeView, log_probs, seeded
 
-from al_bench.errors import ConfigError, DataError
+from al_bench.errors import DataError
 from al_bench.models.base import FEATURES
 from al_bench.strategies.coreset import CoreSet
 from al_bench.strategies.spaces import Embeddings, Inputs, LastLayer, located
@@ -76,7 +76,7 @@ def test_embeddings_that_do_not_fit_are_refused(tmp_path, values, says):
 
 
 def test_file_that_is_missing_or_no_array_is_refused_before_anything_runs(tmp_path):
-    with pytest.raises(ConfigError, match=r"strategy\.space\.path=nowhere"):
+    with pytest.raises(DataError, match=r"strategy\.space\.path=nowhere"):
         Embeddings("nowhere.npy")
     for content in (b"", b"not an array"):
         (tmp_path / "e.npy").write_bytes(content)
