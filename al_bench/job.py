@@ -102,9 +102,12 @@ def _run_sweep(hydra: Hydra, planned: Plan) -> int:
     folder = Path(config.hydra.sweep.dir)
     sweeps.write_plan(folder, planned.jobs, command())
     callbacks.on_multirun_start(config=config, config_name=own_hydra.CONFIG_NAME)
+    jobs = planned.jobs
+    size = config.hydra.sweeper.get("max_batch_size") or len(jobs)
     try:
-        for ended in launcher.launch(planned.jobs, initial_job_idx=0):
-            _ = ended.return_value  # raises what Hydra met
+        for first in range(0, len(jobs), size):
+            for ended in launcher.launch(jobs[first : first + size], initial_job_idx=first):
+                _ = ended.return_value  # raises what Hydra met
     except Exception:
         sweep.withdraw(folder)
         raise

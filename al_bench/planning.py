@@ -163,8 +163,8 @@ class _Reader:
                 f"hydra.sweeper._target_={sweeper}: al-bench's jobs return no number to optimize.",
                 "Sweep over values: -m key=a,b.",
             )
-        shared = {key: OmegaConf.select(config, key) for key in SHARED}
-        params: Any = OmegaConf.to_container(config.hydra.sweeper.get("params") or DictConfig({}))
+        params: Any = _plain(config.hydra.sweeper.get("params")) or {}
+        shared = {key: _plain(OmegaConf.select(config, key)) for key in SHARED}
         return _Job(words, config.hydra.mode == RunMode.MULTIRUN, params, shared)
 
     def _check_added(self, config: DictConfig, word: str) -> None:
@@ -199,6 +199,10 @@ def _typed(value: Any) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
 
 
 def _word(override: Override) -> str:
