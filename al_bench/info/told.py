@@ -10,7 +10,7 @@ from typing import Any
 from al_bench.duration import in_words
 from al_bench.info.stored_run import FILES, SECONDS, StoredRun
 from al_bench.results import settings
-from al_bench.results.ledger import DONE, STATES
+from al_bench.results.ledger import DAMAGED, DONE, STATES
 from al_bench.results.schema import ENGINE
 from al_bench.stats.intervals import mean_interval
 from al_bench.terminal import spans
@@ -210,6 +210,9 @@ def _notes(run: StoredRun) -> Iterator[str]:
     damaged = sorted(path.name for path in run.folder.rglob("*.damaged"))
     if damaged:
         yield f"files that were damaged are kept aside: {', '.join(damaged)}."
+    for said in sorted({entry.message for entry in run.entries if entry.state in (DONE, DAMAGED)}):
+        if said:
+            yield f"{said}."
     unread = len(run.curves) - len({row["seed"] for row in run.rows})
     if unread > 0:
         yield f"{unread} of its curves cannot be read."

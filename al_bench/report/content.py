@@ -3,7 +3,7 @@
 import base64
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from al_bench.plots.figures import Options, available
 from al_bench.report.words import verdicts
 from al_bench.results import ledger, manifest, sweeps
 from al_bench.results.frame import read_curves
+from al_bench.results.history import TrialPaths
 from al_bench.stats.across import across
 from al_bench.stats.comparison import Comparison, compare
 from al_bench.stats.measures import Measure, labels_saved, p_value
@@ -94,7 +95,8 @@ def collect(
         ResultsError: There is nothing to read.
     """
     frame = read_curves(folders)
-    found = list(_manifests(folders))
+    unused = {Path(curve) for curve in frame.attrs["unused"]}
+    found = list(_manifests(folders, unused))
     spans = manifest.spans(m.content for m in found)
     comparison = compare(
         frame,
@@ -133,7 +135,7 @@ def collect(
         else None,
         curves=tuple(picture for picture in pictures if picture.title == FIGURES["curves"]),
         pictures=tuple(picture for picture in pictures if picture.title != FIGURES["curves"]),
-        caveats=(*comparison.caveats, *_failures(folders)),
+        caveats=(*comparison.caveats, *_failures(folders, unused)),
         hardware=_counted("Hardware", [_machine(m.content) for m in found]),
         versions=_versions([m.content for m in found]),
     )
@@ -145,20 +147,29 @@ class _Manifest:
     config: str
 
 
-def _manifests(folders: Sequence[Path]) -> Iterator[_Manifest]:
-    """Every readable manifest under the folders with its run's configuration."""
+def _manifests(folders: Sequence[Path], unused: Set[Path]) -> Iterator[_Manifest]:
+    """Every readable manifest under the folders with its run's configuration.
+
+    But for those of copies whose curves are not used.
+    """
     for path, content in manifest.under(folders):
+        if path.resolve().parent.parent / "curves" / f"{path.stem}.parquet" in unused:
+            continue
         config = path.parent.parent / "config.yaml"
         yield _Manifest(content, config.read_text("utf-8") if config.is_file() else "")
 
 
-def _failures(folders: Sequence[Path]) -> list[str]:
+def _failures(folders: Sequence[Path], unused: Set[Path]) -> list[str]:
     sentences = []
     for folder in folders:
         if not folder.is_dir():
             continue
         for entry in ledger.status(folder):
-            if entry.state in (ledger.FAILED, ledger.STALE):
+            if entry.folder is not None and entry.seed is not None:
+                paths = TrialPaths(entry.folder.resolve(), entry.seed)
+                if paths.curve in unused:
+                    continue
+            if entry.state in (ledger.FAILED, ledger.STALE, ledger.DAMAGED):
                 where = entry.strategy_label or " ".join(entry.overrides)
                 seed = "" if entry.seed is None else f", seed {entry.seed}"
                 why = f": {entry.message}" if entry.message else ""

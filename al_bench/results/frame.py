@@ -37,7 +37,8 @@ def read_curves(
     Files that cannot be read are skipped, named in a warning and listed in
     ``frame.attrs["skipped"]``. Of a trial that is stored several times one copy is used, whole:
     the longest, then the one whose path was named first. Copies that differ in more than measured
-    times and the engine are named in a warning. Integers that may be missing have pandas' type
+    times and the engine are named in a warning; ``frame.attrs["unused"]`` lists the curves of those
+    not used. Integers that may be missing have pandas' type
     ``Int64``. Beside the stored columns there is ``config``, a JSON object of all that decides the
     run's results, dotted key to value, as the footer of its curve has it (categorical; missing
     where there is none). Where ``config.yaml`` beside the curves says other than they do, a warning
@@ -158,13 +159,13 @@ def _frame(
         if not isinstance(answer, ResultsError)
     ]
     lengths = [len(table) for table in tables]
-    keep = _one_copy(frame, found, kind, usable, lengths, apart)
+    keep, unused = _one_copy(frame, found, kind, usable, lengths, apart)
     frame = frame if keep is None else frame[keep]
     twice = frame.duplicated([*keys, *apart])
     frame = frame[~twice].reset_index(drop=True)[wanted]
     integers = [field.name for field in fields if field.nullable and field.type == pa.int64()]
     frame = frame.astype({name: "Int64" for name in integers if name in wanted})
-    frame.attrs["skipped"] = skipped
+    frame.attrs |= {"skipped": skipped, "unused": unused}
     return frame
 
 
@@ -175,8 +176,11 @@ def _one_copy(
     files: list[Path],
     lengths: list[int],
     apart: Sequence[str],
-) -> "NDArray[np.bool_] | None":
-    """Which rows belong to the copies that are used; ``None`` where no trial is stored twice."""
+) -> "tuple[NDArray[np.bool_] | None, list[str]]":
+    """Which rows belong to the copies that are used, and the curves of the other copies.
+
+    ``None`` and nothing where no trial is stored twice.
+    """
     import numpy as np
     import pandas as pd
 
@@ -194,15 +198,15 @@ def _one_copy(
         pairs = zip(stored["run"], stored["seed"], strict=True)
         several = several | [(names[code], seed) in rivals for code, seed in pairs]
     if not several.any():
-        return None
+        return None, []
+    part_of = rows.groupby(["run", "seed", "file"], sort=False).ngroup()  # position in ``stored``
+    parts = np.flatnonzero(several)
+    own = frame[part_of.isin(parts)].groupby(part_of)
+    engines: list[Any] = [own[name].agg(_all_of) for name in apart]
     groups: dict[tuple[Any, ...], dict[Path, int]] = {}
-    for part in np.flatnonzero(several).tolist():
-        code, seed, file = stored.iloc[part]
-        engine: tuple[Any, ...] = ()
-        if apart:
-            own = frame[(rows["run"] == code) & (rows["seed"] == seed) & (rows["file"] == file)]
-            engine = tuple(frozenset(own[name].dropna()) for name in apart)
-        groups.setdefault((names[code], int(seed), *engine), {})[curves[file]] = part
+    for part, (code, seed, file) in zip(parts, stored[several].to_numpy(), strict=True):
+        engine = tuple(values[part] for values in engines)
+        groups.setdefault((names[code], int(seed), *engine), {})[curves[file]] = int(part)
     trials = [
         [
             Copy(curve, found["curves"].get(curve, 0), key[0], key[1])
@@ -213,14 +217,17 @@ def _one_copy(
     with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
         choices = list(pool.map(choose_copy, trials))
     warn(choices)
-    dropped = [
-        part
+    dropped = {
+        part: str(curve)
         for group, choice in zip(groups.values(), choices, strict=True)
         for curve, part in group.items()
         if curve != choice.copy.curve
-    ]
-    part_of = rows.groupby(["run", "seed", "file"], sort=False).ngroup()  # position in ``stored``
-    return np.asarray(~part_of.isin(dropped))
+    }
+    return np.asarray(~part_of.isin(list(dropped))), list(dropped.values())
+
+
+def _all_of(values: "pd.Series[Any]") -> Any:
+    return frozenset(values.dropna())
 
 
 def _without_acquisitions(

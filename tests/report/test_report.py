@@ -1,6 +1,7 @@
 """``al-bench report``: one page, in words, that a browser shows without overflow."""
 
 import html.parser
+import json
 import re
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import subprocess
 import pytest
 
 from al_bench import cli, notebook
+from al_bench.report import content
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +161,20 @@ def test_a_browser_shows_it_without_overflow(page, width, tmp_path):
     assert inner == width
     assert whole <= width
     assert wide == broken == 0
+
+
+def test_the_manifests_of_copies_that_are_not_used_are_no_part_of_a_report(
+    results, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(content, "_pictures", lambda *_: ())
+    other = shutil.copytree(results, tmp_path / "copy")
+    for path in other.rglob("manifests/seed=*.json"):
+        told = json.loads(path.read_text())
+        path.write_text(json.dumps(told | {"versions": {"python": "2.7"}, "status": "failed"}))
+    alone, both = (
+        content.collect(folders, "test_accuracy", "random", (), "x")
+        for folders in ([results], [results, other])
+    )
+    assert both.versions == alone.versions
+    assert both.hardware == alone.hardware
+    assert both.caveats == alone.caveats
