@@ -26,7 +26,7 @@ def test_the_pages_strategy_and_score_run(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(sys, "argv", ["al-bench"])
     quick = ["training.max_epochs=1", "training.epoch_size=64", "budget.total=40", "seeds=1"]
     commands = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(commands) == 4
+    assert len(commands) == 5
     said = []
     for command in commands:
         program, *words = command.split()
@@ -37,6 +37,7 @@ def test_the_pages_strategy_and_score_run(tmp_path, monkeypatch, capfd):
         said += capfd.readouterr().out.splitlines()
     assert list(tmp_path.glob("results/digits/mc_dropout/farthest/**/seed=0.parquet"))
     assert list(tmp_path.glob("results/digits/mc_dropout/entropy/**/seed=0.parquet"))
+    assert list(tmp_path.glob("results/digits/mc_dropout/my_strategy.*/**/seed=0.parquet"))
     assert any("Farthest from the mean" in line for line in said)
     (shown,) = blocks("text")
     assert [line for line in shown.splitlines() if line not in said] == ["…"]
