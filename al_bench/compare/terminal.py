@@ -198,8 +198,8 @@ def across_table(found: Across, baseline: str, shown: Measure) -> "Table":
     """A row an arm over all protocols."""
     table = _table(
         f"{len(found.protocols)} protocols together: {shown.label}",
-        "95 % intervals of the stratified bootstrap. Gain: interquartile mean of the area "
-        f"less {baseline}'s. Penalty: rounds lost significantly, as a share, summed over "
+        "95 % intervals of the stratified bootstrap, each by itself. Gain: interquartile mean of "
+        f"the area less {baseline}'s. Penalty: rounds lost at 5 % each, as a share, summed over "
         f"protocols and arms.{not_met(found)}",
         ["mean rank", "gain", f"P(better than {baseline})", "penalty"],
     )

@@ -32,7 +32,7 @@ FIGURES = {
     "difference": "Difference to the baseline, paired by seed, with simultaneous 95 % bands",
     "labels_to_target": "Labels it takes to reach given values",
     "ranks": "Mean rank over all protocols, 1 is best, with 95 % intervals",
-    "penalties": "Pairwise penalties: rounds in which the row is significantly better",
+    "penalties": "Pairwise penalties: rounds in which the row is better by a paired t-test at 5 %",
     "profile": "Performance profile: share of trials above a gain over the baseline",
     "time": "Quality against time, and where the time goes",
     "calibration": "Calibration",

@@ -63,8 +63,8 @@ def paired(differences: ArrayLike, margin: float, level: float = 0.95) -> Paired
     """All that is said of one arm against another.
 
     Interval, p and equivalence come from one procedure: Student's t below 20 seeds, from there on
-    the studentised bootstrap (Efron and Tibshirani 1993), which needs no normal differences and,
-    unlike percentiles, covers what it says with 20 seeds. Where most differences are equal, so that
+    the symmetric studentised bootstrap (Hall 1988), which keeps its level with skewed differences
+    and, unlike the one with equal tails, with outliers. Where most differences are equal, so that
     a resample may have no spread, it is Student's t with any number of seeds. The order of the
     seeds doesn't matter.
 
@@ -109,15 +109,22 @@ def interval(d: Array, level: float = 0.95) -> tuple[float, float]:
     return _law(d).interval(level)
 
 
-def decide(d: Array, margin: float) -> tuple[float, float]:
-    """The p that decides and that of equivalence, of ``paired``, and nothing else.
+def decide(d: Array, margin: float) -> tuple[Array, Array]:
+    """The p that decides and that of equivalence, as ``paired`` gives them, of many at once.
 
     Args:
-        d: (S,) differences.
+        d: (…, S) differences.
         margin: Of equivalence.
+
+    Returns:
+        Both of shape (…).
     """
-    law = _law(d)
-    return law.p(0.0), law.p_within(margin)
+    if d.shape[-1] < BOOTSTRAP_SEEDS:
+        return _t_p(d, 0.0), _t_p_within(d, margin)
+    rows = d.reshape(-1, d.shape[-1])
+    found = np.array([(law.p(0.0), law.p_within(margin)) for law in map(_law, rows)])
+    p, within = found.T.reshape(2, *d.shape[:-1])
+    return p, within
 
 
 class _Student:
@@ -131,14 +138,14 @@ class _Student:
         return float(student.low), float(student.high)
 
     def p(self, center: float) -> float:
-        return _two_sided(self.d, center)
+        return float(_t_p(self.d, center))
 
     def p_within(self, margin: float) -> float:
         return equivalence_test(self.d, margin)
 
 
 class _Bootstrap:
-    """What the studentised bootstrap says of the mean of differences.
+    """What the symmetric studentised bootstrap says of the mean of differences.
 
     Args:
         d: (S,) differences.
@@ -147,31 +154,23 @@ class _Bootstrap:
 
     def __init__(self, d: Array, studentised: Array) -> None:
         self.mean, self.spread = float(d.mean()), float(d.std())
-        self.studentised = studentised
+        self.sizes = np.abs(studentised)
 
     def interval(self, level: float) -> tuple[float, float]:
         """The centers whose p is at least 1 - level."""
-        total = len(self.studentised) + 1
-        beyond = max(math.ceil((1 - level) * total / 2 * (1 - 1e-12)) - 2, 0)
-        places = [beyond, total - 2 - beyond]
-        high, low = np.partition(self.studentised, places)[places]
-        return self.mean - float(low) * self.spread, self.mean - float(high) * self.spread
+        total = len(self.sizes) + 1
+        beyond = max(math.ceil((1 - level) * total * (1 - 1e-12)) - 2, 0)
+        place = total - 2 - beyond
+        half = float(np.partition(self.sizes, place)[place]) * self.spread
+        return self.mean - half, self.mean + half
 
     def p(self, center: float) -> float:
-        return min(1.0, 2 * min(self._above(center), self._below(center)))
+        size = abs(self.mean - center) / self.spread
+        return (int((self.sizes >= size).sum()) + 1) / (len(self.sizes) + 1)
 
     def p_within(self, margin: float) -> float:
-        return max(self._above(-margin), self._below(margin))
-
-    def _above(self, center: float) -> float:
-        """P that the mean is no greater than ``center``."""
-        place = (self.mean - center) / self.spread
-        return (int((self.studentised >= place).sum()) + 1) / (len(self.studentised) + 1)
-
-    def _below(self, center: float) -> float:
-        """P that the mean is no less than ``center``."""
-        place = (self.mean - center) / self.spread
-        return (int((self.studentised <= place).sum()) + 1) / (len(self.studentised) + 1)
+        half = self.p(margin if self.mean > 0 else -margin) / 2
+        return half if abs(self.mean) < margin else 1 - half
 
 
 def _law(d: Array) -> _Student | _Bootstrap:
@@ -201,20 +200,7 @@ def resampling_weights(num_seeds: int, resamples: int) -> Array:
 
 def t_test(d: Array) -> float:
     """Two-sided p of the paired t-test; 1 where all differences are 0, NaN for one seed."""
-    return _two_sided(d, 0.0)
-
-
-def _two_sided(d: Array, center: float) -> float:
-    from scipy.special import stdtr
-
-    n = len(d)
-    if n < 2:
-        return math.nan
-    error = float(d.std(ddof=1)) / math.sqrt(n)
-    distance = abs(float(d.mean()) - center)
-    if _constant(d):
-        return 1.0 if distance <= 1e-15 else 0.0
-    return float(2 * stdtr(n - 1, -distance / error))
+    return float(_t_p(d, 0.0))
 
 
 def equivalence_test(d: Array, margin: float) -> float:
@@ -222,16 +208,40 @@ def equivalence_test(d: Array, margin: float) -> float:
 
     NaN for one seed.
     """
+    return float(_t_p_within(d, margin))
+
+
+def _t_p(d: Array, center: float) -> Array:
+    """Two-sided p of t-tests of (…, S) differences, (…)."""
     from scipy.special import stdtr
 
-    n = len(d)
-    if n < 2:
-        return math.nan
-    mean = float(d.mean())
-    if _constant(d):
-        return 0.0 if abs(mean) < margin else 1.0
-    error = float(d.std(ddof=1)) / math.sqrt(n)
-    return float(stdtr(n - 1, (abs(mean) - margin) / error))
+    if d.shape[-1] < 2:
+        return np.full(d.shape[:-1], np.nan)
+    distance = np.abs(d.mean(axis=-1) - center)
+    constant = np.where(distance <= 1e-15, 1.0, 0.0)
+    p = 2 * stdtr(d.shape[-1] - 1, -distance / _error(d))
+    result: Array = np.where(_constant(d), constant, p)
+    return result
+
+
+def _t_p_within(d: Array, margin: float) -> Array:
+    """The larger p of two one-sided t-tests of (…, S) differences, (…)."""
+    from scipy.special import stdtr
+
+    if d.shape[-1] < 2:
+        return np.full(d.shape[:-1], np.nan)
+    distance = np.abs(d.mean(axis=-1))
+    constant = np.where(distance < margin, 0.0, 1.0)
+    p = stdtr(d.shape[-1] - 1, (distance - margin) / _error(d))
+    result: Array = np.where(_constant(d), constant, p)
+    return result
+
+
+def _error(d: Array) -> Array:
+    """Standard error of the mean of (…, S) differences; 1 where they are constant."""
+    error = d.std(axis=-1, ddof=1) / math.sqrt(d.shape[-1])
+    result: Array = np.where(_constant(d), 1.0, error)
+    return result
 
 
 def sign_flip_test(d: Array) -> float:
@@ -324,5 +334,9 @@ def holm_factors(p: ArrayLike) -> Array:
     return factors
 
 
-def _constant(d: Array) -> bool:
-    return bool(np.ptp(d) <= 1e-15 * max(1.0, float(np.abs(d).max())))
+def _constant(d: Array) -> NDArray[np.bool_]:
+    """Whether (…, S) differences are equal, (…)."""
+    result: NDArray[np.bool_] = np.ptp(d, axis=-1) <= 1e-15 * np.maximum(
+        1.0, np.abs(d).max(axis=-1)
+    )
+    return result

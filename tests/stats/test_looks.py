@@ -104,7 +104,8 @@ def test_the_command_reads_the_manifests(frame, tmp_path, capsys):
         table = parquet.encode(schema.table(present, schema.CURVE), {})
         (folder / "curves" / f"seed={seed}.parquet").write_bytes(table)
         begun, ended = spans[run, seed]
-        content = {"status": "done", "run_id": run, "seed": seed}
+        content = {name: str(rows.iloc[0][name]) for name in schema.IDENTITY}
+        content |= {"status": "done", "seed": int(seed)}
         content |= {"first_started": begun, "started": begun, "ended": ended}
         path = folder / "manifests" / f"seed={seed}.json"
         path.write_text(json.dumps(content))

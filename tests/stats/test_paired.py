@@ -54,13 +54,12 @@ def test_many_seeds_are_resampled_and_agree_with_the_other_tests():
     rng = np.random.default_rng(1)
     drawn = d[rng.integers(0, 40, size=(20_000, 40))]
     t = (drawn.mean(axis=1) - d.mean()) / drawn.std(axis=1)
-    low, high = d.mean() - np.quantile(t, [0.975, 0.025]) * d.std()
-    assert (result.low, result.high) == pytest.approx((low, high), abs=0.02)
-    place = d.mean() / d.std()
-    assert result.p == pytest.approx(2 * min((t >= place).mean(), (t <= place).mean()), abs=0.004)
-    below, above = (d.mean() + m for m in (0.5, -0.5))
-    one_sided = max((t >= below / d.std()).mean(), (t <= above / d.std()).mean())
+    half = np.quantile(np.abs(t), 0.95) * d.std()
+    assert (result.low, result.high) == pytest.approx((d.mean() - half, d.mean() + half), abs=0.02)
+    assert result.p == pytest.approx((np.abs(t) >= d.mean() / d.std()).mean(), abs=0.004)
+    one_sided = (np.abs(t) >= (0.5 - d.mean()) / d.std()).mean() / 2
     assert paired(d, 0.5).p_equivalence == pytest.approx(one_sided, abs=0.004)
+    assert paired(d, 0.3).p_equivalence > 0.5  # the mean itself is beyond
 
 
 def test_equivalence_is_two_one_sided_tests():
@@ -174,3 +173,14 @@ def test_intervals_cover_the_truth(num_seeds, draw):
         low, high = interval(d)
         covered += low <= 0 <= high
     assert 0.93 <= covered / repeats <= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", ["exponential", "lognormal"])
+def test_from_twenty_seeds_interval_and_p_agree_on_skewed_differences(draw):
+    rng = np.random.default_rng(20)
+    for _ in range(150):
+        d = getattr(rng, draw)(size=int(rng.integers(20, 31)))
+        d = d - d.mean() + rng.normal(0, 2 / np.sqrt(len(d)))  # many a p near 5 %
+        result = paired(d, 0.5)
+        assert (result.low > 0 or result.high < 0) == (result.p < 0.05)
