@@ -17,6 +17,7 @@ from al_bench.errors import ConfigError, choose, near
 from al_bench.listing import choice_file
 from al_bench.second_dataset import add_second_datasets
 from al_bench.strategy_label import is_changed, strategy_label
+from al_bench.until_decided import UNTIL_DECIDED
 
 # Groups whose choices describe objects, and those from which every run has a choice.
 OBJECTS = ("dataset", "pool", "model", "budget", "training", "strategy", "target", "tracker")
@@ -37,6 +38,9 @@ class RunConfig:
     target: Any = None
     evaluation: Any = MISSING
     seeds: Any = 5
+    baseline: str | None = None
+    max_seeds: int | None = None
+    look_every: int | None = None
     streams: Any = MISSING
     results: str = "results"
     tracker: Any = None
@@ -69,7 +73,15 @@ def parse_seeds(value: Any) -> Sequence[int]:
         if repeated:
             raise ConfigError(f"seeds={seeds} repeats {repeated[0]}.", "Give every seed once.")
         return seeds
-    raise ConfigError(f"seeds={value!r} is neither a number nor a list.", "Try seeds=5.")
+    if value == UNTIL_DECIDED:
+        raise ConfigError(
+            f"seeds={UNTIL_DECIDED} is for a sweep, whose arms it compares with a baseline.",
+            f"Try -m strategy=random,bald seeds={UNTIL_DECIDED} baseline=random.",
+        )
+    raise ConfigError(
+        f"seeds={value!r} is neither a number nor a list.",
+        f"Try seeds=5, or seeds={UNTIL_DECIDED} for a sweep.",
+    )
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ _KINDS: dict[Any, str] = {
     bool: "true or false",
     str: "text",
     int | None: "a whole number",
+    str | None: "text",
 }
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,19 +101,36 @@ def _run_sweep(hydra: Hydra, planned: Plan) -> int:
     if hasattr(launcher, "joblib"):  # its settings: workers outlive a parent that is killed
         launcher.joblib |= {"initializer": _begin_worker, "initargs": (os.getpid(),)}
     folder = Path(config.hydra.sweep.dir)
-    sweeps.write_plan(folder, planned.jobs, command())
     callbacks.on_multirun_start(config=config, config_name=own_hydra.CONFIG_NAME)
-    jobs = planned.jobs
-    size = config.hydra.sweeper.get("max_batch_size") or len(jobs)
+    number, at_once = 0, config.hydra.sweeper.get("max_batch_size")
     try:
-        for first in range(0, len(jobs), size):
-            for ended in launcher.launch(jobs[first : first + size], initial_job_idx=first):
-                _ = ended.return_value  # raises what Hydra met
+        for jobs in _stages(planned, folder):
+            size = at_once or len(jobs)
+            for first in range(0, len(jobs), size):
+                together = jobs[first : first + size]
+                for ended in launcher.launch(together, initial_job_idx=number):
+                    _ = ended.return_value  # raises what Hydra met
+                number += len(together)
+            if sweeps.stopped(folder):
+                break
     except Exception:
         sweep.withdraw(folder)
         raise
     callbacks.on_multirun_end(config=config, config_name=own_hydra.CONFIG_NAME)
     return summarize_sweep(folder)
+
+
+def _stages(planned: Plan, folder: Path) -> Iterator[Sequence[Sequence[str]]]:
+    """The jobs that are launched together; those of a stage once the one before has ended."""
+    if planned.design is None:
+        sweeps.write_plan(folder, planned.jobs, command())
+        yield planned.jobs
+        return
+    from al_bench.staging import Stages
+
+    stages = Stages(planned.jobs, planned.design, folder)
+    while jobs := stages.next():
+        yield jobs
 
 
 def _say_sweep(hydra: Hydra, planned: Plan) -> int:
@@ -122,7 +140,12 @@ def _say_sweep(hydra: Hydra, planned: Plan) -> int:
 
     progress.set_up_logging()
     errors: list[Exception] = []
-    for number, words in enumerate(planned.jobs):
+    jobs: Sequence[Sequence[str]] = planned.jobs
+    if planned.design is not None:
+        from al_bench.staging import Stages
+
+        jobs = Stages(jobs, planned.design, Path(), dry_run=True).next()
+    for number, words in enumerate(jobs):
         try:
             composed = named(own_hydra.compose(hydra, [*planned.of_hydra, *words]))
             _choose_gpu(composed, number)

@@ -20,6 +20,7 @@ from al_bench.progress import LogReport
 from al_bench.results.schema import CURVE
 from al_bench.training.trainer import SequentialTrainer, Trainer
 from al_bench.trial import Trial
+from al_bench.until_decided import design_of
 from al_bench.words import check_overrides
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def _prepared(overrides: Sequence[str], config_dir: str | Path | None) -> tuple[
         raise explain(error, overrides, folder) from error
     if composed.is_sweep:
         raise ConfigError("This preset is a sweep.", "Run it with al-bench run on a command line.")
+    design_of(composed.config)  # checks its keys
     return prepare(composed), composed.config.dry_run
 
 

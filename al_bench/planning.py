@@ -17,14 +17,16 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from al_bench import own_hydra
+from al_bench import own_hydra, until_decided
 from al_bench.building import check_keys
 from al_bench.config import RunConfig, check
 from al_bench.errors import ConfigError
 from al_bench.explain import COMPLAINTS, explain
+from al_bench.until_decided import Design
 from al_bench.words import check_overrides
 
-SHARED = ("results", "dry_run", "hydra.launcher")  # one to a sweep
+# One to a sweep.
+SHARED = ("results", "dry_run", "hydra.launcher", *until_decided.KEYS)
 _SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
@@ -37,12 +39,14 @@ class Plan:
         jobs: The other words of each job. Equal jobs are one.
         is_sweep: Whether these are the jobs of a sweep, even if there is only one.
         dry_run: Whether only to say what would be done.
+        design: When a sweep that adds seeds looks at its arms; ``None`` where seeds are fixed.
     """
 
     of_hydra: tuple[str, ...]
     jobs: tuple[tuple[str, ...], ...]
     is_sweep: bool
     dry_run: bool
+    design: Design | None
 
 
 def plan(
@@ -90,7 +94,13 @@ def plan(
     if is_sweep and not any(word.lstrip("+").startswith("hydra.mode=") for word in of_hydra):
         of_hydra = (*of_hydra, "hydra.mode=MULTIRUN")
     different = tuple(dict.fromkeys(job.words for job in jobs))
-    return Plan(of_hydra, different, is_sweep, jobs[0].shared["dry_run"])
+    designs = {job.design for job in jobs} if is_sweep else {None}
+    if len(designs) > 1:
+        raise ConfigError(
+            f"seeds={until_decided.UNTIL_DECIDED} is for a sweep as a whole.",
+            "Type the command once for each.",
+        )
+    return Plan(of_hydra, different, is_sweep, jobs[0].shared["dry_run"], *designs)
 
 
 @dataclass(frozen=True)
@@ -102,12 +112,14 @@ class _Job:
         is_sweep: Whether its configuration asks for a sweep by itself.
         params: The sweep that its presets bring along.
         shared: What a sweep has one of, by key.
+        design: When it asks for looks at its sweep.
     """
 
     words: tuple[str, ...]
     is_sweep: bool
     params: Mapping[str, Any]
     shared: Mapping[str, Any]
+    design: Design | None
 
 
 def combinations(words: Sequence[str]) -> list[tuple[str, ...]]:
@@ -165,7 +177,8 @@ class _Reader:
             )
         params: Any = _plain(config.hydra.sweeper.get("params")) or {}
         shared = {key: _plain(OmegaConf.select(config, key)) for key in SHARED}
-        return _Job(words, config.hydra.mode == RunMode.MULTIRUN, params, shared)
+        design = until_decided.design_of(config)
+        return _Job(words, config.hydra.mode == RunMode.MULTIRUN, params, shared, design)
 
     def _check_added(self, config: DictConfig, word: str) -> None:
         """Raise ConfigError where ``+key=`` adds a parameter that the class has not."""

@@ -7,7 +7,6 @@ decided depends on what is stored alone, so the same command goes on where it wa
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pyarrow as pa
 from rich.markup import escape
 from rich.table import Table
 
-from al_bench.errors import ConfigError, ResultsError, choose, require_whole
+from al_bench.errors import ConfigError, ResultsError, choose
 from al_bench.results import manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.provenance import command
@@ -24,64 +23,7 @@ from al_bench.results.schema import CURVE
 from al_bench.stats.areas import normalized_area
 from al_bench.stats.sequential import LEVEL, Decided, decide, first_deciding
 from al_bench.terminal import print_table, wide_console
-
-UNTIL_DECIDED = "until_decided"  # the value of seeds= that asks for stages
-MAX_SEEDS, LOOK_EVERY = 20, 5
-KEYS = ("baseline", "max_seeds", "look_every")
-
-
-@dataclass(frozen=True)
-class Design:
-    """When there is a look, and at what.
-
-    Args:
-        baseline: The strategy that the others are compared with.
-        max_seeds: Seeds of an arm at most.
-        look_every: Seeds between looks.
-    """
-
-    baseline: str
-    max_seeds: int = MAX_SEEDS
-    look_every: int = LOOK_EVERY
-
-    def __post_init__(self) -> None:
-        require_whole("look_every", self.look_every, 1)
-        require_whole("max_seeds", self.max_seeds, 1)
-        if self.look_every > self.max_seeds:
-            raise ConfigError(
-                f"look_every={self.look_every} is more than max_seeds={self.max_seeds}: there "
-                "would be no look.",
-                f"Try look_every={min(LOOK_EVERY, self.max_seeds)}.",
-            )
-
-    @property
-    def looks(self) -> list[int]:
-        """Seeds at each look; the last is at ``max_seeds``."""
-        return [*range(self.look_every, self.max_seeds, self.look_every), self.max_seeds]
-
-
-def design_of(config: Any) -> Design | None:
-    """What a sweep's configuration asks for; ``None`` where its seeds are fixed.
-
-    Raises:
-        ConfigError: There is no baseline, a number is out of range, or one of ``KEYS`` is given
-            where seeds are fixed.
-    """
-    if config.seeds != UNTIL_DECIDED:
-        for key in KEYS:
-            if config[key] is not None:
-                raise ConfigError(
-                    f"{key}={config[key]} has a meaning for seeds={UNTIL_DECIDED} alone.",
-                    f"Leave it out, or add -m and seeds={UNTIL_DECIDED}.",
-                )
-        return None
-    if config.baseline is None:
-        raise ConfigError(
-            f"seeds={UNTIL_DECIDED} needs a baseline that the others are compared with.",
-            "Add for example baseline=random.",
-        )
-    numbers = {key: config[key] for key in KEYS[1:] if config[key] is not None}
-    return Design(config.baseline, **numbers)
+from al_bench.until_decided import MAX_SEEDS, Design
 
 
 class Arm:
@@ -133,6 +75,7 @@ class Group:
     Args:
         arms: All of them.
         design: Baseline and looks.
+        where: The words that tell this group from the others.
 
     Attributes:
         decided: By name of the arm.
@@ -142,14 +85,15 @@ class Group:
         ConfigError: There is no baseline, or nobody to compare with it.
     """
 
-    def __init__(self, arms: Sequence[Arm], design: Design) -> None:
+    def __init__(self, arms: Sequence[Arm], design: Design, where: Sequence[str]) -> None:
         self.design = design
+        self.where = where
         known = {arm.strategy for arm in arms} - {""}
         first = next((arm for arm in arms if arm.strategy == design.baseline), None)
         if first is None:
-            where = f" with {' '.join(arms[0].group)}" if known and arms[0].group else ""
+            said = f" with {' '.join(where)}" if where else ""
             raise ConfigError(
-                f"baseline={design.baseline} is not among the strategies of the sweep{where}.",
+                f"baseline={design.baseline} is not among the strategies of the sweep{said}.",
                 choose(design.baseline, known)
                 if known
                 else f"Add for example strategy={design.baseline},bald.",
@@ -222,7 +166,11 @@ class Stages:
         groups: dict[tuple[str, ...], list[Arm]] = {}
         for arm in self._arms:
             groups.setdefault(arm.group, []).append(arm)
-        self._groups = [Group(arms, design) for arms in groups.values()]
+        shared = set(self._arms[0].group).intersection(*groups)
+        self._groups = [
+            Group(arms, design, [word for word in words if word not in shared])
+            for words, arms in groups.items()
+        ]
         self._launched: list[tuple[Arm, list[str]]] = []
         self._stage = 0  # the one to come
         self._console = wide_console()
@@ -287,7 +235,7 @@ class Stages:
 
     def _table(self, group: Group) -> Table:
         looks, seeds = self._design.looks, self._design.looks[self._stage - 1]
-        where = "".join(f" · {word}" for word in self._different(group))
+        where = "".join(f" · {word}" for word in group.where)
         table = Table(
             title=escape(f"Look {self._stage} of {len(looks)}, after {seeds} seeds{where}"),
             title_justify="left",
@@ -301,12 +249,6 @@ class Stages:
             difference = "" if np.isnan(mean) else f"{100 * mean:+.2f}"
             table.add_row(escape(arm.name), str(pairs), difference, escape(_state(arm, group)))
         return table
-
-    def _different(self, group: Group) -> list[str]:
-        """The words that tell this group from the others."""
-        shared = set(self._groups[0].baseline.group)
-        shared = shared.intersection(*(other.baseline.group for other in self._groups))
-        return [word for word in group.baseline.group if word not in shared]
 
     def _plan(self) -> str:
         looks = self._design.looks
@@ -331,7 +273,7 @@ class Stages:
                 entry |= {"run_id": arm.folder.name if arm.folder else None, "seeds": pairs}
                 decided = group.decided.get(arm.name)
                 told.append(entry | {"verdict": decided.verdict if decided else None})
-                where = "".join(f" ({word})" for word in self._different(group))
+                where = "".join(f" ({word})" for word in group.where)
                 if decided:
                     said = f"is {decided.verdict} than {group.baseline.name}, {pairs} seeds"
                 else:

@@ -16,6 +16,9 @@ MAX_NAME = 80  # characters of a folder name; file systems allow 255 bytes
 # Keys that say how and where a run is computed, not what it computes: not part of its id.
 ENGINE_KEYS = (
     "seeds",
+    "baseline",
+    "max_seeds",
+    "look_every",
     "results",
     "device",
     "scoring_precision",

@@ -11,7 +11,8 @@ from al_bench.errors import ConfigError
 from al_bench.results import parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.schema import CURVE, table
-from al_bench.staging import Design, Stages
+from al_bench.staging import Stages
+from al_bench.until_decided import Design
 
 
 class Launcher:
