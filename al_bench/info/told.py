@@ -10,7 +10,7 @@ from typing import Any
 from al_bench.duration import in_words
 from al_bench.info.stored_run import FILES, SECONDS, StoredRun
 from al_bench.results import settings
-from al_bench.results.ledger import DAMAGED, DONE, STATES
+from al_bench.results.ledger import STATES
 from al_bench.results.schema import ENGINE
 from al_bench.stats.intervals import mean_interval
 from al_bench.terminal import spans
@@ -216,8 +216,6 @@ def _notes(run: StoredRun) -> Iterator[str]:
     unread = len(run.curves) - len({row["seed"] for row in run.rows})
     if unread > 0:
         yield f"{unread} of its curves cannot be read."
-    if any(entry.state == DONE and not _has_rows(run, entry.seed) for entry in run.entries):
-        yield "some seeds are said to be done and have no curve."
 
 
 def _footers(run: StoredRun) -> Iterator[Mapping[bytes, bytes] | None]:
@@ -229,10 +227,6 @@ def _footers(run: StoredRun) -> Iterator[Mapping[bytes, bytes] | None]:
             yield pq.read_metadata(path).metadata
         except (pa.ArrowException, OSError, ValueError):
             continue
-
-
-def _has_rows(run: StoredRun, seed: int | None) -> bool:
-    return any(row["seed"] == seed for row in run.rows)
 
 
 def _told(notes: str | None) -> Mapping[str, Any]:

@@ -51,7 +51,7 @@ BAD = [
     (["dataset=digits", "model/network=batchbald_cnn"], "digits_cnn"),
     (["seeds=range(5"], "al-bench:"),
     (["pool=[subset]", "pool.subset.size=9000"], "9000"),
-    (["+foo=1"], "There is no key 'foo'. Valid: budget,"),
+    (["+foo=1"], "There is no key 'foo'. Valid: baseline, budget,"),
     (["~seeds"], "seeds cannot be taken away"),
     (["budget.batchsize=5"], "'budget.batchsize'. Did you mean 'budget.batch_size'?"),
     (["strategy=powerbald", "strategy.rule.bet=1"], "Did you mean 'strategy.rule.beta'?"),

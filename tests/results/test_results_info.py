@@ -93,7 +93,7 @@ def test_what_should_be_known_is_noted(tmp_path, info):
     assert "saturation was noted in 3 of 3 batches" in out
     assert "config.yaml says model.num_samples=30" in out
     assert "1 of its curves cannot be read" in out
-    assert "some seeds are said to be done and have no curve" in out
+    assert "0 done; 1 damaged" in out
 
 
 def test_a_run_of_curves_alone_is_told(tmp_path, info):

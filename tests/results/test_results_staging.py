@@ -72,7 +72,8 @@ class Launcher:
     def trial(paths, identity, by):
         for folder in paths.folders:
             folder.mkdir(parents=True, exist_ok=True)
-        paths.manifest.write_text(json.dumps({"status": "failed" if by is None else "done"}))
+        status = {**identity.columns, "status": "failed" if by is None else "done"}
+        paths.manifest.write_text(json.dumps(status))
         if by is None:
             return
         levels = [0.5 + 0.001 * (paths.seed % 7) + 0.1 * round for round in range(ROUNDS)]
