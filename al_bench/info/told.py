@@ -10,7 +10,7 @@ from typing import Any
 from al_bench.duration import in_words
 from al_bench.info.stored_run import FILES, SECONDS, StoredRun
 from al_bench.results import settings
-from al_bench.results.ledger import STATES
+from al_bench.results.ledger import DAMAGED, DONE, STATES
 from al_bench.results.schema import ENGINE
 from al_bench.stats.intervals import mean_interval
 from al_bench.terminal import spans
