@@ -7,6 +7,7 @@ from al_bench.budget import Budget
 from al_bench.config import Composed
 from al_bench.errors import ConfigError
 from al_bench.models.base import SAMPLES, Model, NetworkModel
+from al_bench.models.mc_dropout import MCDropout
 from al_bench.strategies.base import LABELS, Strategy
 from al_bench.training.recipe import Recipe
 
@@ -48,6 +49,23 @@ def check_choices(
     _check_evaluation(composed, model)
     for group, strategy in strategies.items():
         _check_samples(composed, model, group, strategy)
+
+
+def check_dropout(composed: Composed, model: Model, provided: frozenset[str]) -> None:
+    """Raise ConfigError where MC dropout has nothing to drop: its samples would all be the same.
+
+    Args:
+        composed: The run's configuration and the names of its choices.
+        model: Built from it.
+        provided: What the model provides for this data set.
+    """
+    if isinstance(model, MCDropout) and model.num_samples > 1 and SAMPLES not in provided:
+        names = composed.names
+        raise ConfigError(
+            f"model={names['model']} has nothing to drop in network={names['network']}: its "
+            f"{model.num_samples} posterior samples would all be the same.",
+            "Use model.num_samples=1, or a network that drops units.",
+        )
 
 
 def check_needs(

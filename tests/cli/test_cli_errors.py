@@ -23,6 +23,12 @@ BAD = [
     (["model=deterministic"], "strategy=bald needs posterior samples that differ"),
     (["model.num_samples=1"], "strategy=bald needs posterior samples that differ"),
     (["model.network.dropout=0"], "strategy=bald needs posterior samples that differ"),
+    (
+        ["strategy=random", "model.network.dropout=0"],
+        "nothing to drop in network=digits_cnn: its 20 posterior samples would all be the same. "
+        "Use model.num_samples=1",
+    ),
+    (["strategy=random", "model/network=mlp", "model.network.hidden=[]"], "nothing to drop"),
     (["strategy.num_samples=50"], "more than the 20 samples of model=mc_dropout"),
     (["training.monitor=accuracy", "training.patience=3"], "needs a validation set"),
     (["device=cuda:7"], "Try device=cpu"),

@@ -178,3 +178,99 @@ def test_impossible_settings_are_refused():
             LastLayerLaplace(partial(mlp), 4, wrong)
     with pytest.raises(ConfigError, match="num_samples"):
         LastLayerLaplace(partial(mlp), 0)
+
+
+def fitted_problem(num_classes, width, seed=0):
+    """A linear network that fits one label a class perfectly, with its labels and with others."""
+    generator = torch.Generator().manual_seed(seed)
+    centers = torch.randn(num_classes, width, generator=generator)
+    labels = torch.arange(num_classes)
+    inputs = centers + 0.8 * torch.randn(num_classes, width, generator=generator)
+    others = torch.randint(num_classes, (600,), generator=generator)
+    unseen = centers[others] + 0.8 * torch.randn(600, width, generator=generator)
+    torch.manual_seed(seed)
+    network = mlp(input_shape=(width,), num_classes=num_classes, hidden=(), dropout=0.0)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
+    for _ in range(150):
+        optimizer.zero_grad()
+        F.cross_entropy(network(inputs), labels).backward()
+        optimizer.step()
+    return network.eval(), inputs, labels, unseen, others
+
+
+def accuracy_and_loss(log_probs, labels):
+    average = log_probs.double().exp().mean(dim=1)
+    loss = -average.gather(1, labels[:, None]).clamp_min(1e-12).log().mean()
+    return float((average.argmax(dim=1) == labels).double().mean()), float(loss)
+
+
+@pytest.mark.parametrize(("num_classes", "width"), [(5, 10), (40, 30)])
+@pytest.mark.parametrize("full_limit", [laplace.FULL_LIMIT, 10])
+def test_the_average_is_about_as_good_as_the_weights_where_few_labels_are_fitted(
+    monkeypatch, num_classes, width, full_limit
+):
+    monkeypatch.setattr(laplace, "FULL_LIMIT", full_limit)
+    network, inputs, labels, unseen, others = fitted_problem(num_classes, width)
+    with torch.no_grad():
+        own = accuracy_and_loss(network(unseen).log_softmax(1)[:, None], others)
+    measured = {}
+    for prior in laplace.PRIORS:
+        model = LastLayerLaplace(lambda **_: network, 100, prior=prior)
+        generator = torch.Generator().manual_seed(0)
+        points = labeled_points(inputs, labels)
+        posterior = model.posterior([network], points, generator, torch.float32)
+        measured[prior] = accuracy_and_loss(posterior.log_probs(unseen), others)
+        few = accuracy_and_loss(posterior.log_probs(unseen, 20), others)
+        if prior == "labels":
+            assert few[0] > own[0] - 0.07
+            assert few[1] < own[1] + 0.3
+    assert measured["labels"][0] > own[0] - 0.04
+    assert measured["labels"][1] < own[1] + 0.25
+    assert measured["evidence"][0] < own[0] - 0.03  # what the raised prior prevents
+    if num_classes > 5:
+        assert measured["evidence"][0] < 0.3 * own[0]
+
+
+def test_samples_lose_on_the_labels_what_their_gaussian_says_by_an_independent_draw():
+    network, inputs, labels, *_ = fitted_problem(5, 10)
+    model = LastLayerLaplace(lambda **_: network, 2)
+    generator = torch.Generator().manual_seed(0)
+    points = labeled_points(inputs, labels)
+    chosen = model.posterior([network], points, generator, torch.float32).prior_precision
+    matrix, weights = hessian(network, inputs, labels)
+    features = torch.cat([inputs.double(), torch.ones(5, 1, dtype=torch.float64)], dim=1)
+    eye = torch.eye(len(matrix), dtype=torch.float64)
+
+    def excess(delta):
+        """Beyond what half the effective parameters say, nats a label, from 20,000 draws."""
+        covariance = (matrix + delta * eye).inverse()
+        drawn = torch.distributions.MultivariateNormal(weights.flatten(), covariance)
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            sampled = drawn.sample((20_000,)).view(-1, *weights.shape)
+        logits = torch.einsum("nh,kch->nkc", features, sampled)
+        own = F.cross_entropy(features @ weights.T, labels)
+        lost = F.cross_entropy(logits.flatten(0, 1), labels.repeat_interleave(20_000)) - own
+        effective = (matrix @ covariance).trace()
+        return float(lost - effective / (2 * len(labels)))
+
+    assert excess(chosen) == pytest.approx(0.02, abs=0.02)
+    assert excess(chosen / 4) > 0.1
+
+
+def test_the_prior_is_that_of_the_evidence_where_the_labels_speak():
+    network, inputs, labels = problem(40)
+    for prior in laplace.PRIORS:
+        model = LastLayerLaplace(lambda **_: network, 2, prior=prior)
+        generator = torch.Generator().manual_seed(0)
+        posterior = model.posterior(
+            [network], labeled_points(inputs, labels), generator, torch.float32
+        )
+        assert (
+            posterior.prior_precision
+            == sampled_weights(network, inputs, labels, 2, None).prior_precision
+        )
+    from al_bench.errors import ConfigError
+
+    with pytest.raises(ConfigError, match=r"model\.prior=label is unknown.*'labels'"):
+        LastLayerLaplace(lambda **_: network, 2, prior="label")
