@@ -158,30 +158,40 @@ def told_apart(entries: Iterable[Entry]) -> dict[Path, tuple[str, ...]]:
         alike.setdefault((entry.task, entry.model), []).append(folder)
     found: dict[Path, tuple[str, ...]] = {}
     for folders in alike.values():
-        if len({runs[folder].strategy_label for folder in folders}) == len(folders):
-            continue  # their strategies tell them apart
-        shown = [
-            wording.Shown(
-                {group: runs[folder].names[name] for group, name in wording.NAMES.items()},
-                settings.of_run(folder) or {},
-            )
-            for folder in folders
-        ]
-        aside = ("dataset", "pool", "model")
-        said = wording.told_apart(shown, aside, covers=lambda key: not _of_strategy(key))
-        own: dict[tuple[object, ...], list[int]] = {}
-        for place, folder in enumerate(folders):
-            own.setdefault((runs[folder].strategy_label, said[place]), []).append(place)
-        for places in own.values():
-            same = [shown[place] for place in places]
-            more = wording.told_apart(same, aside) if len(same) > 1 else [()]
-            for place, words in zip(places, more, strict=True):
-                found[folders[place]] = said[place] + words
+        labels = {runs[folder].strategy_label for folder in folders}
+        if len(labels) < len(folders):  # else their strategies tell them apart
+            found |= _words([runs[folder] for folder in folders])
     return found
 
 
-def _of_strategy(key: str) -> bool:
-    return key.partition(".")[0] == "strategy"
+def _words(runs: Sequence[Entry]) -> dict[Path, tuple[str, ...]]:
+    """How these runs differ but for their strategies; where those are equal too, in anything."""
+    aside = ("dataset", "pool", "model")
+    first = {run.protocol_id: run for run in runs}  # one run says it all, and files are many
+    words = wording.told_apart(
+        [_shown(run) for run in first.values()],
+        aside,
+        covers=lambda key: key.partition(".")[0] != "strategy",
+    )
+    said = dict(zip(first, words, strict=True))
+    found: dict[Path, tuple[str, ...]] = {}
+    equal: dict[tuple[str, str], list[Entry]] = {}
+    for run in runs:
+        equal.setdefault((run.strategy_label, run.protocol_id), []).append(run)
+    for (_, protocol), group in equal.items():
+        more: Sequence[tuple[str, ...]] = [()]
+        if len(group) > 1:
+            more = wording.told_apart([_shown(run) for run in group], aside)
+        for run, own in zip(group, more, strict=True):
+            assert run.folder is not None
+            found[run.folder] = said[protocol] + own
+    return found
+
+
+def _shown(run: Entry) -> wording.Shown:
+    names = {group: run.names[name] for group, name in wording.NAMES.items()}
+    assert run.folder is not None
+    return wording.Shown(names, settings.of_run(run.folder) or {})
 
 
 def _named(entry: Entry, words: Mapping[Path, Sequence[str]]) -> str:

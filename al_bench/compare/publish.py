@@ -8,6 +8,7 @@ import pandas as pd
 
 from al_bench.compare.undefined import reasons
 from al_bench.stats.measures import labels_saved, measure, p_value
+from al_bench.stats.summary import marked
 
 HEAD = ("arm", "seeds", "area", "difference", "w/t/l", "p (Holm)", "verdict", "labels saved")
 
@@ -65,7 +66,7 @@ def _cells(table: pd.DataFrame) -> list[list[str]]:
 def _row(row: dict[Any, Any]) -> list[str]:
     shown = measure(str(row["metric"]))
     digits, scale = shown.digits, shown.scale
-    name = f"{row['arm']} (sees labels)" if row["sees_labels"] else str(row["arm"])
+    name = marked(str(row["arm"])) if row["sees_labels"] else str(row["arm"])
     cells = [name, str(row["seeds"]), _number(row["area"], scale, digits)]
     if row.get("difference") is None or math.isnan(row.get("difference", math.nan)):
         return [*cells, "", "", "", "", ""]

@@ -15,6 +15,7 @@ from al_bench.stats.arms import ArmResult, ProtocolResult
 from al_bench.stats.comparison import Comparison
 from al_bench.stats.intervals import quartiles
 from al_bench.stats.measures import Measure, labels_saved, p_value
+from al_bench.stats.summary import marked
 from al_bench.stats.verdicts import BETTER, EQUIVALENT, UNCLEAR, WORSE
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _table(title: str, caption: str, columns: Sequence[str], first: str = "arm")
 
 
 def _name(arm: ArmResult) -> str:
-    return escape(f"{arm.arm} (sees labels)" if arm.sees_labels else arm.arm)
+    return escape(marked(arm.arm) if arm.sees_labels else arm.arm)
 
 
 def _interval(mean: float, low: float, high: float, shown: Measure) -> str:

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from al_bench.compare.rows import across_rows, arm_rows
+from al_bench.compare.undefined import reasons
 from al_bench.plots.figures import Options, available
 from al_bench.report.words import verdicts
 from al_bench.results import ledger, manifest, sweeps
 from al_bench.results.frame import read_curves
 from al_bench.results.history import TrialPaths
+from al_bench.results.wording import Shown, differing, typed
 from al_bench.stats.across import across
 from al_bench.stats.comparison import Comparison, compare
 from al_bench.stats.measures import Measure, labels_saved, p_value
+from al_bench.stats.runs import by_protocol
 from al_bench.stats.summary import mark_controls, marked
 
 if TYPE_CHECKING:
@@ -108,6 +111,8 @@ def collect(
     )
     together = across(comparison)
     rows = arm_rows(comparison)
+    protocols = by_protocol(frame)
+    keys = differing([protocols[result.key] for result in comparison.protocols])
     sections = []
     for result in comparison.protocols:
         own = [m for m in found if m.content.get("protocol_id") == result.key]
@@ -116,7 +121,9 @@ def collect(
                 title=result.title,
                 verdicts=tuple(verdicts(result, comparison.measure)),
                 tables=tuple(_tables(rows[rows["protocol_id"] == result.key], comparison, reach)),
-                protocol=_protocol(frame[frame["protocol_id"] == result.key]),
+                protocol=_protocol(
+                    frame[frame["protocol_id"] == result.key], protocols[result.key], keys
+                ),
                 commands=tuple(dict.fromkeys(str(m.content.get("command", "")) for m in own)),
                 config=own[0].config if own else "",
             )
@@ -130,9 +137,7 @@ def collect(
         title=title,
         summary=_summary(comparison),
         sections=tuple(sections),
-        together=_together(across_rows(together, baseline), comparison.measure)
-        if together
-        else None,
+        together=_together(across_rows(together, baseline), comparison) if together else None,
         curves=tuple(picture for picture in pictures if picture.title == FIGURES["curves"]),
         pictures=tuple(picture for picture in pictures if picture.title != FIGURES["curves"]),
         caveats=(*comparison.caveats, *_failures(folders, unused)),
@@ -184,7 +189,8 @@ def _summary(comparison: Comparison) -> tuple[str, ...]:
         groups: dict[str, list[str]] = {}
         for arm in result.arms:
             if arm.verdict is not None:
-                groups.setdefault(arm.verdict, []).append(arm.arm)
+                name = marked(arm.arm) if arm.sees_labels else arm.arm
+                groups.setdefault(arm.verdict, []).append(name)
         said = [
             f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {verdict}"
             for verdict, names in groups.items()
@@ -196,13 +202,16 @@ def _summary(comparison: Comparison) -> tuple[str, ...]:
 def _tables(rows: pd.DataFrame, comparison: Comparison, reach: Sequence[float]) -> Iterator[Table]:
     shown = comparison.measure
     records = rows.to_dict("records")
+    low, high = records[0]["labels_from"], records[0]["labels_to"]
+    labels = "" if math.isnan(low) else f" from {low:g} to {high:g} labels"
+    said = f"{shown.label}, area{labels}, differences paired by seed"
+    why = reasons(records)
     yield Table(
-        f"{shown.label}, area from {records[0]['labels_from']:g} to {records[0]['labels_to']:g} "
-        "labels, differences paired by seed",
+        f"{said}. {why}" if why else said,
         ("arm", "seeds", "area", "difference", "95 % interval", "won", "p (Holm)", "verdict"),
         tuple(
             (
-                f"{r['arm']} (sees labels)" if r["sees_labels"] else r["arm"],
+                marked(r["arm"]) if r["sees_labels"] else r["arm"],
                 str(r["seeds"]),
                 _text(r["area"], shown),
                 _text(r.get("difference"), shown, "+"),
@@ -225,7 +234,7 @@ def _tables(rows: pd.DataFrame, comparison: Comparison, reach: Sequence[float]) 
         ),
         tuple(
             (
-                str(r["arm"]),
+                marked(r["arm"]) if r["sees_labels"] else r["arm"],
                 _saved(r),
                 *(_labels(r.get(f"labels_to_{target:g}")) for target in reach),
             )
@@ -234,13 +243,17 @@ def _tables(rows: pd.DataFrame, comparison: Comparison, reach: Sequence[float]) 
     )
 
 
-def _together(rows: pd.DataFrame, shown: Measure) -> Table:
+def _together(rows: pd.DataFrame, comparison: Comparison) -> Table:
+    shown = comparison.measure
+    controls = {
+        arm.arm for result in comparison.protocols for arm in result.arms if arm.sees_labels
+    }
     return Table(
         "All protocols together, with 95 % intervals of the stratified bootstrap",
         ("arm", "mean rank", "interval", "gain", "interval", "P(better than baseline)", "penalty"),
         tuple(
             (
-                str(r["arm"]),
+                marked(r["arm"]) if r["arm"] in controls else r["arm"],
                 f"{r['rank']:.2f}",
                 f"{r['rank_low']:.2f} to {r['rank_high']:.2f}",
                 _text(r["gain"], shown, "+"),
@@ -253,10 +266,13 @@ def _together(rows: pd.DataFrame, shown: Measure) -> Table:
     )
 
 
-def _protocol(frame: pd.DataFrame) -> Table:
+def _protocol(frame: pd.DataFrame, shown: Shown, keys: Sequence[str]) -> Table:
+    """What a protocol is: its choices, and the value of each key that differs between protocols."""
     first = frame.iloc[0]
     names = ("dataset", "pool", "model", "network", "training", "budget")
     rows = [(name, str(first[name])) for name in names]
+    rows.append(("initial set", shown.names.get("init_strategy") or "drawn"))
+    rows += [(key, typed(shown.settings.get(key))) for key in keys]
     rows += [
         ("labels", f"{frame['num_labeled'].min()} to {frame['num_labeled'].max()}"),
         ("validation points", str(first["num_validation"])),

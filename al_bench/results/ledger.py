@@ -36,6 +36,7 @@ class Entry:
         model: Name of the posterior.
         strategy_label: The strategy with the parameters that differ from their defaults.
         names: Names of all choices, by the columns they have in curves.
+        protocol_id: All that the run is but for its strategy.
         run_id: The run.
         seed: The trial; ``None`` for a job whose trials are not known.
         folder: The run's folder; ``None`` for such a job.
@@ -56,6 +57,7 @@ class Entry:
     model: str = ""
     strategy_label: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
+    protocol_id: str = ""
     run_id: str = ""
     seed: int | None = None
     folder: Path | None = None
@@ -133,6 +135,7 @@ def _trial(paths: TrialPaths, thorough: bool) -> Entry:
         state=state,
         **{name: content.get(name, "") for name in ("task", "model", "strategy_label")},
         names={name: content.get(name) or "" for name in NAMES.values()},
+        protocol_id=content.get("protocol_id", ""),
         run_id=content.get("run_id", ""),
         seed=paths.seed,
         folder=paths.folder,
