@@ -99,15 +99,15 @@ def choose(copies: Sequence[Copy]) -> Choice:
     if _same_bytes([copy.curve for copy in ordered]):
         return Choice(max(ordered, key=has_acquisitions))  # the first of the largest
     contents: dict[Copy, _Content] = {}
-    damaged: dict[Copy, str] = {}
+    hurt: dict[Copy, str] = {}
     for copy in ordered:
         try:
             contents[copy] = _read(copy)
         except ResultsError:  # whoever reads the curve names it
             continue
-        if what := _damage(copy):
-            damaged[copy] = what
-    whole = [copy for copy in contents if copy not in damaged] or list(contents)
+        if what := damaged(copy):
+            hurt[copy] = what
+    whole = [copy for copy in contents if copy not in hurt] or list(contents)
     if not whole:
         raise ResultsError(f"None of {len(ordered)} copies can be read, as {ordered[0].curve}.")
     best = max(whole, key=lambda copy: contents[copy].curve.num_rows)  # the first of the longest
@@ -121,7 +121,7 @@ def choose(copies: Sequence[Copy]) -> Choice:
         if what is None and contents[copy].curve.num_rows == rounds
     ]
     differing = tuple((copy, what) for copy, what in others.items() if what is not None)
-    left_out = tuple((copy, what) for copy, what in damaged.items() if copy not in whole)
+    left_out = tuple((copy, what) for copy, what in hurt.items() if copy not in whole)
     return Choice(max([best, *equal], key=has_acquisitions), differing, left_out)
 
 
@@ -221,7 +221,8 @@ def has_acquisitions(copy: Copy) -> bool:
     return not damage.find(copy.paths, manifest.read(copy.paths.manifest), thorough=False)
 
 
-def _damage(copy: Copy) -> str:
+def damaged(copy: Copy) -> str:
+    """What is wrong with its curve and its acquisitions; nothing where all is as it was stored."""
     if copy.paths is None:
         return ""
     try:
@@ -246,7 +247,7 @@ def _read(copy: Copy) -> _Content:
         return _Content(curve, None)
     try:
         return _Content(curve, _rows(copy, copy.paths.acquisitions, ACQUISITIONS))
-    except (FileNotFoundError, ResultsError):  # ``_damage`` tells of it
+    except (FileNotFoundError, ResultsError):  # ``damaged`` tells of it
         return _Content(curve, None)
 
 

@@ -1,9 +1,11 @@
 """What a trial has done so far, as its files tell it, and where those files are."""
 
 import io
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,6 +13,8 @@ import pyarrow as pa
 
 from al_bench.results import atomic, parquet
 from al_bench.results.schema import ACQUISITIONS, CURVE
+
+BOUGHT = b"bought"  # in the footer of a curve: ``digest`` of the acquisitions it needs
 
 logger = logging.getLogger(__name__)
 
@@ -116,13 +120,22 @@ def load_history(paths: TrialPaths, run_id: str, finished: bool) -> History:
         committed = [
             row for row in bought.to_pylist() if row["round"] is None or row["round"] < len(rows)
         ]
+        metadata = curve.schema.metadata or {}
+        if metadata.get(BOUGHT, b"").decode() not in ("", digest(committed)):
+            _set_aside(paths.acquisitions, "the curve was computed with others")
         checkpoint = None
-        if b"checkpoint" in (curve.schema.metadata or {}):
+        if b"checkpoint" in metadata:
             checkpoint = _load_checkpoint(paths.checkpoint(len(rows) - 1))
     except _Unusable as reason:
         logger.warning("%s in %s starts again: %s.", paths.name, paths.folder, reason)
         return History([], [], None)
     return History(rows, committed, checkpoint)
+
+
+def digest(acquisitions: Sequence[Mapping[str, Any]]) -> str:
+    """Stands for the points and answers that a curve was computed with, in their order."""
+    told = [[row["index"], row["label"]] for row in acquisitions]
+    return sha256(json.dumps(told).encode()).hexdigest()
 
 
 def save_checkpoint(path: Path, content: Mapping[str, Any], owner: str) -> None:

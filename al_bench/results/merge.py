@@ -189,7 +189,7 @@ def _has(target: Path, key: tuple[Path, int] | None) -> bool:
     if key is None:
         return False
     try:
-        return not _wrong(_trial(TrialPaths(target / key[0], key[1]), -1))
+        return not copies.damaged(_trial(TrialPaths(target / key[0], key[1]), -1).copy)
     except ResultsError:
         return False
 
@@ -232,7 +232,7 @@ def _picked(
     if place.curve.exists():
         with contextlib.suppress(ResultsError):  # one that is damaged is replaced
             found.insert(0, _trial(place, -1))
-    wrong = {id(trial): _wrong(trial) for trial in found}
+    wrong = {id(trial): copies.damaged(trial.copy) for trial in found}
     whole = [trial for trial in found if not wrong[id(trial)]]
     said = [f"{trial}: {wrong[id(trial)]}" for trial in group if wrong[id(trial)]]
     if not whole:
@@ -253,11 +253,6 @@ def _picked(
         equal = [trial for trial in whole if trial.rounds == best.rounds]
         best = max(equal, key=lambda trial: trial.is_complete)
     return (None if best.copy.place == -1 else best), []
-
-
-def _wrong(trial: _Trial) -> str:
-    found = damage.find(trial.paths, trial.content, thorough=True)
-    return "; ".join(str(one) for one in found if damage.hurts(trial.paths, one))
 
 
 def _take(trial: _Trial, place: TrialPaths, preferred: int | None) -> bool:
@@ -292,7 +287,7 @@ def _clear(place: TrialPaths) -> None:
     if content is None and place.manifest.exists():
         atomic.set_aside(place.manifest)
     try:
-        whole = not place.curve.exists() or not _wrong(_trial(place, -1))
+        whole = not place.curve.exists() or not copies.damaged(_trial(place, -1).copy)
     except ResultsError:
         whole = False
     for path in (place.curve, place.acquisitions):

@@ -15,7 +15,14 @@ import pyarrow as pa
 
 from al_bench.errors import ConfigError, place
 from al_bench.results import atomic, configured, damage, locks, parquet, settings
-from al_bench.results.history import History, TrialPaths, load_history, save_checkpoint
+from al_bench.results.history import (
+    BOUGHT,
+    History,
+    TrialPaths,
+    digest,
+    load_history,
+    save_checkpoint,
+)
 from al_bench.results.identity import RunIdentity
 from al_bench.results.manifest import DONE, FAILED, INTERRUPTED, Manifest
 from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, SCHEMA_VERSION, table
@@ -167,7 +174,8 @@ class TrialFiles:
         acquired = _append(self._acquisitions, bought_rows, ACQUISITIONS)
         acquired_bytes = parquet.encode(acquired, self._metadata)
         warm = {} if checkpoint is None else {"checkpoint": self._paths.checkpoint(round).name}
-        curve_bytes = parquet.encode(curve, self._metadata | warm)
+        bought = {BOUGHT.decode(): digest(acquired.select(["index", "label"]).to_pylist())}
+        curve_bytes = parquet.encode(curve, self._metadata | warm | bought)
 
         self._lock.check()
         if round == 0:

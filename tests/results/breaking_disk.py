@@ -13,7 +13,7 @@ from al_bench.results import atomic
 OPERATIONS = ("open_file", "write_some", "fsync", "replace", "unlink", "mkdir")
 
 
-class Killed(BaseException):
+class Killed(KeyboardInterrupt):  # what code of others raises beside it is an error of ours
     """The process is gone: nothing that runs afterwards reaches the disk."""
 
 

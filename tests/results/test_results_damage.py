@@ -59,7 +59,7 @@ def test_a_finished_trial_that_is_damaged_is_told_and_runs_again(
     assert cli.main(["status", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     name = "curves" if "curve" in str(one(tmp_path).message) else "acquisitions"
-    assert f"damaged: 0123456789ab seed 3: {name}/seed=3.parquet {said}" in out
+    assert f"seed 3: {name}/seed=3.parquet {said}" in out
     assert "1 damaged" in out
     run_trial(tmp_path)
     assert "starts again" in caplog.text
@@ -121,6 +121,24 @@ def test_the_configuration_is_written_anew(
     if change == "edited":
         assert "says model.num_samples=50, its curves were made with 20" in caplog.text
         assert path.with_name("config.yaml.damaged").exists()
+
+
+@pytest.mark.parametrize("change", ["cut", "edited"])
+def test_a_half_done_trial_whose_purchases_were_changed_starts_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, change: str
+) -> None:
+    run_trial(tmp_path / "whole")
+    run_trial(tmp_path, rounds=2)
+    path = trial_paths(tmp_path).acquisitions
+
+    def edited(table: pa.Table) -> pa.Table:
+        column = pa.array([row + 1 for row in table["index"].to_pylist()])
+        return table.set_column(4, table.schema.field("index"), column)
+
+    rewrite(path, edited if change == "edited" else lambda table: table.slice(0, 7))
+    run_trial(tmp_path)
+    assert "the curve was computed with others" in caplog.text
+    assert stored(tmp_path) == stored(tmp_path / "whole")
 
 
 def test_an_edited_configuration_of_a_half_done_trial_is_noticed(
