@@ -50,7 +50,8 @@ RUN = """
 import sys, time
 from al_bench.cli import main
 status = main()
-peaks = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
+status_lines = open("/proc/self/status", encoding="utf-8")
+peaks = [line.split()[1] for line in status_lines if line.startswith("VmHWM")]
 print(f"{time.process_time()} {int(peaks[0]) // 1024}", file=sys.stderr)
 sys.exit(status)
 """
@@ -76,7 +77,7 @@ def main() -> int:
     for name, seconds in content["bootstrap"].items():
         print(f"50,000 resamples, {name}: {seconds:.2f} s")
     if asked.out:
-        asked.out.write_text(json.dumps(content, indent=1) + "\n")
+        asked.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -201,7 +201,7 @@ def report(
             "gemm_flops_per_second": timed["gemm"],
             "phases": rows,
         }
-        out.write_text(json.dumps(content, indent=2) + "\n")
+        out.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

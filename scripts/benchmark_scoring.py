@@ -202,7 +202,7 @@ def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
 def processor() -> dict[str, object]:
     """Name of the processor and whether it multiplies bfloat16 by itself (Linux)."""
     path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     fields = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
     flags = fields.get("flags", "").split()
     names = ("avx512f", "avx512_bf16", "amx_bf16")
@@ -287,7 +287,7 @@ def main() -> None:
         report[name] = {"gemm_gflops": gemm, **result}
         show(name, result, gemm)
     if args.out is not None:
-        args.out.write_text(json.dumps(report, indent=2) + "\n")
+        args.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

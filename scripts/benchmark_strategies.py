@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, or print the tables of what was measured; the exit status."""
     asked = parsed(arguments)
     if asked.table:
-        print(report.tables([json.loads(path.read_text()) for path in asked.table]))
+        print(report.tables([json.loads(path.read_text(encoding="utf-8")) for path in asked.table]))
         return 0
     torch.set_num_threads(asked.threads)
     options = Options(
@@ -160,7 +160,7 @@ def tried(case: Case, options: Options, rates: Rates) -> Facts:
 def write(path: Path | None, content: Facts) -> None:
     """What is there so far."""
     if path is not None:
-        path.write_text(json.dumps(content, indent=1) + "\n")
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

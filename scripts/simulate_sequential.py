@@ -100,7 +100,7 @@ def main() -> None:
         for what, rates in rows.items():
             print(f"{name}: {what}: {rates}", flush=True)
     if asked.out:
-        asked.out.write_text(json.dumps(content, indent=1) + "\n")
+        asked.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

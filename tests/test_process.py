@@ -1,16 +1,19 @@
 """What a run shares with its process is as it was: for applications, notebooks and terminals."""
 
+import ast
 import contextlib
 import io
 import logging
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +26,8 @@ from threadpoolctl import threadpool_info
 
 import al_bench
 from al_bench import cli
+
+ROOT = Path(__file__).parents[1]
 
 
 def state():
@@ -230,3 +235,23 @@ def alive(pid):
             return file.read().split()[2] != "Z"
     except FileNotFoundError:
         return False
+
+
+SOURCES = [path for name in ("al_bench", "scripts") for path in (ROOT / name).rglob("*.py")]
+
+
+def test_files_are_read_and_written_in_one_encoding_whatever_the_locale():
+    found = []
+    for path in SOURCES:
+        source = path.read_text(encoding="utf-8")
+        nodes = ast.walk(ast.parse(source)) if re.search(r"\b(open|\w+_text)\(", source) else ()
+        for node in nodes:
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            said = [str(getattr(value, "value", "")) for value in node.args]
+            said += [str(keyword.arg) for keyword in node.keywords]
+            plain = name in ("read_text", "write_text") or ast.unparse(node.func) == "open"
+            if plain and not {"encoding", "utf-8", "rb", "wb", "xb"} & set(said):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not found

@@ -141,7 +141,7 @@ def _read(path: Path) -> Holder | None:
 def _place() -> str:
     """Where a pid means the same process: this boot of this machine, this pid namespace."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return ""

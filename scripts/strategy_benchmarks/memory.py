@@ -27,7 +27,7 @@ def reset_peak() -> int | None:
     gc.collect()
     _give_back()
     try:
-        RESET.write_text("5")  # the peak becomes what is held now
+        RESET.write_text("5", encoding="utf-8")  # the peak becomes what is held now
         return _status("VmRSS")
     except OSError:
         return None
@@ -47,7 +47,7 @@ def _give_back() -> None:
 
 
 def _status(name: str) -> int:
-    for line in STATUS.read_text().splitlines():
+    for line in STATUS.read_text(encoding="utf-8").splitlines():
         if line.startswith(name + ":"):
             return int(line.split()[1]) * 1024
     raise OSError(f"{STATUS} has no {name}")
