@@ -10,7 +10,9 @@ from al_bench.results.schema import ENGINE
 from al_bench.terminal import spans
 
 ABSENT = "–"
+_ALL = ("settings", "numerics", "own code")  # kinds in which one may lack what the other has
 _FINGERPRINT = "fingerprint"  # of the data's content
+_PARTS = "part_versions."
 _DATA_DIFFERS = "The content of the data differs."
 
 
@@ -19,7 +21,8 @@ class Difference:
     """One of them.
 
     Args:
-        kind: ``settings``, ``data``, ``engine``, ``versions``, ``code`` or ``seeds``.
+        kind: ``settings``, ``data``, ``numerics``, ``own code``, ``engine``, ``versions``, ``code`` or
+            ``seeds``.
         name: What differs: a key as it is typed, a column, a package.
         first: What the first run has.
         second: What the second has.
@@ -34,6 +37,8 @@ class Difference:
 def differences(first: StoredRun, second: StoredRun) -> list[Difference]:
     """Every key of the configuration, and of how it was computed, in which two runs differ."""
     found = list(_settings(first, second))
+    found += _compared("numerics", _parts(first), _parts(second))
+    found += _compared("own code", _own_code(first), _own_code(second))
     found += _compared("engine", _engine(first), _engine(second))
     found += _compared("versions", _versions(first), _versions(second))
     found += _compared("code", _code(first), _code(second))
@@ -51,6 +56,10 @@ def sentences(first: StoredRun, second: StoredRun, found: Sequence[Difference]) 
         yield f"The configuration of {which.folder} cannot be read: what it shares is not known."
     elif same["run_id"]:
         yield "They are the same run: the same configuration, data and numerics."
+    elif not number and (
+        others := [kind for kind in _ALL[1:] if any(o.kind == kind for o in found)]
+    ):
+        yield f"No setting differs, but the {' and the '.join(others)}. {data}"
     elif not number and data != _DATA_DIFFERS:
         yield (
             "No setting differs that is stored, but their ids do: the data, a file's content or "
@@ -91,8 +100,8 @@ def _settings(first: StoredRun, second: StoredRun) -> Iterator[Difference]:
             if ABSENT not in (difference.first, difference.second):
                 short = (difference.first[:12], difference.second[:12])
                 yield Difference("data", "content", *short)
-        elif difference.name == "strategy._target_":
-            continue  # its name says it
+        elif difference.name == "strategy._target_" or difference.name.startswith(_PARTS):
+            continue  # its name says it; parts are told apart by themselves
         else:
             yield difference
 
@@ -100,10 +109,27 @@ def _settings(first: StoredRun, second: StoredRun) -> Iterator[Difference]:
 def _compared(kind: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[Difference]:
     for key in sorted(one.keys() | two.keys()):
         first, second = one.get(key), two.get(key)
-        if first == second or (kind != "settings" and None in (first, second)):
+        if first == second or (kind not in _ALL and None in (first, second)):
             continue
         said = [plain(side[key]) if key in side else ABSENT for side in (one, two)]
         yield Difference(kind, key, said[0], said[1])
+
+
+def _parts(run: StoredRun) -> dict[str, str]:
+    """Numerics version of each part that has one; of old results nothing is known, so nothing."""
+    stored = {k: v for k, v in (run.settings or {}).items() if k.startswith(_PARTS)}
+    found = {name.removeprefix(_PARTS): str(version) for name, version in stored.items()}
+    for content in run.manifests:
+        found |= {name: str(one) for name, one in (content.get("part_versions") or {}).items()}
+    return found
+
+
+def _own_code(run: StoredRun) -> dict[str, str]:
+    """What the source of each class of one's own is told by."""
+    found: dict[str, str] = {}
+    for content in run.manifests:
+        found |= {name: str(one)[:12] for name, one in (content.get("own_code") or {}).items()}
+    return found
 
 
 def _engine(run: StoredRun) -> dict[str, str]:

@@ -148,6 +148,9 @@ def _provenance(run: StoredRun) -> Iterator[Line]:
             "versions",
             ", ".join(f"{name} {content[name]}" for name in VERSIONS if name in content),
         )
+    for content in _distinct(run.manifests, "own_code"):
+        if content:
+            yield "own code", ", ".join(f"{name} {str(one)[:12]}" for name, one in content.items())
     for content in _distinct(run.manifests, "code"):
         yield "code", code(content)
     for command in dict.fromkeys(content.get("command") for content in run.manifests):

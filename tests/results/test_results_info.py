@@ -1,6 +1,7 @@
 """``al-bench info`` on trials that are made up, and on results of an older version."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -145,6 +146,18 @@ def test_the_data_is_said_to_be_the_same_or_not(tmp_path, info):
     out = info(one, other)[1]
     assert "They differ in 0 settings. The content of the data differs." in out
     assert "ffffffffffff" in out
+
+
+def test_own_code_and_parts_that_differ_are_named(tmp_path, info):
+    one = store(tmp_path, replace(IDENTITY, run_id="1111", own_code={"mine.Own": "a" * 64}))
+    two = replace(IDENTITY, run_id="2222", own_code={"mine.Own": "b" * 64})
+    other = store(tmp_path, replace(two, part_versions={"EPIG": 1}))
+    code, out, err = info(one, other)
+    assert (code, err) == (0, "")
+    assert "  own code       mine.Own aaaaaaaaaaaa\n" in out
+    assert "No setting differs, but the numerics and the own code. The data is the same." in out
+    assert re.search(r"own code: mine.Own +│ aaaaaaaaaaaa +│ bbbbbbbbbbbb", out)
+    assert re.search(r"numerics: EPIG +│ – +│ 1", out)
 
 
 def test_the_same_run_twice_is_the_same(tmp_path, info):
