@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from al_bench.data.composition import composition
 from al_bench.duration import about
 from al_bench.prepare import Prepared
-from al_bench.remaining import Remaining, Round, known
-from al_bench.remaining import schedule as schedule_of
+from al_bench.remaining import Remaining, remaining_of, schedule
 from al_bench.terminal import spans
 
 
@@ -25,8 +24,7 @@ def describe(prepared: Prepared) -> str:
     )
     samples = min(run.evaluation_samples or model.num_samples, model.num_samples)
     tested = rounds * (test + len(trial.validation)) * samples
-    schedule = schedule_of(trial)
-    trained = sum(round.steps for round in schedule)
+    trained = sum(round.steps for round in schedule(trial))
     count = len(prepared.seeds)
     shape = "×".join(map(str, trial.pool.inputs.input_shape))
     made_of = composition(trial.pool) if prepared.loaded.transforms else {}
@@ -46,21 +44,32 @@ def describe(prepared: Prepared) -> str:
         f"testing    {tested:,} forward passes a seed, {tested * count:,} in all",
         f"engine     {run.engine.device}, {run.engine.scoring_precision} scoring, "
         f"{run.engine.training_precision} training, {prepared.workers} worker(s)",
-        f"time       {_time(prepared, schedule)}",
+        f"time       {_time(prepared)}",
         f"results    {prepared.results / run.identity.folder}",
     ]
     return "\n".join(lines)
 
 
-def _time(prepared: Prepared, schedule: Sequence[Round]) -> str:
+def _time(prepared: Prepared) -> str:
     """How long it will take, from stored runs of the same device; nothing is trained for it."""
-    run = prepared.run
-    stored = known(prepared.results, run.identity, run.engine.columns())
-    remaining = Remaining(stored, schedule, prepared.seeds, prepared.workers)
+    remaining = remaining_of(prepared)
     if remaining.is_over:
         return "none: every seed is done"
     seconds = remaining.seconds()
     if seconds is None:
-        where = run.engine.columns()["device_name"] or run.engine.device
+        engine = prepared.run.engine
+        where = engine.columns()["device_name"] or engine.device
         return f"not known: nothing like it is stored of {where}; the run says so as it goes on"
-    return f"{about(seconds)}, as measured for {stored.source}"
+    return f"{about(seconds)}, as measured for {remaining.source}"
+
+
+def in_all(left: Sequence[Remaining]) -> str:
+    """How many jobs a sweep has, and how long they will take."""
+    seconds = [one.seconds() for one in left if not one.is_over]
+    known = [one for one in seconds if one is not None]
+    jobs = f"{len(left)} job{'s' * (len(left) > 1)} in all"
+    if not known:
+        return f"{jobs}: {'time not known' if seconds else 'every seed is done'}"
+    unknown = len(seconds) - len(known)
+    rest = f", beside {unknown} of which it is not known" if unknown else ""
+    return f"{jobs}: {about(sum(known))}, one after the other{rest}"

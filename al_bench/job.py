@@ -137,9 +137,11 @@ def _say_sweep(hydra: Hydra, planned: Plan) -> int:
     """Say what each job would do, or why it would be refused; 0 when none would be."""
     from al_bench import dry_run, progress
     from al_bench.prepare import prepare
+    from al_bench.remaining import remaining_of
 
     progress.set_up_logging()
     errors: list[Exception] = []
+    left = []
     jobs: Sequence[Sequence[str]] = planned.jobs
     if planned.design is not None:
         from al_bench.staging import Stages
@@ -149,7 +151,9 @@ def _say_sweep(hydra: Hydra, planned: Plan) -> int:
         try:
             composed = named(own_hydra.compose(hydra, [*planned.of_hydra, *words]))
             _choose_gpu(composed, number)
-            print(dry_run.describe(prepare(composed)), flush=True)
+            prepared = prepare(composed)
+            print(dry_run.describe(prepared), flush=True)
+            left.append(remaining_of(prepared))
         except Exception as error:
             logger.error("job %d failed: %s", number, told(error))
             errors.append(error)
@@ -157,6 +161,7 @@ def _say_sweep(hydra: Hydra, planned: Plan) -> int:
         raise AlBenchError(told(errors[0])) from errors[0]
     if errors:
         raise errors[0]
+    print(dry_run.in_all(left))
     return 0
 
 
@@ -196,14 +201,11 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
 
 def _remaining(prepared: "Prepared", record: sweep.JobRecord) -> "Remaining":
     """What is left of the run, and where it is in its sweep."""
-    from al_bench.remaining import Remaining, known, place_of, schedule
+    from al_bench.remaining import place_of, remaining_of
 
-    run = prepared.run
-    stored = known(prepared.results, run.identity, run.engine.columns())
     one_by_one = str(HydraConfig.get().launcher.get("_target_")).endswith("BasicLauncher")
     place = place_of(record.folder, record.number, not one_by_one, prepared.workers)
-    rounds = schedule(prepared.trial(prepared.seeds[0]))
-    return Remaining(stored, rounds, prepared.seeds, prepared.workers, place)
+    return remaining_of(prepared, place)
 
 
 def _begin_worker(parent: int) -> None:

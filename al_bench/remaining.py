@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,9 @@ from al_bench.results import manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.identity import RunIdentity
 from al_bench.results.schema import CURVE, MEASURED
+
+if TYPE_CHECKING:
+    from al_bench.prepare import Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -245,6 +248,13 @@ class Remaining:
         total = sum(number * left[done] for done, number in rounds_done.items())
         # No seed is shared by two processes: the longest of them is a bound of its own.
         return max(total / max(self._workers, 1), *left.values(), 0.0)
+
+
+def remaining_of(prepared: "Prepared", place: Place | None = None) -> Remaining:
+    """What is left of a prepared run, as far as its results folder tells."""
+    run, trial = prepared.run, prepared.trial(prepared.seeds[0])
+    stored = known(prepared.results, run.identity, run.engine.columns())
+    return Remaining(stored, schedule(trial), prepared.seeds, prepared.workers, place)
 
 
 def place_of(job_folder: Path, number: int, side_by_side: bool, workers: int) -> Place | None:

@@ -21,8 +21,8 @@ class Difference:
     """One of them.
 
     Args:
-        kind: ``settings``, ``data``, ``numerics``, ``own code``, ``engine``, ``versions``, ``code`` or
-            ``seeds``.
+        kind: ``settings``, ``data``, ``numerics``, ``own code``, ``engine``, ``versions``,
+            ``code`` or ``seeds``.
         name: What differs: a key as it is typed, a column, a package.
         first: What the first run has.
         second: What the second has.

@@ -55,6 +55,7 @@ def test_seeds_are_added_until_an_arm_is_decided(sweep, al_bench, tmp_path, laun
     assert (code, err) == (0, "")
     assert "looks after 3, 6, 7 seeds. With fewer than 6 seeds an arm cannot be decided" in out
     assert out.count("seeds      7 (0–6)") == 2
+    assert "2 jobs in all: time not known\n" in out
     assert not (tmp_path / "results").exists()
 
     code, out, err = sweep(*words, *launcher)
@@ -71,6 +72,8 @@ def test_seeds_are_added_until_an_arm_is_decided(sweep, al_bench, tmp_path, laun
     assert "12 done\n" in status  # and nothing is planned
     _, compared, _ = al_bench("compare")
     assert "with looks after 3, 6, 7: first_picks.First worse (6 seeds)" in compared
+    _, out, _ = sweep(*words, "dry_run=true")
+    assert re.search(r"2 jobs in all: (about|less than) .*, one after the other\n", out)
     code, again, _ = sweep(*words, *launcher)
     assert code == 0
     assert "round 0/" not in again  # all of it is stored
