@@ -1,0 +1,125 @@
+"""What every fitted model must do, one function a property.
+
+A check takes a case and returns when the property is kept; its docstring says which one. n points
+that the model has not seen labels of, K posterior samples, C classes.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from al_bench.checking.probing import DoesNotApply, require
+from al_bench.information.entropies import predictive_log_probs
+from al_bench.models.base import NETWORK, SAMPLES, Posterior
+from al_bench.training.trainer import fit_one
+from al_bench.trial import Trial
+
+MOST_POINTS = 1_000
+WORSE_ACCURACY = 0.05  # and no accident of the points that were drawn
+WORSE_NLL = 0.5  # nats
+LEAST = math.log(1e-12)  # log-probabilities count as no lower
+ROUNDING = 1e-3  # of log-probabilities, between chunks and within a sum
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model fitted to the initial set of a trial, and points to predict.
+
+    Args:
+        posterior: The model.
+        inputs: (n, *input_shape).
+        labels: (n,) int64.
+        num_labeled: Labels it was fitted to.
+    """
+
+    posterior: Posterior
+    inputs: Tensor
+    labels: Tensor
+    num_labeled: int
+
+    @classmethod
+    def of(cls, trial: Trial) -> "Case":
+        """The trial's model after its first fit, and points of its pool."""
+        posterior = fit_one(trial).posterior
+        left = trial.available()
+        order = torch.randperm(len(left), generator=trial.streams.generator("select", 0))
+        chosen = left[order[:MOST_POINTS]]
+        chosen = chosen[~trial.pool.refused[chosen]]
+        inputs = trial.pool.inputs.gather(chosen, trial.engine.device)
+        labels = trial.pool.labels[chosen].to(trial.engine.device)
+        return cls(posterior, inputs, labels, len(trial.labeled))
+
+    def log_probs(self, num_samples: int | None = None) -> Tensor:
+        """(n, K, C) of all points, in small chunks."""
+        parts = torch.split(self.inputs, 100)
+        return torch.cat([self.posterior.log_probs(part, num_samples) for part in parts])
+
+
+Check = Callable[[Case], None]
+
+
+def predictions_are_distributions(case: Case) -> None:
+    """Log-probabilities are (n, K, C), float32, no NaN, and sum to 1."""
+    found = case.log_probs()
+    shape = tuple(found.shape[:2])
+    wanted = (len(case.inputs), case.posterior.num_samples)
+    require(found.ndim == 3 and shape == wanted, f"shape {tuple(found.shape)}, not (n, K, C)")
+    require(found.dtype == torch.float32, f"they are {found.dtype}, not float32")
+    require(not bool(found.isnan().any()), "some are NaN")
+    off = float(found.double().logsumexp(dim=2).abs().max())
+    require(off < ROUNDING, f"the logarithms of their sums are up to {off:.2g}, not 0")
+
+
+def samples_are_functions(case: Case) -> None:
+    """A posterior sample is one function, whatever points it is shown and with what others."""
+    once, again = case.log_probs(), case.posterior.log_probs(case.inputs.flip(0)[:50])
+    difference = (once.flip(0)[:50].exp() - again.exp()).abs().max()
+    require(float(difference) < ROUNDING, "the same points are predicted otherwise beside others")
+    if case.posterior.num_samples > 1:
+        fewer = case.log_probs(1)
+        first = (once[:, :1].exp() - fewer.exp()).abs().max()
+        require(float(first) < ROUNDING, "num_samples=1 is not the first of all samples")
+
+
+def samples_differ(case: Case) -> None:
+    """Posterior samples differ where the model says that it has some."""
+    if SAMPLES not in case.posterior.provides:
+        raise DoesNotApply("has no posterior samples that differ")
+    found = case.log_probs()
+    equal = bool((found == found[:, :1]).all())
+    require(not equal, f"all {found.shape[1]} samples are the same")
+
+
+def average_is_as_good_as_the_weights(case: Case) -> None:
+    """The average over samples predicts about as well as the network by itself."""
+    posterior = case.posterior
+    if NETWORK not in posterior.provides or posterior.num_samples == 1:
+        raise DoesNotApply("has no samples around one network")
+    network = posterior.network().eval()
+    with torch.no_grad():
+        parts = [network(part).log_softmax(dim=1) for part in torch.split(case.inputs, 100)]
+    own, average = torch.cat(parts).double(), predictive_log_probs(case.log_probs())
+    right = [(found.argmax(dim=1) == case.labels).double() for found in (own, average)]
+    losses = [
+        float(-found.gather(1, case.labels[:, None]).clamp_min(LEAST).mean())
+        for found in (own, average)
+    ]
+    lost = right[0] - right[1]
+    error = float(lost.std() / math.sqrt(len(lost)))
+    worse = float(lost.mean()) > max(WORSE_ACCURACY, 3 * error)
+    said = (
+        f"the network by itself has accuracy {float(right[0].mean()):.1%} and NLL {losses[0]:.2f}, "
+        f"the average {float(right[1].mean()):.1%} and {losses[1]:.2f}"
+    )
+    require(not worse and losses[1] - losses[0] < WORSE_NLL, said)
+
+
+CHECKS: tuple[Check, ...] = (
+    predictions_are_distributions,
+    samples_are_functions,
+    samples_differ,
+    average_is_as_good_as_the_weights,
+)
