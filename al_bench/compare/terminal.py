@@ -195,13 +195,24 @@ def not_met(found: Across) -> str:
     return f" Not in every protocol, so ranked among fewer arms and with less to lose: {names}."
 
 
+def _unmet(found: Across) -> str:
+    """A sentence on arms whose chance of being better is undefined, a space before it."""
+    names = [
+        arm
+        for a, (arm, own) in enumerate(zip(found.arms, found.baselines, strict=True))
+        if own not in found.arms or math.isnan(found.improvement.value[a, found.arms.index(own)])
+        if arm != own
+    ]
+    return f" No baseline beside them, so no P: {', '.join(names)}." if names else ""
+
+
 def across_table(found: Across, baseline: str, shown: Measure) -> "Table":
     """A row an arm over all protocols."""
     table = _table(
         f"{len(found.protocols)} protocols together: {shown.label}",
         "95 % intervals of the stratified bootstrap, each by itself. Gain: interquartile mean of "
         f"the area less {baseline}'s. Penalty: rounds lost at 5 % each, as a share, summed over "
-        f"protocols and arms.{not_met(found)}",
+        f"protocols and arms.{not_met(found)}{_unmet(found)}",
         ["mean rank", "gain", f"P(better than {baseline})", "penalty"],
     )
     for a, arm in enumerate(found.arms):

@@ -80,7 +80,8 @@ def tables_at(frame: pd.DataFrame, metric: str, counts: Sequence[int]) -> "list[
     for key, title in titles(frame).items():
         rows = numbers[numbers["protocol_id"] == key]
         table = Table(title=f"{title}: {shown.label}", title_justify="left")
-        table.caption, table.caption_justify = "median \\[quartiles] over seeds", "left"
+        table.caption = "median \\[quartiles] over seeds; nothing where no seed has a round"
+        table.caption_justify = "left"
         table.add_column("strategy", overflow="fold")
         table.add_column("seeds", justify="right")
         for count in counts:
@@ -119,6 +120,8 @@ def _table(
 
     caption = f"± half of the {100 * level:g} % interval over seeds"
     heading = f"{title}: {shown.label}"
+    if any(math.isnan(row["area"]) for row in rows):
+        caption += "; no area where there is one count, or no seed has all"
     table = Table(title=heading, title_justify="left", caption=caption, caption_justify="left")
     table.add_column("strategy", overflow="fold")
     for name in ("seeds", "labels", "at the end", "normalized area"):

@@ -23,6 +23,7 @@ from al_bench.stats.comparison import Comparison, compare
 from al_bench.stats.measures import Measure, labels_saved, p_value
 from al_bench.stats.runs import by_protocol
 from al_bench.stats.summary import mark_controls, marked
+from al_bench.status import told_apart
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -169,13 +170,17 @@ def _failures(folders: Sequence[Path], unused: Set[Path]) -> list[str]:
     for folder in folders:
         if not folder.is_dir():
             continue
-        for entry in ledger.status(folder):
+        entries = ledger.status(folder)
+        words = told_apart(entries)
+        for entry in entries:
             if entry.folder is not None and entry.seed is not None:
                 paths = TrialPaths(entry.folder.resolve(), entry.seed)
                 if paths.curve in unused:
                     continue
             if entry.state in (ledger.FAILED, ledger.STALE, ledger.DAMAGED):
                 where = entry.strategy_label or " ".join(entry.overrides)
+                if entry.folder is not None:
+                    where = ", ".join([where, *words.get(entry.folder, ())])
                 seed = "" if entry.seed is None else f", seed {entry.seed}"
                 why = f": {entry.message}" if entry.message else ""
                 sentences.append(f"{where}{seed} {entry.state}{why}")

@@ -91,11 +91,10 @@ def alike(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[dict[str, str], tup
         equal.setdefault(_rest(one, covers), []).append(run)
     found, doubtful = {}, set()
     for rest, members in equal.items():
-        data = {run: shown[run].settings.get(FINGERPRINT) for run in members}
-        known = {value for value in data.values() if value is not None}
-        apart = len(known) > 1 and not covers(FINGERPRINT)
+        apart = _contradicted([shown[run].settings for run in members], covers)
         for run in members:
-            found[run] = text_hash(f"{rest} {data[run]}" if apart else rest)
+            own = {key: shown[run].settings.get(key) for key in apart}
+            found[run] = text_hash(f"{rest} {json.dumps(own)}" if own else rest)
         if ids[members].nunique() > 1:
             doubtful |= {
                 bool(shown[run].settings)
@@ -111,6 +110,21 @@ def alike(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[dict[str, str], tup
     return found, tuple(caveats[kind] for kind in sorted(doubtful))
 
 
+def _is_only_sometimes_known(key: str) -> bool:
+    """Whether a key that is missing may be unknown, or of code that is not used."""
+    return key == FINGERPRINT or key.startswith("own_code.")
+
+
+def _contradicted(settings: Sequence[Settings], covers: Callable[[str], bool]) -> list[str]:
+    """Keys that are only sometimes known, of which those who have them have several values."""
+    values: dict[str, set[str]] = {}
+    for one in settings:
+        for key, value in one.items():
+            if _is_only_sometimes_known(key) and not covers(key):
+                values.setdefault(key, set()).add(str(value))
+    return sorted(key for key, own in values.items() if len(own) > 1)
+
+
 def _rest(one: Shown, covers: Callable[[str], bool]) -> str:
     """All that arms of a protocol share, as text; of the data its name."""
     settings = without_strategy(one.settings)
@@ -118,9 +132,11 @@ def _rest(one: Shown, covers: Callable[[str], bool]) -> str:
     rest: dict[str, Any] = {
         key: int(value) if isinstance(value, float) and value.is_integer() else value
         for key, value in settings.items()
-        if value is not None and not covers(key) and key.partition(".")[2] not in classes
+        if value is not None
+        and not covers(key)
+        and not _is_only_sometimes_known(key)
+        and key.partition(".")[2] not in classes
     }
-    rest.pop(FINGERPRINT, None)  # not everyone has it
     if FINGERPRINT not in one.settings and "Replay" in str(rest.get("init_strategy._target_")):
         rest.pop("init_strategy.run", None)  # each replays its own run, of one initial set
     names = one.names if not one.settings else {"dataset": one.names.get("dataset", "")}

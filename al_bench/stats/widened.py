@@ -19,7 +19,7 @@ from al_bench.results.wording import (
     shortest,
     told_apart,
 )
-from al_bench.stats.runs import alike, by_run, covering
+from al_bench.stats.runs import alike, by_protocol, by_run, covering
 from al_bench.stats.summary import distinct_runs
 
 STRATEGY = "strategy"
@@ -99,6 +99,11 @@ def widened(frame: pd.DataFrame, arms: Sequence[str]) -> Widened:
         arm = found[str(run)]
         beside = str(label).removeprefix(arm.label)  # of runs that are told apart by no arm
         kept[str(label)] = Arm(arm.strategy + beside, arm.others)
+    covers = covering(keys)
+    others = [key for key in differing(list(by_protocol(rows).values())) if not covers(key)]
+    if others:
+        said = _listed([*others[:4], *([f"{len(others) - 4} more"] if others[4:] else [])], "and")
+        caveats += (f"Runs that also differ in {said} are in protocols of their own.",)
     return Widened(rows, kept, caveats)
 
 

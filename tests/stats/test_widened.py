@@ -116,6 +116,17 @@ def test_runs_that_differ_in_anything_else_are_never_pooled(run, other):
     assert widened(whole, ["strategy", "model"]).rows["protocol_id"].nunique() == 1
 
 
+def test_own_code_keeps_runs_apart_where_both_have_it(run):
+    mine = {"model___target_": "mine.Model", "names": {"model": "mine"}}
+    first = run("random", **mine, own_code__mine="a" * 64)
+    rows = widened(both(run("random"), run("bald"), first), ["strategy", "model"]).rows
+    assert rows["protocol_id"].nunique() == 1
+    edited = run("bald", **mine, own_code__mine="b" * 64)
+    found = widened(both(run("random"), first, edited), ["strategy", "model"])
+    assert found.rows["protocol_id"].nunique() == 3
+    assert "Runs that also differ in own_code.mine are in protocols" in found.caveats[0]
+
+
 def test_batches_of_other_sizes_are_aligned_on_common_label_counts(run):
     five = {"budget__batch_size": 5, "rounds": range(9)}
     frame = both(run("random"), run("bald", 0.1), run("random", **five), run("bald", 0.1, **five))
