@@ -49,7 +49,7 @@ def status(arguments: list[str]) -> int:
         return 0
     root = Path(parsed.words[0] if parsed.words else "results")
     entries = ledger(root, thorough=parsed["check"])
-    wrong = any(entry.message for entry in entries if entry.state in (DONE, DAMAGED))
+    wrong = any(entry.message for entry in entries if entry.state in (DONE, DAMAGED, STALE))
     if parsed["state"]:
         entries = [entry for entry in entries if entry.state == parsed["state"]]
     show(entries)
@@ -112,7 +112,8 @@ def show(entries: Sequence[Entry]) -> None:
         named = _named(first, words)
         where = f"{named} seed {spans(seeds_of(group))}" if first.run_id else _typed(first)
         if first.message:
-            console.print(f"{first.state}: {where}: {first.message}", markup=False)
+            said = ": ".join(filter(None, (first.state, where, first.message)))
+            console.print(said, markup=False)
         elif first.state == RUNNING:
             console.print(f"running: {where} on {first.host}, process {first.pid}")
 

@@ -24,9 +24,9 @@ def one_copy(frame: pd.DataFrame) -> pd.DataFrame:
     """``frame`` with one copy of each trial, whole; the same where none is there twice.
 
     Equal copies count once, of those that are the beginning of others the longest. Of copies that
-    differ in more than measured times and the engine, the one with more rounds is taken. The order
-    of rows matters only where copies have the same engine. Warns, naming seed and run, where copies
-    differ.
+    differ in more than measured times and the engine, the one with more rounds is taken, then the
+    one whose engine comes first in the alphabet. The order of rows matters only where copies have
+    the same engine. Warns, naming seed and run, where copies differ.
     """
     key = [*TRIAL, "round"]
     if not {*key} <= {*frame.columns} or not frame.duplicated(key).any():

@@ -193,6 +193,16 @@ def test_an_odd_manifest_is_kept_aside_and_the_trial_goes_on(
     assert "says nothing that makes sense" in caplog.text
 
 
+def test_a_check_tells_of_an_odd_manifest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_trial(tmp_path)
+    path = trial_paths(tmp_path).manifest
+    path.write_text("{}")
+    assert cli.main(["status", str(tmp_path), "check=true"]) == 1
+    assert f"stale: {path} cannot be read" in capsys.readouterr().out
+
+
 def test_older_manifests_hold_nothing_against_the_files(tmp_path: Path) -> None:
     run_trial(tmp_path)
     paths = trial_paths(tmp_path)
