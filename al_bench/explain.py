@@ -141,6 +141,10 @@ def _nested(typed: str, node: DictConfig) -> str | None:
     own = OmegaConf.masked_copy(node, [str(name) for name in node if name != "hydra"])
     names = [*_paths(own), *(f"hydra.launcher.{name}" for name in _paths(node.hydra.launcher))]
     found = [name for name in names if name.endswith(f".{key}")]
+    found = [
+        name.replace(".", "/") if name.replace(".", "/") in KINDS.values() else name
+        for name in found
+    ]
     return (
         f"Did you mean {' or '.join(f'{name}{sign}{value}' for name in found)}?" if found else None
     )

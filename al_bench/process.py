@@ -18,11 +18,13 @@ _SECONDS_TO_END = 0.5  # at most, after the parent
 
 
 def set_up_streams() -> None:
-    """Let standard output and error print any sign, and be there though they were closed.
+    """Let standard output and error print any sign, and all streams be there though closed.
 
     A sign that the terminal lacks becomes one or a few that it has.
     """
     codecs.register_error("al_bench.plain", _plain)
+    if sys.stdin is None:  # else the first file that is opened would be taken for it
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

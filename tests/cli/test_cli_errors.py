@@ -98,6 +98,7 @@ BAD = [
     ),
     (["-m", "hydra.mode=RUN"], "-m makes a sweep, hydra.mode=RUN a single run."),
     (["learning_rate=0.1"], "'learning_rate'. Did you mean training.learning_rate=0.1?"),
+    (["network=mlp"], "'network'. Did you mean model/network=mlp?"),
     (["batch_size=3"], "Did you mean budget.batch_size=3 or training.batch_size=3?"),
     (["strategy=powerbald", "rule.beta=3"], "Did you mean strategy.rule.beta=3?"),
     (["hydra.job.chdir=true"], "hydra.job.chdir=true: al-bench makes its own folders. Leave it"),

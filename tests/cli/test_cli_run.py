@@ -115,6 +115,35 @@ def test_a_failing_job_is_shown_recorded_and_run_again_alone(quick_run, al_bench
     assert "4 done" in out
 
 
+def test_a_dry_run_of_a_billion_seeds_is_one_of_a_few(al_bench):
+    code, out, _ = al_bench("run", "seeds=1000000000", "dry_run=true")
+    assert code == 0
+    assert "seeds      1000000000 (0–999999999)\n" in out
+
+
+@pytest.mark.slow
+def test_a_seed_whose_pool_fails_late_fails_alone(quick_run, al_bench, monkeypatch):
+    from al_bench import execution
+    from al_bench.errors import ConfigError
+    from al_bench.prepare import CHECKED, Prepared
+
+    last = CHECKED + 1
+    trial = Prepared.trial
+
+    def small(self, seed):
+        if seed == last:
+            raise ConfigError("This pool is too small.")
+        return trial(self, seed)
+
+    monkeypatch.setattr(Prepared, "trial", small)
+    monkeypatch.setattr(execution, "AT_ONCE", 5)
+    words = ("strategy=random", "budget.total=20", f"seeds={last + 2}")
+    code, out, err = quick_run(*words)
+    assert (code, err) == (1, "")
+    assert f"seed {last} failed: round 0: This pool is too small." in out
+    assert f"{last + 1} done, 1 failed" in al_bench("status")[1]
+
+
 def test_dry_run_says_what_would_be_done_and_does_nothing(quick_run, tmp_path):
     code, out, _ = quick_run("strategy=batchbald", "dry_run=true")
     assert code == 0
