@@ -274,6 +274,23 @@ def test_an_interrupted_run_keeps_its_rounds_and_exits_130(tmp_path, signal_name
 
 
 @pytest.mark.slow
+def test_a_second_interruption_ends_a_run_at_once_and_loses_nothing(tmp_path, curves):
+    import signal
+
+    process = start(tmp_path, "seeds=3", "workers=2")
+    for line in process.stdout:
+        if "round 1/" in line:
+            break
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "al-bench: stopped at once.\n"
+    assert len(curves()) >= 2
+
+
+@pytest.mark.slow
 def test_a_trial_held_by_another_process_is_left_to_it(tmp_path, al_bench):
     process = start(tmp_path, "seeds=1", "budget.total=400")
     try:
@@ -293,8 +310,15 @@ def test_a_trial_held_by_another_process_is_left_to_it(tmp_path, al_bench):
 
 
 @pytest.mark.slow
-def test_workers_end_when_their_parent_is_killed(tmp_path, al_bench):
-    process = start(tmp_path, "seeds=2", "workers=2", "budget.total=1000")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seeds=2", "workers=2"],
+        ["-m", "seeds=1", "budget.batch_size=10,20", "hydra/launcher=joblib"],
+    ],
+)
+def test_workers_end_when_their_parent_is_killed(tmp_path, al_bench, words):
+    process = start(tmp_path, *words, "budget.total=1000")
     for line in process.stdout:
         if "round 1/" in line:
             break
