@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from al_bench.errors import ConfigError, require_number, require_whole
+from al_bench.errors import ConfigError, keyed, require_number, require_whole
 
 
 @dataclass(frozen=True)
@@ -34,41 +34,42 @@ class Budget:
     def __post_init__(self) -> None:
         if self.total is None and (self.init_size, self.init_per_class) != (None, None):
             raise ConfigError(
-                "budget.total=null labels the whole pool at once, without an initial set.",
+                f"{keyed('total')}=null labels the whole pool at once, without an initial set.",
                 "Use budget=full.",
             )
         if self.total is not None and (self.init_size is None) == (self.init_per_class is None):
             raise ConfigError(
-                f"Give one of budget.init_size and budget.init_per_class, got {self.init_size} "
+                f"Give one of {keyed('init_size')} and {keyed('init_per_class')}, got "
+                f"{self.init_size} "
                 f"and {self.init_per_class}.",
                 "Set the other to null.",
             )
         for name, least in (("init_size", 0), ("init_per_class", 1)):
             if getattr(self, name) is not None:
-                require_whole(f"budget.{name}", getattr(self, name), least)
-        require_whole("budget.batch_size", self.batch_size, 1)
+                require_whole(name, getattr(self, name), least)
+        require_whole("batch_size", self.batch_size, 1)
         if self.total is not None:
-            require_whole("budget.total", self.total, 1)
+            require_whole("total", self.total, 1)
         multiple = isinstance(self.validation_size, str)
         if multiple and not re.fullmatch(r"\d+x", str(self.validation_size)):
             raise ConfigError(
-                f"budget.validation_size={self.validation_size} is neither a number nor a multiple "
+                f"{keyed('validation_size')}={self.validation_size} is neither a number "
+                f"nor a multiple "
                 "of the initial labels.",
                 "Write for example 100 or 5x.",
             )
         if multiple and self.total is None:
             raise ConfigError(
-                f"budget.validation_size={self.validation_size} is a multiple of an initial set, "
+                f"{keyed('validation_size')}={self.validation_size} is a multiple of an "
+                f"initial set, "
                 "which budget=full lacks.",
                 "Write a number.",
             )
         if not multiple:
-            require_whole("budget.validation_size", self.validation_size, 0)
+            require_whole("validation_size", self.validation_size, 0)
         if self.target_accuracy is not None:
             hint = "Use null to buy all labels."
-            require_number(
-                "budget.target_accuracy", self.target_accuracy, above=0, most=1, hint=hint
-            )
+            require_number("target_accuracy", self.target_accuracy, above=0, most=1, hint=hint)
 
     @property
     def is_full(self) -> bool:
@@ -98,7 +99,8 @@ class Budget:
         if self.total is None:
             if validation >= pool_size:
                 raise ConfigError(
-                    f"budget.validation_size={validation} leaves nothing of the pool's {pool_size} "
+                    f"{keyed('validation_size')}={validation} leaves nothing of the pool's "
+                    f"{pool_size} "
                     "points."
                 )
             self._check_target(validation)
@@ -107,22 +109,22 @@ class Budget:
         if initial > self.total:
             key = "init_size" if self.init_per_class is None else "init_per_class"
             raise ConfigError(
-                f"The initial set has {initial} labels, more than budget.total={self.total}.",
-                f"Lower budget.{key} or raise budget.total.",
+                f"The initial set has {initial} labels, more than {keyed('total')}={self.total}.",
+                f"Lower {keyed(key)} or raise {keyed('total')}.",
             )
         if self.total + validation > pool_size:
             spare = f" beside {validation} validation points" if validation else ""
             raise ConfigError(
-                f"budget.total={self.total}{spare} is more than the pool's {pool_size} points.",
-                f"Use budget.total={max(pool_size - validation, 1)} or less.",
+                f"{keyed('total')}={self.total}{spare} is more than the pool's {pool_size} points.",
+                f"Use {keyed('total')}={max(pool_size - validation, 1)} or less.",
             )
         self._check_target(validation)
 
     def _check_target(self, validation: int) -> None:
         if self.target_accuracy is not None and validation == 0:
             raise ConfigError(
-                f"budget.target_accuracy={self.target_accuracy} needs a validation set.",
-                "Add for example budget.validation_size=100.",
+                f"{keyed('target_accuracy')}={self.target_accuracy} needs a validation set.",
+                f"Add for example {keyed('validation_size')}=100.",
             )
 
     def num_rounds(self, num_classes: int) -> int:

@@ -1,6 +1,8 @@
 """From a configuration node to the object it describes; wrong parameters are told by their keys."""
 
+import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -10,7 +12,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from al_bench.errors import AlBenchError, ConfigError, choose, told, within
+from al_bench.errors import AlBenchError, ConfigError, choose, give_key, told, within
 from al_bench.targets import described, locate
 
 _SPECIAL = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
@@ -33,9 +35,29 @@ def build(node: Any, group: str) -> Any:
         check_keys(path, inner)
     try:
         with within(f"The class of {group}"):
-            return instantiate(node, _convert_="all")
+            built = instantiate(node, _convert_="all")
     except InstantiationException as error:
         raise _explain(error, node, group) from error
+    _give_keys(built, node, group)
+    return built
+
+
+def _give_keys(built: Any, node: Any, path: str) -> None:
+    """Let what was built, and the objects that it keeps by the names of its parameters, know keys.
+
+    What fails later then names what can be typed, however deep it lies.
+    """
+    if OmegaConf.is_dict(node):
+        if "_target_" in node:
+            give_key(built, path)
+        inside = built.keywords if isinstance(built, functools.partial) else built
+        for name, child in node.items():
+            if OmegaConf.is_config(child):
+                kept = inside.get(name) if isinstance(inside, dict) else getattr(inside, name, None)
+                _give_keys(kept, child, f"{path}.{name}")
+    elif OmegaConf.is_list(node) and isinstance(built, (list, tuple)):
+        for number, (kept, child) in enumerate(zip(built, node, strict=False)):
+            _give_keys(kept, child, f"{path}[{number}]")
 
 
 def parameters_of(node: Any) -> dict[str, inspect.Parameter] | None:
@@ -65,11 +87,22 @@ def check_keys(path: str, node: Any) -> None:
             raise ConfigError(f"{path}.{name} is missing.", f"Add +{path}.{name}=…")
 
 
+def _failed(error: InstantiationException, node: Any, group: str) -> str:
+    """The key of what could not be built, as Hydra tells it below the whole configuration's top."""
+    found = re.search(r"full_key: (\S+)", str(error))
+    top = str(node._get_full_key(None) or "")
+    if not found or not found[1].startswith(top):
+        return group
+    below = found[1].removeprefix(top).removeprefix(".")
+    return f"{group}{'' if below.startswith('[') else '.'}{below}" if below else group
+
+
 def _explain(error: InstantiationException, node: Any, group: str) -> AlBenchError:
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
         if isinstance(cause, AlBenchError):
+            cause.locate(_failed(error, node, group))
             return cause
     if cause is error:
         return ConfigError(f"{group}: {' '.join(str(error).split()).rstrip('.')}.")

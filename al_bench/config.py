@@ -13,7 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from al_bench import own_hydra
 from al_bench.config_dir import config_dir
-from al_bench.errors import ConfigError, choose, near
+from al_bench.errors import ConfigError, choose, near, require_whole
 from al_bench.listing import choice_file
 from al_bench.second_dataset import add_second_datasets
 from al_bench.strategy_label import is_changed, strategy_label
@@ -61,6 +61,7 @@ def parse_seeds(value: Any) -> Sequence[int]:
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
             raise ConfigError(f"seeds={value}: at least one seed is needed.", "Try seeds=5.")
+        require_whole("seeds", value, 1)
         return range(value)
     if OmegaConf.is_list(value) or isinstance(value, (list, tuple)):
         seeds = list(value)
@@ -69,6 +70,7 @@ def parse_seeds(value: Any) -> Sequence[int]:
         for seed in seeds:
             if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
                 raise ConfigError(f"A seed must be a whole number from 0, got {seed!r}.")
+            require_whole("A seed", seed, 0)
         repeated = sorted(seed for seed, times in Counter(seeds).items() if times > 1)
         if repeated:
             raise ConfigError(f"seeds={seeds} repeats {repeated[0]}.", "Give every seed once.")

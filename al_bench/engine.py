@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from al_bench.errors import ConfigError, choose
+from al_bench.errors import ConfigError, choose, require_whole
 from al_bench.results.schema import NUMERICS_VERSION
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+MOST_THREADS = 4096  # more than any machine has; far more cannot be started
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -44,6 +45,8 @@ class Engine:
         for name in ("threads", "chunk_bytes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        require_whole("threads", self.threads, 1, MOST_THREADS)
+        require_whole("chunk_bytes", self.chunk_bytes, 1)
 
     def columns(self) -> dict[str, Any]:
         """The engine's columns of a curve row."""

@@ -4,11 +4,15 @@ import contextlib
 import difflib
 import math
 import os
+import re
 import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
+
+PLACE = "_key_in_configuration"
+MOST = 2**63 - 1  # that a column of whole numbers holds
 
 
 class AlBenchError(Exception):
@@ -23,11 +27,76 @@ class AlBenchError(Exception):
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message, hint)  # both in args, so that the error survives pickling
-        self.message = message
-        self.hint = hint
+
+    @property
+    def message(self) -> str:
+        """What is wrong."""
+        return plain(self.args[0])
+
+    @property
+    def hint(self) -> str | None:
+        """What to do next."""
+        return None if self.args[1] is None else plain(self.args[1])
+
+    def locate(self, owner: str) -> None:
+        """Put the key of what raised it in front of the parameters that it names.
+
+        Args:
+            owner: Such as ``strategy.score``; parameters that have one already keep it.
+        """
+
+        def whole(found: re.Match[str]) -> str:
+            return _below(owner, found[1])
+
+        self.args = tuple(said and _KEYED.sub(whole, said) for said in self.args)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+_KEYED = re.compile("\x02(.*?)\x03")
+
+
+def keyed(name: str, owner: object = None) -> str:
+    """A parameter of an object in an error's message or hint: its name alone.
+
+    An object does not know its place in a configuration. What builds it does, and puts the key in
+    front (``AlBenchError.locate``), so that what is read can be typed.
+
+    Args:
+        name: The parameter; or the group in which another object is chosen, ``strategy/rule``.
+        owner: The object, where it has been built.
+    """
+    key = getattr(owner, PLACE, "")
+    return _below(key, name) if key else f"\x02{name}\x03"
+
+
+def _below(owner: str, name: str) -> str:
+    if "/" not in name:
+        return f"{owner}.{name}"
+    return name if name.replace("/", ".") == owner else f"{name}@{owner}"
+
+
+def plain(text: str) -> str:
+    """``text`` with the names alone of parameters whose object nobody has placed."""
+    return _KEYED.sub(r"\1", text)
+
+
+def give_key(built: object, key: str) -> None:
+    """Tell what was built from a configuration its key, such as ``strategy.score``."""
+    with contextlib.suppress(AttributeError, TypeError):  # functions and classes of others
+        object.__setattr__(built, PLACE, key)
+
+
+@contextlib.contextmanager
+def placed(owner: object) -> Iterator[None]:
+    """Within this context errors name parameters by the key of ``owner``, where it has one."""
+    try:
+        yield
+    except AlBenchError as error:
+        if key := owner if isinstance(owner, str) else getattr(owner, PLACE, ""):
+            error.locate(key)
+        raise
 
 
 class ConfigError(AlBenchError):
@@ -122,10 +191,25 @@ def choose(name: str, valid: Iterable[str], prefix: str = "") -> str:
     return f"Valid: {', '.join(valid)}." if valid else "There is nothing to choose from."
 
 
-def require_whole(name: str, value: object, least: int) -> None:
-    """Raise ConfigError unless ``value`` is a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"{name} must be a whole number from {least}, got {value!r}.")
+def require_whole(name: str, value: object, least: int, most: int = MOST) -> None:
+    """Raise ConfigError unless ``value`` is a whole number from ``least`` to ``most``.
+
+    Args:
+        name: The parameter; the key where it is one of the top level.
+        value: Anything.
+        least: Smallest valid value.
+        most: Largest valid value; what a column of whole numbers holds, unless told.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not least <= value <= most:  # type: ignore[operator]
+        limit = f" to {most}" if whole and value > most else ""  # type: ignore[operator]
+        raise ConfigError(
+            f"{_parameter(name)} must be a whole number from {least}{limit}, got {value!r}."
+        )
+
+
+def _parameter(name: str) -> str:
+    return keyed(name) if name.isidentifier() else name
 
 
 def require_number(
@@ -141,7 +225,7 @@ def require_number(
     """Raise ConfigError unless ``value`` is a finite number within the limits.
 
     Args:
-        name: The key as it is typed.
+        name: The parameter; the key where it is one of the top level.
         value: Anything.
         least: Smallest valid value.
         most: Largest valid value.
@@ -154,10 +238,12 @@ def require_number(
         return
     limits = ((least, "from"), (above, "above"), (most, "at most"), (below, "below"))
     said = " and ".join(f"{word} {limit:g}" for limit, word in limits if math.isfinite(limit))
-    raise ConfigError(f"{name} must be {f'a number {said}'.rstrip()}, got {value!r}.", hint)
+    raise ConfigError(
+        f"{_parameter(name)} must be {f'a number {said}'.rstrip()}, got {value!r}.", hint
+    )
 
 
 def require_list(name: str, value: object) -> None:
     """Raise ConfigError unless ``value`` is a list."""
     if not isinstance(value, list | tuple):
-        raise ConfigError(f"{name} must be a list such as [0,1], got {value!r}.")
+        raise ConfigError(f"{_parameter(name)} must be a list such as [0,1], got {value!r}.")

@@ -16,7 +16,7 @@ from al_bench.data.pool import Loaded, apply_transforms, load_transforms
 from al_bench.data.target import PoolTargets, TargetDistribution
 from al_bench.earlier import of_other_code, under_another_engine
 from al_bench.engine import Engine, parse_device
-from al_bench.errors import AlBenchError, ConfigError, choose, require_whole
+from al_bench.errors import AlBenchError, ConfigError, choose, placed, require_whole
 from al_bench.identify import identify
 from al_bench.models.base import DirectModel, Model, NetworkModel
 from al_bench.parts import num_targets
@@ -83,7 +83,8 @@ class Prepared:
         known = self.loaded.known_classes
         pool = Pool.of(self.dataset.train, self.dataset.num_classes, name, known)
         pool = apply_transforms(pool, self.loaded.transforms, streams)
-        targets = self.target.of(self.dataset, pool)
+        with placed(self.target):
+            targets = self.target.of(self.dataset, pool)
         return Trial(self.run, streams, pool, targets, self.loaded.test)
 
 
@@ -103,6 +104,7 @@ def prepare(composed: Composed) -> Prepared:
             raise ConfigError(f"{key}={config[key]} is unknown.", choose(config[key], valid))
     if config.workers < 1:
         raise ConfigError(f"workers must be at least 1, got {config.workers}.")
+    require_whole("workers", config.workers, 1)
     engine = _engine(config)
     engine.set_up()  # before any work: a thread a core in every worker would stall them all
     offsets = {str(key): offset for key, offset in config.streams.items() if offset is not None}
@@ -118,9 +120,11 @@ def prepare(composed: Composed) -> Prepared:
     tracker = build_tracker(config.tracker)
     check_choices(composed, model, recipe, budget, chosen)
 
-    dataset = source.load()
+    with placed(source):
+        dataset = source.load()
     loaded = load_transforms(transforms, dataset)
-    provided = model.check(dataset.train.inputs.input_shape, loaded.num_classes)
+    with placed(model):
+        provided = model.check(dataset.train.inputs.input_shape, loaded.num_classes)
     for group, one in chosen.items():
         check_needs(composed, provided, group, one)
     check_dropout(composed, model, provided)

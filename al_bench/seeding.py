@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from al_bench.errors import ConfigError, choose
+from al_bench.errors import ConfigError, choose, require_whole
 
 STREAMS = (
     "split",  # which points the pool keeps, and which of them validate
@@ -47,6 +47,7 @@ class Streams:
                 raise ConfigError(f"There is no stream {name!r}.", choose(name, STREAMS))
             if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
                 raise ConfigError(f"streams.{name} must be a whole number from 0, got {offset!r}.")
+            require_whole(f"streams.{name}", offset, 0)
 
     def key(self, name: str, round: int = 0, member: int = 0) -> int:
         """A 64-bit key for (seed, name, round, member), between 0 and 2**64 - 1."""

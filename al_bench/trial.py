@@ -17,7 +17,7 @@ from al_bench.data.labeled import LabeledSet
 from al_bench.data.pool import copies_of
 from al_bench.data.target import Targets
 from al_bench.engine import Engine
-from al_bench.errors import AlBenchError, ConfigError, within
+from al_bench.errors import AlBenchError, ConfigError, placed, within
 from al_bench.models.base import Model, Posterior
 from al_bench.results.identity import RunIdentity
 from al_bench.seeding import Streams
@@ -93,7 +93,8 @@ class Trial:
         self.pool = pool
         self.targets = targets
         self.test = test
-        run.budget.check(len(pool), pool.num_classes)
+        with placed(run.budget):
+            run.budget.check(len(pool), pool.num_classes)
         self.validation = _draw_validation(pool, run.budget, streams)
         self.initial = torch.empty(0, dtype=torch.int64)
         if run.init_strategy is None:
@@ -210,7 +211,7 @@ class Trial:
             return Selection(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.float64))
         strategy = self._strategy(self.round)
         view = View(self, posterior, strategy)
-        with within(_name(strategy)):
+        with within(_name(strategy)), placed(strategy):
             selection = view.timed_select(size, self.streams.generator("select", self.round))
         _check_answer(strategy, selection, size, len(view))
         row["seconds_score"] = view.seconds_score

@@ -17,7 +17,7 @@ from torch import Tensor
 from al_bench.data.base import Inputs, Pool
 from al_bench.data.sources import Sources
 from al_bench.data.target import Targets, effective_number
-from al_bench.errors import AlBenchError, ConfigError
+from al_bench.errors import AlBenchError, ConfigError, keyed
 from al_bench.label_access import LabelAccess
 from al_bench.models.base import SAMPLES, GradientFactors, Network, Posterior
 from al_bench.models.chunks import chunked
@@ -241,7 +241,7 @@ class View:
             raise ConfigError(
                 f"The strategy asks for {num_samples} posterior samples; the model has "
                 f"{self.num_samples}.",
-                f"Use strategy.num_samples={self.num_samples} or fewer.",
+                f"Use {keyed('num_samples', self._strategy)}={self.num_samples} or fewer.",
             )
         return num_samples
 

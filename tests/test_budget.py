@@ -33,7 +33,7 @@ def test_a_full_budget_labels_everything_in_one_round():
         ({"batch_size": 0}, "batch_size must be a whole number from 1"),
         ({"init_size": -1}, "init_size must be a whole number from 0"),
         ({"init_size": 20, "init_per_class": 2}, "Set the other to null"),
-        ({"init_size": None}, "init_size and budget.init_per_class"),
+        ({"init_size": None}, "init_size and init_per_class"),
         ({"total": None}, "without an initial set. Use budget=full"),
         ({"init_size": None, "total": None, "validation_size": "5x"}, "budget=full lacks"),
         ({"total": 0}, "total must be a whole number from 1"),
@@ -50,7 +50,7 @@ def test_a_wrong_budget_is_refused_with_a_reason(wrong, said):
 @pytest.mark.parametrize(
     ("budget", "said"),
     [
-        (Budget(total=101), "total=101 is more than the pool's 100 points. Use budget.total=100"),
+        (Budget(total=101), "total=101 is more than the pool's 100 points. Use total=100"),
         (Budget(total=90, validation_size=20), "beside 20 validation points"),
         (Budget(init_size=50, total=40), "initial set has 50 labels"),
         (Budget(total=50, target_accuracy=0.9), "needs a validation set"),

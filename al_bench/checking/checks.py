@@ -144,7 +144,7 @@ def fewer_samples_are_the_first_ones(strategy: Strategy) -> None:
         try:
             dataclasses.replace(mine, num_samples=wrong)
         except ConfigError as error:
-            says = "strategy.num_samples" in str(error)
+            says = "num_samples" in str(error)
             require(says, f"num_samples={wrong}: the message does not name strategy.num_samples")
         else:
             raise CheckFailure(f"num_samples={wrong} is accepted")

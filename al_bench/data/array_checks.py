@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from al_bench.data.build import blocks
 from al_bench.data.classes import RENUMBER
-from al_bench.errors import DataError
+from al_bench.errors import DataError, keyed
 
 Array = NDArray[np.generic]
 
@@ -90,8 +90,8 @@ def check_class_names(names: Array | None, num_classes: int | None) -> tuple[str
         raise DataError(f"class_names must be two or more different names, got {list(found)}.")
     if num_classes not in (None, len(found)):
         raise DataError(
-            f"class_names has {len(found)} names and dataset.num_classes is {num_classes}.",
-            f"Use dataset.num_classes={len(found)}, or leave it out.",
+            f"class_names has {len(found)} names and {keyed('num_classes')} is {num_classes}.",
+            f"Use {keyed('num_classes')}={len(found)}, or leave it out.",
         )
     return found
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from al_bench.errors import DataError
+from al_bench.errors import DataError, keyed
 from al_bench.paths import opened
 
 Array = NDArray[np.generic]
@@ -33,7 +33,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
         return _read_folder(path)
     if not path.exists():
         raise DataError(
-            f"There is no file or folder {path}.", "Set dataset.path=... to your arrays."
+            f"There is no file or folder {path}.", f"Set {keyed('path')}=... to your arrays."
         )
     with _reading(path), path.open("rb") as file:
         archive = np.load(file, allow_pickle=False)

@@ -19,7 +19,7 @@ from al_bench.data.array_files import read_arrays
 from al_bench.data.base import Dataset, Examples, Inputs, TensorInputs
 from al_bench.data.build import blocks, fingerprint
 from al_bench.data.mapped import MappedInputs
-from al_bench.errors import ConfigError, require_whole
+from al_bench.errors import ConfigError, keyed, require_whole
 from al_bench.paths import opened
 
 Array = NDArray[np.generic]
@@ -54,20 +54,20 @@ class Arrays:
     def __post_init__(self) -> None:
         if not isinstance(self.path, str) or not self.path:
             raise ConfigError(
-                f"dataset.path must be a file or a folder, got {self.path!r}.",
-                "Use dataset.path=my_data.npz.",
+                f"{keyed('path')} must be a file or a folder, got {self.path!r}.",
+                f"Use {keyed('path')}=my_data.npz.",
             )
         if not isinstance(self.standardize, bool):
             raise ConfigError(
-                f"dataset.standardize must be true or false, got {self.standardize!r}."
+                f"{keyed('standardize')} must be true or false, got {self.standardize!r}."
             )
 
         if self.name is not None and (not isinstance(self.name, str) or not self.name):
             raise ConfigError(
-                f"dataset.name must be text, got {self.name!r}.", "Use null for the file's name."
+                f"{keyed('name')} must be text, got {self.name!r}.", "Use null for the file's name."
             )
         if self.num_classes is not None:
-            require_whole("dataset.num_classes", self.num_classes, 2)
+            require_whole("num_classes", self.num_classes, 2)
 
     @property
     def title(self) -> str:
@@ -83,7 +83,7 @@ class Arrays:
         said = f"class_names has {len(names or ())} names"
         if names is None and self.num_classes is not None:
             names = tuple(map(str, range(self.num_classes)))
-            said = f"dataset.num_classes is {self.num_classes}"
+            said = f"{keyed('num_classes')} is {self.num_classes}"
         check_inputs(arrays)
         for part in ("train", "test"):
             check_labels(

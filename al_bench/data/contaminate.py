@@ -11,7 +11,7 @@ from al_bench.data.base import Dataset, DatasetSource, Examples, Inputs, Pool, T
 from al_bench.data.concat import ConcatInputs
 from al_bench.data.pool import PoolTransform, Stage
 from al_bench.data.subset import IndexedInputs
-from al_bench.errors import ConfigError, DataError, choose, require_whole
+from al_bench.errors import ConfigError, DataError, choose, keyed, placed, require_whole
 from al_bench.seeding import Streams
 
 LABELS = ("refused", "wasted", "own")
@@ -44,15 +44,15 @@ class Contaminate:
     def __post_init__(self) -> None:
         if not isinstance(self.source, str):
             raise ConfigError(
-                f"pool.contaminate.source must be a choice of dataset, got {self.source!r}.",
-                "Use pool.contaminate.source=fashion_mnist; al-bench list datasets shows more.",
+                f"{keyed('source')} must be a choice of dataset, got {self.source!r}.",
+                f"Use {keyed('source')}=fashion_mnist; al-bench list datasets shows more.",
             )
         if self.labels not in LABELS:
             raise ConfigError(
-                f"pool.contaminate.labels is {self.labels!r}.", choose(str(self.labels), LABELS)
+                f"{keyed('labels')} is {self.labels!r}.", choose(str(self.labels), LABELS)
             )
         if self.size is not None:
-            require_whole("pool.contaminate.size", self.size, 1)
+            require_whole("size", self.size, 1)
 
     def load(self, dataset: Dataset) -> tuple[PoolTransform, str | None]:
         """The transform with the other data set in memory, and that one's fingerprint.
@@ -63,31 +63,32 @@ class Contaminate:
         """
         if self.dataset is None:
             raise ConfigError(
-                f"pool.contaminate.source={self.source} has no data set.",
-                "Set pool.contaminate.dataset to what reads it.",
+                f"{keyed('source')}={self.source} has no data set.",
+                f"Set {keyed('dataset')} to what reads it.",
             )
         try:
-            other = self.dataset.load()
+            with placed(self.dataset):
+                other = self.dataset.load()
         except DataError as error:
-            where = f"pool.contaminate.source={self.source}"
+            where = f"{keyed('source')}={self.source}"
             raise DataError(f"{where}: {error.message}", error.hint) from error
         shape, wanted = other.train.inputs.input_shape, dataset.train.inputs.input_shape
         if shape != wanted:
             raise ConfigError(
-                f"pool.contaminate.source={self.source} has inputs of shape {shape}; the data "
+                f"{keyed('source')}={self.source} has inputs of shape {shape}; the data "
                 f"set's are {wanted}.",
                 "Choose a data set of the same shape.",
             )
         if self.size is not None and self.size > len(other.train):
             raise ConfigError(
-                f"pool.contaminate.size is {self.size} and {self.source} has {len(other.train)} "
+                f"{keyed('size')} is {self.size} and {self.source} has {len(other.train)} "
                 "training points.",
-                f"Use pool.contaminate.size={len(other.train)} or less.",
+                f"Use {keyed('size')}={len(other.train)} or less.",
             )
         inputs = _normalized_as(other.train.inputs, dataset.train.inputs)
         points = Examples(inputs, other.train.labels)
         contamination = Contamination(
-            self.source, points, other.num_classes, self.labels, self.size
+            self.source, points, other.num_classes, self.labels, self.size, self
         )
         return contamination, other.fingerprint
 
@@ -106,6 +107,7 @@ class Contamination:
         num_classes: The data set's.
         answers: As ``Contaminate.labels``.
         size: As ``Contaminate.size``.
+        owner: What loaded it.
     """
 
     stage: ClassVar[Stage] = Stage.CONTAMINATE
@@ -114,6 +116,7 @@ class Contamination:
     num_classes: int
     answers: str
     size: int | None
+    owner: Contaminate
 
     def __call__(self, pool: Pool, streams: Streams) -> Pool:
         """The pool's points and, after them, those that join, in their own order."""
@@ -145,9 +148,10 @@ class Contamination:
             return pool.answers[drawn]
         if self.num_classes != pool.num_classes:
             raise ConfigError(
-                f"pool.contaminate.labels=own: {self.name} has {self.num_classes} classes and the "
+                f"{keyed('labels', self.owner)}=own: {self.name} has {self.num_classes} "
+                f"classes and the "
                 f"pool {pool.num_classes}.",
-                "Use pool.contaminate.labels=refused or wasted.",
+                f"Use {keyed('labels', self.owner)}=refused or wasted.",
             )
         return true_labels
 

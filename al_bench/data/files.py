@@ -14,18 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from al_bench.errors import ConfigError, DataError
+from al_bench.errors import ConfigError, DataError, keyed
 from al_bench.paths import opened
 
-REFETCH = "Delete it and add dataset.download=true, or copy it again."
+REFETCH = f"Delete it and add {keyed('download')}=true, or copy it again."
 
 
 def check_source(root: str, download: bool) -> None:
     """Raise ConfigError unless ``root`` and ``download`` can be meant."""
     if not isinstance(root, str) or not root:
-        raise ConfigError(f"dataset.root must be a folder, got {root!r}.", "Use dataset.root=data.")
+        raise ConfigError(
+            f"{keyed('root')} must be a folder, got {root!r}.", f"Use {keyed('root')}=data."
+        )
     if not isinstance(download, bool):
-        raise ConfigError(f"dataset.download must be true or false, got {download!r}.")
+        raise ConfigError(f"{keyed('download')} must be true or false, got {download!r}.")
 
 
 def locate(
@@ -51,7 +53,9 @@ def locate(
     if absent:
         what = f"{path} lacks {absent[0]}." if path.is_dir() else f"There is no folder {path}."
         holds = f"the folder that holds {folder or absent[0]}"
-        raise DataError(what, f"Set dataset.root=... to {holds}, or add dataset.download=true.")
+        raise DataError(
+            what, f"Set {keyed('root')}=... to {holds}, or add {keyed('download')}=true."
+        )
     return path
 
 
@@ -71,7 +75,8 @@ def _download(path: Path, root: Path, folder: str, using: str, arguments: dict[s
         datasets = importlib.import_module("torchvision.datasets")
     except Exception as error:  # a torchvision that does not fit torch raises what it likes
         raise DataError(
-            f"dataset.download=true needs torchvision, which cannot be imported: {_line(error)}.",
+            f"{keyed('download')}=true needs torchvision, which cannot be imported: "
+            f"{_line(error)}.",
             "Install the torchvision that fits the installed torch: pip install torchvision.",
         ) from error
     created = [folder for folder in (path, *path.parents) if not folder.exists()]

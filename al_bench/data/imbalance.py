@@ -10,7 +10,7 @@ from torch import Tensor
 from al_bench.data.base import Pool
 from al_bench.data.pool import Stage
 from al_bench.data.subset import part_of
-from al_bench.errors import ConfigError, choose, require_list, require_number, require_whole
+from al_bench.errors import ConfigError, choose, keyed, require_list, require_number, require_whole
 from al_bench.seeding import Streams
 
 ORDERS = ("index", "random")
@@ -46,34 +46,34 @@ class Imbalance:
         given = [k for k in ("ratio", "proportions", "counts") if getattr(self, k) is not None]
         if len(given) > 1:
             raise ConfigError(
-                f"pool.imbalance has both {given[0]} and {given[1]}.",
-                f"Add pool.imbalance.{given[0]}=null.",
+                f"{keyed(given[0])} and {keyed(given[1])} are both given.",
+                f"Add {keyed(given[0])}=null.",
             )
         if not given and not self.missing_classes:
             raise ConfigError(
-                "pool.imbalance changes nothing.",
-                "Add ratio, proportions, counts or missing_classes.",
+                "An imbalance of nothing changes nothing.",
+                f"Add for example {keyed('ratio')}=10.",
             )
         if self.ratio is not None:
-            require_number("pool.imbalance.ratio", self.ratio, 1)
+            require_number("ratio", self.ratio, 1)
         if self.order not in ORDERS:
             raise ConfigError(
-                f"pool.imbalance.order is {self.order!r}.", choose(str(self.order), ORDERS)
+                f"{keyed('order')} is {self.order!r}.", choose(str(self.order), ORDERS)
             )
         if self.order == "random" and self.ratio is None:
             raise ConfigError(
-                "pool.imbalance.order=random ranks the classes of a long tail, but ratio is null.",
-                "Use pool.imbalance.order=index.",
+                f"{keyed('order')}=random ranks the classes of a long tail, but ratio is null.",
+                f"Use {keyed('order')}=index.",
             )
         for name in ("proportions", "counts", "missing_classes"):
             if getattr(self, name) is not None:
-                require_list(f"pool.imbalance.{name}", getattr(self, name))
+                require_list(name, getattr(self, name))
         for proportion in self.proportions or ():
-            require_number("pool.imbalance.proportions", proportion, 0)
+            require_number("proportions", proportion, 0)
         for count in self.counts or ():
-            require_whole("pool.imbalance.counts", count, 0)
+            require_whole("counts", count, 0)
         for label in self.missing_classes or ():
-            require_whole("pool.imbalance.missing_classes", label, 0)
+            require_whole("missing_classes", label, 0)
 
     def __call__(self, pool: Pool, streams: Streams) -> Pool:
         """The pool of the classes' sizes, points in their old order.
@@ -100,30 +100,30 @@ class Imbalance:
             values = getattr(self, name)
             if values is not None and len(values) != num_classes:
                 raise ConfigError(
-                    f"pool.imbalance.{name} has {len(values)} numbers for {num_classes} classes.",
+                    f"{keyed(name)} has {len(values)} numbers for {num_classes} classes.",
                     "Give one a class.",
                 )
         missing = set(self.missing_classes or ())
         beyond = [label for label in missing if label >= num_classes]
         if beyond:
             raise ConfigError(
-                f"pool.imbalance.missing_classes names class {beyond[0]}; there are 0 to "
+                f"{keyed('missing_classes')} names class {beyond[0]}; there are 0 to "
                 f"{num_classes - 1}."
             )
         order = permutation.tolist() if self.order == "random" else range(num_classes)
         present = [label for label in order if label not in missing]
         if not present:
-            raise ConfigError("pool.imbalance.missing_classes leaves no class.")
+            raise ConfigError(f"{keyed('missing_classes')} leaves no class.")
         have = torch.bincount(pool.labels, minlength=num_classes).tolist()
         kept = self._kept(have, present)
         if not any(kept.values()):
-            raise ConfigError("pool.imbalance leaves no points.", "Give numbers above 0.")
+            raise ConfigError("The imbalance leaves no points.", "Give numbers above 0.")
         for label, size in kept.items():
             if size > have[label]:
                 raise ConfigError(
-                    f"pool.imbalance wants {size} points of class {label}, of which the pool has "
+                    f"The imbalance wants {size} points of class {label}, of which the pool has "
                     f"{have[label]}.",
-                    "Ask for fewer, or list the class in pool.imbalance.missing_classes.",
+                    f"Ask for fewer, or list the class in {keyed('missing_classes')}.",
                 )
         return [kept.get(label, 0) for label in range(num_classes)]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from al_bench.data.array_files import read_array
 from al_bench.data.base import Dataset, Pool
 from al_bench.data.pool import PoolTransform, Stage
-from al_bench.errors import ConfigError, DataError, choose, require_number
+from al_bench.errors import ConfigError, DataError, choose, keyed, require_number
 from al_bench.seeding import Streams
 
 KINDS = ("uniform", "pair", "file")
@@ -42,15 +42,13 @@ class LabelNoise:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ConfigError(
-                f"pool.label_noise.kind is {self.kind!r}.", choose(str(self.kind), KINDS)
-            )
-        require_number("pool.label_noise.rate", self.rate, 0, 1)
+            raise ConfigError(f"{keyed('kind')} is {self.kind!r}.", choose(str(self.kind), KINDS))
+        require_number("rate", self.rate, 0, 1)
         if (self.kind == "file") != (self.path is not None):
             raise ConfigError(
-                f"pool.label_noise.kind={self.kind} and path="
+                f"{keyed('kind')}={self.kind} and path="
                 f"{'null' if self.path is None else self.path} do not go together.",
-                "Use pool.label_noise.kind=file pool.label_noise.path=labels.npy.",
+                f"Use {keyed('kind')}=file {keyed('path')}=labels.npy.",
             )
 
     def load(self, dataset: Dataset) -> tuple[PoolTransform, str | None]:
@@ -61,15 +59,16 @@ class LabelNoise:
         """
         if self.path is None:
             return self, None
-        values = read_array(self.path, "pool.label_noise.path")
+        values = read_array(self.path, keyed("path", self))
         if values.shape != (len(dataset.train),) or values.dtype.kind not in "iu":
             raise DataError(
-                f"pool.label_noise.path={self.path} has shape {values.shape} and type "
+                f"{keyed('path')}={self.path} has shape {values.shape} and type "
                 f"{values.dtype}; the data set needs {len(dataset.train)} whole numbers."
             )
         labels = values.astype("<i8")
         fingerprint = hashlib.blake2b(labels.tobytes(), digest_size=16).hexdigest()
-        return GivenLabels(self.path, torch.from_numpy(labels)), fingerprint
+        given = GivenLabels(keyed("path", self), self.path, torch.from_numpy(labels))
+        return given, fingerprint
 
     def __call__(self, pool: Pool, streams: Streams) -> Pool:
         """The pool with noisy labels; what is refused stays so."""
@@ -90,11 +89,13 @@ class GivenLabels:
     """Answers known beforehand, by index in the data set; points of another keep their labels.
 
     Args:
+        key: Where their file was named.
         path: Where they come from.
         labels: One a training point.
     """
 
     stage: ClassVar[Stage] = Stage.LABEL_NOISE
+    key: str
     path: str
     labels: Tensor
 
@@ -106,7 +107,7 @@ class GivenLabels:
         outside = labels[(labels < 0) | (labels >= pool.num_classes)]
         if len(outside):
             raise ConfigError(
-                f"pool.label_noise.path={self.path} has the label {int(outside[0])}; the pool's "
+                f"{self.key}={self.path} has the label {int(outside[0])}; the pool's "
                 f"classes are 0 to {pool.num_classes - 1}."
             )
         return dataclasses.replace(pool, labels=labels)

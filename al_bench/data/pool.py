@@ -10,7 +10,7 @@ from torch import Tensor
 
 from al_bench.data.base import Dataset, Examples, Pool
 from al_bench.data.classes import check_kept, check_known, check_labels, present, told
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, placed
 from al_bench.seeding import Streams
 
 
@@ -103,14 +103,16 @@ def load_transforms(transforms: Iterable[PoolTransform], dataset: Dataset) -> Lo
     train = present(dataset.train.labels)
     for transform in ordered:
         if isinstance(transform, ChangesClasses):
-            pool = Pool.of(dataset.train, num_classes, "")
-            train = present(transform(pool, Streams(0)).labels)
-            test = transform.of_test(test, num_classes)
+            with placed(transform):
+                pool = Pool.of(dataset.train, num_classes, "")
+                train = present(transform(pool, Streams(0)).labels)
+                test = transform.of_test(test, num_classes)
             num_classes = transform.num_classes
         if isinstance(transform, EmptiesClasses) and not dataset.classes_given:
             check_kept(num_classes, train & set(transform.emptied(num_classes)), test, names)
         if isinstance(transform, ReadsData):
-            transform, fingerprint = transform.load(dataset)
+            with placed(transform):
+                transform, fingerprint = transform.load(dataset)
             fingerprints += [fingerprint] if fingerprint is not None else []
         ready.append(transform)
     tested = present(test.labels)
@@ -136,7 +138,8 @@ def apply_transforms(pool: Pool, transforms: Iterable[PoolTransform], streams: S
                 f"of the stage {transform.stage.name.lower()}; a pool can have one of each stage."
             )
     for stage in sorted(by_stage):
-        pool = by_stage[stage](pool, streams)
+        with placed(by_stage[stage]):
+            pool = by_stage[stage](pool, streams)
     return pool
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from al_bench.data.base import Examples, Pool
 from al_bench.data.pool import Stage
 from al_bench.data.subset import IndexedInputs, part_of
-from al_bench.errors import ConfigError, require_list, require_whole
+from al_bench.errors import ConfigError, keyed, require_list, require_whole
 from al_bench.seeding import Streams
 
 DROPPED = -1  # in the lookup table only
@@ -35,25 +35,25 @@ class Remap:
     test_classes: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        require_list("pool.remap.classes", self.classes)
+        require_list("classes", self.classes)
         if self.test_classes is not None:
-            require_list("pool.remap.test_classes", self.test_classes)
+            require_list("test_classes", self.test_classes)
         used = {label for label in self.classes if label is not None}
         for label in used:
-            require_whole("pool.remap.classes", label, 0)
+            require_whole("classes", label, 0)
         gaps = sorted(set(range(max(used, default=0) + 1)) - used)
         if gaps or len(used) < 2:
             raise ConfigError(
-                "pool.remap.classes must use at least the classes 0 and 1, without gaps, "
+                f"{keyed('classes')} must use at least the classes 0 and 1, without gaps, "
                 f"got {list(self.classes)}.",
                 f"Give class {gaps[0] if gaps else 1} to an old class.",
             )
         for label in self.test_classes or ():
-            require_whole("pool.remap.test_classes", label, 0)
+            require_whole("test_classes", label, 0)
         if self.test_classes is not None and not set(self.test_classes) <= used:
             unknown = min(set(self.test_classes) - used)
             raise ConfigError(
-                f"pool.remap.test_classes has {unknown}; the new classes are 0 to {max(used)}."
+                f"{keyed('test_classes')} has {unknown}; the new classes are 0 to {max(used)}."
             )
 
     @property
@@ -89,7 +89,7 @@ class Remap:
         labels = table[test.labels]
         kept = _kept(labels)
         if len(kept) == 0:
-            raise ConfigError("pool.remap leaves no test points.")
+            raise ConfigError(f"{keyed('classes')} leaves no test points.")
         if len(kept) == len(test):
             return Examples(test.inputs, labels)
         return Examples(IndexedInputs(test.inputs, kept), labels[kept])
@@ -98,7 +98,7 @@ class Remap:
         """Old class to new."""
         if len(self.classes) != num_classes:
             raise ConfigError(
-                f"pool.remap.classes has {len(self.classes)} entries for {num_classes} classes.",
+                f"{keyed('classes')} has {len(self.classes)} entries for {num_classes} classes.",
                 "Give one a class; null drops its points.",
             )
         new = [DROPPED if label is None else label for label in self.classes]

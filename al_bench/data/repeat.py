@@ -75,8 +75,8 @@ class Repeat:
     noise_std: float = 0.1
 
     def __post_init__(self) -> None:
-        require_whole("pool.repeat.copies", self.copies, 1)
-        require_number("pool.repeat.noise_std", self.noise_std, 0)
+        require_whole("copies", self.copies, 1)
+        require_number("noise_std", self.noise_std, 0)
 
     def __call__(self, pool: Pool, streams: Streams) -> Pool:
         """The pool of ``copies`` x N points; copy 0 comes first."""

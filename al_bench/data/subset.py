@@ -9,7 +9,7 @@ from torch import Tensor
 
 from al_bench.data.base import Inputs, Pool
 from al_bench.data.pool import Stage
-from al_bench.errors import ConfigError, require_whole
+from al_bench.errors import ConfigError, keyed, require_whole
 from al_bench.seeding import Streams
 
 
@@ -58,14 +58,14 @@ class Subset:
     size: int = 1000
 
     def __post_init__(self) -> None:
-        require_whole("pool.subset.size", self.size, 1)
+        require_whole("size", self.size, 1)
 
     def __call__(self, pool: Pool, streams: Streams) -> Pool:
         """The pool of ``size`` points; raises ConfigError when it has fewer."""
         if self.size > len(pool):
             raise ConfigError(
-                f"pool.subset.size is {self.size} and the pool has {len(pool)} points.",
-                f"Use pool.subset.size={len(pool)} or less.",
+                f"{keyed('size')} is {self.size} and the pool has {len(pool)} points.",
+                f"Use {keyed('size')}={len(pool)} or less.",
             )
         generator = streams.generator("split", member=self.stage)
         kept = torch.randperm(len(pool), generator=generator)[: self.size].sort().values

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from al_bench.data.array_files import read_array
 from al_bench.data.base import Dataset, Inputs, Pool, TensorInputs
-from al_bench.errors import ConfigError, DataError
+from al_bench.errors import ConfigError, DataError, keyed
 
 GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 are evenly spread, however many are taken
 
@@ -114,15 +114,17 @@ class ClassTargets:
         wrong = [p for p in self.proportions if not 0 <= p < float("inf")]
         if wrong or not sum(self.proportions) > 0:
             raise ConfigError(
-                f"target.proportions must be numbers from 0, not all 0, got {self.proportions}.",
-                "Give one a class, for example target.proportions=[1,1,0].",
+                f"{keyed('proportions')} must be numbers from 0, not all 0, got "
+                f"{self.proportions}.",
+                f"Give one a class, for example {keyed('proportions')}=[1,1,0].",
             )
 
     def of(self, dataset: Dataset, pool: Pool) -> Targets:
         """The pool points of the wanted classes."""
         if len(self.proportions) != pool.num_classes:
             raise ConfigError(
-                f"target.proportions has {len(self.proportions)} numbers for {pool.num_classes} "
+                f"{keyed('proportions')} has {len(self.proportions)} numbers for "
+                f"{pool.num_classes} "
                 "classes.",
                 "Give one a class.",
             )
@@ -131,7 +133,9 @@ class ClassTargets:
         wanted = torch.tensor(self.proportions, dtype=torch.float64)
         absent = ((wanted > 0) & (counts == 0)).nonzero().flatten().tolist()
         if absent:
-            raise ConfigError(f"target.proportions wants class {absent[0]}, which the pool lacks.")
+            raise ConfigError(
+                f"{keyed('proportions')} wants class {absent[0]}, which the pool lacks."
+            )
         labels = pool.true_labels.where(own, 0)  # others have classes of their own
         indices = (own & (wanted[labels] > 0)).nonzero().squeeze(1)
         return Targets(pool.inputs, indices, labels[indices], wanted / wanted.sum())
@@ -150,17 +154,18 @@ class FileTargets:
 
     def of(self, dataset: Dataset, pool: Pool) -> Targets:
         """The inputs of the file."""
-        values = read_array(self.path, "target.path")
+        values = read_array(self.path, keyed("path", self))
         shape = pool.inputs.input_shape
         integer = values.dtype == np.uint8
         if values.shape[1:] != shape or len(values) == 0:
             raise DataError(
-                f"target.path={self.path} has shape {values.shape}; the data set needs "
+                f"{keyed('path')}={self.path} has shape {values.shape}; the data set needs "
                 f"(M, {', '.join(map(str, shape))})."
             )
         if not integer and not (values.dtype.kind == "f" and np.isfinite(values).all()):
             raise DataError(
-                f"target.path={self.path} must hold uint8 or finite floating point numbers, got "
+                f"{keyed('path')}={self.path} must hold uint8 or finite floating point "
+                f"numbers, got "
                 f"{values.dtype}."
             )
         tensor = torch.from_numpy(values if integer else values.astype(np.float32))
@@ -171,7 +176,7 @@ class FileTargets:
             inputs = replace(known, values=tensor, _resident={})
         else:
             raise DataError(
-                f"target.path={self.path} holds uint8 images; the data set's inputs are not.",
+                f"{keyed('path')}={self.path} holds uint8 images; the data set's inputs are not.",
                 "Write floating point numbers as the model takes them.",
             )
         return Targets(inputs, torch.arange(len(tensor)))

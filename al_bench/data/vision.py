@@ -23,7 +23,7 @@ from al_bench.data.formats import (
     read_idx,
     read_libsvm,
 )
-from al_bench.errors import ConfigError, choose
+from al_bench.errors import ConfigError, choose, keyed
 from al_bench.paths import opened
 
 DIGITS = tuple(string.digits)
@@ -135,7 +135,7 @@ class EMNIST:
         check_source(self.root, self.download)
         if self.split not in EMNIST_SPLITS:
             raise ConfigError(
-                f"dataset.split is {self.split!r}, which EMNIST does not have.",
+                f"{keyed('split')} is {self.split!r}, which EMNIST does not have.",
                 choose(str(self.split), EMNIST_SPLITS),
             )
 

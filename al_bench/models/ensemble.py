@@ -90,7 +90,7 @@ class DeepEnsemble(OverNetwork):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_whole("model.num_members", self.num_members, 1)
+        require_whole("num_members", self.num_members, 1)
 
     @property
     def num_samples(self) -> int:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from al_bench.data.labeled import Batches
-from al_bench.errors import ConfigError, require_whole
+from al_bench.errors import ConfigError, keyed, require_whole
 from al_bench.models.base import SAMPLES, GradientFactors, Network
 from al_bench.models.frozen import checked_count
 
@@ -98,12 +98,14 @@ class RandomForest:
     network: None = None
 
     def __post_init__(self) -> None:
-        require_whole("model.num_trees", self.num_trees, 1)
+        require_whole("num_trees", self.num_trees, 1)
         if self.max_depth is not None:
-            require_whole("model.max_depth", self.max_depth, 1)
-        require_whole("model.min_leaf_size", self.min_leaf_size, 1)
+            require_whole("max_depth", self.max_depth, 1)
+        require_whole("min_leaf_size", self.min_leaf_size, 1)
         if self.network is not None:
-            raise ConfigError("model=random_forest has no network; model.network must be null.")
+            raise ConfigError(
+                f"model=random_forest has no network; {keyed('network')} must be null."
+            )
 
     @property
     def num_samples(self) -> int:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from al_bench.data.labeled import Batches
-from al_bench.errors import ConfigError, TrainingError, choose, require_number, require_whole
+from al_bench.errors import ConfigError, TrainingError, choose, keyed, require_number, require_whole
 from al_bench.information.evidence import evidence_precision
 from al_bench.information.last_layer import FULL_LIMIT, Points
 from al_bench.models.base import SAMPLES, GradientFactors, Network
@@ -181,13 +181,13 @@ class LastLayerLaplace(OverNetwork):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_whole("model.num_samples", self.num_samples, 1)
+        require_whole("num_samples", self.num_samples, 1)
         if self.prior_precision is not None:
             hint = "Use null to have it chosen."
-            require_number("model.prior_precision", self.prior_precision, above=0, hint=hint)
+            require_number("prior_precision", self.prior_precision, above=0, hint=hint)
         if self.prior not in PRIORS:
             raise ConfigError(
-                f"model.prior={self.prior} is unknown.", choose(str(self.prior), PRIORS)
+                f"{keyed('prior')}={self.prior} is unknown.", choose(str(self.prior), PRIORS)
             )
 
     def provides(self, network: Network) -> frozenset[str]:

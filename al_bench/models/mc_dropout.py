@@ -135,7 +135,7 @@ class MCDropout(OverNetwork):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_whole("model.num_samples", self.num_samples, 1)
+        require_whole("num_samples", self.num_samples, 1)
 
     def provides(self, network: Network) -> frozenset[str]:
         """Features and gradients; samples if there are two or more and something is dropped."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, keyed, placed
 from al_bench.models.base import FEATURES, GRADIENTS, NETWORK, Network, NetworkFactory
 from al_bench.seeding import isolated
 
@@ -24,13 +24,14 @@ class OverNetwork:
     def __post_init__(self) -> None:
         if not callable(self.network):
             raise ConfigError(
-                f"model.network must build a network when called, got {self.network!r}.",
+                f"{keyed('network')} must build a network when called, got {self.network!r}.",
                 "Choose one with model/network=…, or add _partial_: true to your own file.",
             )
 
     def build(self, input_shape: tuple[int, ...], num_classes: int) -> Network:
         """One untrained network, weights drawn from torch's global generator."""
-        return self.network(input_shape=input_shape, num_classes=num_classes)
+        with placed(self.network):
+            return self.network(input_shape=input_shape, num_classes=num_classes)
 
     def check(self, input_shape: tuple[int, ...], num_classes: int) -> frozenset[str]:
         """What a posterior over such a network offers; ConfigError where it cannot be built."""

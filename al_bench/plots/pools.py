@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from al_bench.errors import AlBenchError, DataError
+from al_bench.errors import AlBenchError, DataError, placed
 from al_bench.paths import check_moved, keys_in
 from al_bench.plots.figures import Options
 
@@ -104,7 +104,9 @@ def _pool(path: Path, dataset: str, seed: int, moved: Mapping[str, str]) -> "Poo
     check_moved(moved, known)
     for key, place in moved.items():
         OmegaConf.update(config, key, place)
-    loaded = build(config.dataset, "dataset").load()
+    source = build(config.dataset, "dataset")
+    with placed(source):
+        loaded = source.load()
     nodes = (config.pool or {}).items()
     transforms = load_transforms([build(node, f"pool.{name}") for name, node in nodes], loaded)
     offsets = {str(name): value for name, value in config.streams.items() if value is not None}

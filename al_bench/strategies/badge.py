@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError, choose
+from al_bench.errors import ConfigError, choose, keyed
 from al_bench.models.base import GRADIENTS
 from al_bench.strategies.base import PoolView, Selection
 from al_bench.strategies.d2_sampling import d2_sample
@@ -47,8 +47,8 @@ class Badge:
     def __post_init__(self) -> None:
         if self.first_center not in FIRST_CENTERS:
             raise ConfigError(
-                f"strategy.first_center is {self.first_center!r}.",
-                choose(str(self.first_center), FIRST_CENTERS, "strategy.first_center="),
+                f"{keyed('first_center')} is {self.first_center!r}.",
+                choose(str(self.first_center), FIRST_CENTERS, f"{keyed('first_center')}="),
             )
 
     @property

@@ -46,8 +46,8 @@ class Bait:
     oversampling: int = 2
 
     def __post_init__(self) -> None:
-        require_number("strategy.regularization", self.regularization, above=0)
-        require_whole("strategy.oversampling", self.oversampling, 1)
+        require_number("regularization", self.regularization, above=0)
+        require_whole("oversampling", self.oversampling, 1)
 
     @property
     def needs(self) -> frozenset[str]:

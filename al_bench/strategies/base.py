@@ -198,4 +198,4 @@ def check_num_samples(num_samples: int | None) -> None:
         ConfigError: Saying so. Whether the model has as many is for the view to check.
     """
     if num_samples is not None:
-        require_whole("strategy.num_samples", num_samples, 1)
+        require_whole("num_samples", num_samples, 1)

@@ -47,8 +47,8 @@ class BatchBALD:
     num_samples: int | None = None
 
     def __post_init__(self) -> None:
-        require_whole("strategy.max_configurations", self.max_configurations, 1)
-        require_number("strategy.tolerance", self.tolerance, 0)
+        require_whole("max_configurations", self.max_configurations, 1)
+        require_number("tolerance", self.tolerance, 0)
         check_num_samples(self.num_samples)
 
     @property

@@ -48,8 +48,8 @@ class BEMPS(ABC):
     num_samples: int | None = None
 
     def __post_init__(self) -> None:
-        require_whole("strategy.num_targets", self.num_targets, 1)
-        require_number("strategy.share", self.share, above=0, most=1)
+        require_whole("num_targets", self.num_targets, 1)
+        require_number("share", self.share, above=0, most=1)
         check_num_samples(self.num_samples)
 
     @property

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError, require_whole
+from al_bench.errors import ConfigError, keyed, require_whole
 from al_bench.strategies.base import PoolView, Selection, check_num_samples
 from al_bench.strategies.distances import Points, blocks, nearest, squared_distances
 from al_bench.strategies.rules import top
@@ -58,11 +58,11 @@ class ClusterMargin:
     def __post_init__(self) -> None:
         if not 1 <= self.margin_factor < math.inf:
             raise ConfigError(
-                f"strategy.margin_factor must be a number from 1, got {self.margin_factor}.",
+                f"{keyed('margin_factor')} must be a number from 1, got {self.margin_factor}.",
                 "1 buys the points of smallest margin.",
             )
-        require_whole("strategy.cluster_size", self.cluster_size, 1)
-        require_whole("strategy.max_points", self.max_points, 2)
+        require_whole("cluster_size", self.cluster_size, 1)
+        require_whole("max_points", self.max_points, 2)
         check_num_samples(self.num_samples)
 
     @property

@@ -81,8 +81,8 @@ class Oracle:
     reference: int = 200
 
     def __post_init__(self) -> None:
-        require_whole("strategy.candidates", self.candidates, 1)
-        require_whole("strategy.reference", self.reference, 1)
+        require_whole("candidates", self.candidates, 1)
+        require_whole("reference", self.reference, 1)
 
     @property
     def needs(self) -> frozenset[str]:

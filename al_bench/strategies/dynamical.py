@@ -55,7 +55,7 @@ class Dynamical:
     def __post_init__(self) -> None:
         if self.gamma != math.inf:
             hint = "Use .inf for the second term alone."
-            require_number("strategy.gamma", self.gamma, 0, hint=hint)
+            require_number("gamma", self.gamma, 0, hint=hint)
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """The B highest Δ, best first; squared nats per unit of parameter are their scale.

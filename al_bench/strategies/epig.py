@@ -42,7 +42,7 @@ class EPIG:
     num_targets: int = 100
 
     def __post_init__(self) -> None:
-        require_whole("strategy.score.num_targets", self.num_targets, 1)
+        require_whole("num_targets", self.num_targets, 1)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -76,7 +76,7 @@ class CoreMSE:
     num_targets: int = 100
 
     def __post_init__(self) -> None:
-        require_whole("strategy.score.num_targets", self.num_targets, 1)
+        require_whole("num_targets", self.num_targets, 1)
 
     @property
     def needs(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, keyed
 from al_bench.strategies.base import PoolView, Selection
 from al_bench.strategies.lazy_greedy import LazyGreedy
 from al_bench.strategies.spaces import Space, located
@@ -76,7 +76,7 @@ class MaxHerding:
     def __post_init__(self) -> None:
         if not 0 < self.sigma < math.inf:
             raise ConfigError(
-                f"strategy.sigma must be a positive number, got {self.sigma}.",
+                f"{keyed('sigma')} must be a positive number, got {self.sigma}.",
                 "1 is the paper's for features of unit length.",
             )
 

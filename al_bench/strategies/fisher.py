@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError, choose, require_number, require_whole
+from al_bench.errors import ConfigError, choose, keyed, require_number, require_whole
 from al_bench.information.fisher import (
     Conditioned,
     cleaned,
@@ -107,7 +107,7 @@ class FisherEPIG:
     joint: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        require_whole("strategy.num_targets", self.num_targets, 1)
+        require_whole("num_targets", self.num_targets, 1)
         _check(self.form, self.prior_precision)
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
@@ -152,8 +152,8 @@ class FisherJEPIG(FisherEPIG):
 
 def _check(form: str, prior_precision: float) -> None:
     if form not in FORMS:
-        raise ConfigError(f"strategy.form={form} is unknown.", choose(str(form), FORMS))
-    require_number("strategy.prior_precision", prior_precision, above=0)
+        raise ConfigError(f"{keyed('form')}={form} is unknown.", choose(str(form), FORMS))
+    require_number("prior_precision", prior_precision, above=0)
 
 
 def _points(factors: GradientFactors) -> Points:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, keyed
 from al_bench.information.precision import in_float32
 from al_bench.models.base import GRADIENTS, GradientFactors
 from al_bench.strategies.base import PoolView
@@ -87,8 +87,9 @@ def el2n(log_probs: Tensor) -> Tensor:
 def _factors(view: PoolView, num_samples: int | None) -> GradientFactors:
     if num_samples is not None:
         raise ConfigError(
-            f"strategy.num_samples is {num_samples}, but gradients are those of the mean network.",
-            "Use strategy.num_samples=null.",
+            f"{keyed('num_samples')} is {num_samples}, but gradients are those of "
+            f"the mean network.",
+            f"Use {keyed('num_samples')}=null.",
         )
     return checked(view.gradient_factors())
 

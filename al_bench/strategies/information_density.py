@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, keyed
 from al_bench.strategies.base import PoolScore, PoolView, ScoreFn
 from al_bench.strategies.pointwise import Pointwise, pool_scores
 from al_bench.strategies.rules import BatchRule
@@ -37,7 +37,7 @@ class InformationDensity:
 
     def __post_init__(self) -> None:
         if not 0 <= self.beta < math.inf:
-            raise ConfigError(f"strategy.beta must be a number from 0, got {self.beta}.")
+            raise ConfigError(f"{keyed('beta')} must be a number from 0, got {self.beta}.")
 
     @property
     def needs(self) -> frozenset[str]:

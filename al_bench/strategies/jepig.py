@@ -296,9 +296,9 @@ def _selection(
 def _check(
     num_targets: int, max_configurations: int, tolerance: float, num_samples: int | None
 ) -> None:
-    require_whole("strategy.num_targets", num_targets, 1)
-    require_whole("strategy.max_configurations", max_configurations, 1)
-    require_number("strategy.tolerance", tolerance, 0)
+    require_whole("num_targets", num_targets, 1)
+    require_whole("max_configurations", max_configurations, 1)
+    require_number("tolerance", tolerance, 0)
     check_num_samples(num_samples)
 
 

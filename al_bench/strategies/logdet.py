@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError, choose, require_number, require_whole
+from al_bench.errors import ConfigError, choose, keyed, require_number, require_whole
 from al_bench.models.base import FEATURES, GRADIENTS, GradientFactors
 from al_bench.strategies.base import PoolView, Selection
 from al_bench.strategies.last_layer import block_size, checked, finite, pseudo_label_errors
@@ -56,12 +56,12 @@ class LogDet:
     def __post_init__(self) -> None:
         if self.kernel not in KERNELS:
             raise ConfigError(
-                f"strategy.kernel is {self.kernel!r}.",
-                choose(str(self.kernel), KERNELS, "strategy.kernel="),
+                f"{keyed('kernel')} is {self.kernel!r}.",
+                choose(str(self.kernel), KERNELS, f"{keyed('kernel')}="),
             )
         if self.num_targets is not None:
-            require_whole("strategy.num_targets", self.num_targets, 1)
-        require_number("strategy.regularization", self.regularization, above=0)
+            require_whole("num_targets", self.num_targets, 1)
+        require_number("regularization", self.regularization, above=0)
 
     @property
     def needs(self) -> frozenset[str]:

@@ -54,7 +54,7 @@ class PIG:
     num_samples: int | None = None
 
     def __post_init__(self) -> None:
-        require_whole("strategy.num_targets", self.num_targets, 1)
+        require_whole("num_targets", self.num_targets, 1)
         check_num_samples(self.num_samples)
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, keyed
 from al_bench.strategies.base import PoolView, Selection
 from al_bench.strategies.clusters import k_means
 from al_bench.strategies.distances import Points, blocks, joined, nearest, squared_distances
@@ -54,11 +54,13 @@ class ProbCover:
     def __post_init__(self) -> None:
         if self.delta is not None and not 0 < self.delta < math.inf:
             raise ConfigError(
-                f"strategy.delta must be a positive number, got {self.delta}.",
+                f"{keyed('delta')} must be a positive number, got {self.delta}.",
                 "Use null to have it estimated.",
             )
         if not 0 < self.purity <= 1:
-            raise ConfigError(f"strategy.purity must be above 0 and at most 1, got {self.purity}.")
+            raise ConfigError(
+                f"{keyed('purity')} must be above 0 and at most 1, got {self.purity}."
+            )
 
     @property
     def needs(self) -> frozenset[str]:

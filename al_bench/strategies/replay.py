@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from al_bench.errors import AlBenchError, ConfigError, ResultsError, require_whole
+from al_bench.errors import AlBenchError, ConfigError, ResultsError, keyed, require_whole
 from al_bench.paths import opened
 from al_bench.strategies.base import LABELS, PoolView, Selection
 
@@ -50,11 +50,11 @@ class Replay:
     def __post_init__(self) -> None:
         if not isinstance(self.run, str) or not opened(self.run).is_dir():
             raise ConfigError(
-                f"strategy.run={self.run} is no folder.",
+                f"{keyed('run')}={self.run} is no folder.",
                 "Name the folder of a stored run: results/<dataset>/<model>/<strategy>/<run id>.",
             )
         if self.seed is not None:
-            require_whole("strategy.seed", self.seed, 0)
+            require_whole("seed", self.seed, 0)
 
     @cached_property  # it reads files, and is asked for in every round
     def needs(self) -> frozenset[str]:
@@ -102,7 +102,7 @@ class Replay:
         stored: Any = read_acquisitions(opened(self.run), columns)
         if stored["run_id"].nunique() > 1:
             raise ConfigError(
-                f"strategy.run={self.run} holds {stored['run_id'].nunique()} runs.",
+                f"{keyed('run', self)}={self.run} holds {stored['run_id'].nunique()} runs.",
                 "Name the folder of one of them.",
             )
         orders = {
@@ -125,7 +125,7 @@ class Replay:
             seeds = ", ".join(map(str, fits))
             raise ConfigError(
                 f"Seeds {seeds} of {self.run} begin alike, and none is seed {own}.",
-                f"Name one: strategy.seed={min(fits)} (of an initial set, init_strategy.seed=…).",
+                f"Name one: {keyed('seed', self)}={min(fits)}.",
             )
         return fits[0], _unharmed(self.run, fits[0], orders[fits[0]])
 
@@ -138,10 +138,7 @@ class Replay:
 
 
 _POINT = ("index", "source_index")
-_ANOTHER = (
-    "Use stored seeds, or strategy.seed=… (of an initial set, init_strategy.seed=…) to replay one "
-    "of them for every seed."
-)
+_ANOTHER = f"Use stored seeds, or {keyed('seed')}=… to replay one of them for every seed."
 
 
 def _unharmed(run: str, seed: int, order: "pd.DataFrame") -> "pd.DataFrame":

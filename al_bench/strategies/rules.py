@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from al_bench.errors import require_number
+from al_bench.errors import keyed, require_number
 
 NEGLIGIBLE = 1e-9  # a score no further below 0 is rounding
 
@@ -144,5 +144,5 @@ def _perturbed_top(
 
 
 def _check_beta(beta: float) -> None:
-    hint = "Use strategy/rule=top_b for the highest scores."
-    require_number("strategy.rule.beta", beta, above=0, hint=hint)
+    hint = f"Use {keyed('strategy/rule')}=top_b for the highest scores."
+    require_number("beta", beta, above=0, hint=hint)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from al_bench.data.array_files import read_array
-from al_bench.errors import DataError
+from al_bench.errors import DataError, keyed
 from al_bench.models.base import FEATURES
 from al_bench.strategies.base import PoolView
 from al_bench.strategies.distances import Points, centered
@@ -118,7 +118,8 @@ class Embeddings:
         rows = indices.cpu().numpy()
         if len(rows) and rows.max() >= len(values):
             raise DataError(
-                f"strategy.space.path={self.path} has {len(values)} rows; the data set has a point "
+                f"{keyed('path', self)}={self.path} has {len(values)} rows; the data "
+                f"set has a point "
                 f"{rows.max()}.",
                 "Give one row a training point, in the data set's order.",
             )
@@ -126,15 +127,15 @@ class Embeddings:
             found = np.asarray(values[rows], dtype=np.float32)
         if not np.isfinite(found).all():
             bad = int((~np.isfinite(found)).any(axis=1).argmax())
-            raise DataError(f"strategy.space.path={self.path} is not finite in row {rows[bad]}.")
+            raise DataError(f"{keyed('path', self)}={self.path} is not finite in row {rows[bad]}.")
         return _finite(torch.from_numpy(found), self.normalize)
 
     def _file(self) -> Any:
         """The file's array, of which nothing but its form has been read."""
-        values = read_array(self.path, "strategy.space.path", mapped=True)
+        values = read_array(self.path, keyed("path", self), mapped=True)
         if values.ndim != 2 or values.dtype.kind != "f" or values.shape[1] == 0:
             raise DataError(
-                f"strategy.space.path={self.path} must hold floating point numbers of shape "
+                f"{keyed('path', self)}={self.path} must hold floating point numbers of shape "
                 f"(n_train, D), got {values.dtype} of shape {values.shape}."
             )
         return values

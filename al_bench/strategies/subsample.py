@@ -31,7 +31,7 @@ class Subsample:
 
     def __post_init__(self) -> None:
         check_wrapped(self.of)
-        require_whole("strategy.size", self.size, 1)
+        require_whole("size", self.size, 1)
 
     @property
     def needs(self) -> frozenset[str]:

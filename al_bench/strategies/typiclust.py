@@ -52,7 +52,7 @@ class TypiClust:
 
     def __post_init__(self) -> None:
         for name in ("max_clusters", "min_cluster_size", "num_neighbors"):
-            require_whole(f"strategy.{name}", getattr(self, name), 1)
+            require_whole(name, getattr(self, name), 1)
 
     @property
     def needs(self) -> frozenset[str]:

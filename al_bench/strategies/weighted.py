@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError, choose
+from al_bench.errors import ConfigError, choose, keyed, plain
 from al_bench.strategies.base import PoolScore, PoolView, ScoreFn
 from al_bench.strategies.scores import needs_of
 
@@ -39,8 +39,8 @@ class Weighted:
     def __post_init__(self) -> None:
         if not self.scores:
             raise ConfigError(
-                "strategy.score.scores is empty.",
-                "Add for example +strategy/score@strategy.score.scores.first=entropy.",
+                f"{keyed('scores')} is empty.",
+                f"Add for example +strategy/score@{keyed('scores')}.first=entropy.",
             )
         for name, weight in (self.weights or {}).items():
             if name not in self.scores:
@@ -48,18 +48,14 @@ class Weighted:
                     f"There is no score {name!r} to weigh.", choose(name, self.scores)
                 )
             if isinstance(weight, bool) or not isinstance(weight, (int, float)):
-                raise ConfigError(
-                    f"strategy.score.weights.{name} must be a number, got {weight!r}."
-                )
+                raise ConfigError(f"{keyed('weights')}.{name} must be a number, got {weight!r}.")
             if not math.isfinite(weight):
-                raise ConfigError(f"strategy.score.weights.{name} must be finite, got {weight}.")
+                raise ConfigError(f"{keyed('weights')}.{name} must be finite, got {weight}.")
         if all(weight == 0 for weight in self._weights.values()):
-            raise ConfigError(
-                "Every weight in strategy.score.weights is 0.", "Use strategy=random."
-            )
+            raise ConfigError(f"Every weight in {keyed('weights')} is 0.", "Use strategy=random.")
         if self.normalize is not None and self.normalize not in NORMALIZERS:
             raise ConfigError(
-                f"strategy.score.normalize={self.normalize} is unknown.",
+                f"{keyed('normalize')}={self.normalize} is unknown.",
                 f"{choose(str(self.normalize), NORMALIZERS)} Or null.",
             )
 
@@ -83,7 +79,8 @@ class Weighted:
             if scores.isnan().any():
                 raise ValueError(f"{int(scores.isnan().sum())} of {len(scores)} scores are NaN")
             if self.normalize != "rank" and scores.isinf().any():
-                raise ValueError(f"score {name!r} is infinite; use strategy.score.normalize=rank")
+                hint = f"use {keyed('normalize', self)}=rank"
+                raise ValueError(plain(f"score {name!r} is infinite; {hint}"))
             if self.normalize is not None:
                 scores = NORMALIZERS[self.normalize](scores)
             total += self._weights[name] * scores

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, keyed
 from al_bench.strategies.base import Strategy
 
 
-def check_wrapped(of: Any, group: str = "strategy.of") -> None:
+def check_wrapped(of: Any) -> None:
     """Refuse what is no strategy.
 
     Raises:
@@ -14,8 +14,8 @@ def check_wrapped(of: Any, group: str = "strategy.of") -> None:
     """
     if not isinstance(getattr(of, "needs", None), frozenset) or not hasattr(of, "select"):
         raise ConfigError(
-            f"{group} must be a strategy, got {of!r}.",
-            f"Choose one: strategy@{group}=entropy.",
+            f"{keyed('of')} must be a strategy, got {of!r}.",
+            f"Choose one: strategy@{keyed('of')}=entropy.",
         )
 
 

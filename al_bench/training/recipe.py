@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from al_bench.errors import ConfigError, choose, require_number, require_whole
+from al_bench.errors import ConfigError, choose, keyed, require_number, require_whole
 
 OPTIMIZERS = ("adam", "sgd")
 MONITORS = ("accuracy", "nll")
@@ -48,32 +48,32 @@ class Recipe:
         for name, valid in (("optimizer", OPTIMIZERS), ("start", STARTS)):
             if getattr(self, name) not in valid:
                 value = getattr(self, name)
-                raise ConfigError(f"training.{name}={value} is unknown.", choose(str(value), valid))
+                raise ConfigError(f"{keyed(name)}={value} is unknown.", choose(str(value), valid))
         if self.monitor is not None and self.monitor not in MONITORS:
             hint = choose(str(self.monitor), MONITORS) + " Use null to train all epochs."
-            raise ConfigError(f"training.monitor={self.monitor} is unknown.", hint)
+            raise ConfigError(f"{keyed('monitor')}={self.monitor} is unknown.", hint)
         if (self.monitor is None) != (self.patience is None):
             raise ConfigError(
-                "training.monitor and training.patience go together, got "
+                f"{keyed('monitor')} and {keyed('patience')} go together, got "
                 f"monitor={self.monitor} and patience={self.patience}.",
                 "Set both, or both to null.",
             )
         for name in ("batch_size", "epoch_size", "max_epochs", "patience"):
             if name == "max_epochs" or getattr(self, name) is not None:
-                require_whole(f"training.{name}", getattr(self, name), 1)
-        require_number("training.learning_rate", self.learning_rate, above=0)
-        require_number("training.weight_decay", self.weight_decay, 0)
-        require_number("training.momentum", self.momentum, 0, below=1)
+                require_whole(name, getattr(self, name), 1)
+        require_number("learning_rate", self.learning_rate, above=0)
+        require_number("weight_decay", self.weight_decay, 0)
+        require_number("momentum", self.momentum, 0, below=1)
         if self.momentum and self.optimizer != "sgd":
             raise ConfigError(
-                f"training.momentum={self.momentum} needs training.optimizer=sgd, "
+                f"{keyed('momentum')}={self.momentum} needs {keyed('optimizer')}=sgd, "
                 f"got {self.optimizer}."
             )
         if self.batch_size is None and self.epoch_size is not None:
             raise ConfigError(
-                f"training.batch_size=null is the full labeled set, but training.epoch_size is "
+                f"{keyed('batch_size')}=null is the full labeled set, but {keyed('epoch_size')} is "
                 f"{self.epoch_size}.",
-                "Add training.epoch_size=null.",
+                f"Add {keyed('epoch_size')}=null.",
             )
 
     def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:

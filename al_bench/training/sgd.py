@@ -15,7 +15,7 @@ from torch import Tensor
 
 from al_bench.data.labeled import Batches, LabeledSet
 from al_bench.engine import PRECISIONS, Engine
-from al_bench.errors import TrainingError
+from al_bench.errors import TrainingError, keyed
 from al_bench.models.base import Network
 from al_bench.models.masks import draw_masks
 from al_bench.training.recipe import Recipe
@@ -84,7 +84,7 @@ def train(
         if not math.isfinite(mean_loss):
             raise TrainingError(
                 f"The training loss became {mean_loss} in epoch {epoch}.",
-                f"Try a learning rate below training.learning_rate={recipe.learning_rate}.",
+                f"Try one below {keyed('learning_rate', recipe)}={recipe.learning_rate}.",
             )
         if recipe.monitor is not None and recipe.patience is not None:
             accuracy, nll = _assess(network, read_validation, engine)

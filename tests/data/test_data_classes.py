@@ -88,8 +88,8 @@ def test_names_say_that_a_class_is_meant(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("num_classes", "more", "said"),
     [
-        (3, {}, "y_train has the label 3; dataset.num_classes is 3, so labels must be 0 to 2"),
-        (5, {"class_names": np.array(list("abcd"))}, "class_names has 4 names and dataset.num_cl"),
+        (3, {}, "y_train has the label 3; num_classes is 3, so labels must be 0 to 2"),
+        (5, {"class_names": np.array(list("abcd"))}, "class_names has 4 names and num_classes"),
         (None, {"class_names": np.array(list("ab"))}, "class_names has 2 names, so labels must"),
     ],
 )

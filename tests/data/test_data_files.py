@@ -55,7 +55,7 @@ def test_a_damaged_idx_file_is_named_in_one_line(
     with pytest.raises(DataError, match=message) as caught:
         read_idx(path, (2, 3, 4), SHA256)
     assert str(path) in str(caught.value)
-    assert "dataset.download=true" in str(caught.value)
+    assert "download=true" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -165,7 +165,7 @@ def test_files_that_are_there_are_located_without_torchvision(
 def test_a_missing_folder_is_named_with_what_to_type(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         find(tmp_path, download=False)
-    for part in (str(tmp_path / "Toy/raw"), "dataset.root=...", "dataset.download=true"):
+    for part in (str(tmp_path / "Toy/raw"), "root=...", "download=true"):
         assert part in str(caught.value)
 
 

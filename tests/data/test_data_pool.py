@@ -60,7 +60,7 @@ def test_subset_larger_than_the_pool_is_refused_with_both_numbers() -> None:
 
 @pytest.mark.parametrize("size", [0, -1, 2.5, True, "10", None])
 def test_subset_sizes_that_are_no_counts_are_refused(size: object) -> None:
-    with pytest.raises(ConfigError, match=r"subset.size must be a whole number from 1, got"):
+    with pytest.raises(ConfigError, match=r"^size must be a whole number from 1, got"):
         Subset(size)  # type: ignore[arg-type]
 
 
@@ -109,13 +109,13 @@ def test_noise_of_copies_differs_between_seeds_but_not_with_other_streams() -> N
 
 @pytest.mark.parametrize("copies", [0, -1, 1.5, True])
 def test_numbers_of_copies_that_are_no_counts_are_refused(copies: object) -> None:
-    with pytest.raises(ConfigError, match=r"repeat.copies must be a whole number from 1, got"):
+    with pytest.raises(ConfigError, match=r"^copies must be a whole number from 1, got"):
         Repeat(copies)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("noise_std", [-0.1, float("nan"), float("inf"), None, "0.1"])
 def test_noise_that_is_no_standard_deviation_is_refused(noise_std: object) -> None:
-    with pytest.raises(ConfigError, match=r"repeat.noise_std must be a number from 0, got"):
+    with pytest.raises(ConfigError, match=r"^noise_std must be a number from 0, got"):
         Repeat(noise_std=noise_std)  # type: ignore[arg-type]
 
 

@@ -70,7 +70,7 @@ def test_proportions_must_fit_the_classes(proportions, message):
 
 @pytest.mark.parametrize("proportions", [[], [0, 0, 0], [1, -1, 0], [float("nan"), 1, 1]])
 def test_proportions_must_be_proportions(proportions):
-    with pytest.raises(ConfigError, match=r"target\.proportions must be numbers from 0"):
+    with pytest.raises(ConfigError, match=r"^proportions must be numbers from 0"):
         ClassTargets(proportions)
 
 
@@ -125,7 +125,7 @@ def test_images_for_inputs_that_are_none_are_refused(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"target\.path=.*gone\.npy cannot be read"):
+    with pytest.raises(DataError, match=r"^path=.*gone\.npy cannot be read"):
         FileTargets(str(tmp_path / "gone.npy")).of(dataset(), pool(dataset()))
 
 

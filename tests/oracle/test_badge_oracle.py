@@ -163,7 +163,7 @@ def test_tiny_gradients_of_certain_predictions_still_count():
 
 
 def test_wrong_first_center_and_features_that_are_no_numbers_are_refused():
-    with pytest.raises(ConfigError, match=r"strategy\.first_center"):
+    with pytest.raises(ConfigError, match=r"^first_center"):
         Badge(first_center="largest")
     view = FakeView(log_probs(4, 1, 3), torch.full((4, 2), math.inf))
     with pytest.raises(ValueError, match="infinite"):

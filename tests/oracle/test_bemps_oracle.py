@@ -85,5 +85,5 @@ def test_points_whose_samples_agree_come_last_and_are_drawn(batch):
 
 @pytest.mark.parametrize("share", [0, -0.1, 1.1, True, "half"])
 def test_shares_that_make_no_sense_are_refused(share):
-    with pytest.raises(ConfigError, match=r"strategy\.share"):
+    with pytest.raises(ConfigError, match=r"^share must"):
         CoreMSEBatch(share=share)

@@ -106,5 +106,5 @@ def test_state_of_another_strategy_is_passed_over():
     ("name", "wrong"), [("margin_factor", 0.5), ("cluster_size", 0), ("max_points", 1)]
 )
 def test_impossible_numbers_are_refused(name, wrong):
-    with pytest.raises(ConfigError, match=f"strategy.{name}"):
+    with pytest.raises(ConfigError, match=f"^{name}"):
         ClusterMargin(LastLayer(), **{name: wrong})

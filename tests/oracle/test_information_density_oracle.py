@@ -41,5 +41,5 @@ def test_needs_are_those_of_score_and_space():
 
 
 def test_negative_beta_is_refused():
-    with pytest.raises(ConfigError, match=r"strategy\.beta"):
+    with pytest.raises(ConfigError, match=r"^beta must"):
         InformationDensity(entropy, LastLayer(), -1.0)

@@ -192,8 +192,8 @@ def test_parameters_that_make_no_sense_are_refused(strategy):
         if strategy is PIG and name != "num_targets":
             continue
         for wrong in (0, 2.5, True):
-            with pytest.raises(ConfigError, match=rf"strategy\.{name}"):
+            with pytest.raises(ConfigError, match=rf"^{name}"):
                 strategy(**{name: wrong})
     if strategy is not PIG:
-        with pytest.raises(ConfigError, match=r"strategy\.tolerance"):
+        with pytest.raises(ConfigError, match=r"^tolerance must"):
             strategy(tolerance=-1.0)

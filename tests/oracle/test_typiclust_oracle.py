@@ -86,5 +86,5 @@ def test_more_than_50_clusters_are_found_by_mini_batches():
 @pytest.mark.parametrize("name", ["max_clusters", "min_cluster_size", "num_neighbors"])
 def test_counts_are_whole_and_positive(name):
     for wrong in (0, 2.5, True):
-        with pytest.raises(ConfigError, match=f"strategy.{name}"):
+        with pytest.raises(ConfigError, match=f"^{name}"):
             TypiClust(LastLayer(), **{name: wrong})

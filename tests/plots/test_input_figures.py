@@ -88,7 +88,7 @@ def test_another_pool_is_not_taken_for_that_of_the_runs(results, tmp_path):
         found, [reason] = draw(name, other)
         assert found == {}
         assert "not the one that these runs used" in reason
-        assert reason.endswith("dataset.root=…")
+        assert reason.endswith("these runs used.")
 
 
 def test_a_data_set_that_is_not_there_is_told_in_one_line(results, tmp_path):

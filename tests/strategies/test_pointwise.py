@@ -36,5 +36,5 @@ def test_a_pool_of_equal_scores_is_noted_as_a_random_batch():
 
 @pytest.mark.parametrize("num_samples", [0, 1.5, "3", False])
 def test_numbers_of_samples_that_make_no_sense_are_refused(num_samples):
-    with pytest.raises(ConfigError, match=r"strategy\.num_samples must be a whole number from 1"):
+    with pytest.raises(ConfigError, match=r"^num_samples must be a whole number from 1"):
         Pointwise(bald, TopB(), num_samples)

@@ -103,7 +103,7 @@ def test_a_wrapper_passes_state_and_needs_through():
 @pytest.mark.parametrize("make", [Subsample, ClassBalance])
 def test_what_is_no_strategy_cannot_be_wrapped(make):
     for wrong in (None, "bald", {"needs": frozenset()}):
-        with pytest.raises(ConfigError, match=r"strategy@strategy\.of=entropy"):
+        with pytest.raises(ConfigError, match=r"strategy@of=entropy"):
             make(wrong)
 
 

@@ -41,7 +41,7 @@ def test_full_batch_is_one_step_with_all_points():
         ({"monitor": "acuracy", "patience": 3}, "Did you mean 'accuracy'"),
         ({"monitor": "nll"}, "go together"),
         ({"learning_rate": 0}, "a number above 0, got 0"),
-        ({"momentum": 0.9}, "needs training.optimizer=sgd"),
+        ({"momentum": 0.9}, "needs optimizer=sgd"),
         ({"momentum": 1.0, "optimizer": "sgd"}, "from 0 and below 1, got 1.0"),
         ({"weight_decay": -1}, "from 0, got -1"),
         ({"batch_size": None}, "epoch_size=null"),

@@ -97,7 +97,7 @@ def test_no_labels_leave_the_network_as_it_was_built():
 
 def test_a_diverging_loss_is_an_error_that_names_the_learning_rate():
     recipe = Recipe(optimizer="sgd", learning_rate=1e20, max_epochs=20)
-    with pytest.raises(TrainingError, match=r"training\.learning_rate=1e\+20"):
+    with pytest.raises(TrainingError, match=r"learning_rate=1e\+20"):
         fit(recipe)
 
 

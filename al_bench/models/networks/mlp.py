@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from al_bench.errors import ConfigError, require_whole
+from al_bench.errors import ConfigError, keyed, require_whole
 from al_bench.models.networks.blocks import BlockNetwork, Dense
 from al_bench.models.networks.shapes import require, require_dropout
 
@@ -29,9 +29,9 @@ def mlp(
     require_dropout(dropout)
     if isinstance(hidden, int | float | str):
         raise ConfigError(
-            f"model.network.hidden must be a list of widths, got {hidden!r}.",
-            "Write for example model.network.hidden=[256,256].",
+            f"{keyed('hidden')} must be a list of widths, got {hidden!r}.",
+            f"Write for example {keyed('hidden')}=[256,256].",
         )
     for width in hidden:
-        require_whole("A width in model.network.hidden", width, 1)
+        require_whole(f"A width in {keyed('hidden')}", width, 1)
     return BlockNetwork(input_shape, num_classes, [Dense(width) for width in hidden], dropout)

@@ -87,5 +87,5 @@ def resnet18(
     """
     require("resnet18", input_shape, num_classes)
     require_dropout(dropout)
-    require_whole("model.network.width", width, 1)
+    require_whole("width", width, 1)
     return ResNet(input_shape[0], num_classes, width, dropout)

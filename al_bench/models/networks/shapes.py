@@ -37,7 +37,7 @@ def require(name: str, input_shape: tuple[int, ...], num_classes: int) -> None:
 def require_dropout(dropout: float) -> None:
     """Raise ConfigError unless ``dropout`` is a probability below 1."""
     hint = "Use 0 for a network without dropout."
-    require_number("model.network.dropout", dropout, 0, below=1, hint=hint)
+    require_number("dropout", dropout, 0, below=1, hint=hint)
 
 
 def _takes(name: str, input_shape: tuple[int, ...]) -> bool:
