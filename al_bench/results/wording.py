@@ -24,6 +24,7 @@ NAMES = {  # group to the column that names its choice; a network belongs to its
 GROUPS = tuple(NAMES)
 _ORDER = (*GROUPS, "target", "evaluation", "streams", "strategy")
 _RANK = {group: place for place, group in enumerate(_ORDER) if "." not in group}
+_PLAIN = ("dataset", "pool", "model", "model.network")  # their names say what they are
 MAX_WORDS = 4  # keys in a name
 _MAX_VALUE = 40  # characters of a value
 
@@ -105,7 +106,7 @@ def said(key: str, value: Any, name: str) -> str:
 
 def choice(group: str, name: str | None) -> str:
     """A choice as it is said among others: by its name, where the name alone is clear."""
-    if name and group != "init_strategy":
+    if name and group in _PLAIN:
         return name
     return f"{group.rpartition('.')[2]}={name or 'null'}"
 

@@ -42,6 +42,8 @@ def test_what_comes_with_a_choice_is_not_said_beside_it():
     )
     assert found == [("mc_dropout", "model.num_samples=20"), ("ensemble",), (
         "mc_dropout", "model.num_samples=50")]  # fmt: skip
+    other = shown({"training": "batchbald"}, training__start="warm")
+    assert told_apart([shown(), other]) == [("training=default",), ("training=batchbald",)]
     target = {"target___target_": "al_bench.data.target.GivenTarget", "target__path": "/a/b"}
     assert told_apart([shown(), shown(**target)]) == [("target=null",), ("target=GivenTarget",)]
 
