@@ -74,22 +74,25 @@ def plan(
     typed = [o for o in typed if not o.is_hydra_override()]
     read = _Reader(hydra, of_hydra, folder)
     combined = _combinations(typed)
-    composed = read.all(combined, swept)
+    # What a preset sweeps is read first: the other words may be meant for what it sweeps over.
+    presets = [tuple(w for w in words if _key(w) == "experiment") or words for words in combined]
+    composed = read.all(presets, swept)
     is_sweep = multirun or all(job.is_sweep for job in composed)
     if swept and not is_sweep:
         raise ConfigError(
             f"Several values, {swept[0]}, are a sweep.",
             "Add -m; from Python, call al_bench.run for each.",
         )
-    jobs: list[_Job] = []
-    for job in composed:
+    all_words: list[tuple[str, ...]] = []
+    for job, words_of_job in zip(composed, combined, strict=True):
         inner = _own_sweep(hydra, job, typed, folder)
         if inner and not is_sweep:
             raise ConfigError(
                 f"The configuration is a sweep of its own, {_word(inner[0])}.", "Add -m."
             )
-        more = _combinations([*inner, *_parsed(hydra, job.words)]) if inner else []
-        jobs += read.all(more, [*swept, *(_word(o) for o in inner)]) if inner else [job]
+        swept += [_word(o) for o in inner]
+        all_words += _combinations([*inner, *_parsed(hydra, words_of_job)])
+    jobs = read.all(all_words, swept)
     _check_shared(jobs)
     if is_sweep and not any(word.lstrip("+").startswith("hydra.mode=") for word in of_hydra):
         of_hydra = (*of_hydra, "hydra.mode=MULTIRUN")
@@ -135,6 +138,7 @@ class _Reader:
         self._hydra = hydra
         self._of_hydra = of_hydra
         self._folder = folder
+        self._known: dict[tuple[str, ...], _Job] = {}
 
     def all(self, jobs: Sequence[tuple[str, ...]], swept: Sequence[str]) -> "list[_Job]":
         """These jobs, whose words come from the sweeps ``swept``.
@@ -146,7 +150,9 @@ class _Reader:
         refused: list[tuple[Sequence[str], ConfigError, Exception]] = []
         for job in jobs:
             try:
-                composed.append(self._one(job))
+                if job not in self._known:
+                    self._known[job] = self._one(job)
+                composed.append(self._known[job])
             except COMPLAINTS as error:
                 refused.append((job, explain(error, [*self._of_hydra, *job], self._folder), error))
             except ConfigError as error:

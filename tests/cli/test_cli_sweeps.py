@@ -63,6 +63,11 @@ def test_each_swept_preset_brings_its_own_sweep(presets, dry, tmp_path):
     assert dry(*own, "-m", "experiment=small,large", "strategy=bald,margin") == [
         (name, 40, size) for size in (5, 10) for name in ("bald", "margin")
     ]
+    (presets / "own.yaml").write_text(
+        PRESET.format(batch_size=5, strategies="powerbald,softmaxbald")
+    )
+    beta = dry(*own, "experiment=own", "strategy.rule.beta=4")  # a key of what the preset sweeps
+    assert [name for name, *_ in beta] == ["powerbald(beta=4)", "softmaxbald(beta=4)"]
     assert not (tmp_path / "results").exists()
 
 
@@ -139,6 +144,14 @@ def test_what_a_preset_sweeps_is_checked_like_what_is_typed(presets, al_bench, p
     code, out, err = al_bench("run", "--config-dir", "mine", "experiment=bad")
     assert (code, out) == (2, "")
     assert said in err
+
+
+def test_a_key_that_choices_of_presets_lack_names_them(presets, al_bench):
+    words = ("experiment=small,large", "strategy.num_samples=3")
+    code, out, err = al_bench("run", "--config-dir", "mine", "-m", *words)
+    assert (code, out) == (2, "")
+    assert "strategy=random" in err
+    assert "There is no key 'strategy.num_samples'." in err
 
 
 def test_a_preset_with_a_sweep_needs_m_unless_it_asks_for_one(presets, al_bench):
