@@ -112,8 +112,9 @@ def _print(result: "Comparison", parsed: Arguments, stream: IO[str]) -> None:
         print_table(console, verdict_table(result, protocol))
         if protocol.baseline is not None:
             print_table(console, labels_table(result, protocol))
-        if protocol.against_itself is not None:
-            print_table(console, itself_table(protocol, protocol.against_itself))
+        for arm in protocol.arms:
+            if arm.against_itself is not None:
+                print_table(console, itself_table(arm.arm, arm.against_itself))
         console.print()
     together = across(result)
     if together is not None:

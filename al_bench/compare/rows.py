@@ -51,8 +51,8 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
         "margin": result.margin,
         "undefined": reason(result, arm),
     }
-    if result.against_itself is not None and arm.arm == result.baseline:
-        found = result.against_itself
+    found = arm.against_itself
+    if found is not None:
         row |= {"aa_pairs": found.pairs, "aa_splits": found.splits}
         for word, rate in found.rates.items():
             row[f"aa_{word.replace(' ', '_')}"] = rate

@@ -91,10 +91,10 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> "Table":
     return table
 
 
-def itself_table(result: ProtocolResult, found: AgainstItself) -> "Table":
+def itself_table(baseline: str, found: AgainstItself) -> "Table":
     """The verdicts on the baseline's seeds against themselves, a row each."""
     table = _table(
-        f"{result.baseline} against itself, {found.splits:,} times {found.pairs} pairs of its "
+        f"{baseline} against itself, {found.splits:,} times {found.pairs} pairs of its "
         f"{found.seeds} seeds",
         "Nothing differs here: equivalent is right, better and worse are chance. Pairs of unlike "
         "seeds differ by more than arms on one seed, and half of the seeds decide less than all.",

@@ -76,6 +76,8 @@ class ArmResult:
         saved_at_start: Both have that value from the initial set on, which they share, in every
             resample: there is nothing to save, and ``saved`` is all zeros.
         sees_labels: A control that looks at labels before they are bought.
+        against_itself: A baseline's seeds compared with themselves, where that was asked for and
+            there are enough.
     """
 
     arm: str
@@ -92,6 +94,7 @@ class ArmResult:
     saved_at_most: bool = False
     saved_at_start: bool = False
     sees_labels: bool = False
+    against_itself: AgainstItself | None = None
 
     @property
     def is_baseline(self) -> bool:
@@ -123,8 +126,6 @@ class ProtocolResult:
         dataset: Its data set.
         compared: A sentence on which arm is the baseline of which, where arms are told apart by
             more than their strategy; else empty.
-        against_itself: The baseline's seeds compared with themselves, where that was asked for and
-            there are enough.
     """
 
     baseline: str | None
@@ -139,12 +140,6 @@ class ProtocolResult:
     title: str = ""
     dataset: str = ""
     compared: str = ""
-    against_itself: AgainstItself | None = None
-
-    @property
-    def baseline_arm(self) -> ArmResult | None:
-        """The baseline's own result."""
-        return next((arm for arm in self.arms if arm.arm == self.baseline), None)
 
 
 def curves_of(rows: pd.DataFrame) -> Curves:

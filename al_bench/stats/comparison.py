@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from al_bench.errors import ConfigError
-from al_bench.stats.against_itself import FEWEST, AgainstItself, against_itself
+from al_bench.stats.against_itself import FEWEST, against_itself
 from al_bench.stats.areas import normalized_area, thirds
 from al_bench.stats.arms import ArmResult, Curves, ProtocolResult, curves_of
 from al_bench.stats.caveats import caveats
@@ -110,10 +110,6 @@ def compare(
     known = set(curves["strategy_label"])
     against, compared = baselines(baseline, {k: arm for k, arm in wide.arms.items() if k in known})
     several = len(set(against.values())) > 1
-    if aa and several:
-        one = sorted(set(against.values()))[0].replace(" · ", ", ")
-        message = f"aa=true takes one baseline, and of {baseline} each arm has its own here."
-        raise ConfigError(message, f"Name one: baseline={one!r}.")
     found = [*wide.caveats]
     if refused:
         found.append("Labels were refused: where they were, labels asked for are counted.")
@@ -143,7 +139,8 @@ def compare(
             arms=tuple(replace(arm, sees_labels=arm.arm in controls) for arm in result.arms),
         )
         if aa:
-            result = replace(result, against_itself=_against_itself(result))
+            split = tuple(_against_itself(arm, result.margin) for arm in result.arms)
+            result = replace(result, arms=split)
         found += _later_seeds(
             result,
             rows[rows["protocol_id"] == key],
@@ -162,7 +159,7 @@ def compare(
         found += caveats(result, rows[rows["protocol_id"] == key], len(names) > 1)
         protocols.append(result)
     if aa:
-        found += _without_aa(protocols, next(iter(against.values())))
+        found += _without_aa(protocols)
     return Comparison(metric, shown, tuple(protocols), tuple(found))
 
 
@@ -184,28 +181,29 @@ def _later_seeds(
     return [] if sentence is None else [where + sentence]
 
 
-def _against_itself(result: ProtocolResult) -> AgainstItself | None:
-    base = result.baseline_arm
-    if base is None or len(base.areas) < FEWEST:
-        return None
-    return against_itself(base.areas, result.margin)
+def _against_itself(arm: ArmResult, margin: float) -> ArmResult:
+    """The arm, with its seeds compared with themselves where it is a baseline with enough."""
+    if not arm.is_baseline or len(arm.areas) < FEWEST:
+        return arm
+    return replace(arm, against_itself=against_itself(arm.areas, margin))
 
 
-def _without_aa(protocols: Sequence[ProtocolResult], baseline: str) -> list[str]:
-    """Sentences on protocols whose baseline has too few seeds for being split.
+def _without_aa(protocols: Sequence[ProtocolResult]) -> list[str]:
+    """Sentences on baselines with too few seeds for being split.
 
     Raises:
         ConfigError: None has enough.
     """
-    lacking = [result for result in protocols if result.against_itself is None]
-    numbers = [len(base.areas) for result in lacking if (base := result.baseline_arm) is not None]
-    needs = f"aa=true splits the seeds of {baseline} into two halves and needs {FEWEST} whole ones"
-    if len(lacking) == len(protocols):
-        most = max(numbers, default=0)
-        raise ConfigError(
-            f"{needs}, there are {most}.", f"Add seeds={FEWEST} to its run, or leave aa=true out."
-        )
-    return [f"{needs}: not so in {result.title}." for result in lacking]
+    bases = [(result.title, arm) for result in protocols for arm in result.arms if arm.is_baseline]
+    lacking = [(title, arm) for title, arm in bases if arm.against_itself is None]
+    said = [
+        f"aa=true splits the seeds of {arm.arm} into two halves and needs {FEWEST} whole ones, "
+        f"there are {len(arm.areas)}"
+        for _, arm in lacking
+    ]
+    if len(lacking) == len(bases):
+        raise ConfigError(f"{said[0]}.", f"Add seeds={FEWEST} to its run, or leave aa=true out.")
+    return [f"{text} in {title}." for text, (title, _) in zip(said, lacking, strict=True)]
 
 
 def _by_labels_asked_for(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool]:

@@ -29,11 +29,11 @@ def two_arms(make_frame, num_seeds, spread=0.02):
 
 def test_rates_of_all_verdicts_are_given_beside_the_nominal_ones(make_frame):
     result = compare(two_arms(make_frame, 12), aa=True)
-    found = result.protocols[0].against_itself
+    found = result.protocols[0].arms[0].against_itself
     assert (found.seeds, found.pairs) == (12, 6)
     assert sum(found.rates.values()) == pytest.approx(1.0)
     assert found.rates["better"] == found.rates["worse"] <= 0.05
-    table = itself_table(result.protocols[0], found)
+    table = itself_table("random", found)
     assert table.title == "random against itself, 1,000 times 6 pairs of its 12 seeds"
     assert list(table.columns[2].cells) == ["2.5 %", "2.5 %", "", ""]
     base, other = arm_rows(result).to_dict("records")
@@ -45,7 +45,9 @@ def test_rates_of_all_verdicts_are_given_beside_the_nominal_ones(make_frame):
 
 
 def test_a_baseline_without_noise_is_equivalent_to_itself(make_frame):
-    found = compare(two_arms(make_frame, 9, spread=1e-5), aa=True).protocols[0].against_itself
+    found = (
+        compare(two_arms(make_frame, 9, spread=1e-5), aa=True).protocols[0].arms[0].against_itself
+    )
     assert found.pairs == 4  # one of nine is left out
     assert found.rates["equivalent"] > 0.9
 
@@ -58,8 +60,20 @@ def test_too_few_seeds_are_refused_and_a_protocol_among_others_is_named(make_fra
     other = two_arms(make_frame, 6).assign(dataset="mnist", protocol_id="p1")
     other = other.assign(run_id="x" + other["run_id"])
     result = compare(pd.concat([few, other]), aa=True)
-    assert [p.against_itself is not None for p in result.protocols] == [False, True]
-    assert any("not so in digits" in caveat for caveat in result.caveats)
+    assert [p.arms[0].against_itself is not None for p in result.protocols] == [False, True]
+    assert any("there are 5 in digits" in caveat for caveat in result.caveats)
+
+
+def test_each_of_several_baselines_is_split(make_frame):
+    frame = two_arms(make_frame, 6)
+    other = frame.assign(
+        model="deep_ensemble", protocol_id="p1", run_id="x" + frame["run_id"], network="cnn"
+    )
+    result = compare(pd.concat([frame, other]), arms=["strategy", "model"], aa=True)
+    (protocol,) = result.protocols
+    split = [arm.against_itself is not None for arm in protocol.arms]
+    assert split == [arm.is_baseline for arm in protocol.arms]
+    assert sum(split) == 2
 
 
 def test_the_order_of_seeds_is_without_meaning():

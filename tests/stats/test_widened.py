@@ -172,7 +172,6 @@ def test_groups_are_arms_with_what_differs_in_them(run):
         ({"arms": ["start"]}, r"lacks strategy\. Write arms=\[strategy,start\]"),
         ({"baseline": "bold"}, "no baseline 'bold'. Did you mean 'bald'"),
         ({"baseline": "random, start=hot"}, "No arm is 'start=hot'.*'start=cold'"),
-        ({"aa": True}, "aa=true takes one baseline.*baseline='random, start=cold'"),
     ],
 )
 def test_arms_and_baselines_that_are_not_there_are_answered(run, typed, message):
