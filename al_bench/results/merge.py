@@ -31,12 +31,14 @@ class Merged:
 
     Args:
         taken: Trials copied.
-        unfinished: Trials that are not finished and could not be taken, in words.
-        lost: Trials whose files are not what was stored, or whose new place is in use, in words.
+        spared: What was left out and costs nothing that was finished, in words: trials that are not
+            finished and could not be taken, damaged copies of trials of which others are whole.
+        lost: What was left out beside that: damaged trials, files of another trial than their
+            place says, trials whose new place is in use.
     """
 
     taken: int
-    unfinished: tuple[str, ...]
+    spared: tuple[str, ...]
     lost: tuple[str, ...]
 
 
@@ -103,30 +105,35 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
     preferred = None if prefer is None else named[prefer.resolve()]
     trials: dict[tuple[Path, int], list[_Trial]] = {}
     unread: list[tuple[tuple[Path, int] | None, str]] = []
+    lost: list[str] = []
+    spared: list[str] = []
     for place, folder in enumerate(sources):
         if named[folder.resolve()] != place:
             continue  # named again, or the target itself
         for paths in _found(folder, target):
             try:
                 trial = _trial(paths, place)
+            except _Stranger as error:
+                lost.append(error.message)
+                continue
             except ResultsError as error:
                 unread.append((_key(paths), error.message))
                 continue
             trials.setdefault((trial.run, trial.copy.seed), []).append(trial)
-    if not trials and not unread and set(named.values()) != {-1}:
+    if not trials and not unread and not lost and set(named.values()) != {-1}:
         where = ", ".join(map(str, sources))
         raise ResultsError(f"No trials to merge under {where}.", "al-bench status lists trials.")
-    # A copy that cannot be read is no loss where another is whole.
-    lost = [said for key, said in unread if key not in trials and not _has(target, key)]
+    for key, said in unread:  # no loss where another copy is whole
+        (spared if key in trials or _has(target, key) else lost).append(said)
     chosen = []
     refused = []
     for (run, seed), group in trials.items():
         try:
-            picked, damaged = _picked(group, TrialPaths(target / run, seed), preferred)
+            picked, wrong, whole = _picked(group, TrialPaths(target / run, seed), preferred)
         except _Differ as error:
             refused.append(error)
             continue
-        lost += damaged
+        (spared if whole else lost).extend(wrong)
         if picked is not None:
             chosen.append(picked)
     if refused:
@@ -136,19 +143,22 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
             "Add prefer=FOLDER, the one whose copies are to be taken, or keep them in two folders.",
         )
     taken = 0
-    unfinished: list[str] = []
     for trial in chosen:
         try:
             taken += _take(trial, TrialPaths(target / trial.run, trial.copy.seed), preferred)
         except _Unfinished as error:
-            unfinished.append(str(error))
+            spared.append(str(error))
         except (_Differ, locks.TrialHeld) as error:
             lost.append(str(error))
-    return Merged(taken, tuple(unfinished), tuple(lost))
+    return Merged(taken, tuple(spared), tuple(lost))
 
 
 class _Differ(Exception):
     """Copies of a trial differ, and none is preferred."""
+
+
+class _Stranger(ResultsError):
+    """A file does not belong to the trial whose place it lies in."""
 
 
 class _Unfinished(Exception):
@@ -210,7 +220,7 @@ def _trial(paths: TrialPaths, place: int) -> _Trial:
     run_id, seed = rows[0]["run_id"], rows[0]["seed"]
     of_manifest = run_id if content is None else content["run_id"]
     if owner != {(of_manifest, paths.seed)}:
-        raise ResultsError(
+        raise _Stranger(
             f"{paths.curve} belongs to another trial, seed {seed} of {run_id}: curve and manifest "
             "are different results of one trial."
             if len(owner) == 1
@@ -223,10 +233,10 @@ def _trial(paths: TrialPaths, place: int) -> _Trial:
 
 def _picked(
     group: Sequence[_Trial], place: TrialPaths, preferred: int | None
-) -> tuple[_Trial | None, list[str]]:
-    """Which of the sources' copies is to be taken, and which are damaged, in words.
+) -> tuple[_Trial | None, list[str], bool]:
+    """Which of the sources' copies is to be taken; ``None`` where what is there is as good.
 
-    None where what is there is as good.
+    And which are damaged, in words, and whether any is whole.
     """
     found = list(group)
     if place.curve.exists():
@@ -236,7 +246,7 @@ def _picked(
     whole = [trial for trial in found if not wrong[id(trial)]]
     said = [f"{trial}: {wrong[id(trial)]}" for trial in group if wrong[id(trial)]]
     if not whole:
-        return None, said
+        return None, said, False
     best = max(whole, key=lambda trial: trial.rounds)  # the first of the longest
     others = [trial for trial in whole if trial is not best]
     differing = {id(trial): copies.compare(best.copy, trial.copy) for trial in others}
@@ -252,7 +262,7 @@ def _picked(
     else:
         equal = [trial for trial in whole if trial.rounds == best.rounds]
         best = max(equal, key=lambda trial: trial.is_complete)
-    return (None if best.copy.place == -1 else best), []
+    return (None if best.copy.place == -1 else best), said, True
 
 
 def _take(trial: _Trial, place: TrialPaths, preferred: int | None) -> bool:
@@ -265,7 +275,7 @@ def _take(trial: _Trial, place: TrialPaths, preferred: int | None) -> bool:
         _hold(trial, stack)
         for folder in place.folders:
             atomic.clean(folder, place.name)
-        picked, _ = _picked([_trial(trial.paths, trial.copy.place)], place, preferred)
+        picked, *_ = _picked([_trial(trial.paths, trial.copy.place)], place, preferred)
         if picked is None:
             return False
         files = _files(picked, place)

@@ -215,8 +215,10 @@ def test_a_curve_that_is_lost_is_told_unless_another_copy_has_it(typed, laptop, 
     code, out, err = typed("laptop", "merge=all")
     assert (code, out) == (1, "all: 1 trials taken in\n")
     assert f"{trial_paths(Path('laptop'), 0).curve} " in err
-    assert typed("laptop", "copy", "merge=all") == (0, "all: 1 trials taken in\n", "")
-    assert typed("laptop", "merge=all") == (0, "all: 0 trials taken in\n", "")
+    for words, number in ((["laptop", "copy"], 1), (["laptop"], 0)):
+        code, out, err = typed(*words, "merge=all")
+        assert (code, out) == (0, f"all: {number} trials taken in\n")  # nothing is lost
+        assert f"{trial_paths(Path('laptop'), 0).curve} " in err
     assert is_done(tmp_path / "all", 0, 1)
 
 
@@ -277,5 +279,9 @@ def test_the_files_of_another_trial_are_not_taken_for_this_one(typed, laptop):
     shutil.copy(trial_paths(laptop, 0).curve, trial_paths(laptop, 1).curve)
     code, out, err = typed("laptop", "merge=all")
     assert (code, out) == (1, "all: 1 trials taken in\n")
+    assert "curves/seed=1.parquet belongs to another trial" in err
+    shutil.copytree("all", "copy")
+    code, out, err = typed("laptop", "merge=copy")
+    assert (code, out) == (1, "copy: 0 trials taken in\n")
     assert "curves/seed=1.parquet belongs to another trial" in err
     assert stored(Path("all"), 0)[0].num_rows == ROUNDS
