@@ -7,6 +7,7 @@ named first: its curve, its acquisitions and its manifest together. One that is 
 where no whole one is.
 """
 
+import contextlib
 import math
 import warnings
 from collections.abc import Collection, Iterator, Sequence
@@ -59,7 +60,7 @@ class Choice:
     Args:
         copy: It.
         differing: The others that it differs from, with what ``difference`` says.
-        damaged: Copies left out since their files are not what was stored, with what is wrong.
+        damaged: Copies left out since their files are lost, cut or unreadable, with what is wrong.
     """
 
     copy: Copy
@@ -99,29 +100,27 @@ def choose(copies: Sequence[Copy]) -> Choice:
     if _same_bytes([copy.curve for copy in ordered]):
         return Choice(max(ordered, key=has_acquisitions))  # the first of the largest
     contents: dict[Copy, _Content] = {}
-    hurt: dict[Copy, str] = {}
     for copy in ordered:
-        try:
+        with contextlib.suppress(ResultsError):  # whoever reads the curve names it
             contents[copy] = _read(copy)
-        except ResultsError:  # whoever reads the curve names it
-            continue
-        if what := damaged(copy):
-            hurt[copy] = what
-    whole = [copy for copy in contents if copy not in hurt] or list(contents)
-    if not whole:
+    if not contents:
         raise ResultsError(f"None of {len(ordered)} copies can be read, as {ordered[0].curve}.")
-    best = max(whole, key=lambda copy: contents[copy].curve.num_rows)  # the first of the longest
-    others = {
-        copy: difference(contents[best], contents[copy]) for copy in whole if copy is not best
-    }
-    rounds = contents[best].curve.num_rows
-    equal = [
-        copy
-        for copy, what in others.items()
-        if what is None and contents[copy].curve.num_rows == rounds
-    ]
-    differing = tuple((copy, what) for copy, what in others.items() if what is not None)
-    left_out = tuple((copy, what) for copy, what in hurt.items() if copy not in whole)
+    rounds = {copy: content.curve.num_rows for copy, content in contents.items()}
+    wanted = sorted(contents, key=lambda copy: -rounds[copy])  # the first of the longest first
+    hurt: dict[Copy, str] = {}
+    for best in wanted:
+        what = damaged(best)
+        if not what:
+            break
+        hurt[best] = what
+    else:
+        best = wanted[0]
+    others = {copy: difference(contents[best], contents[copy]) for copy in contents if copy != best}
+    equal = [copy for copy, what in others.items() if what is None and rounds[copy] == rounds[best]]
+    differing = tuple(
+        (copy, what) for copy, what in others.items() if what is not None and copy not in hurt
+    )
+    left_out = tuple((copy, what) for copy, what in hurt.items() if copy not in (best, *equal))
     return Choice(max([best, *equal], key=has_acquisitions), differing, left_out)
 
 
@@ -161,7 +160,9 @@ def difference(one: _Content, other: _Content) -> str | None:
         return f"{name} of round {row}: {mine} and {theirs}"
     if one.acquisitions is None or other.acquisitions is None:
         return None
-    bought = (_until(table, rounds) for table in (one.acquisitions, other.acquisitions))
+    bought = [_until(table, rounds - 1) for table in (one.acquisitions, other.acquisitions)]
+    if bought[0].num_rows != bought[1].num_rows:
+        return f"number of labels: {bought[0].num_rows} and {bought[1].num_rows}"
     for name, row, mine, theirs in differences(*bought):
         return f"{name} of label {row}: {mine} and {theirs}"
     return None
@@ -222,7 +223,10 @@ def has_acquisitions(copy: Copy) -> bool:
 
 
 def damaged(copy: Copy) -> str:
-    """What is wrong with its curve and its acquisitions; nothing where all is as it was stored."""
+    """Whether its curve or its acquisitions are lost, cut or unreadable, in words.
+
+    Files that were edited are those of a copy that differs.
+    """
     if copy.paths is None:
         return ""
     try:
@@ -231,8 +235,8 @@ def damaged(copy: Copy) -> str:
     except ResultsError as error:
         return error.message
     content = manifest.read(copy.paths.manifest)
-    found = damage.find(copy.paths, content, thorough=True)
-    return "; ".join(str(one) for one in found if damage.hurts(copy.paths, one))
+    found = damage.find(copy.paths, content, thorough=False)
+    return "; ".join(str(one) for one in found if damage.hurts(copy.paths, one) and not one.is_edit)
 
 
 def _read(copy: Copy) -> _Content:
@@ -264,6 +268,6 @@ def _rows(copy: Copy, path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def _until(acquisitions: pa.Table, rounds: int) -> pa.Table:
-    """What a curve of so many rounds has bought, the initial set included."""
+    """What was bought before a round, the initial set included."""
     own = pc.or_kleene(pc.less(acquisitions["round"], rounds), pc.is_null(acquisitions["round"]))
     return acquisitions.filter(own)

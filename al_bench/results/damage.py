@@ -16,6 +16,7 @@ from al_bench.results import parquet
 from al_bench.results.history import TrialPaths
 
 FILES = "files"  # the manifest's key
+EDITED = "is not what was stored (edited or damaged)"
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,13 @@ class Damage:
         path: The file.
         name: Where it is in its run's folder.
         what: What is wrong with it: "is missing".
+        is_edit: It is there, with as many rows as were stored, but others.
     """
 
     path: Path
     name: str
     what: str
+    is_edit: bool = False
 
     def __str__(self) -> str:
         return f"{self.name} {self.what}"
@@ -91,7 +94,7 @@ def find(paths: TrialPaths, content: Mapping[str, Any] | None, thorough: bool) -
             continue
         what = _wrong(paths.folder.joinpath(*parts), entry, thorough)
         if what is not None:
-            found.append(Damage(paths.folder.joinpath(*parts), name, what))
+            found.append(Damage(paths.folder.joinpath(*parts), name, what, what == EDITED))
     return found
 
 
@@ -113,14 +116,14 @@ def _wrong(path: Path, entry: Mapping[str, Any], thorough: bool) -> str | None:
                 return "cannot be read"
             if rows != entry["rows"]:
                 return f"has {rows} rows, where {entry['rows']} were stored"
-        return "is not what was stored (edited or damaged)"
+        return EDITED
     if thorough:
         try:
             digest = sha256(path.read_bytes()).hexdigest()
         except OSError:
             return "cannot be read"
         if digest != entry.get("sha256"):
-            return "is not what was stored (edited or damaged)"
+            return EDITED
     return None
 
 

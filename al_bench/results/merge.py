@@ -199,7 +199,7 @@ def _has(target: Path, key: tuple[Path, int] | None) -> bool:
     if key is None:
         return False
     try:
-        return not copies.damaged(_trial(TrialPaths(target / key[0], key[1]), -1).copy)
+        return not _wrong(_trial(TrialPaths(target / key[0], key[1]), -1))
     except ResultsError:
         return False
 
@@ -242,16 +242,18 @@ def _picked(
     if place.curve.exists():
         with contextlib.suppress(ResultsError):  # one that is damaged is replaced
             found.insert(0, _trial(place, -1))
-    wrong = {id(trial): copies.damaged(trial.copy) for trial in found}
+    wrong = {id(trial): _wrong(trial) for trial in found}
     whole = [trial for trial in found if not wrong[id(trial)]]
     said = [f"{trial}: {wrong[id(trial)]}" for trial in group if wrong[id(trial)]]
-    if not whole:
+    # Copies that were edited are no damage to a choice that the user makes.
+    usable = [trial for trial in found if not copies.damaged(trial.copy)]
+    own = [trial for trial in usable if trial.copy.place == preferred]
+    if not whole and not own:
         return None, said, False
-    best = max(whole, key=lambda trial: trial.rounds)  # the first of the longest
-    others = [trial for trial in whole if trial is not best]
+    best = max(whole or own, key=lambda trial: trial.rounds)  # the first of the longest
+    others = [trial for trial in usable if trial is not best]
     differing = {id(trial): copies.compare(best.copy, trial.copy) for trial in others}
     if any(differing.values()):
-        own = [trial for trial in whole if trial.copy.place == preferred]
         if not own:
             other = next(trial for trial in others if differing[id(trial)])
             raise _Differ(
@@ -261,8 +263,16 @@ def _picked(
         best = max(own, key=lambda trial: trial.rounds)
     else:
         equal = [trial for trial in whole if trial.rounds == best.rounds]
-        best = max(equal, key=lambda trial: trial.is_complete)
+        best = max(equal or [best], key=lambda trial: trial.is_complete)
     return (None if best.copy.place == -1 else best), said, True
+
+
+def _wrong(trial: _Trial) -> str:
+    """What is wrong with its curve and its acquisitions, edits included."""
+    if what := copies.damaged(trial.copy):
+        return what
+    found = damage.find(trial.paths, trial.content, thorough=True)
+    return "; ".join(str(one) for one in found if damage.hurts(trial.paths, one))
 
 
 def _take(trial: _Trial, place: TrialPaths, preferred: int | None) -> bool:
@@ -297,7 +307,7 @@ def _clear(place: TrialPaths) -> None:
     if content is None and place.manifest.exists():
         atomic.set_aside(place.manifest)
     try:
-        whole = not place.curve.exists() or not copies.damaged(_trial(place, -1).copy)
+        whole = not place.curve.exists() or not _wrong(_trial(place, -1))
     except ResultsError:
         whole = False
     for path in (place.curve, place.acquisitions):

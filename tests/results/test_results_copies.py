@@ -192,3 +192,24 @@ def test_columns_asked_for_hide_no_difference(laptop: Path, cluster: Path) -> No
         curves = read_curves([laptop, cluster], columns=["seed", "num_labeled"])
     assert list(curves.columns) == ["seed", "num_labeled"]
     assert len(curves) == ROUNDS
+
+
+def test_a_copy_that_was_edited_is_a_copy_that_differs(tmp_path: Path, laptop: Path) -> None:
+    other = shutil.copytree(laptop, tmp_path / "other")
+    rewrite(trial_paths(other).curve, setting("test_nll", 0.5))
+    for folders in ((laptop, other), (other, laptop)):
+        with pytest.warns(UserWarning, match="different copies of one trial .test_nll of round 0"):
+            found = read(*folders)
+        assert_is(found, folders[0])
+    rewrite(trial_paths(other).curve, lambda table: table.slice(0, 2))
+    with pytest.warns(UserWarning, match="different copies of one trial .test_nll of round 0"):
+        assert_is(read(other, laptop), laptop)
+
+
+def test_a_copy_that_was_cut_is_a_beginning(tmp_path: Path, laptop: Path) -> None:
+    other = shutil.copytree(laptop, tmp_path / "other")
+    rewrite(trial_paths(other).curve, lambda table: table.slice(0, 2))
+    rewrite(trial_paths(other).acquisitions, lambda table: table.slice(0, 6))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_is(read(other, laptop), laptop)

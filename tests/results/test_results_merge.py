@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fake_trials import ENGINE, IDENTITY, OTHER_ENGINE, ROUNDS, run_trial, stored, trial_paths
@@ -285,3 +286,26 @@ def test_the_files_of_another_trial_are_not_taken_for_this_one(typed, laptop):
     assert (code, out) == (1, "copy: 0 trials taken in\n")
     assert "curves/seed=1.parquet belongs to another trial" in err
     assert stored(Path("all"), 0)[0].num_rows == ROUNDS
+
+
+def test_an_edited_copy_is_refused_beside_another_and_taken_only_on_demand(typed, laptop, tmp_path):
+    other = shutil.copytree(laptop, tmp_path / "other")
+    path = trial_paths(other, 0).curve
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("test_accuracy")
+    field = table.schema.field(place)
+    pq.write_table(table.set_column(place, field, pa.array([0.5] * len(table))), path)
+    before = files(laptop)
+    code, out, err = typed("other", "merge=laptop")
+    assert (code, out) == (1, "")
+    assert "are different results of one trial (test_accuracy of round 0" in err
+    assert files(laptop) == before
+    code, out, err = typed("other", "merge=new")
+    assert (code, out) == (1, "new: 1 trials taken in\n")
+    assert "curves/seed=0.parquet is not what was stored" in err
+    code, out, err = typed("other", "merge=laptop", "prefer=laptop")
+    assert (code, out) == (0, "laptop: 0 trials taken in\n")
+    code, out, err = typed("other", "merge=laptop", "prefer=other")
+    assert (code, out) == (0, "laptop: 1 trials taken in\n")
+    assert "curves/seed=0.parquet is not what was stored" in err
+    assert set(stored(laptop, 0)[0]["test_accuracy"].to_pylist()) == {0.5}
