@@ -217,13 +217,17 @@ class Remaining:
     def said(self) -> str:
         """``about 12 min left``, or ``job 3 of 12, about 40 min left``; empty if not known."""
         left, whole = self.seconds(), self.whole()
+        others = 0.0
+        if self.place is not None and not self.place.side_by_side:
+            others = self.place.others(whole or 0.0)
+        known = left is not None and not (self.is_over and others == 0)
+        time = f"{about(left + others)} left" if left is not None and known else ""
         if self.place is None:
-            return "" if left is None else f"{about(left)} left"
-        others = None if left is None or whole is None else self.place.others(whole)
-        time = "" if left is None or others is None else f", {about(left + others)} left"
-        if self.place.side_by_side:
-            time = "" if left is None else f", {about(left)} left of it"
-        return f"job {self.place.number + 1} of {self.place.jobs}{time}"
+            return time
+        of_it = " of it" if time and self.place.side_by_side else ""
+        return ", ".join(
+            filter(None, [f"job {self.place.number + 1} of {self.place.jobs}", time + of_it])
+        )
 
     def of_steps(self, seconds: float) -> float | None:
         """The most that training can take until all seeds are done, at so long a step.

@@ -88,23 +88,26 @@ def test_it_is_the_run_that_fixed_seeds_are(sweep, tmp_path):
     assert seeds_of(tmp_path / "results", "random") == [*range(6)]
 
 
+REFUSED = [
+    (["strategy=random", *SEQUENTIAL], "is for a sweep, whose arms it compares"),
+    (["strategy=random", "baseline=random"], "baseline=random has a meaning for seeds=until"),
+    (["-m", "strategy=random,bald", "look_every=2"], "look_every=2 has a meaning for"),
+    (["-m", "strategy=random,bald", "seeds=until_decided"], "needs a baseline"),
+    (["-m", "strategy=random,bald", "seeds=until_decide"], "seeds=until_decide is neither"),
+    (["-m", "strategy=margin,bald", *SEQUENTIAL], "baseline=random is not among the strat"),
+    (["-m", "strategy=random", *SEQUENTIAL], "There is no arm beside baseline=random."),
+    (
+        ["-m", "strategy=random,bald", *SEQUENTIAL, "max_seeds=10,20"],
+        "differ in max_seeds, of which a sweep has one",
+    ),
+    (["-m", "strategy=random,bald", *SEQUENTIAL, "look_every=x"], "must be a whole number"),
+    (["-m", "strategy=random,bald", *SEQUENTIAL, "max_seeds=4"], "look_every=5 is more than"),
+]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
-    [
-        (["strategy=random", *SEQUENTIAL], "is for a sweep, whose arms it compares"),
-        (["strategy=random", "baseline=random"], "baseline=random has a meaning for seeds=until"),
-        (["-m", "strategy=random,bald", "look_every=2"], "look_every=2 has a meaning for"),
-        (["-m", "strategy=random,bald", "seeds=until_decided"], "needs a baseline"),
-        (["-m", "strategy=random,bald", "seeds=until_decide"], "seeds=until_decide is neither"),
-        (["-m", "strategy=margin,bald", *SEQUENTIAL], "baseline=random is not among the strat"),
-        (["-m", "strategy=random", *SEQUENTIAL], "There is no arm beside baseline=random."),
-        (
-            ["-m", "strategy=random,bald", *SEQUENTIAL, "max_seeds=10,20"],
-            "differ in max_seeds, of which a sweep has one",
-        ),
-        (["-m", "strategy=random,bald", *SEQUENTIAL, "look_every=x"], "must be a whole number"),
-        (["-m", "strategy=random,bald", *SEQUENTIAL, "max_seeds=4"], "look_every=5 is more than"),
-    ],
+    [pytest.param(*case, marks=[pytest.mark.slow][: n % 4]) for n, case in enumerate(REFUSED)],
 )
 def test_what_cannot_be_decided_is_refused_in_one_line(al_bench, tmp_path, words, said):
     code, out, err = al_bench("run", *words)

@@ -82,6 +82,7 @@ def test_what_is_left_shrinks_round_by_round():
     remaining.end(1)
     assert remaining.seconds() == 0.0
     assert remaining.is_over
+    assert remaining.said() == ""
 
 
 def test_workers_share_the_seeds_and_none_shares_a_seed():

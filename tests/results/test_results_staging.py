@@ -12,6 +12,7 @@ from al_bench.results import parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.schema import CURVE, table
 from al_bench.staging import Stages
+from al_bench.stats import sequential
 from al_bench.until_decided import Design
 
 
@@ -84,6 +85,13 @@ class Launcher:
             for round, (level, gain) in enumerate(zip(levels, gains, strict=True))
         ]
         paths.curve.write_bytes(parquet.encode(table(rows, CURVE), {}))
+
+
+@pytest.fixture(autouse=True)
+def few_flips(monkeypatch):
+    """Ten seeds exactly, of more a thousand flips: the test itself is tested elsewhere."""
+    monkeypatch.setattr(sequential, "EXACT_SEEDS", 10)
+    monkeypatch.setattr(sequential, "PATHS", 1_000)
 
 
 @pytest.fixture
