@@ -13,6 +13,7 @@ from torch import Tensor
 
 MINI_BATCH = 5000  # points of a step of mini-batch k-means
 MAX_SEED = 2**31 - 1
+FAR = 100.0  # times the median norm: such a point moves the mean, which scikit-learn subtracts
 
 
 class Clusters(NamedTuple):
@@ -33,7 +34,8 @@ def k_means(
 ) -> Clusters:
     """Cluster ``values`` (n, D), which must be finite, by k-means++ and Lloyd's algorithm.
 
-    scikit-learn's ``KMeans`` (one start, at most 300 iterations) or ``MiniBatchKMeans``.
+    scikit-learn's ``KMeans`` (one start, at most 300 iterations) or ``MiniBatchKMeans``, in
+    float32, or in float64 where a point lies so far out that the others would lose their digits.
 
     Args:
         values: (n, D) float32.
@@ -53,10 +55,15 @@ def k_means(
         algorithm = KMeans(num_clusters, n_init=1, random_state=seed)
     with warnings.catch_warnings(), _thread_pools().limit(limits=torch.get_num_threads()):
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters
-        labels = algorithm.fit_predict(values.cpu().numpy())
+        labels = algorithm.fit_predict(_precise(values.cpu()).numpy())
     return Clusters(
         torch.from_numpy(labels).long(), torch.from_numpy(algorithm.cluster_centers_).float()
     )
+
+
+def _precise(values: Tensor) -> Tensor:
+    norms = torch.linalg.vector_norm(values, dim=1)
+    return values.double() if float(norms.max()) > FAR * float(norms.median()) else values
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from pool_views import FakeView, log_probs, seeded
 
 from al_bench.strategies import cluster_margin, distances, lazy_greedy, probcover, typiclust
 from al_bench.strategies.cluster_margin import ClusterMargin
+from al_bench.strategies.clusters import k_means
 from al_bench.strategies.coreset import CoreSet
 from al_bench.strategies.distances import (
     Points,
@@ -187,3 +188,15 @@ def test_strategies_pick_the_same_beside_a_far_point(strategy):
 
 def in_differences(rows, columns):
     return exact(rows, columns).float()
+
+
+def test_clusters_of_the_others_stay_beside_a_far_point():
+    centers = 10 * torch.randn(6, 4, generator=seeded(1))
+    labels = torch.arange(240) % 6
+    values = centers[labels] + 0.3 * torch.randn(240, 4, generator=seeded(2))
+    far = torch.cat([values, torch.full((1, 4), 1e7)])
+    points, _ = centered(far.clone(), values[:1])
+    found = k_means(points.values, 7, seeded(0)).labels
+    inside = [len(found[:240][labels == label].unique()) for label in range(6)]
+    assert sum(count == 1 for count in inside) >= 5  # k-means++ may split one group
+    assert (found == found[-1]).sum() == 1
