@@ -73,9 +73,11 @@ def told_apart(
         if group in aside or not covers(group):
             continue
         for cell in _cells([[one.names.get(other) for other in aside] for one in shown]):
-            if len({shown[place].names.get(group) for place in cell}) > 1:
-                for place in cell:
-                    words[place].append(choice(group, shown[place].names.get(group)))
+            choices = {place: shown[place].names[group] for place in cell
+                       if group in shown[place].names}  # fmt: skip
+            if len(set(choices.values())) > 1:
+                for place, name in choices.items():
+                    words[place].append(choice(group, name))
     named = [list(said) for said in words]
     keys = [key for key in differing(shown) if covers(key)]
     short = shortest(keys, {*known, *_keys(shown)}) if keys else {}

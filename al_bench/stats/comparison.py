@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from al_bench.errors import ConfigError
+from al_bench.results.schema import ENGINE
 from al_bench.stats.against_itself import FEWEST, against_itself
 from al_bench.stats.areas import normalized_area, thirds
 from al_bench.stats.arms import ArmResult, Curves, ProtocolResult, curves_of
@@ -156,7 +157,8 @@ def compare(
             ),
             len(names) > 1,
         )
-        found += caveats(result, rows[rows["protocol_id"] == key], len(names) > 1)
+        said_of = rows[rows["protocol_id"] == key].drop(columns=[k for k in arms if k in ENGINE])
+        found += caveats(result, said_of, len(names) > 1)  # what arms are is no caveat
         protocols.append(result)
     if aa:
         found += _without_aa(protocols)

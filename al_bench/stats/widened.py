@@ -82,6 +82,8 @@ def widened(frame: pd.DataFrame, arms: Sequence[str]) -> Widened:
         return Widened(rows, {label: Arm(label, {}) for label in labels})
     rows = frame
     for key in keys:
+        if key in ENGINE and key not in rows:
+            raise ConfigError(f"There is no column {key}, as in arms={list(arms)}.")
         if key in ENGINE:  # one run under two engines is two arms
             rows = rows.assign(run_id=rows["run_id"] + f" {key}=" + rows[key].astype(str))
     runs = rows.drop_duplicates("run_id").set_index("run_id")

@@ -150,6 +150,7 @@ def test_one_run_under_two_engines_is_two_arms(run):
             for frame in frames]  # fmt: skip
     result = compare(both(*frames, *cuda), arms=["strategy", "device"])
     assert arms(result)["bald · device=cuda"] == "random · device=cuda"
+    assert not any("engine's device" in said for said in result.caveats)
     assert {len(arm.seeds) for arm in result.protocols[0].arms} == {3}
 
 
