@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from al_bench.budget import Budget
 from al_bench.config import Composed
 from al_bench.errors import ConfigError
 from al_bench.models.base import SAMPLES, Model, NetworkModel
 from al_bench.models.mc_dropout import MCDropout
+from al_bench.seeding import isolated
 from al_bench.strategies.base import LABELS, Strategy
 from al_bench.training.recipe import Recipe
 
@@ -66,6 +69,46 @@ def check_dropout(composed: Composed, model: Model, provided: frozenset[str]) ->
             f"{model.num_samples} posterior samples would all be the same.",
             "Use model.num_samples=1, or a network that drops units.",
         )
+
+
+def check_smallest_batch(
+    model: Model, recipe: Recipe, budget: Budget, input_shape: tuple[int, ...], num_classes: int
+) -> None:
+    """Raise ConfigError where a batch of one point comes that the network cannot be trained on.
+
+    Args:
+        model: What is trained.
+        recipe: How.
+        budget: How many labels.
+        input_shape: Of one input.
+        num_classes: C.
+    """
+    if not isinstance(model, NetworkModel):
+        return
+    if recipe.batch_size == 1:
+        hint = "Use training.batch_size=64."
+    elif recipe.epoch_size == 1:
+        hint = "Use training.epoch_size=1024."
+    elif recipe.epoch_size is None and _fewest_labels(budget, num_classes) == 1:
+        hint = "Start with two labels or more: budget.init_size=2 budget.init_per_class=null."
+    else:
+        return
+    with isolated(torch.Generator().manual_seed(0)):
+        network = model.build(input_shape, num_classes).train()
+        try:
+            network(torch.zeros(1, *input_shape))
+        except Exception as error:  # whatever a network says of what it cannot do
+            said = " ".join(str(error).split()).rstrip(".")
+            raise ConfigError(
+                f"The network cannot be trained on a batch of one point: {said}.", hint
+            ) from error
+
+
+def _fewest_labels(budget: Budget, num_classes: int) -> int | None:
+    """Labels of the first round that has any; ``None`` where all are there at once."""
+    if budget.is_full:
+        return None
+    return budget.initial_labels(num_classes) or budget.batch_size
 
 
 def check_needs(

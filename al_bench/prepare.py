@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from al_bench.building import build
-from al_bench.compatibility import check_choices, check_dropout, check_needs
+from al_bench.compatibility import check_choices, check_dropout, check_needs, check_smallest_batch
 from al_bench.config import Composed, parse_seeds, without_tracker
 from al_bench.data.base import Dataset, Pool
 from al_bench.data.pool import Loaded, apply_transforms, load_transforms
@@ -125,6 +125,8 @@ def prepare(composed: Composed) -> Prepared:
     loaded = load_transforms(transforms, dataset)
     with placed(model):
         provided = model.check(dataset.train.inputs.input_shape, loaded.num_classes)
+    shape = dataset.train.inputs.input_shape
+    check_smallest_batch(model, recipe, budget, shape, loaded.num_classes)
     for group, one in chosen.items():
         check_needs(composed, provided, group, one)
     check_dropout(composed, model, provided)

@@ -198,3 +198,25 @@ def test_what_is_moved_is_found_by_the_keys_of_a_run(quick_run, al_bench, tmp_pa
         code, out, err = al_bench(*command, *moved)
         assert (code, err) == (0, "")
     assert "1 runs, 1 trials to be trained" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["training.batch_size=1"], "Use training.batch_size=64."),
+        (["training.epoch_size=1"], "Use training.epoch_size=1024."),
+        (
+            ["training.epoch_size=null", "budget.init_size=1"],
+            "Start with two labels or more: budget.init_size=2 budget.init_per_class=null.",
+        ),
+    ],
+)
+def test_a_network_that_cannot_train_on_one_point_is_refused_before_any_work(al_bench, words, hint):
+    small = ("model=deterministic", "strategy=random", "dry_run=true")
+    code, _, err = al_bench("run", "model/network=resnet18", *small, *words)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "cannot be trained on a batch of one point: Expected more than 1 value" in err
+    assert err.endswith(f"{hint}\n")
+    code, _, err = al_bench("run", *small, *words)  # a network without batch normalisation
+    assert (code, err) == (0, "")

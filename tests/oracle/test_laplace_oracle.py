@@ -272,5 +272,5 @@ def test_the_prior_is_that_of_the_evidence_where_the_labels_speak():
         )
     from al_bench.errors import ConfigError
 
-    with pytest.raises(ConfigError, match=r"model\.prior=label is unknown.*'labels'"):
+    with pytest.raises(ConfigError, match=r"^prior=label is unknown.*'labels'"):
         LastLayerLaplace(lambda **_: network, 2, prior="label")
