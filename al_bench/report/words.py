@@ -76,15 +76,17 @@ def _of_labels(arm: ArmResult) -> str:
         return ""
     saved, low, high = map(round, arm.saved)
     if arm.saved_at_most:
+        but = "Yet it" if arm.verdict == BETTER else "It"
         return (
-            f" It never has {arm.baseline}'s final value; to its own it takes at least "
+            f" {but} never has {arm.baseline}'s final value; to its own it takes at least "
             f"{max(-saved, 1)} labels more (95 % interval {-high} to {-low})."
         )
     if saved == 0:
         return ""
     more, ends = ("fewer", (low, high)) if saved > 0 else ("more", (-high, -low))
+    but = "Yet it" if (arm.verdict == WORSE) == (saved > 0) else "It"
     return (
-        f" It takes {abs(saved)} labels {more} to {arm.baseline}'s final value "
+        f" {but} takes {abs(saved)} labels {more} to {arm.baseline}'s final value "
         f"(95 % interval {ends[0]} to {ends[1]})."
     )
 

@@ -93,6 +93,18 @@ def test_curves_that_cross_are_read_at_the_end(saved):
     assert arm.saved[0] == pytest.approx(10)
 
 
+def test_words_that_point_the_other_way_say_yet(saved):
+    late = saved([0.5, 0.3, 0.4, 1.0])
+    assert arm_of(late).verdict == "worse"
+    assert arm_of(late).saved[0] > 0
+    _, sentence = verdicts(late.protocols[0], late.measure)
+    assert "Yet it takes" in sentence
+    lost = saved([0.5, 0.9, 0.9, 0.78])
+    assert arm_of(lost).verdict == "better"
+    _, sentence = verdicts(lost.protocols[0], lost.measure)
+    assert "Yet it never has random's final value" in sentence
+
+
 def test_a_metric_to_be_lowered(saved):
     losses = [2.0, 1.5, 1.0, 0.5]
     better = saved([2.0, 0.5, 0.4, 0.3], losses, metric="test_nll")
