@@ -64,9 +64,10 @@ def check_dropout(composed: Composed, model: Model, provided: frozenset[str]) ->
     """
     if isinstance(model, MCDropout) and model.num_samples > 1 and SAMPLES not in provided:
         names = composed.names
+        network = f"network={names['network']}" if names["network"] else "its network"
         raise ConfigError(
-            f"model={names['model']} has nothing to drop in network={names['network']}: its "
-            f"{model.num_samples} posterior samples would all be the same.",
+            f"model={names['model']} has nothing to drop in {network}: its {model.num_samples} "
+            "posterior samples would all be the same.",
             "Use model.num_samples=1, or a network that drops units.",
         )
 
