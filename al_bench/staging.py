@@ -231,6 +231,9 @@ class Stages:
             if group.baseline.ended:
                 for arm in group.open:
                     arm.ended = f"{group.baseline.name}: {group.baseline.ended}"
+            for arm in group.open:
+                if not group.differences[arm.name][1]:  # one round has no area, for example
+                    arm.ended = f"no seed of it makes a pair with {group.baseline.name}"
             print_table(self._console, self._table(group))
 
     def _table(self, group: Group) -> Table:

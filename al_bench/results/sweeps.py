@@ -16,6 +16,7 @@ from al_bench.results import atomic
 
 FOLDER = ".sweeps"
 DECISIONS = "decisions.json"  # in the folder of a sweep in stages
+_OF_DECISION = ("arm", "baseline", "run_id", "seeds", "verdict")
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,12 @@ def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
     files = {file for root in roots for file in (root / FOLDER).glob(f"*/{DECISIONS}")}
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for content in sorted(map(_read, files), key=lambda content: str(content.get("written"))):
-        for arm in content.get("arms", []):
-            key = (arm.get("run_id"), arm.get("baseline"))
-            found.pop(key, None)
-            found[key] = {**arm, "looks": content.get("looks", [])}
+        arms = content.get("arms")
+        for arm in arms if isinstance(arms, list) else []:
+            if isinstance(arm, dict) and arm.keys() >= set(_OF_DECISION):
+                key = (arm["run_id"], arm["baseline"])
+                found.pop(key, None)
+                found[key] = {**arm, "looks": content.get("looks") or []}
     return list(found.values())
 
 

@@ -141,6 +141,21 @@ def test_a_comparison_afterwards_tells_of_the_rule(launcher, capsys):
         assert "looks after 5, 10, 15, 20: good better (10 seeds), same not decided (20 seed" in out
 
 
+def test_records_of_decisions_that_make_no_sense_are_passed_over(tmp_path):
+    folder = tmp_path / ".sweeps"
+    for name, text in (("0", "[]"), ("1", '{"arms": 3}'), ("2", '{"arms": [3, {}]}'), ("3", "{")):
+        (folder / name).mkdir(parents=True)
+        (folder / name / sweeps.DECISIONS).write_text(text)
+    assert sweeps.read_decisions([tmp_path]) == []
+    entry = {"arm": "bald", "baseline": "random", "run_id": "1", "seeds": 5}
+    for name in "45":
+        (folder / name).mkdir()
+    sweeps.write_decisions(folder / "4", [5], [entry | {"verdict": None}])
+    sweeps.write_decisions(folder / "5", [5, 10], [entry | {"verdict": "better"}])
+    (found,) = sweeps.read_decisions([tmp_path, tmp_path / "digits"])
+    assert found == entry | {"verdict": "better", "looks": [5, 10]}
+
+
 def test_it_ends_with_the_last_open_arm(launcher):
     made = launcher(random=0.0, good=0.02)
     made.run(jobs("random", "good"), DESIGN)
@@ -186,6 +201,14 @@ def test_what_is_refused_or_fails_stops_no_other_arm(launcher, capsys):
     out = capsys.readouterr().out
     assert "refused is not decided, 0 seeds: budget.total is too much." in out
     assert "failing is not decided, 0 seeds: no seed of 0 to 4 is done." in out
+
+
+def test_curves_without_an_area_end_it(launcher, capsys, monkeypatch):
+    made = launcher(random=0.0, good=0.02)
+    monkeypatch.setitem(globals(), "ROUNDS", 1)
+    made.run(jobs("random", "good"), DESIGN)
+    assert len(made.launched) == 1
+    assert "0 seeds: no seed of it makes a pair with random." in capsys.readouterr().out
 
 
 def test_without_a_baseline_that_runs_it_ends_after_the_first_stage(launcher, capsys):
