@@ -139,7 +139,8 @@ def _nested(typed: str, node: DictConfig) -> str | None:
     """What to type for ``typed``, a key without the groups that it lies in, if there is such."""
     key, sign, value = typed.partition("=")
     own = OmegaConf.masked_copy(node, [str(name) for name in node if name != "hydra"])
-    names = [*_paths(own), *(f"hydra.launcher.{name}" for name in _paths(node.hydra.launcher))]
+    launcher = OmegaConf.select(node, "hydra.launcher")
+    names = [*_paths(own), *_paths(launcher, "hydra.launcher.")]
     found = [name for name in names if name.endswith(f".{key}")]
     found = [
         name.replace(".", "/") if name.replace(".", "/") in KINDS.values() else name
