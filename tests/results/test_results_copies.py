@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from fake_trials import ENGINE, OTHER_ENGINE, ROUNDS, run_trial, trial_paths
 
+from al_bench import cli
 from al_bench.errors import ConfigError
 from al_bench.results.frame import read_acquisitions, read_curves
 
@@ -213,3 +214,21 @@ def test_a_copy_that_was_cut_is_a_beginning(tmp_path: Path, laptop: Path) -> Non
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert_is(read(other, laptop), laptop)
+
+
+@pytest.mark.parametrize("command", ["compare", "export"])
+def test_commands_name_both_copies_once_and_use_the_first(
+    tmp_path: Path,
+    laptop: Path,
+    cluster: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    more = ["baseline=bald(K=20)"] if command == "compare" else [f"out={tmp_path / 'all.csv'}"]
+    assert cli.main([command, str(laptop), str(cluster), *more]) == 0
+    err = capsys.readouterr().err
+    assert err.count("are different copies of one trial (test_accuracy of round 1") == 1
+    assert str(trial_paths(laptop).curve) in err
+    assert str(trial_paths(cluster).curve) in err
+    if command == "export":
+        assert set(pd.read_csv(tmp_path / "all.csv")["device"]) == {"cpu"}
