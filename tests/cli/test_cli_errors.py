@@ -61,6 +61,7 @@ BAD = [
     (["~seeds"], "seeds cannot be taken away"),
     (["budget.batchsize=5"], "'budget.batchsize'. Did you mean 'budget.batch_size'?"),
     (["strategy=powerbald", "strategy.rule.bet=1"], "Did you mean 'strategy.rule.beta'?"),
+    (["strategy=epig", "strategy.num_targets=5"], "Did you mean 'strategy.score.num_targets'?"),
     (["+model.network.dropuot=0.1"], "Did you mean 'model.network.dropout'?"),
     (["strategy/scores=bald"], "Did you mean 'strategy/score'"),
     (["dataset.path=3"], "dataset has no keys of its own"),
