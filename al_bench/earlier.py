@@ -60,11 +60,7 @@ def of_other_code(results: Path, seeds: Collection[int], identity: RunIdentity) 
             continue
         was = content.get("own_code")
         if was:
-            differ = sorted(
-                name
-                for name in {*was, *identity.own_code}
-                if was.get(name) != identity.own_code.get(name)
-            )
+            differ = differing(was, identity.own_code)
             said.append(
                 f"Trained anew: run {sibling.name} has this configuration too, but "
                 f"{', '.join(differ)} {'has' if len(differ) == 1 else 'have'} changed since."
@@ -76,6 +72,11 @@ def of_other_code(results: Path, seeds: Collection[int], identity: RunIdentity) 
                 "cannot be told whether that is the same."
             )
     return said
+
+
+def differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """The modules of one's own that have other hashes in the one than in the other, or in one."""
+    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 
 def _done(folder: Path, seeds: Collection[int]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -72,7 +72,7 @@ def rerun(arguments: Sequence[str]) -> int:
         changes |= parsed.moved
         if parsed["device"] is not None:
             changes["device"] = parsed["device"]
-        curve, bought = _repeated(stored.composed(changes), stored.paths.seed)
+        curve, bought = _repeated(stored.composed(changes), stored)
     differences = [*different(before, curve), *_otherwise_bought(stored.paths, bought)]
     if not differences:
         print(f"The same: {len(curve)} rounds, every column but timings and memory.")
@@ -115,7 +115,9 @@ def _otherwise_bought(paths: "TrialPaths", after: "pa.Table") -> list[str]:
     ]
 
 
-def _repeated(composed: Any, seed: int) -> "tuple[pd.DataFrame, pa.Table]":
+def _repeated(composed: Any, before: "StoredTrial") -> "tuple[pd.DataFrame, pa.Table]":
+    """Its curve and what it bought; that one's own code is other than it was is told."""
+    from al_bench.earlier import differing
     from al_bench.execution import DONE, run_seeds
     from al_bench.prepare import prepare
     from al_bench.progress import LogReport, set_up_logging
@@ -132,7 +134,10 @@ def _repeated(composed: Any, seed: int) -> "tuple[pd.DataFrame, pa.Table]":
         raise ConfigError(
             error.message, "Start al-bench in the folder that holds it, as when the run was made."
         ) from error
-    stored = TrialPaths(prepared.results / prepared.run.identity.folder, seed)
+    identity, seed, content = prepared.run.identity, before.paths.seed, before.content
+    if edited := differing(content.get("own_code", identity.own_code), identity.own_code):
+        print(f"warning: changed since it was stored: {', '.join(edited)}.", file=sys.stderr)
+    stored = TrialPaths(prepared.results / identity.folder, seed)
     if stored.curve.exists():
         raise ConfigError(
             f"out={prepared.results} already holds this trial.", "Name an empty folder, or none."
@@ -140,7 +145,11 @@ def _repeated(composed: Any, seed: int) -> "tuple[pd.DataFrame, pa.Table]":
     (outcome,) = run_seeds(prepared, [seed], LogReport())
     if outcome.status != DONE:
         raise ResultsError(f"The repetition is {outcome.status}: {outcome.message}.")
-    return read_curves(stored.curve), parquet.read(stored.acquisitions, ACQUISITIONS)
+    curve = read_curves(stored.curve)
+    if "own_code" not in content and identity.configuration_id == content.get("run_id"):
+        # Its ids are from before they knew of one's own code.
+        curve = curve.assign(run_id=content["run_id"], protocol_id=content["protocol_id"])
+    return curve, parquet.read(stored.acquisitions, ACQUISITIONS)
 
 
 def different(before: "pd.DataFrame", after: "pd.DataFrame") -> list[str]:

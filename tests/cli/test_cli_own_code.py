@@ -52,7 +52,7 @@ def runs(tmp_path):
     return {path.name for path in tmp_path.glob("results/digits/mc_dropout/own/*")}
 
 
-def test_edited_code_is_a_run_of_its_own_and_a_comment_is_not(run_own, tmp_path):
+def test_edited_code_is_a_run_of_its_own_and_a_comment_is_not(run_own, al_bench, tmp_path):
     assert run_own("seeds=1")[0] == 0
     (first,) = runs(tmp_path)
     (content,) = manifests(tmp_path).values()
@@ -67,6 +67,10 @@ def test_edited_code_is_a_run_of_its_own_and_a_comment_is_not(run_own, tmp_path)
     assert f"Trained anew: run {first} has this configuration too, but own_helper has" in out + err
     assert len(runs(tmp_path)) == 2
     assert "Trained anew" not in "".join(run_own("seeds=1")[1:])  # it is done
+    path = next(path for path in manifests(tmp_path) if first in path.parts)
+    code, out, err = al_bench("rerun", str(path))
+    assert code == 1
+    assert "changed since it was stored: own_helper." in err
 
 
 @pytest.mark.slow
