@@ -45,6 +45,12 @@ RUNS = {
         "strategy=bald",
     ),
     "forest, power": ("model=random_forest", "model.num_trees=20", "strategy=softmaxentropy"),
+    "Laplace, JEPIG": (
+        "model=last_layer_laplace",
+        "model.num_samples=10",
+        "model/network=mlp",
+        "strategy=jepig",
+    ),
     "dropout, core-set": ("model=mc_dropout", "model.num_samples=4", "strategy=coreset"),
 }
 # What decides in which order a sum is rounded.
