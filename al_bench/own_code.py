@@ -73,7 +73,7 @@ def require_unedited(hashes: Mapping[str, str], now: Mapping[str, str] | None = 
         now: Those of this process; ``None`` for those of the same modules as imported by now:
             what a function imports only when it is called may have been edited until then.
     """
-    if now is None:
+    if now is None and hashes:
         remember()
         sources = {name: source_of(name) for name in hashes if name in sys.modules}
         now = {**hashes} | {
@@ -81,6 +81,7 @@ def require_unedited(hashes: Mapping[str, str], now: Mapping[str, str] | None = 
             for name, source in sources.items()
             if source is not None
         }
+    now = now or {}
     differ = sorted(name for name in {*hashes, *now} if hashes.get(name) != now.get(name))
     if differ:
         raise AlBenchError(
