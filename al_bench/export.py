@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from al_bench.arguments import Arguments, Command, Option, file_or_folder, one_of
-from al_bench.errors import ConfigError, ResultsError
+from al_bench.errors import ConfigError
+from al_bench.results import outputs
 from al_bench.results.schema import CURVE
 from al_bench.terminal import warnings_as_lines
 
@@ -69,15 +70,12 @@ def _write(folders: Sequence[Path], parsed: Arguments) -> int:
             frame = read_curves(folders, CURVE.names)
         else:
             frame = read_acquisitions(folders)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    frame.attrs.clear()  # what was skipped is a matter of this machine
+    with outputs.written(out) as stream:
         if out.suffix == ".csv":
-            frame.to_csv(out, index=False)
+            frame.to_csv(stream, index=False)
         else:
-            frame.attrs.clear()  # what was skipped is a matter of this machine
-            frame.to_parquet(out, index=False)
-    except OSError as error:
-        raise ResultsError(f"{out} cannot be written: {error.strerror or error}.") from error
+            frame.to_parquet(stream, index=False)
     print(f"{out}: {len(frame)} rows")
     return 0
 

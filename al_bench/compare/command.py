@@ -1,5 +1,6 @@
 """``al-bench compare``: is one strategy better than another, by how much, and is it chance?"""
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from al_bench.arguments import (
     switch,
     text,
 )
-from al_bench.errors import ConfigError, ResultsError
+from al_bench.errors import ConfigError
+from al_bench.results import outputs
 from al_bench.terminal import print_table, warnings_as_lines, wide_console
 
 if TYPE_CHECKING:
@@ -130,15 +132,13 @@ def _show(result: "Comparison", parsed: Arguments) -> None:
     if out is None:
         _content(result, parsed, sys.stdout)
         return
-    try:
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
+    with outputs.written(Path(out)) as stream:
         if parsed["format"] == "parquet":
-            _rows(result).to_parquet(out)
+            _rows(result).to_parquet(stream)
         else:
-            with open(out, "w", encoding="utf-8") as stream:
-                _content(result, parsed, stream)
-    except OSError as error:
-        raise ResultsError(f"{out} cannot be written: {error.strerror or error}.") from error
+            text = io.StringIO()
+            _content(result, parsed, text)
+            stream.write(text.getvalue().encode(errors="backslashreplace"))
     print(out)
 
 

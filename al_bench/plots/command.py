@@ -15,7 +15,7 @@ from al_bench.arguments import (
     text,
     whole_number,
 )
-from al_bench.errors import ConfigError, choose
+from al_bench.errors import ConfigError, ResultsError, choose
 from al_bench.terminal import print_table, warnings_as_lines, wide_console
 
 DEFAULT = ("curves",)  # figures
@@ -96,7 +96,13 @@ def _default_out(first: Path) -> Path:
     inside = (
         first.is_file() or first.name in KINDS or any((first / kind).is_dir() for kind in KINDS)
     )
-    return Path("plots") if inside else first / "plots"
+    folder = Path("plots") if inside else first / "plots"
+    if not inside and not folder.resolve().is_relative_to(first.resolve()):
+        raise ResultsError(
+            f"{folder} is a link that leads out of {first}: nothing is written there.",
+            "Name the folder of the figures with out=…",
+        )
+    return folder
 
 
 def _plot(

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
-from al_bench.errors import ConfigError, ResultsError, choose
+from al_bench.errors import ConfigError, choose
 from al_bench.plots import __path__ as _package_path
 from al_bench.plots import style
+from al_bench.results import outputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,11 +100,6 @@ def save(figures: "Mapping[str, Figure]", folder: Path, formats: Sequence[str]) 
         for ending in formats:
             path = folder / f"{name}.{ending}"
             stamp = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(ending)
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                with style.look():
-                    figure.savefig(path, metadata=stamp)
-            except OSError as error:
-                message = f"Cannot write {path} ({error.strerror or error})."
-                raise ResultsError(message, "Choose another folder with out=…") from error
+            with outputs.written(path) as stream, style.look():
+                figure.savefig(stream, format=ending, metadata=stamp)
             yield path

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from al_bench.arguments import Command, Option, file_or_folder, listed, number, text
-from al_bench.errors import ConfigError, ResultsError
+from al_bench.errors import ConfigError
+from al_bench.results import outputs
 from al_bench.terminal import warnings_as_lines
 
 COMMAND = Command(
@@ -50,11 +51,9 @@ def report(arguments: Sequence[str]) -> int:
             reach=parsed["reach"] or (),
             title=parsed["title"],
         )
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(_page(content), encoding="utf-8")
-    except OSError as error:
-        raise ResultsError(f"{out} cannot be written: {error.strerror or error}.") from error
+    page = _page(content).encode(errors="backslashreplace")
+    with outputs.written(out) as stream:
+        stream.write(page)
     print(out)
     return 0
 

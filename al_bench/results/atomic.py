@@ -25,8 +25,13 @@ KEPT = "What was stored before is unharmed."
 
 
 @contextlib.contextmanager
-def reporting(path: Path) -> Iterator[None]:
-    """Turn an OSError about ``path`` into a ResultsError of one line."""
+def reporting(path: Path, elsewhere: str = "another results folder") -> Iterator[None]:
+    """Turn an OSError about ``path`` into a ResultsError of one line.
+
+    Args:
+        path: What is written.
+        elsewhere: What a user may choose instead of where it lies.
+    """
     try:
         yield
     except OSError as error:
@@ -38,12 +43,12 @@ def reporting(path: Path) -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise ResultsError(
                 f"No permission to write {path} ({error.strerror}). {KEPT}",
-                "Make the folder writable or choose another one.",
+                f"Make the folder writable or choose {elsewhere}.",
             ) from error
         if error.errno in (errno.ENOTDIR, errno.EEXIST):
             raise ResultsError(
                 f"Cannot write {path}: a file stands where a folder is needed.",
-                "Move it away or choose another results folder.",
+                f"Move it away or choose {elsewhere}.",
             ) from error
         reason = error.strerror or type(error).__name__
         raise ResultsError(f"Cannot write {path}: {reason}. {KEPT}") from error
@@ -73,7 +78,7 @@ def write(path: Path, data: bytes, owner: str) -> None:
             with contextlib.suppress(OSError):
                 unlink(temporary)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def write_first(path: Path, data: bytes, owner: str) -> bytes:
@@ -92,7 +97,7 @@ def write_first(path: Path, data: bytes, owner: str) -> bytes:
             except OSError:  # a file system without links: of two at once the last one wins
                 replace(beside, path)
             else:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
         remove(beside)
     with reporting(path):
         return path.read_bytes()
@@ -105,14 +110,14 @@ def remove(path: Path) -> None:
             unlink(path)
         except FileNotFoundError:
             return
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def move(path: Path, target: Path) -> None:
     """Rename a file within its folder, over what is there."""
     with reporting(target):
         replace(path, target)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def set_aside(path: Path) -> Path:
@@ -131,6 +136,8 @@ def make_folder(path: Path) -> None:
     with reporting(path):
         missing = []
         while not path.is_dir():
+            if path == path.parent:  # the current folder, which is gone
+                raise FileNotFoundError(errno.ENOENT, "the current folder is gone")
             missing.append(path)
             path = path.parent
         for folder in reversed(missing):
@@ -138,7 +145,7 @@ def make_folder(path: Path) -> None:
                 mkdir(folder)
             if not folder.is_dir():
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
-            _sync_folder(folder.parent)
+            sync_folder(folder.parent)
 
 
 def clean(folder: Path, owner: str) -> None:
@@ -147,7 +154,8 @@ def clean(folder: Path, owner: str) -> None:
         remove(temporary)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed, made or removed in a folder outlast a power cut."""
     if os.name == "nt":
         return  # folders cannot be opened there
     descriptor = open_file(folder, os.O_RDONLY)

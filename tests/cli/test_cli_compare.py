@@ -102,7 +102,7 @@ def test_a_file_that_cannot_be_written_is_a_failure(results, tmp_path, capsys):
     (tmp_path / "no").write_text("a file, not a folder")
     words = ["compare", str(results), "format=csv", f"out={tmp_path / 'no' / 'x.csv'}"]
     assert cli.main(words) == 1
-    assert "cannot be written" in capsys.readouterr().err
+    assert "Cannot write" in capsys.readouterr().err
 
 
 def test_an_empty_folder_is_a_failure(tmp_path, capsys):

@@ -205,7 +205,7 @@ def test_a_folder_that_cannot_be_written_is_refused(results, tmp_path):
     (tmp_path / "file").write_text("")
     message = refusal(results, f"out={tmp_path / 'file'}", kind=ResultsError)
     assert "Cannot write" in message
-    assert message.endswith("out=…")
+    assert message.endswith("with out=….")
 
 
 def test_a_figure_of_ones_own_is_a_module_with_draw(results, tmp_path, monkeypatch, capsys):
