@@ -111,6 +111,7 @@ class Manifest:
         """Open the next attempt, which starts with ``rounds`` rounds done."""
         holder = Holder.here()
         now = _now()
+        code = provenance.code() | provenance.code_of_own(frozenset(identity.own_code))
         self.content = {
             "status": RUNNING,
             "attempt": self.content.get("attempt", 0) + 1,
@@ -130,7 +131,7 @@ class Manifest:
             "own_code": dict(identity.own_code),
             "configuration_id": identity.configuration_id or identity.run_id,
             "hardware": provenance.hardware(),
-            "code": {name: self._stored(state) for name, state in provenance.code().items()},
+            "code": {name: self._stored(state) for name, state in code.items()},
         }
         self._write()
 
@@ -145,9 +146,9 @@ class Manifest:
         self.content[FILES] = files
         self._write()
 
-    def _stored(self, state: dict[str, str]) -> dict[str, str | None]:
+    def _stored(self, state: Mapping[str, str]) -> dict[str, str | None]:
         """Commit and the name of the file beside the manifest that holds the diff, once a run."""
-        diff = state["diff"].encode()
+        diff = state["diff"].encode("utf-8", "surrogateescape")
         if not diff:
             return {"commit": state["commit"], "diff": None}
         path = self.path.with_name(f"diff-{sha256(diff).hexdigest()[:12]}.patch")

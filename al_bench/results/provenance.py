@@ -1,15 +1,19 @@
 """Where results come from: code, package versions, hardware, command."""
 
+import contextlib
 import functools
 import os
 import platform
 import shlex
-import shutil
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from al_bench.config_dir import config_dir
+from al_bench.imported import source_of
+from al_bench.results.checkout import Checkout, Unreadable, installed
 
 PACKAGES = (
     "al-bench",
@@ -77,45 +81,65 @@ def hardware() -> dict[str, Any]:
 
 @functools.cache
 def code() -> dict[str, dict[str, str]]:
-    """Commit and uncommitted diff of al-bench's checkout and of the current folder's.
+    """Commit of al-bench's checkout, and how its package and configuration differ from that.
 
-    Keys are ``"package"`` (absent when al-bench is installed rather than checked out) and
-    ``"current_folder"`` (absent outside a repository, or when it is the same one); each holds
-    ``commit`` and ``diff``. Both are absent without git.
+    No program of a repository's is run, neither here nor for ``code_of_own``.
+
+    Returns:
+        Under ``"package"``: ``commit`` and ``diff``, a patch. Empty where al-bench is installed
+        rather than checked out, and where git is missing or cannot read the commit.
     """
     package = Path(__file__).resolve().parent.parent
+    checkout = Checkout.around(package)
+    with contextlib.suppress(Unreadable):
+        if checkout is not None and checkout.has(package / "__init__.py"):
+            diff = checkout.difference({}, [package, config_dir()])
+            return {"package": {"commit": checkout.commit, "diff": diff}}
+    return {}
+
+
+@functools.cache
+def code_of_own(names: frozenset[str]) -> dict[str, dict[str, str]]:
+    """Commit of the checkouts that modules of one's own lie in, and how these differ from that.
+
+    What lies beside the modules is not looked at.
+
+    Args:
+        names: Of the modules. One without a file, as a notebook's class, has no checkout.
+
+    Returns:
+        Under ``"own_code"``, and ``"own_code_2"`` and so on where there are more checkouts:
+        ``commit``, empty before the first one, and ``diff``, a patch. Those that git cannot read
+        are left out.
+    """
+    files: dict[Checkout, dict[Path, bytes]] = {}
+    for name in sorted(names):
+        source = source_of(name)
+        if source is None or source.content is None:
+            continue
+        path = Path(os.path.realpath(source.path))
+        checkout = Checkout.around(path)
+        if checkout is not None:
+            files.setdefault(checkout, {})[path] = source.content
     found = {}
-    tracked = _git(package, "ls-files", "--error-unmatch", "__init__.py") is not None
-    package_root = _git(package, "rev-parse", "--show-toplevel") if tracked else None
-    if package_root:
-        found["package"] = _state(Path(package_root))
-    current_root = _git(Path.cwd(), "rev-parse", "--show-toplevel")
-    if current_root and current_root != package_root:
-        found["current_folder"] = _state(Path(current_root))
+    for number, (checkout, contents) in enumerate(files.items(), 1):
+        with contextlib.suppress(Unreadable):
+            state = {"commit": checkout.commit, "diff": checkout.difference(contents)}
+            found["own_code" if number == 1 else f"own_code_{number}"] = state
     return found
 
 
-def _state(repository: Path) -> dict[str, str]:
-    return {
-        "commit": _git(repository, "rev-parse", "HEAD") or "",
-        "diff": _git(repository, "diff", "HEAD", "--no-ext-diff", "--no-color") or "",
-    }
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    return _output(["git", "-C", str(folder), *arguments])
-
-
 def _gpus() -> list[str]:
-    if shutil.which("nvidia-smi") is None:
+    program = installed("nvidia-smi")
+    if program is None:
         return []
-    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    query = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     return (_output(query) or "").splitlines()
 
 
 def _output(arguments: list[str]) -> str | None:
     """What a command prints; ``None`` if it is missing, fails or takes too long."""
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    environment = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(
             arguments,
