@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from al_bench.errors import ConfigError, choose
+from al_bench.masking import is_secret, masked_text
 from al_bench.paths import check_typed, is_path, opened
 
 MOVED = "dataset.path=, dataset.root=, …"
@@ -124,7 +125,8 @@ class Command:
         choices: The only words allowed; empty allows all.
         max_words: How many there may be; None sets no limit.
         reads_data: Whether it reads the data of stored runs, which may have been moved: then the
-            keys of their paths are understood as ``al-bench run`` does.
+            keys of their paths, and of secrets that are not stored, are understood as
+            ``al-bench run`` does.
     """
 
     name: str
@@ -159,7 +161,7 @@ class Command:
                     said = f"{name} is given twice: {typed[name]} and {value}."
                     raise ConfigError(said, "Type one of them.")
                 typed[name] = value
-                if self.reads_data and "." in name and is_path(name):
+                if self.reads_data and "." in name and (is_path(name) or _is_masked(name, value)):
                     moved[name] = _unquoted(name, value)
                 else:
                     values[name] = self._read(name, value)
@@ -177,7 +179,7 @@ class Command:
             default = f" (default: {_shown(option.default)})" if option.default is not None else ""
             rows.append((f"{option.name}=", option.help + default))
         if self.reads_data:
-            rows.append((MOVED, "where its data lie now, by the key of al-bench run"))
+            rows.append((MOVED, "where its data lie now, and secrets, by the key of al-bench run"))
         width = max((len(left) for left, _ in rows), default=0)
         indent = " " * (width + 4)
         lines.append("")
@@ -248,7 +250,8 @@ class Arguments:
     Args:
         words: In their order.
         values: Every key's value by name.
-        moved: Paths of stored runs that are elsewhere now, by the key of ``al-bench run``.
+        moved: Paths of stored runs that are elsewhere now, and secrets that are not stored, by the
+            key of ``al-bench run``.
     """
 
     words: list[str]
@@ -257,6 +260,11 @@ class Arguments:
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
+
+
+def _is_masked(name: str, value: str) -> bool:
+    """Whether the text of this key is masked where it is stored."""
+    return is_secret(name) or masked_text(value) != value
 
 
 def _unquoted(name: str, value: str) -> str:

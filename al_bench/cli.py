@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from al_bench import process
 from al_bench.errors import AlBenchError, ConfigError, choose, told
+from al_bench.masking import masked_text, masked_words
 
 # Command: module, function, what it does. Modules are imported when their command is used.
 COMMANDS = {
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 is success, 1 a failure, 2 bad input, 130 an interruption.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    masked_words(words)  # so that what was typed is known in messages
     process.set_up_streams()
     environment, typed = dict(os.environ), sys.argv
     process.set_up_environment()
@@ -109,10 +111,10 @@ def _complain(error: Exception, code: int, verbose: bool) -> int:
     if verbose:
         import traceback
 
-        traceback.print_exception(error)
+        print(masked_text("".join(traceback.format_exception(error))), file=sys.stderr, end="")
     own = isinstance(error, AlBenchError)
     text = str(error) if own else f"{told(error)}. Add verbose=true for more."
-    print(f"al-bench: {' '.join(text.split())}", file=sys.stderr)
+    print(f"al-bench: {' '.join(masked_text(text).split())}", file=sys.stderr)
     return code
 
 

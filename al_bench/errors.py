@@ -11,6 +11,8 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
+from al_bench.masking import masked_text
+
 PLACE = "_key_in_configuration"
 MOST = 2**63 - 1  # that a column of whole numbers holds
 
@@ -145,7 +147,7 @@ def within(what: str) -> Iterator[None]:
 
 def told(error: BaseException) -> str:
     """An error on one line; one that is not ours with its type and place."""
-    said = " ".join(str(error).split())
+    said = " ".join(masked_text(str(error)).split())
     if isinstance(error, AlBenchError):
         return said
     if isinstance(error, SyntaxError):  # its text has the place too

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from al_bench.arguments import Arguments, Command, Option, file_or_folder, one_of
 from al_bench.errors import ConfigError
+from al_bench.masking import masked_text
+from al_bench.publishing import PUBLISH, published_frame, without_places
 from al_bench.results import outputs
 from al_bench.results.schema import CURVE
 from al_bench.terminal import warnings_as_lines
@@ -26,6 +28,7 @@ COMMAND = Command(
             "with merge=: which of the folders has the copy that is taken where copies of a trial "
             "differ (default: none, and nothing is merged)",
         ),
+        PUBLISH,
     ),
     words="results",
     words_help="folders of results, whole, in part or copied (default: results)",
@@ -52,6 +55,8 @@ def export(arguments: Sequence[str]) -> int:
         )
     if parsed["prefer"] is not None and parsed["merge"] is None:
         raise ConfigError("prefer= chooses among folders that are merged.", "Add merge=all.")
+    if parsed["publish"] is not None and parsed["merge"] is not None:
+        raise ConfigError("merge= copies results as they are.", "Leave publish= out.")
     folders = [Path(word) for word in parsed.words or ["results"]]
     if parsed["merge"] is not None:
         prefer = None if parsed["prefer"] is None else Path(parsed["prefer"])
@@ -70,6 +75,7 @@ def _write(folders: Sequence[Path], parsed: Arguments) -> int:
             frame = read_curves(folders, CURVE.names)
         else:
             frame = read_acquisitions(folders)
+    frame = published_frame(frame, masked_text if parsed["publish"] else without_places)
     frame.attrs.clear()  # what was skipped is a matter of this machine
     with outputs.written(out) as stream:
         if out.suffix == ".csv":

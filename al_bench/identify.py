@@ -1,6 +1,7 @@
 """Which run a configuration is: what decides its results becomes its ids."""
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from omegaconf import OmegaConf
 
 from al_bench.config import Composed
 from al_bench.errors import AlBenchError
+from al_bench.masking import masked, masked_text
 from al_bench.own_code import own_code
 from al_bench.parts import made_of, num_targets, numerics_versions, parts
 from al_bench.paths import opened
@@ -76,14 +78,24 @@ def identify(
         protocol_id=text_hash(text),
         task=names["dataset"] if names["pool"] == "full" else f"{names['dataset']}/{names['pool']}",
         **names,
-        strategy_label=composed.strategy_label,
-        config=OmegaConf.to_yaml(composed.config),
-        protocol=text,
+        strategy_label=masked_text(composed.strategy_label),
+        config=_stored_config(composed.config, container),
+        protocol=_masked_json(text),
         part_versions=beside["part_versions"],
         own_code=code.hashes,
         packages=code.packages,
         configuration_id=config_hash(meaning, fingerprint, without=PATHS, beside=versions),
     )
+
+
+def _stored_config(config: Any, container: Any) -> str:
+    hidden = masked(container)
+    return OmegaConf.to_yaml(config if hidden == container else OmegaConf.create(hidden))
+
+
+def _masked_json(text: str) -> str:
+    """What is hashed without its secrets; its hash is taken before."""
+    return json.dumps(masked(json.loads(text)), sort_keys=True, separators=(",", ":"))
 
 
 def _made(node: Any, group: str, built: Any) -> list[Any]:

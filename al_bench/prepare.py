@@ -18,6 +18,7 @@ from al_bench.earlier import of_other_code, under_another_engine
 from al_bench.engine import Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose, placed, require_whole
 from al_bench.identify import identify
+from al_bench.masking import remember
 from al_bench.models.base import DirectModel, Model, NetworkModel
 from al_bench.parts import num_targets
 from al_bench.paths import check_typed, opened
@@ -97,6 +98,7 @@ def prepare(composed: Composed) -> Prepared:
     """
     config = composed.config
     check_complete(config)
+    remember(OmegaConf.to_container(config, resolve=True))
     check_typed("results", config.results)
     seeds = parse_seeds(config.seeds)
     for key, valid in (("resume", RESUMES), ("on_error", ON_ERROR)):

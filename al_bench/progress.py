@@ -13,6 +13,7 @@ from rich.table import Table
 
 from al_bench.duration import about, in_words
 from al_bench.execution import DONE, SeedOutcome
+from al_bench.masking import masked_text
 from al_bench.remaining import Remaining
 
 logger = logging.getLogger(__name__)
@@ -188,11 +189,18 @@ def outcome_table(title: str, outcomes: Sequence[SeedOutcome]) -> Table:
     return table
 
 
+class _Masked(logging.Formatter):
+    """Lines without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked_text(super().format(record))
+
+
 def set_up_logging() -> None:
     """Log lines of al-bench on standard output; libraries' warnings too."""
     logging.raiseExceptions = False  # a closed pipe is no reason for tracebacks
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(_Masked("%(asctime)s %(message)s", "%H:%M:%S"))
     root = logging.getLogger("al_bench")
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

@@ -10,6 +10,7 @@ from yaml import YAMLError
 
 from al_bench.config import Composed, RunConfig
 from al_bench.errors import ConfigError, ResultsError
+from al_bench.masking import masked_keys
 from al_bench.paths import keys_in
 from al_bench.results import configured, manifest
 from al_bench.results.history import TrialPaths
@@ -76,8 +77,9 @@ class StoredTrial:
 
     @property
     def places(self) -> list[str]:
-        """The keys of its configuration that say where something lies."""
-        return keys_in(OmegaConf.to_container(self.config))  # type: ignore[arg-type]
+        """The keys that may be typed anew: where something lies, and what was masked."""
+        container: Any = OmegaConf.to_container(self.config)
+        return [*keys_in(container), *masked_keys(container)]
 
     def composed(self, changes: Mapping[str, Any], **names: str) -> Composed:
         """The configuration with some keys changed, as ``prepare`` takes it.
@@ -85,11 +87,25 @@ class StoredTrial:
         Args:
             changes: Dotted key to new value; a whole group may be replaced.
             names: Names of groups that were replaced, and ``strategy_label``.
+
+        Raises:
+            ConfigError: A value was masked when it was stored, and is not among the changes.
         """
         config = self.config.copy()
         OmegaConf.set_struct(config, False)
         for key, value in changes.items():
             OmegaConf.update(config, key, value, merge=False)
+        require_unmasked(config)
         label = names.pop("strategy_label", str(self.content["strategy_label"]))
         known = {name: str(self.content.get(name) or "") for name in GROUPS}
         return Composed(config, {**known, **names}, label, is_sweep=False)
+
+
+def require_unmasked(config: DictConfig) -> None:
+    """Raise ConfigError where a value is missing from what is stored, since it is a secret."""
+    left = masked_keys(OmegaConf.to_container(config))
+    if left:
+        raise ConfigError(
+            f"{' and '.join(left)} {'is' if len(left) == 1 else 'are'} masked in what is stored.",
+            f"Add {' '.join(f'{key}=…' for key in left)} as for al-bench run.",
+        )

@@ -8,6 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from al_bench.masking import masked
+
 GROUP = "strategy"
 Load = Callable[[list[str]], DictConfig]
 
@@ -106,6 +108,6 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
         return {prefix.removesuffix("."): container}
     return {
         path: value
-        for name, child in container.items()
+        for name, child in masked(container).items()
         for path, value in _flat(child, f"{prefix}{name!s}.").items()
     }

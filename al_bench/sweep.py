@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from al_bench.errors import AlBenchError
+from al_bench.masking import masked_text
 from al_bench.own_code import require_unedited
 from al_bench.paths import opened
 from al_bench.results import atomic, sweeps
@@ -71,7 +72,7 @@ class JobRecord:
         known = sweeps.read_job(self.folder)
         trials = {Path(name): seeds for name, seeds in ((known and known.trials) or {}).items()}
         sweeps.write_job(self.folder, self.overrides, trials, message)
-        atomic.write(self.folder / "traceback.txt", traceback_text.encode(), "sweep")
+        atomic.write(self.folder / "traceback.txt", masked_text(traceback_text).encode(), "sweep")
 
     def stop_sweep(self) -> None:
         """Jobs of the sweep that have not begun shall not begin."""

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from al_bench.errors import AlBenchError, DataError, placed
+from al_bench.masking import masked_keys
 from al_bench.paths import check_moved, keys_in
 from al_bench.plots.figures import Options
 
@@ -94,16 +95,18 @@ def _pool(path: Path, dataset: str, seed: int, moved: Mapping[str, str]) -> "Poo
     from al_bench.data.base import Pool
     from al_bench.data.pool import apply_transforms, load_transforms
     from al_bench.seeding import Streams
+    from al_bench.stored import require_unmasked
 
     config: Any = OmegaConf.load(path)
     second = OmegaConf.select(config, "pool.contaminate.dataset")
     for node in (config.dataset, second):
         if node is not None and "download" in node:
             node.download = False
-    known = keys_in(OmegaConf.to_container(config))  # type: ignore[arg-type]
-    check_moved(moved, known)
+    container: Any = OmegaConf.to_container(config)
+    check_moved(moved, [*keys_in(container), *masked_keys(container)])
     for key, place in moved.items():
         OmegaConf.update(config, key, place)
+    require_unmasked(OmegaConf.masked_copy(config, ["dataset", "pool"]))
     source = build(config.dataset, "dataset")
     with placed(source):
         loaded = source.load()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from al_bench.arguments import Command, Option, file_or_folder, listed, number, text
 from al_bench.errors import ConfigError
+from al_bench.publishing import PUBLISH
 from al_bench.results import outputs
 from al_bench.terminal import warnings_as_lines
 
@@ -21,6 +22,7 @@ COMMAND = Command(
             "values of the metric, 0.9 for 90 %: how many labels do they take",
             read=listed(number()),
         ),
+        PUBLISH,
     ),
     words="results",
     words_help="folders of results, whole, in part or copied (default: results)",
@@ -50,6 +52,7 @@ def report(arguments: Sequence[str]) -> int:
             baseline=parsed["baseline"],
             reach=parsed["reach"] or (),
             title=parsed["title"],
+            publish=parsed["publish"],
         )
     page = _page(content).encode(errors="backslashreplace")
     with outputs.written(out) as stream:

@@ -4,7 +4,7 @@ import base64
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,9 @@ import pandas as pd
 
 from al_bench.compare.rows import across_rows, arm_rows
 from al_bench.compare.undefined import reasons
+from al_bench.masking import masked_command, masked_text
 from al_bench.plots.figures import Options, available
+from al_bench.publishing import hosts_of, published, published_frame, without_places
 from al_bench.report.words import verdicts
 from al_bench.results import ledger, manifest, sweeps
 from al_bench.results.frame import read_curves
@@ -90,9 +92,16 @@ class Content:
 
 
 def collect(
-    folders: Sequence[Path], metric: str, baseline: str, reach: Sequence[float], title: str
+    folders: Sequence[Path],
+    metric: str,
+    baseline: str,
+    reach: Sequence[float],
+    title: str,
+    publish: str | None = None,
 ) -> Content:
     """Read, compare and draw everything under ``folders``.
+
+    Absolute paths and names of machines are left out, but for ``publish="all"``; secrets always.
 
     Raises:
         ConfigError: There is no such folder, metric or baseline.
@@ -101,6 +110,13 @@ def collect(
     frame = read_curves(folders)
     unused = {Path(curve) for curve in frame.attrs["unused"]}
     found = list(_manifests(folders, unused))
+    hosts = hosts_of([m.content for m in found])
+
+    def change(text: str) -> str:
+        return masked_text(text) if publish else without_places(text, hosts)
+
+    frame = published_frame(frame, masked_text if publish else without_places)
+    baseline = baseline if publish else without_places(baseline)
     spans = manifest.spans(m.content for m in found)
     comparison = compare(
         frame,
@@ -125,7 +141,7 @@ def collect(
                 protocol=_protocol(
                     frame[frame["protocol_id"] == result.key], protocols[result.key], keys
                 ),
-                commands=tuple(dict.fromkeys(str(m.content.get("command", "")) for m in own)),
+                commands=tuple(dict.fromkeys(_command(m.content) for m in own)),
                 config=own[0].config if own else "",
             )
         )
@@ -134,7 +150,7 @@ def collect(
     shown = baseline if there else marked(baseline)
     options = Options(metric, baseline=shown, reach=reach or None, folders=tuple(folders))
     pictures = list(_pictures(drawn, options))
-    return Content(
+    content = Content(
         title=title,
         summary=_summary(comparison),
         sections=tuple(sections),
@@ -145,6 +161,11 @@ def collect(
         hardware=_counted("Hardware", [_machine(m.content) for m in found]),
         versions=_versions([m.content for m in found]),
     )
+    return replace(published(content, change), title=title)
+
+
+def _command(content: Mapping[str, Any]) -> str:
+    return masked_command(str(content.get("command", "")))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from al_bench.masking import masked_code, masked_texts
 from al_bench.results import atomic, provenance
 from al_bench.results.damage import FILES
 from al_bench.results.identity import RunIdentity
@@ -148,7 +149,7 @@ class Manifest:
 
     def _stored(self, state: Mapping[str, str]) -> dict[str, str | None]:
         """Commit and the name of the file beside the manifest that holds the diff, once a run."""
-        diff = state["diff"].encode("utf-8", "surrogateescape")
+        diff = masked_code(state["diff"]).encode("utf-8", "surrogateescape")
         if not diff:
             return {"commit": state["commit"], "diff": None}
         path = self.path.with_name(f"diff-{sha256(diff).hexdigest()[:12]}.patch")
@@ -157,7 +158,9 @@ class Manifest:
         return {"commit": state["commit"], "diff": path.name}
 
     def _write(self) -> None:
-        atomic.write(self.path, json.dumps(self.content, indent=2).encode() + b"\n", self.owner)
+        atomic.write(
+            self.path, json.dumps(masked_texts(self.content), indent=2).encode() + b"\n", self.owner
+        )
 
 
 def _now() -> str:

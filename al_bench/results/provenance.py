@@ -13,6 +13,7 @@ from typing import Any
 
 from al_bench.config_dir import config_dir
 from al_bench.imported import source_of
+from al_bench.masking import masked_words
 from al_bench.results.checkout import Checkout, Unreadable, installed
 
 PACKAGES = (
@@ -35,9 +36,9 @@ _MODULES = frozenset(
 
 
 def command() -> str:
-    """The command line of this process."""
+    """The command line of this process, its secrets masked."""
     return (
-        f"{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}".rstrip()
+        f"{Path(sys.argv[0]).name} {shlex.join(masked_words(sys.argv[1:]))}".rstrip()
     )  # argv[0] is "al-bench run"
 
 

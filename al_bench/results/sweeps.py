@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from al_bench.masking import masked_texts, masked_words
 from al_bench.results import atomic
 
 FOLDER = ".sweeps"
@@ -54,7 +55,7 @@ def write_plan(sweep_folder: Path, jobs: Sequence[Sequence[str]], command: str =
         command: The command line.
     """
     atomic.make_folder(sweep_folder)
-    listed = [{"job": str(i), "overrides": list(job)} for i, job in enumerate(jobs)]
+    listed = [{"job": str(i), "overrides": masked_words(job)} for i, job in enumerate(jobs)]
     _write(sweep_folder / "plan.json", {"command": command, "jobs": listed})
 
 
@@ -75,7 +76,7 @@ def write_job(
     """
     atomic.make_folder(job_folder)
     content = {
-        "overrides": list(overrides),
+        "overrides": masked_words(overrides),
         "trials": {folder.as_posix(): list(seeds) for folder, seeds in trials.items()},
         "error": error,
     }
@@ -180,7 +181,7 @@ def read_sweeps(root: Path) -> list[Job]:
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     written = datetime.now(UTC).isoformat(timespec="microseconds")
-    data = json.dumps({"version": 1, "written": written, **content}, indent=2)
+    data = json.dumps({"version": 1, "written": written, **masked_texts(content)}, indent=2)
     atomic.write(path, data.encode() + b"\n", "sweep")
 
 

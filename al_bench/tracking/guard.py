@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from al_bench.errors import AlBenchError, within
+from al_bench.masking import masked
 from al_bench.results.identity import RunIdentity
 from al_bench.results.manifest import INTERRUPTED
 from al_bench.tracking.base import TrackedTrial, Tracker
@@ -37,7 +38,7 @@ class Tracking:
         self._tracker = tracker
         self._identity = identity
         self._engine = engine
-        self._config: Any = OmegaConf.to_container(config, resolve=True)
+        self._config: Any = masked(OmegaConf.to_container(config, resolve=True))
         self._runs: dict[int, Any] = {}  # by seed: those that are open
 
     def begin(self, seed: int, rows: Sequence[Mapping[str, Any]]) -> None:
