@@ -64,8 +64,8 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> "Table":
     caption = f"Labels saved: fewer labels than {result.baseline} takes to its own final value."
     if any(arm.saved_at_most for arm in result.arms):
         caption += (
-            f" At most: the arm ends below {result.baseline} and never has that value; to anything "
-            "better than its own end it takes so many labels more, or yet more."
+            f" At most: the arm ends worse than {result.baseline} and never has that value; to "
+            "anything better than its own end it takes so many labels more, or yet more."
         )
     if any(arm.saved_at_start for arm in result.arms):
         caption += " At the start: both have that value with the initial set."

@@ -16,7 +16,7 @@ def reason(result: ProtocolResult, arm: ArmResult) -> str | None:
     if arm.baseline is None:
         return "no baseline, so no difference"
     if arm.is_baseline:
-        return None
+        return "one seed, so no interval" if len(arm.seeds) < 2 else None
     if arm.paired is None:
         return "no seed in common with the baseline, so no difference"
     if arm.paired.num_seeds < 2:

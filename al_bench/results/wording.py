@@ -25,7 +25,7 @@ GROUPS = tuple(NAMES)
 _ORDER = (*GROUPS, "target", "evaluation", "streams", "strategy")
 _RANK = {group: place for place, group in enumerate(_ORDER) if "." not in group}
 _PLAIN = ("dataset", "pool", "model", "model.network")  # their names say what they are
-MAX_WORDS = 4  # keys in a name
+MAX_WORDS = 4  # keys in a name; of more only those that tell apart, however many these are
 _MAX_VALUE = 40  # characters of a value
 
 
@@ -96,7 +96,8 @@ def told_apart(
             if _is_known(key, shown[place]):
                 words[place].append(said(key, shown[place].settings.get(key), short[key]))
     more = len(told) - len(kept)
-    return [(*own, f"{more} more keys differ") if more else tuple(own) for own in words]
+    rest = "1 more key differs" if more == 1 else f"{more} more keys differ"
+    return [(*own, rest) if more else tuple(own) for own in words]
 
 
 def said(key: str, value: Any, name: str) -> str:
@@ -214,10 +215,7 @@ def _fewest(
         values = [one.settings.get(item[0]) for one in shown]
         return len(set(_with(shown, apart, item))), sum(value is not None for value in values)
 
-    while len(kept) < MAX_WORDS:
-        best = max(told, key=gain)
-        if gain(best)[0] <= len(set(apart)):
-            break
+    while gain(best := max(told, key=gain))[0] > len(set(apart)):
         kept.append(best)
         apart = _with(shown, apart, best)
     return [item for item in told if item in kept]

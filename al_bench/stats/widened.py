@@ -202,7 +202,7 @@ def _arms(
         for key in keys:
             if key in ENGINE:
                 words = [said(key, _plain(runs.at[run, key]), key) for run in members]
-            elif key in known:
+            elif key in known and not any(other.startswith(f"{key}.") for other in known):
                 words = [said(key, one.settings.get(key), short[key]) for one in group]
             else:
                 more = told_apart(group, (key,), covers=covering([key]), known=known)

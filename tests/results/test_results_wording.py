@@ -69,6 +69,16 @@ def test_many_differences_are_as_many_words_as_it_takes_and_a_number():
     ]
 
 
+def test_all_are_told_apart_however_many_words_that_takes():
+    keys = [f"training__k{n}" for n in range(6)]
+    plain = dict.fromkeys(keys, 0)
+    beside = {"training__also": 1}  # where k5 is another one too
+    several = [shown(**plain), *(shown(**plain | {key: 1}) for key in keys[:5])]
+    found = told_apart([*several, shown(**plain | {keys[5]: 1} | beside)])
+    assert len(set(found)) == 7
+    assert found[1] == ("k0=1", "k1=0", "k2=0", "k3=0", "k4=0", "k5=0", "1 more key differs")
+
+
 def test_values_are_said_as_they_are_typed_and_cut_when_long():
     values = [None, True, 0.003, "warm", [0, 1], "/data/mine/pool.npz", "x" * 90, {"a": 1}]
     said = [typed(value) for value in values]

@@ -163,6 +163,21 @@ def test_groups_are_arms_with_what_differs_in_them(run):
     assert {"bald · num_samples=20", "random · num_samples=50"} < names
 
 
+def test_a_group_that_is_null_in_some_runs_is_an_arm_too(run):
+    bought = {
+        "init_strategy": "left out",
+        "init_strategy._target_": "al_bench.strategies.typiclust.TypiClust",
+        "names": {"init_strategy": "typiclust"},
+    }
+    frame = both(run("random"), run("bald"), run("random", **bought), run("bald", **bought))
+    result = compare(frame, arms=["strategy", "init_strategy"])
+    assert arms(result) == {
+        f"{name} · init_strategy={buyer}": f"random · init_strategy={buyer}"
+        for name in ("random", "bald")
+        for buyer in ("null", "typiclust")
+    }
+
+
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
@@ -237,13 +252,13 @@ def test_nothing_undefined_is_printed_as_a_number(run):
         "bald": "one pair of seeds, so neither an interval nor a p value",
         "margin": "no seed in common with the baseline, so no difference",
         "entropy": "no seed with all rounds, so no area",
-        "random": None,
+        "random": "one seed, so no interval",
     }
     found = rows.set_index("arm")["undefined"]
-    assert {arm: found[arm] if found.notna()[arm] else None for arm in reasons} == reasons
+    assert found[list(reasons)].to_dict() == reasons
     for arm, why in reasons.items():
         for text in (tables[0].caption, markdown(rows), latex(rows)):
-            assert why is None or f"{arm}: {why}." in text
+            assert f"{arm}: {why}." in text
 
 
 def test_a_ceiling_is_equal_in_all_but_budget_and_strategy(run):
