@@ -112,7 +112,7 @@ def _trials(root: Path) -> Iterator[TrialPaths]:
 def _trial(paths: TrialPaths, thorough: bool) -> Entry:
     content = manifest.read(paths.manifest)
     if content is None:
-        message = f"{paths.manifest} cannot be read"
+        message = f"{paths.manifest} cannot be read as the manifest of this trial"
         return Entry(STALE, seed=paths.seed, folder=paths.folder, message=message)
     state = content.get("status", STALE)
     host, pid = content.get("host", ""), content.get("pid", 0)

@@ -22,17 +22,22 @@ INTERRUPTED = "interrupted"
 
 
 STATUSES = (RUNNING, DONE, FAILED, INTERRUPTED)
+MAPPINGS = ("engine", "versions", "part_versions", "own_code", "hardware", "code", FILES)
 
 logger = logging.getLogger(__name__)
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """The manifest at ``path``; ``None`` if there is none that can be read and makes sense."""
+    """The manifest at ``path``; ``None`` if there is none that can be read and makes sense.
+
+    That of another seed makes none: it tells of other files.
+    """
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-    return content if _makes_sense(content) else None
+    seed = path.stem.removeprefix("seed=")
+    return content if _makes_sense(content) and str(content.get("seed", seed)) == seed else None
 
 
 def _makes_sense(content: Any) -> bool:
@@ -40,11 +45,13 @@ def _makes_sense(content: Any) -> bool:
     if not isinstance(content, dict) or content.get("status") not in STATUSES:
         return False
     texts = (*(content.get(name) for name in IDENTITY), content.get("host", ""))
+    times = (content.get(name) for name in ("first_started", "started", "ended"))
     numbers = (content.get(name, 0) for name in ("attempt", "rounds", "pid"))
     labeled = content.get("num_labeled")
-    mappings = (content.get(name, {}) for name in ("engine", "versions", "hardware", "code", FILES))
+    mappings = (content.get(name, {}) for name in MAPPINGS)
     return (
         all(isinstance(text, str) for text in texts)
+        and all(time is None or isinstance(time, str) for time in times)
         and all(isinstance(number, int) and number >= 0 for number in numbers)
         and (labeled is None or isinstance(labeled, int))
         and all(isinstance(mapping, dict) for mapping in mappings)
@@ -92,15 +99,19 @@ class Manifest:
     Args:
         path: ``manifests/seed=3.json`` of the run.
         owner: ``"seed=3"``.
+        run_id: The run; a manifest of another one is kept aside, as one that makes no sense.
     """
 
-    def __init__(self, path: Path, owner: str) -> None:
+    def __init__(self, path: Path, owner: str, run_id: str) -> None:
         self.path = path
         self.owner = owner
         self.content = read(path) or {}
+        if self.content.get("run_id") != run_id:
+            self.content = {}
         if not self.content and path.exists():
             aside = atomic.set_aside(path)
-            logger.warning("%s says nothing that makes sense and is kept as %s.", path, aside.name)
+            said = "%s says nothing of this trial that makes sense and is kept as %s."
+            logger.warning(said, path, aside.name)
             self.content = {"earlier": aside.name}
 
     @property

@@ -215,7 +215,7 @@ def _trial(paths: TrialPaths, place: int) -> _Trial:
         raise ResultsError(f"{paths.curve} has no rows.")
     content = manifest.read(paths.manifest)
     if content is None and paths.manifest.exists():
-        raise ResultsError(f"{paths.manifest} cannot be read.")
+        raise ResultsError(f"{paths.manifest} cannot be read as the manifest of this trial.")
     owner = {(row["run_id"], row["seed"]) for row in rows}
     run_id, seed = rows[0]["run_id"], rows[0]["seed"]
     of_manifest = run_id if content is None else content["run_id"]

@@ -109,7 +109,7 @@ class TrialFiles:
         self._lock = lock
         self._identity = identity
         self._engine = engine
-        self._manifest = Manifest(paths.manifest, paths.name)
+        self._manifest = Manifest(paths.manifest, paths.name, identity.run_id)
         self._written: dict[Path, dict[str, Any]] = {}  # accounts of the files
         finished = self._manifest.status == DONE
         found = damage.find(paths, self._manifest.content, thorough=True) if finished else []

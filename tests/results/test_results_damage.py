@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -190,7 +191,29 @@ def test_an_odd_manifest_is_kept_aside_and_the_trial_goes_on(
     aside = path.with_name("seed=3.json.damaged")
     assert aside.read_text() == text
     assert json.loads(path.read_text())["earlier"] == aside.name
-    assert "says nothing that makes sense" in caplog.text
+    assert "says nothing of this trial that makes sense" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"seed": 4}, {"run_id": "ffffffffffff"}, {"ended": 5}, {"own_code": None}],
+    ids=["seed", "run", "time", "own code"],
+)
+def test_the_manifest_of_another_trial_is_none_of_this(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]
+) -> None:
+    run_trial(tmp_path)
+    before = stored(tmp_path)
+    path = trial_paths(tmp_path).manifest
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    if "run_id" not in changes:  # whose folder it is, only the run knows
+        assert "cannot be read as the manifest of this trial" in one(tmp_path).message
+    with Store(tmp_path).claim(IDENTITY, 3, ENGINE) as files:
+        assert len(files.history.rows) == ROUNDS
+        files.finish("budget")
+    assert stored(tmp_path) == before
+    assert (one(tmp_path, True).state, one(tmp_path, True).message) == (DONE, "")
+    assert "is kept as seed=3.json.damaged" in caplog.text
 
 
 def test_a_check_tells_of_an_odd_manifest(
@@ -200,7 +223,7 @@ def test_a_check_tells_of_an_odd_manifest(
     path = trial_paths(tmp_path).manifest
     path.write_text("{}")
     assert cli.main(["status", str(tmp_path), "check=true"]) == 1
-    assert f"stale: {path} cannot be read" in capsys.readouterr().out
+    assert f"stale: {path} cannot be read as" in capsys.readouterr().out
 
 
 def test_older_manifests_hold_nothing_against_the_files(tmp_path: Path) -> None:
