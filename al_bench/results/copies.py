@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def choose(copies: Sequence[Copy]) -> Choice:
     ordered = sorted(copies, key=lambda copy: (copy.place, copy.curve))
     if len(ordered) == 1:
         return Choice(ordered[0])
-    if _same_bytes([copy.curve for copy in ordered]):
+    if _same_bytes(ordered):
         return Choice(max(ordered, key=has_acquisitions))  # the first of the largest
     contents: dict[Copy, _Content] = {}
     for copy in ordered:
@@ -144,7 +145,7 @@ def warn(choices: Sequence[Choice]) -> None:
 
 def compare(one: Copy, other: Copy) -> str | None:
     """What ``difference`` says of two copies; without reading much where their bytes are equal."""
-    if _same_bytes([one.curve, other.curve]):
+    if _same_bytes([one, other]):
         return None
     return difference(_read(one), _read(other))
 
@@ -205,12 +206,18 @@ def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _same_bytes(files: Sequence[Path]) -> bool:
+def _same_bytes(copies: Sequence[Copy]) -> bool:
+    """Whether their curves are the same, and their acquisitions where there are any."""
+    paths = [copy.paths.acquisitions for copy in copies if copy.paths is not None]
+    bought = [path for path in paths if path.is_file()]
+    return all(map(_are_one, ([copy.curve for copy in copies], bought)))
+
+
+def _are_one(files: Sequence[Path]) -> bool:
     try:
         if len({file.stat().st_size for file in files}) > 1:
             return False
-        first = files[0].read_bytes()
-        return all(file.read_bytes() == first for file in files[1:])
+        return len({sha256(file.read_bytes()).digest() for file in files}) <= 1
     except OSError:
         return False
 

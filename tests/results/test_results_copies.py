@@ -12,8 +12,9 @@ import pytest
 from fake_trials import ENGINE, OTHER_ENGINE, ROUNDS, run_trial, trial_paths
 
 from al_bench import cli
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, ResultsError
 from al_bench.results.frame import read_acquisitions, read_curves
+from al_bench.results.merge import merge
 
 
 @pytest.fixture
@@ -205,6 +206,17 @@ def test_a_copy_that_was_edited_is_a_copy_that_differs(tmp_path: Path, laptop: P
     rewrite(trial_paths(other).curve, lambda table: table.slice(0, 2))
     with pytest.warns(UserWarning, match="different copies of one trial .test_nll of round 0"):
         assert_is(read(other, laptop), laptop)
+
+
+def test_copies_of_one_curve_may_differ_in_what_was_bought(tmp_path: Path, laptop: Path) -> None:
+    other = shutil.copytree(laptop, tmp_path / "other")
+    rewrite(trial_paths(other).acquisitions, setting("label", 7))
+    forget_hashes(laptop)
+    forget_hashes(other)
+    with pytest.warns(UserWarning, match="different copies of one trial .label of label 0"):
+        assert_is(read(laptop, other), laptop)
+    with pytest.raises(ResultsError, match="are different results of one trial .label of label 0"):
+        merge([laptop, other], tmp_path / "all")
 
 
 def test_a_copy_that_was_cut_is_a_beginning(tmp_path: Path, laptop: Path) -> None:
