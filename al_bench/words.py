@@ -128,7 +128,9 @@ def _check_override(override: Override, word: str) -> None:
         raise ConfigError(f"{word!r} has no key.", "Write key=value.")
     if key == "results" and override.is_sweep_override():
         raise ConfigError(
-            f"{word}: a sweep has one results folder.", "Type the command once for each."
+            f"{word}: a sweep has one results folder.",
+            "Type the command once for each, and a folder with a comma in its name in quotes of "
+            "its own: \"results='a,b'\".",
         )
     if not (override.is_delete() or override.is_sweep_override()):
         paths.check_typed(key, override.value())
