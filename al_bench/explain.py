@@ -90,12 +90,22 @@ def _wrong_value(key: str, kind: str, overrides: Sequence[str], said: str) -> Co
 def _no_key(key: str, overrides: Sequence[str], folder: Path | None) -> ConfigError:
     words = {word.lstrip("+~").partition("=")[0]: word.lstrip("+~") for word in overrides}
     key = next((name for name in words if name.startswith(f"{key}.")), key)  # told is where it ends
-    if key == "experiment" and "experiment" in words:
-        return _without_package(words[key].partition("=")[2], folder)
+    below = key.partition("@")[2].split(".")[0]  # override /dataset: is dataset@experiment.dataset
+    if "experiment" in words and "experiment" in (key, below):
+        return ConfigError(
+            f"{_preset(words['experiment'], folder)} does not say where its keys belong.",
+            "Make its first line: # @package _global_",
+        )
     typed = words.get(key, key)
     message = f"There is no key {key!r}."
     if "/" in key:
         group, _, inner = key.partition("@")[0].rpartition("/")
+        if key.startswith("experiment/") and "experiment" in words:
+            return ConfigError(
+                f"{_preset(words['experiment'], folder)}: override {inner} means a group below "
+                "experiment.",
+                f"Write override /{inner}",
+            )
         has_none = f"The {group} that is chosen has no {inner} to choose."
         return ConfigError(
             message, has_none if key in KINDS.values() else choose(key, KINDS.values())
@@ -131,13 +141,11 @@ def _no_key(key: str, overrides: Sequence[str], folder: Path | None) -> ConfigEr
     return ConfigError(message, hint)
 
 
-def _without_package(preset: str, folder: Path | None) -> ConfigError:
-    """A preset whose keys Hydra has put below ``experiment``."""
-    file = choice_file("experiment", preset, [config_dir(), *([folder] if folder else [])])
-    return ConfigError(
-        f"{near(file) if file else f'experiment={preset}'} does not say where its keys belong.",
-        "Make its first line: # @package _global_",
-    )
+def _preset(word: str, folder: Path | None) -> str:
+    """The file of the preset that ``word`` chooses, or the word."""
+    name = word.partition("=")[2]
+    file = choice_file("experiment", name, [config_dir(), *([folder] if folder else [])])
+    return near(file) if file else word
 
 
 def _nested(typed: str, node: DictConfig) -> str | None:

@@ -291,6 +291,32 @@ def test_words_that_only_look_alike_are_not_given_twice(words):
     assert [word for word in words if word != "-m"] == read(words).overrides
 
 
+NOWHERE = "does not say where its keys belong. Make its first line: # @package _global_"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seeds: 1\n", NOWHERE),
+        ("defaults:\n  - override /dataset: digits\nseeds: 1\n", NOWHERE),
+        (
+            "# @package _global_\ndefaults:\n  - override dataset: digits\n",
+            "override dataset means a group below experiment. Write override /dataset",
+        ),
+    ],
+    ids=["keys", "choices", "relative"],
+)
+def test_a_preset_whose_keys_lie_elsewhere_is_named_with_its_file(al_bench, tmp_path, text, said):
+    own = tmp_path / "mine" / "experiment" / "deep"
+    own.mkdir(parents=True)
+    (own / "lost.yaml").write_text(text)
+    code, out, err = al_bench("run", "--config-dir", "mine", "experiment=deep/lost")
+    assert (code, out) == (2, "")
+    file = "mine/experiment/deep/lost.yaml"
+    assert err.startswith(f"al-bench: {file}")
+    assert said in err
+
+
 PRESET = """# @package _global_
 # al-bench run experiment=wide: nothing that can be run
 hydra:
