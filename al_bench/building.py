@@ -42,6 +42,28 @@ def build(node: Any, group: str) -> Any:
     return built
 
 
+def build_with(node: Any, group: str, methods: Sequence[str], described_in: str) -> Any:
+    """The same, of a kind of object that has these methods.
+
+    Args:
+        node: The configuration of the object.
+        group: Its key.
+        methods: What al-bench calls.
+        described_in: The module that says what such objects have.
+
+    Raises:
+        ConfigError: It cannot be made, or it lacks one of them.
+    """
+    built = build(node, group)
+    for method in methods:
+        if not callable(getattr(built, method, None)):
+            raise ConfigError(
+                f"{group}: {type(built).__name__} has no method {method}.",
+                f"{described_in} says what such a class has.",
+            )
+    return built
+
+
 def _give_keys(built: Any, node: Any, path: str) -> None:
     """Let what was built, and the objects that it keeps by the names of its parameters, know keys.
 

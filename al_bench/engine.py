@@ -42,9 +42,6 @@ class Engine:
             value = getattr(self, name)
             if value not in PRECISIONS:
                 raise ConfigError(f"{name}={value} is unknown.", choose(str(value), PRECISIONS))
-        for name in ("threads", "chunk_bytes"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
         require_whole("threads", self.threads, 1, MOST_THREADS)
         require_whole("chunk_bytes", self.chunk_bytes, 1)
 

@@ -111,6 +111,11 @@ def _path_restored() -> Iterator[None]:
 
 def _prepared(overrides: Sequence[str], config_dir: str | Path | None) -> tuple[Prepared, bool]:
     """What was asked for, and whether only to say what it would be."""
+    for word in overrides:
+        if not isinstance(word, str):
+            raise ConfigError(
+                f"{word!r} is no text.", 'Give every key=value by itself: "seeds=3", "workers=2".'
+            )
     overrides = quoted(overrides)
     folder = None if config_dir is None else opened(config_dir).resolve()
     if folder is not None:

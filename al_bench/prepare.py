@@ -8,12 +8,18 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from al_bench.building import build
+from al_bench.building import build, build_with
 from al_bench.compatibility import check_choices, check_dropout, check_needs, check_smallest_batch
 from al_bench.config import Composed, parse_seeds, without_tracker
-from al_bench.data.base import Dataset, Pool
-from al_bench.data.pool import Loaded, apply_transforms, load_transforms
-from al_bench.data.target import PoolTargets, TargetDistribution
+from al_bench.data.base import Dataset, DatasetSource, Pool
+from al_bench.data.pool import (
+    Loaded,
+    PoolTransform,
+    Stage,
+    apply_transforms,
+    load_transforms,
+)
+from al_bench.data.target import PoolTargets, TargetDistribution, Targets
 from al_bench.earlier import of_other_code, under_another_engine
 from al_bench.engine import Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose, placed, require_whole
@@ -86,6 +92,7 @@ class Prepared:
         pool = apply_transforms(pool, self.loaded.transforms, streams)
         with placed(self.target):
             targets = self.target.of(self.dataset, pool)
+        _require(Targets, targets, "target", "of", self.target)
         return Trial(self.run, streams, pool, targets, self.loaded.test)
 
 
@@ -104,26 +111,25 @@ def prepare(composed: Composed) -> Prepared:
     for key, valid in (("resume", RESUMES), ("on_error", ON_ERROR)):
         if config[key] not in valid:
             raise ConfigError(f"{key}={config[key]} is unknown.", choose(config[key], valid))
-    if config.workers < 1:
-        raise ConfigError(f"workers must be at least 1, got {config.workers}.")
     require_whole("workers", config.workers, 1)
     engine = _engine(config)
     engine.set_up()  # before any work: a thread a core in every worker would stall them all
     offsets = {str(key): offset for key, offset in config.streams.items() if offset is not None}
     Streams(0, offsets)  # checks them
     chosen = build_strategies(config)
-    target = build(config.target, "target") if config.target is not None else PoolTargets()
+    target = _target(config.target)
     model = _model(config.model)
     recipe = build(config.training, "training")
     budget = build(config.budget, "budget")
     samples, bins = _evaluation(config.evaluation)
-    transforms = [build(node, f"pool.{name}") for name, node in (config.pool or {}).items()]
-    source = build(config.dataset, "dataset")
+    transforms = [_transform(node, name) for name, node in (config.pool or {}).items()]
+    source: DatasetSource = build_with(config.dataset, "dataset", ["load"], "al_bench.data.base")
     tracker = build_tracker(config.tracker)
     check_choices(composed, model, recipe, budget, chosen)
 
     with placed(source):
         dataset = source.load()
+    _require(Dataset, dataset, "dataset", "load", source)
     loaded = load_transforms(transforms, dataset)
     with placed(model):
         provided = model.check(dataset.train.inputs.input_shape, loaded.num_classes)
@@ -249,6 +255,33 @@ def build_strategy(node: Any, group: str) -> Strategy:
             f"{group}: {type(strategy).__name__} has no method select(view, batch_size, generator)."
         )
     return strategy
+
+
+def _target(node: Any) -> TargetDistribution:
+    if node is None:
+        return PoolTargets()
+    target: TargetDistribution = build_with(node, "target", ["of"], "al_bench.data.target")
+    return target
+
+
+def _transform(node: Any, name: str) -> PoolTransform:
+    transform: PoolTransform = build(node, f"pool.{name}")
+    if not isinstance(getattr(transform, "stage", None), Stage):
+        raise ConfigError(
+            f"pool.{name}: {type(transform).__name__} has no attribute stage, one of Stage's.",
+            "al_bench.data.pool says what such a class has.",
+        )
+    return transform
+
+
+def _require(kind: type, returned: object, group: str, method: str, owner: object) -> None:
+    """Raise ConfigError unless a method of a user's class has returned what it shall."""
+    if not isinstance(returned, kind):
+        raise ConfigError(
+            f"{group}: {method} of {type(owner).__name__} must return a {kind.__name__}, "
+            f"got {type(returned).__name__}.",
+            f"{kind.__module__} says what that is.",
+        )
 
 
 def _model(node: Any) -> Model:

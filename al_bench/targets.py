@@ -84,7 +84,7 @@ def _module(target: str, said: str) -> tuple[Any, list[str]]:
                 return module, names[place:]
             raise NotFound(f"{said}: there is no module {path!r}.", _hint(module, name)) from error
         except Exception as error:  # whatever a user's module raises when it is imported
-            raise ConfigError(f"{said}: {told(error)}.") from error
+            raise ConfigError(f"{said}: {told(error).rstrip('.')}.") from error
     return module, []
 
 

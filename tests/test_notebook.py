@@ -51,6 +51,8 @@ def test_wrong_choices_are_answered_as_on_the_command_line(quick):
         al_bench.run("budget.batchsize=3", *quick)
     with pytest.raises(ConfigError, match="no folder nowhere"):
         al_bench.run(*quick, config_dir="nowhere")
+    with pytest.raises(ConfigError, match="Give every key=value by itself"):
+        al_bench.run(quick)
 
 
 def test_a_dry_run_prints_the_plan_and_trains_nothing(quick, tmp_path, capsys):

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
 from al_bench import words
 from al_bench.config import Composed, compose
 from al_bench.config_dir import make_importable
@@ -33,8 +35,11 @@ def check(arguments: list[str]) -> int:
         print(HELP)
         return 0
     typed = words.read(arguments)
-    if {"-m", "--multirun"} & set(typed.arguments):
-        raise ConfigError("al-bench check takes one strategy at a time.")
+    read = OverridesParser.create().parse_overrides(typed.overrides)
+    if typed.multirun or any(override.is_sweep_override() for override in read):
+        raise ConfigError(
+            "al-bench check takes one strategy at a time.", "Type the command once for each."
+        )
     named = {name: _names(typed.overrides, name) for name in ("strategy", "model")}
     if not any(named.values()):
         raise ConfigError(

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from al_bench.building import build
-from al_bench.errors import ConfigError
+from al_bench.building import build_with
 from al_bench.tracking.base import Tracker
 
 
@@ -15,11 +14,6 @@ def build_tracker(node: Any) -> Tracker | None:
     """
     if node is None:
         return None
-    tracker: Tracker = build(node, "tracker")
-    for method in ("start", "log", "finish"):
-        if not callable(getattr(tracker, method, None)):
-            raise ConfigError(
-                f"tracker: {type(tracker).__name__} has no method {method}.",
-                "al_bench.tracking.base says what trackers have.",
-            )
+    methods = ("start", "log", "finish")
+    tracker: Tracker = build_with(node, "tracker", methods, "al_bench.tracking.base")
     return tracker

@@ -74,6 +74,7 @@ def test_an_error_in_the_strategy_is_a_failure_with_its_place(al_bench, own):
         (["strategy=subsample", "strategy@strategy.of=bold"], "Did you mean 'bald'"),
         (["strategy=bald", "--config-dir", "nowhere"], "no folder nowhere"),
         (["-m", "strategy=bald,entropy"], "one strategy at a time"),
+        (["strategy=bald,entropy"], "one strategy at a time. Type the command once for each."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

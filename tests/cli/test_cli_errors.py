@@ -33,7 +33,7 @@ BAD = [
     (["training.monitor=accuracy", "training.patience=3"], "needs a validation set"),
     (["device=cuda:7"], "Try device=cpu"),
     (["device=gpu"], "Valid: auto, cpu, cuda"),
-    (["threads=0"], "threads must be at least 1"),
+    (["threads=0"], "threads must be a whole number from 1, got 0"),
     (["threads=two"], "threads must be a whole number, got 'two'"),
     (["scoring_precision=float16"], "scoring_precision=float16 is unknown"),
     (["resume=yes"], "resume"),
@@ -48,7 +48,7 @@ BAD = [
     (["pool=repeat", "budget.validation_size=1000", "budget.total=2800"], "without copies"),
     (["pool=[subset]", "pool.subset.size=60", "budget=batchbald_mnist"], "Seed 0: "),
     (["hydra/launcher=foo", "-m"], "There is no hydra/launcher=foo"),
-    (["workers=0"], "workers must be at least 1"),
+    (["workers=0"], "workers must be a whole number from 1, got 0"),
     (["evaluation.num_samples=0"], "evaluation.num_samples"),
     (["+strategy.betta=3"], "strategy has no parameter 'betta'"),
     (["strategy._target_=nowhere.Nothing"], "cannot be loaded"),
@@ -185,6 +185,32 @@ def test_a_users_own_data_that_cannot_be_read_is_no_bad_configuration(al_bench, 
     assert (code, err.count("\n")) == (1, 1)
     assert "UnicodeDecodeError" in err
     assert "(letters.py:3)" in err
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("dataset=wrong.Empty", "dataset: Empty has no method load. al_bench.data.base says"),
+        ("dataset=wrong.Null", "dataset: load of Null must return a Dataset, got NoneType."),
+        ("target=wrong.Empty", "target: Empty has no method of. al_bench.data.target says"),
+        ("target=wrong.Null", "target: of of Null must return a Targets, got NoneType."),
+        ("+pool.mine._target_=wrong.Empty", "pool.mine: Empty has no attribute stage"),
+        ("strategy=leaves.Own", "leaves must not end the process: SystemExit: 5 (leaves.py:1).\n"),
+    ],
+)
+def test_a_class_that_is_another_kind_of_thing_is_told_before_any_work(
+    al_bench, tmp_path, word, said
+):
+    (tmp_path / "wrong.py").write_text(
+        "class Empty:\n    pass\n\n\n"
+        "class Null:\n    def load(self):\n        pass\n\n"
+        "    def of(self, dataset, pool):\n        pass\n"
+    )
+    (tmp_path / "leaves.py").write_text("import sys; sys.exit(5)\n")
+    code, _, err = al_bench("run", word, "seeds=1", "dry_run=true")
+    sys.modules.pop("wrong", None)
+    assert (code, err.count("\n")) == (2, 1)
+    assert said in err
 
 
 @pytest.mark.parametrize("command", [["run"], ["check"], ["run", "-m"]], ids=" ".join)
