@@ -6,7 +6,7 @@ keys are remembered, and masked wherever they come up, as in the message of a li
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
@@ -32,22 +32,24 @@ _known: set[str] = set()
 
 
 def is_secret(key: str) -> bool:
-    """Whether texts of a key such as ``dataset.api_key`` are secrets."""
-    group, _, name = key.lstrip("+~").rpartition(".")
-    words = [word.lower() for word in _WORDS.findall(name)]
-    if not _SECRET.isdisjoint(words) or ("api", "key") in pairwise(words):
+    """Whether texts of a key such as ``dataset.api_key``, or of one below it, are secrets."""
+    parts = key.lstrip("+~").split(".")
+    if parts[-1] == "_target_":
+        return False
+    words = [[word.lower() for word in _WORDS.findall(part)] for part in parts]
+    if any(not _SECRET.isdisjoint(one) or ("api", "key") in pairwise(one) for one in words):
         return True
-    return f"{group}.".startswith("tracker.") and not _OF_TRACKER.isdisjoint(words)
+    return parts[0] == "tracker" and any(not _OF_TRACKER.isdisjoint(one) for one in words[1:])
 
 
 def remember(config: Any) -> None:
     """Know the secrets of a configuration (plain mappings, lists and values) again in any text."""
-    _visited(config, "", False, lambda text: _known.update(_forms(text)))
+    _visited(config, "", lambda text: _known.update(_forms(text)))
 
 
 def masked(config: Any) -> Any:
     """A configuration (plain mappings, lists and values) with its secrets masked."""
-    return _visited(config, "", False, lambda text: MASK)
+    return _visited(config, "", lambda text: MASK)
 
 
 def masked_words(words: Sequence[str]) -> list[str]:
@@ -105,19 +107,17 @@ def masked_keys(config: Any, before: str = "") -> list[str]:
     return list(dict.fromkeys(key for name, one in pairs for key in masked_keys(one, name)))
 
 
-def _visited(value: Any, key: str, inside: bool, hide: Any) -> Any:
+def _visited(value: Any, key: str, hide: Callable[[str], Any]) -> Any:
     if isinstance(value, Mapping):
         return {
-            name: _visited(
-                one, f"{key}.{name}", inside or is_secret(f"{key}.{name}".lstrip(".")), hide
-            )
+            name: _visited(one, f"{key}.{name}" if key else str(name), hide)
             for name, one in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_visited(one, key, inside, hide) for one in value]
+        return [_visited(one, key, hide) for one in value]
     if not isinstance(value, str):
         return value
-    if not inside or _NO_TEXT.fullmatch(value) or key.endswith("._target_"):
+    if not is_secret(key) or _NO_TEXT.fullmatch(value):
         return _bare(value)
     return hide(value)
 

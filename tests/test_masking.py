@@ -16,7 +16,7 @@ def _forgotten(monkeypatch):
     [
         "api_key", "dataset.api_key", "openai_api_key", "apiKey", "OPENAI_API_KEY", "api-key",
         "hf_token", "token", "accessToken", "db.password", "client_secret", "x.credentials",
-        "tracker.key", "tracker.auth", "tracker.server.dsn", "+strategy.token",
+        "x.credentials.user", "tracker.key", "tracker.auth", "tracker.x.dsn", "+strategy.token",
     ],
 )  # fmt: skip
 def test_keys_of_secrets(key):
@@ -26,7 +26,16 @@ def test_keys_of_secrets(key):
 
 @pytest.mark.parametrize(
     "key",
-    ["num_tokens", "key_size", "tokenizer", "dataset.key", "secretary", "passwords_file", "api"],
+    [
+        "num_tokens",
+        "key_size",
+        "tokenizer",
+        "dataset.key",
+        "secretary",
+        "passwords_file",
+        "api",
+        "x.token._target_",
+    ],
 )
 def test_keys_of_others(key):
     assert not is_secret(key)

@@ -129,8 +129,8 @@ class _Objects:
         try:
             for name in ("objects", "refs"):
                 (empty / name).mkdir()
-            (empty / "HEAD").write_text("ref: refs/heads/none\n", "ascii")
-            (empty / "config").write_text(config, "ascii")
+            (empty / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
+            (empty / "config").write_text(config, encoding="ascii")
         except OSError as error:
             raise Unreadable(str(error)) from error
         return self
