@@ -11,6 +11,7 @@ from al_bench.errors import AlBenchError, Stopped, told
 from al_bench.loop import execute
 from al_bench.own_code import require_unedited
 from al_bench.prepare import Prepared
+from al_bench.results.inside import LedOutside
 from al_bench.results.locks import TrialHeld
 from al_bench.results.store import Store, TrialFiles
 from al_bench.tracking.guard import Tracking
@@ -134,6 +135,12 @@ class Rounds:
         if self._on_error == "stop":
             raise Stopped(f"Seed {seed} failed in {message}") from error
 
+    def unclaimed(self, seed: int, error: Exception) -> None:
+        """Tell of a seed whose files may not be touched."""
+        self.end(outcome(seed, FAILED, [], told(error)))
+        if self._on_error == "stop":
+            raise Stopped(f"Seed {seed} failed: {told(error)}") from error
+
     def interrupt(self) -> None:
         """Let go of trials that are not at their end."""
         with contextlib.ExitStack() as stack:
@@ -208,6 +215,9 @@ def _run_claimable(
                 claimed = store.claim(run.identity, seed, run.engine.columns(), prepared.resume)
             except TrialHeld as holder:
                 held[seed] = holder
+                continue
+            except LedOutside as error:
+                rounds.unclaimed(seed, error)
                 continue
             history = claimed.history
             if claimed.is_done:

@@ -1,5 +1,6 @@
 """A stored run as a configuration again: what it was made with, with a few keys changed."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from al_bench.config import Composed, RunConfig
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.masking import masked_keys
 from al_bench.paths import keys_in
-from al_bench.results import configured, manifest
+from al_bench.results import configured, inside, manifest
 from al_bench.results.history import TrialPaths
 
 GROUPS = (
@@ -65,7 +66,11 @@ class StoredTrial:
         paths = TrialPaths(path.parent.parent, int(seed))
         footer = configured.instead(paths, content)
         try:
-            config = OmegaConf.load(paths.config) if footer is None else OmegaConf.create(footer)
+            config = (
+                OmegaConf.load(io.StringIO(inside.read(paths.config).decode()))
+                if footer is None
+                else OmegaConf.create(footer)
+            )
         except (OSError, ValueError, YAMLError) as error:
             raise ResultsError(f"{paths.config} cannot be read: {error}.") from error
         if not isinstance(config, DictConfig):

@@ -223,11 +223,12 @@ def _notes(run: StoredRun) -> Iterator[str]:
 
 def _footers(run: StoredRun) -> Iterator[Mapping[bytes, bytes] | None]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from al_bench.results import parquet
 
     for path in run.curves:
         try:
-            yield pq.read_metadata(path).metadata
+            yield parquet.footer(path).metadata
         except (pa.ArrowException, OSError, ValueError):
             continue
 

@@ -1,5 +1,6 @@
 """The pools that stored runs bought from, made again for the figures that show inputs."""
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from al_bench.errors import AlBenchError, DataError, placed
 from al_bench.masking import masked_keys
 from al_bench.paths import check_moved, keys_in
 from al_bench.plots.figures import Options
+from al_bench.results import inside
 
 if TYPE_CHECKING:
     from al_bench.data.base import Pool
@@ -97,7 +99,7 @@ def _pool(path: Path, dataset: str, seed: int, moved: Mapping[str, str]) -> "Poo
     from al_bench.seeding import Streams
     from al_bench.stored import require_unmasked
 
-    config: Any = OmegaConf.load(path)
+    config: Any = OmegaConf.load(io.StringIO(inside.read(path).decode()))
     second = OmegaConf.select(config, "pool.contaminate.dataset")
     for node in (config.dataset, second):
         if node is not None and "download" in node:

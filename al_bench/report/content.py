@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from al_bench.masking import masked_command, masked_text
 from al_bench.plots.figures import Options, available
 from al_bench.publishing import hosts_of, published, published_frame, without_places
 from al_bench.report.words import verdicts
-from al_bench.results import ledger, manifest, sweeps
+from al_bench.results import inside, ledger, manifest, sweeps
 from al_bench.results.frame import read_curves
 from al_bench.results.history import TrialPaths
 from al_bench.results.wording import Shown, differing, typed
@@ -179,11 +180,25 @@ def _manifests(folders: Sequence[Path], unused: Set[Path]) -> Iterator[_Manifest
 
     But for those of copies whose curves are not used.
     """
+    configs: dict[Path, str] = {}
     for path, content in manifest.under(folders):
         if path.resolve().parent.parent / "curves" / f"{path.stem}.parquet" in unused:
             continue
         config = path.parent.parent / "config.yaml"
-        yield _Manifest(content, config.read_text("utf-8") if config.is_file() else "")
+        if config not in configs:
+            configs[config] = _config(config)
+        yield _Manifest(content, configs[config])
+
+
+def _config(path: Path) -> str:
+    """What a run's ``config.yaml`` says; nothing where it cannot be read."""
+    try:
+        return inside.read(path).decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        warnings.warn(f"{path} is left out: {error.strerror}.", stacklevel=2)
+        return ""
 
 
 def _failures(folders: Sequence[Path], unused: Set[Path]) -> list[str]:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 
 from al_bench.errors import ResultsError
-from al_bench.results import damage, settings
+from al_bench.results import damage, inside, parquet, settings
 from al_bench.results.history import TrialPaths
 
 logger = logging.getLogger(__name__)
@@ -35,9 +34,9 @@ def instead(paths: TrialPaths, content: Mapping[str, Any]) -> dict[str, Any] | N
     if path.name in content.get(damage.FILES, {}) and path not in wrong:
         return None
     try:
-        said = None if is_yaml(path.read_bytes()) else f"{path} cannot be read"
+        said = None if is_yaml(inside.read(path)) else f"{path} cannot be read"
     except OSError:
-        said = f"{path} is missing"
+        said = f"{path} {inside.wrong(path) or 'is missing'}"
     if path in wrong:
         said = f"{path} {wrong[path]}"
     footer = None if paths.curve in wrong else in_footer(paths.curve)
@@ -62,7 +61,7 @@ def instead(paths: TrialPaths, content: Mapping[str, Any]) -> dict[str, Any] | N
 def in_footer(curve: Path) -> dict[str, Any] | None:
     """The configuration in the footer of a curve; ``None`` where there is none to be read."""
     try:
-        found = json.loads((pq.read_schema(curve).metadata or {})[b"config"])
+        found = json.loads((parquet.footer(curve).metadata or {})[b"config"])
     except (OSError, KeyError, ValueError, pa.ArrowException):
         return None
     return found if isinstance(found, dict) else None

@@ -18,10 +18,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from al_bench.errors import ResultsError
-from al_bench.results import damage, manifest, parquet
+from al_bench.results import damage, inside, manifest, parquet
 from al_bench.results.history import TrialPaths
 from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, MEASURED
 
@@ -215,9 +214,9 @@ def _same_bytes(copies: Sequence[Copy]) -> bool:
 
 def _are_one(files: Sequence[Path]) -> bool:
     try:
-        if len({file.stat().st_size for file in files}) > 1:
+        if len({inside.size(file) for file in files}) > 1:
             return False
-        return len({sha256(file.read_bytes()).digest() for file in files}) <= 1
+        return len({sha256(inside.read(file)).digest() for file in files}) <= 1
     except OSError:
         return False
 
@@ -264,7 +263,7 @@ def _read(copy: Copy) -> _Content:
 
 def _rows(copy: Copy, path: Path, schema: pa.Schema) -> pa.Table:
     try:
-        names = set(pq.read_schema(path).names)
+        names = set(parquet.footer(path).schema.to_arrow_schema().names)
     except (pa.ArrowException, OSError, ValueError):
         names = set(schema.names)  # the reader says what is wrong
     known = [field for field in schema if field.name in names or not field.nullable]

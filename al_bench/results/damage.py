@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from al_bench.errors import ResultsError
-from al_bench.results import parquet
+from al_bench.results import inside, parquet
 from al_bench.results.history import TrialPaths
 
 FILES = "files"  # the manifest's key
@@ -62,7 +62,7 @@ def accounts(
             found[_name(paths, path)] = known[path]
         elif path.is_file():
             rows = parquet.num_rows(path) if path in tables else None
-            found[_name(paths, path)] = account(path.read_bytes(), rows)
+            found[_name(paths, path)] = account(inside.read(path), rows)
     return found
 
 
@@ -105,9 +105,9 @@ def hurts(paths: TrialPaths, found: Damage) -> bool:
 
 def _wrong(path: Path, entry: Mapping[str, Any], thorough: bool) -> str | None:
     try:
-        size = path.stat().st_size
+        size = inside.size(path)
     except OSError:
-        return "is missing"
+        return inside.wrong(path) or "is missing"
     if size != entry.get("size"):
         if "rows" in entry:
             try:
@@ -119,7 +119,7 @@ def _wrong(path: Path, entry: Mapping[str, Any], thorough: bool) -> str | None:
         return EDITED
     if thorough:
         try:
-            digest = sha256(path.read_bytes()).hexdigest()
+            digest = sha256(inside.read(path)).hexdigest()
         except OSError:
             return "cannot be read"
         if digest != entry.get("sha256"):

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from al_bench.errors import ConfigError, ResultsError, choose
 from al_bench.paths import opened
-from al_bench.results import parquet, settings
+from al_bench.results import inside, parquet, settings
 from al_bench.results.copies import Copy, warn
 from al_bench.results.copies import choose as choose_copy
 from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, SCHEMA_VERSION
@@ -95,6 +95,7 @@ def _find(paths: Paths, kind: str) -> dict[str, dict[Path, int]]:
             )
         for folder, below, names in os.walk(path.resolve()):
             below[:] = [name for name in below if not name.startswith(".")]
+            inside.tell_links(folder, below)
             if (lying := found.get(os.path.basename(folder))) is not None:
                 for name in filter(_is_ours, names):
                     lying.setdefault(Path(folder, name), place)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from al_bench.results import atomic, parquet
+from al_bench.results import atomic, inside, parquet
 from al_bench.results.schema import ACQUISITIONS, CURVE
 
 BOUGHT = b"bought"  # in the footer of a curve: ``digest`` of the acquisitions it needs
@@ -151,10 +151,13 @@ def save_checkpoint(path: Path, content: Mapping[str, Any], owner: str) -> None:
 def _load_checkpoint(path: Path) -> dict[str, Any]:
     import torch
 
-    if not path.exists():
-        raise _Unusable(f"{path} is missing")
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        stream = io.BytesIO(inside.read(path))
+    except OSError as error:
+        what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
+        raise _Unusable(f"{path} {inside.wrong(path) or what}") from error
+    try:
+        content: dict[str, Any] = torch.load(stream, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its unpickler stumbles over
         _set_aside(path, str(error).splitlines()[0])
     return content

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from al_bench.results import inside
+
 BEAT_SECONDS = 60.0
 STALE_SECONDS = 300.0
 SETTLE_SECONDS = 0.5  # between two claims of a stale lease, the later one counts
@@ -85,7 +87,7 @@ class Lease:
         while not self._stop.wait(BEAT_SECONDS):
             with contextlib.suppress(OSError):
                 if self.is_ours():
-                    os.utime(self.path)
+                    os.utime(self.path, follow_symlinks=False)
 
 
 def take_lease(path: Path) -> "Lease | Holder":
@@ -120,7 +122,7 @@ def lease_holder(path: Path, now: float | None = None) -> Holder | None:
         now: Current time in seconds since the epoch, by the clock that dates the file.
     """
     try:
-        age = (time.time() if now is None else now) - path.stat().st_mtime
+        age = (time.time() if now is None else now) - path.lstat().st_mtime
     except OSError:
         return None
     holder = _read(path)
@@ -133,7 +135,7 @@ def lease_holder(path: Path, now: float | None = None) -> Holder | None:
 
 def _read(path: Path) -> Holder | None:
     try:
-        return Holder.parse(path.read_bytes())
+        return Holder.parse(inside.read(path))
     except OSError:
         return None
 

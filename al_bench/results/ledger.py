@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from al_bench import errors
 from al_bench.errors import ConfigError, ResultsError
-from al_bench.results import damage, manifest, parquet, sweeps
+from al_bench.results import damage, inside, manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.locks import held_by
 from al_bench.results.schema import CURVE
@@ -101,6 +101,7 @@ def status(root: Path, thorough: bool = False) -> list[Entry]:
 def _trials(root: Path) -> Iterator[TrialPaths]:
     for folder, below, names in os.walk(root):
         below[:] = [name for name in below if not name.startswith(".")]
+        inside.tell_links(folder, below)
         if os.path.basename(folder) != "manifests":
             continue
         for name in names:
@@ -112,7 +113,8 @@ def _trials(root: Path) -> Iterator[TrialPaths]:
 def _trial(paths: TrialPaths, thorough: bool) -> Entry:
     content = manifest.read(paths.manifest)
     if content is None:
-        message = f"{paths.manifest} cannot be read as the manifest of this trial"
+        said = inside.wrong(paths.manifest) or "cannot be read as the manifest of this trial"
+        message = f"{paths.manifest} {said}"
         return Entry(STALE, seed=paths.seed, folder=paths.folder, message=message)
     state = content.get("status", STALE)
     host, pid = content.get("host", ""), content.get("pid", 0)

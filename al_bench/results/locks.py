@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from al_bench.errors import AlBenchError, ResultsError
-from al_bench.results import atomic
+from al_bench.results import atomic, inside
 from al_bench.results.lease import Holder, Lease, lease_holder, take_lease
 
 try:
@@ -131,7 +131,7 @@ def _lock_file(path: Path) -> int | None:
     if fcntl is None:
         return None
     with atomic.reporting(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = inside.descriptor(path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -156,7 +156,7 @@ def _lock_holder(path: Path) -> Holder | None:
     if fcntl is None:
         return None
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = inside.descriptor(path)
     except OSError:
         return None
     try:

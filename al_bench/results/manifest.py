@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from al_bench.masking import masked_code, masked_texts
-from al_bench.results import atomic, provenance
+from al_bench.results import atomic, inside, provenance
 from al_bench.results.damage import FILES
 from al_bench.results.identity import RunIdentity
 from al_bench.results.lease import Holder
@@ -33,7 +33,7 @@ def read(path: Path) -> dict[str, Any] | None:
     That of another seed makes none: it tells of other files.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(inside.read(path))
     except (OSError, ValueError, RecursionError):
         return None
     seed = path.stem.removeprefix("seed=")

@@ -7,6 +7,7 @@ and starting it again completes it.
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from al_bench.errors import ConfigError, ResultsError
-from al_bench.results import atomic, configured, copies, damage, locks, manifest, parquet, settings
+from al_bench.results import (
+    atomic,
+    configured,
+    copies,
+    damage,
+    inside,
+    locks,
+    manifest,
+    parquet,
+    settings,
+)
 from al_bench.results.history import TrialPaths
 from al_bench.results.identity import safe_name
 from al_bench.results.schema import CURVE
+
+logger = logging.getLogger(__name__)
 
 PLACE = ("dataset", "model", "strategy", "run_id")  # the folders of a run
 
@@ -148,7 +161,7 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
             taken += _take(trial, TrialPaths(target / trial.run, trial.copy.seed), preferred)
         except _Unfinished as error:
             spared.append(str(error))
-        except (_Differ, locks.TrialHeld) as error:
+        except (_Differ, locks.TrialHeld, inside.LedOutside) as error:
             lost.append(str(error))
     return Merged(taken, tuple(spared), tuple(lost))
 
@@ -206,6 +219,7 @@ def _has(target: Path, key: tuple[Path, int] | None) -> bool:
 
 def _trial(paths: TrialPaths, place: int) -> _Trial:
     """The trial at ``paths``; ResultsError where it is not one, or cannot be read."""
+    inside.require(paths.folder, paths.name)
     names = pa.schema([CURVE.field(name) for name in (*PLACE, "seed")])
     try:
         rows = parquet.read(paths.curve, names).to_pylist()
@@ -277,6 +291,7 @@ def _wrong(trial: _Trial) -> str:
 
 def _take(trial: _Trial, place: TrialPaths, preferred: int | None) -> bool:
     """Copy a trial to its place; whether that was still to be done once nobody could change it."""
+    inside.require(place.folder, place.name)
     for folder in place.folders:
         atomic.make_folder(folder)
     with contextlib.ExitStack() as stack:
@@ -292,7 +307,7 @@ def _take(trial: _Trial, place: TrialPaths, preferred: int | None) -> bool:
         lock.check()
         _clear(place)
         for path, data in files.items():
-            if not path.exists() or path.read_bytes() != data:
+            if not path.exists() or inside.read(path) != data:
                 atomic.make_folder(path.parent)
                 atomic.write(path, data, place.name)
     return True
@@ -339,18 +354,21 @@ def _files(trial: _Trial, place: TrialPaths) -> dict[Path, bytes]:
     """New place to content of all that belongs to the trial, in the order of writing."""
     own = trial.paths
     files: dict[Path, bytes] = {}
-    curve = own.curve.read_bytes()
+    curve = inside.read(own.curve)
     metadata = pq.read_schema(pa.BufferReader(curve)).metadata or {}
     config = _config(trial, place, metadata)
     if config is not None:
         files[place.config] = config
     for path in damage.named(own, trial.content):
-        files[place.manifest.parent / path.name] = path.read_bytes()
+        if said := inside.wrong(path):
+            logger.warning("Left out: %s %s.", path, said)
+            continue
+        files[place.manifest.parent / path.name] = inside.read(path)
     if own.acquisitions.exists():
-        files[place.acquisitions] = own.acquisitions.read_bytes()
-    checkpoint = own.folder / "checkpoints" / metadata.get(b"checkpoint", b"").decode()
-    if not trial.is_done and checkpoint.is_file():
-        files[place.folder / "checkpoints" / checkpoint.name] = checkpoint.read_bytes()
+        files[place.acquisitions] = inside.read(own.acquisitions)
+    checkpoint = own.folder / "checkpoints" / Path(metadata.get(b"checkpoint", b"").decode()).name
+    if not trial.is_done and not inside.wrong(checkpoint) and checkpoint.is_file():
+        files[place.folder / "checkpoints" / checkpoint.name] = inside.read(checkpoint)
     if trial.content:
         files[place.manifest] = _manifest(trial, config)
     files[place.curve] = curve
@@ -361,7 +379,7 @@ def _config(trial: _Trial, place: TrialPaths, metadata: Mapping[bytes, bytes]) -
     """``config.yaml`` of the new place, where trials of other machines may have one already."""
     for path in (place.config, trial.paths.config):
         with contextlib.suppress(OSError):
-            data = path.read_bytes()
+            data = inside.read(path)
             said = settings.disagreement(path.parent, metadata)
             if configured.is_yaml(data) and said is None:
                 return data
@@ -374,6 +392,6 @@ def _manifest(trial: _Trial, config: bytes | None) -> bytes:
     files = trial.content.get(damage.FILES)
     name = trial.paths.config.name
     if not files or config is None or files.get(name) == damage.account(config):
-        return trial.paths.manifest.read_bytes()
+        return inside.read(trial.paths.manifest)
     content = {**trial.content, damage.FILES: {**files, name: damage.account(config)}}
     return json.dumps(content, indent=2).encode() + b"\n"

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from al_bench.errors import ResultsError
+from al_bench.results import inside
 
 
 class DamagedFile(ResultsError):
@@ -37,7 +38,7 @@ def read(path: Path, schema: pa.Schema) -> pa.Table:
         ResultsError: The file may not be read.
     """
     try:
-        data = path.read_bytes()
+        data = inside.read(path)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -55,10 +56,15 @@ def read(path: Path, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema.with_metadata(found.schema.metadata))
 
 
+def footer(path: Path) -> pq.FileMetaData:
+    """The footer of the file; OSError, ValueError or ArrowException where it cannot be read."""
+    return pq.read_metadata(pa.BufferReader(inside.read(path)))
+
+
 def num_rows(path: Path) -> int:
     """Rows of the file, from its footer alone; 0 without a file, DamagedFile as in ``read``."""
     try:
-        return int(pq.read_metadata(path).num_rows)
+        return int(footer(path).num_rows)
     except FileNotFoundError:
         return 0
     except (pa.ArrowException, OSError, ValueError) as error:

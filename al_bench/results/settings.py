@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from al_bench.results import inside, parquet
 from al_bench.results.identity import ENGINE_KEYS, PATHS
 
 Settings = Mapping[str, Any]
@@ -66,7 +66,7 @@ def of_run(folder: Path) -> Settings | None:
     """Settings of the run in this folder, of a curve or of ``config.yaml``; None without both."""
     for curve in sorted(folder.glob("curves/seed=*.parquet")):
         try:
-            footer = pq.read_metadata(curve).metadata or {}
+            footer = parquet.footer(curve).metadata or {}
         except (pa.ArrowException, OSError, ValueError):
             continue
         found = _settings(footer.get(b"config", b""), footer.get(b"protocol", b""))
@@ -102,7 +102,7 @@ def digest(config: str) -> str:
 
 def _digest(path: Path) -> bytes | None:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest().encode()
+        return hashlib.sha256(inside.read(path)).hexdigest().encode()
     except OSError:
         return None
 
@@ -112,7 +112,7 @@ def _in_yaml(path: Path) -> dict[str, Any] | None:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        found = yaml.load(path.read_bytes(), loader)
+        found = yaml.load(inside.read(path), loader)
     except (OSError, ValueError, yaml.YAMLError):
         return None
     return _settings(json.dumps(found, default=str).encode())

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 
 from al_bench.errors import ConfigError, place
-from al_bench.results import atomic, configured, damage, locks, parquet, settings
+from al_bench.results import atomic, configured, damage, inside, locks, parquet, settings
 from al_bench.results.history import (
     BOUGHT,
     History,
@@ -65,6 +65,7 @@ class Store:
 
         Raises:
             TrialHeld: Another process has the trial.
+            LedOutside: One of the trial's files is a link.
             ResultsError: The folder cannot be written, or the disk is full.
         """
         if resume not in ("same", "any"):
@@ -72,6 +73,7 @@ class Store:
         if set(engine_columns) != set(ENGINE):
             raise ValueError(f"engine columns must be {ENGINE}, got {tuple(engine_columns)}")
         paths = TrialPaths(self.root / identity.folder, seed)
+        inside.require(paths.folder, paths.name)
         for folder in paths.folders:
             atomic.make_folder(folder)
         lock = locks.take(paths.lock)
@@ -259,7 +261,7 @@ class TrialFiles:
         path, text = self._paths.config, self._identity.config
         recorded = self._manifest.content.get(damage.FILES, {}).get(path.name)
         try:
-            data = path.read_bytes()
+            data = inside.read(path)
         except FileNotFoundError:
             data = None
         if data is not None:

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from al_bench.errors import ResultsError
 from al_bench.masking import masked_texts, masked_words
-from al_bench.results import atomic
+from al_bench.results import atomic, inside
 
 FOLDER = ".sweeps"
 DECISIONS = "decisions.json"  # in the folder of a sweep in stages
@@ -54,7 +55,7 @@ def write_plan(sweep_folder: Path, jobs: Sequence[Sequence[str]], command: str =
         jobs: The overrides of each job.
         command: The command line.
     """
-    atomic.make_folder(sweep_folder)
+    _make(sweep_folder, sweep_folder)
     listed = [{"job": str(i), "overrides": masked_words(job)} for i, job in enumerate(jobs)]
     _write(sweep_folder / "plan.json", {"command": command, "jobs": listed})
 
@@ -74,7 +75,7 @@ def write_job(
         error: One line, if the job was refused before training; what trials do is in their
             manifests.
     """
-    atomic.make_folder(job_folder)
+    _make(job_folder, job_folder.parent)
     content = {
         "overrides": masked_words(overrides),
         "trials": {folder.as_posix(): list(seeds) for folder, seeds in trials.items()},
@@ -107,7 +108,7 @@ def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
         decided several times the last.
     """
     roots = {root for path in paths for root in (path.absolute(), *path.absolute().parents)}
-    files = {file for root in roots for file in (root / FOLDER).glob(f"*/{DECISIONS}")}
+    files = {sweep / DECISIONS for root in roots for sweep in _sweeps(root)}
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for content in sorted(map(_read, files), key=lambda content: str(content.get("written"))):
         arms = content.get("arms")
@@ -171,12 +172,26 @@ def stopped(sweep_folder: Path) -> str | None:
 def read_sweeps(root: Path) -> list[Job]:
     """Every job recorded below the results folder, oldest first, those only planned last."""
     recorded, planned = [], []
-    for sweep in sorted((root / FOLDER).glob("*/")):
+    for sweep in _sweeps(root):
         started = {path.parent.name for path in sweep.glob("*/job.json")}
         recorded += [read_job(sweep / name) for name in started]
         planned += [job for job in read_plan(sweep) if job.job not in started]
     found = [job for job in recorded if job is not None]
     return sorted(found, key=lambda job: (job.written, job.sweep, job.job)) + planned
+
+
+def _sweeps(root: Path) -> list[Path]:
+    """The folders of sweeps below a results folder; links are not followed."""
+    if (root / FOLDER).is_symlink():
+        return []
+    return sorted(path for path in (root / FOLDER).glob("*/") if not path.is_symlink())
+
+
+def _make(folder: Path, sweep: Path) -> None:
+    """Make a folder of a sweep where the folder of all sweeps lies in the results folder."""
+    if sweep.parent.name == FOLDER and sweep.parent.is_symlink():
+        raise ResultsError(f"{sweep.parent} is a link, which is not followed.", "Remove it.")
+    atomic.make_folder(folder)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
@@ -187,7 +202,7 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(inside.read(path))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
