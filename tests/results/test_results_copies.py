@@ -215,7 +215,7 @@ def test_copies_of_one_curve_may_differ_in_what_was_bought(tmp_path: Path, lapto
     forget_hashes(other)
     with pytest.warns(UserWarning, match="different copies of one trial .label of label 0"):
         assert_is(read(laptop, other), laptop)
-    with pytest.raises(ResultsError, match="are different results of one trial .label of label 0"):
+    with pytest.raises(ResultsError, match=r"are different results of one trial .label of label 0"):
         merge([laptop, other], tmp_path / "all")
 
 
