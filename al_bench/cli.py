@@ -1,5 +1,6 @@
 """The command line: finds the command, prints errors in one line, sets the exit code."""
 
+import contextlib
 import importlib
 import os
 import signal
@@ -7,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from al_bench import process
-from al_bench.errors import AlBenchError, ConfigError, choose, told
+from al_bench.errors import AlBenchError, ConfigError, choose, scarce, told
 from al_bench.masking import masked_text, masked_words
 
 # Command: module, function, what it does. Modules are imported when their command is used.
@@ -35,6 +36,9 @@ INTERRUPTED = {
     "plot": "figures whose names were printed are written.",
 }
 
+# Commands that write files: what they print beside tells of it.
+FOR_SHOW = ("run", "plot", "report", "export", "transfer", "rerun")
+
 VERBOSE = "verbose=true"  # understood by every command
 
 
@@ -45,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     masked_words(words)  # so that what was typed is known in messages
-    process.set_up_streams()
+    given = {"stdout": sys.stdout, "stderr": sys.stderr}
+    streams = {name: stream for name, stream in given.items() if stream is not None}
+    process.set_up_streams(output_is_for_show=words[:1] in ([name] for name in FOR_SHOW))
     environment, typed = dict(os.environ), sys.argv
     process.set_up_environment()
     signals = process.catch_signals()
@@ -53,8 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _answered(words)
     finally:
         process.end_on_signals()
+        with contextlib.suppress(OSError, AlBenchError):  # what it meets is told already
+            sys.stdout.flush()
         if arguments is not None:  # called from Python, which goes on
             sys.argv = typed
+            for name, stream in streams.items():
+                setattr(sys, name, stream)
             for number, handler in signals.items():
                 signal.signal(number, handler)
             os.environ.clear()
@@ -64,7 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _answered(words: list[str]) -> int:
     verbose = VERBOSE in words
     try:
-        return _dispatch(words)
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
     except AlBenchError as error:
         return _complain(error, error.exit_code, verbose)
     except KeyboardInterrupt:
@@ -72,8 +84,7 @@ def _answered(words: list[str]) -> int:
         print(f"al-bench: stopped{f'; {left}' if left else '.'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return 1  # who read the output has seen enough
     except Exception as error:
         return _complain(error, 1, verbose)
 
@@ -89,6 +100,10 @@ def _dispatch(words: list[str]) -> int:
         return 0
     if words[0] not in COMMANDS:
         raise ConfigError(f"There is no command {words[0]!r}.", choose(words[0], COMMANDS))
+    try:
+        os.getcwd()
+    except OSError:
+        raise ConfigError("The current folder is gone.", "Type cd and one that is there.") from None
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # users' own classes lie beside them
     module, function, _ = COMMANDS[words[0]]
@@ -113,7 +128,7 @@ def _complain(error: Exception, code: int, verbose: bool) -> int:
 
         print(masked_text("".join(traceback.format_exception(error))), file=sys.stderr, end="")
     own = isinstance(error, AlBenchError)
-    text = str(error) if own else f"{told(error)}. Add verbose=true for more."
+    text = str(error) if own else scarce(error) or f"{told(error)}. Add verbose=true for more."
     print(f"al-bench: {' '.join(masked_text(text).split())}", file=sys.stderr)
     return code
 

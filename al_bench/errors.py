@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import errno
 import math
 import os
 import re
@@ -154,6 +155,30 @@ def told(error: BaseException) -> str:
         said = error.msg
     where = place(error)
     return f"{type(error).__name__}: {said.rstrip('.')}{f' ({where})' if where else ''}"
+
+
+def scarce(error: BaseException) -> str | None:
+    """In one line which limit of the machine an error is about; ``None`` if about none."""
+    said = str(error)
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.EMFILE, errno.ENFILE):
+        return "Too many files are open. Raise the limit, such as ulimit -n 1024."
+    of_memory = isinstance(error, MemoryError) or number == errno.ENOMEM
+    if of_memory or any(phrase in said for phrase in _OUT_OF_MEMORY):
+        return (
+            f"Too little memory ({told(error)}). Free some, or raise the limit (ulimit -v); a run "
+            "takes less with fewer workers= or a smaller chunk_bytes=."
+        )
+    return None
+
+
+_OUT_OF_MEMORY = (  # of libraries that have no type for it
+    "failed to map segment",
+    "annot allocate memory",
+    "an't allocate memory",
+    "out of memory",
+    "can't start new thread",
+)
 
 
 def place(error: BaseException) -> str:

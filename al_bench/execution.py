@@ -181,20 +181,33 @@ def run_seeds(
     store = Store(prepared.results)
     outcomes: list[SeedOutcome] = []
     held: dict[int, TrialHeld] = {}
-    for first in range(0, len(seeds), AT_ONCE):
-        part = seeds[first : first + AT_ONCE]
-        ended, elsewhere = _run_claimable(prepared, part, report, store, refused)
-        outcomes += ended
-        held |= elsewhere
-    if held:
-        more, held = _run_claimable(prepared, list(held), report, store, refused)
-        outcomes += more
+    at_once, waiting = _at_once(), seeds
+    for _ in range(2):  # seeds held elsewhere come last
+        held = {}
+        for first in range(0, len(waiting), at_once):
+            part = waiting[first : first + at_once]
+            ended, elsewhere = _run_claimable(prepared, part, report, store, refused)
+            outcomes += ended
+            held |= elsewhere
+        waiting = list(held)
     for seed, holder in held.items():
         left = SeedOutcome(seed, HELD, rounds=0, message=str(holder))
         if report_held:
             report.end(left)
         outcomes.append(left)
     return sorted(outcomes, key=lambda ended: ended.seed)
+
+
+def _at_once() -> int:
+    """How many trials may be under way, of the files that this process may have open."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return AT_ONCE
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return AT_ONCE
+    return max(1, min(AT_ONCE, limit // 4))
 
 
 def _run_claimable(

@@ -1,14 +1,18 @@
 """What a command shares with its process: streams, environment, signals, the parent."""
 
 import codecs
+import contextlib
 import os
 import signal
 import sys
 import threading
 import time
 import unicodedata
+from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
+
+from al_bench.errors import AlBenchError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PLAIN = dict(
@@ -17,10 +21,71 @@ _PLAIN = dict(
 _SECONDS_TO_END = 0.5  # at most, after the parent
 
 
-def set_up_streams() -> None:
+class UnwritableOutput(AlBenchError):
+    """Standard output cannot be written, and what was asked for goes there."""
+
+
+class _Stream:
+    """Standard output or error, for as long as it can be written.
+
+    Args:
+        name: ``stdout`` or ``stderr``.
+        stream: The one there was.
+        for_show: Whether the work goes on without it; otherwise UnwritableOutput ends it, and
+            where nobody reads on, BrokenPipeError.
+    """
+
+    def __init__(self, name: str, stream: Any, for_show: bool) -> None:
+        self._name = name
+        self._stream = stream
+        self._for_show = for_show
+        self._is_lost = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._writing():
+            self._stream.write(text)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        with self._writing():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if self._is_lost:
+                return
+            self._is_lost = True
+            with contextlib.suppress(OSError, ValueError):  # what is left in it has a place to go
+                devnull = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(devnull, self._stream.fileno())
+                os.close(devnull)
+            said = f"Standard output cannot be written: {error.strerror or error}"
+            if not self._for_show:
+                if isinstance(error, BrokenPipeError):
+                    raise
+                raise UnwritableOutput(f"{said}.") from error
+            if self._name == "stdout" and not isinstance(error, BrokenPipeError):
+                print(f"al-bench: {said}; the work goes on.", file=sys.stderr)
+
+
+def set_up_streams(output_is_for_show: bool = True) -> None:
     """Let standard output and error print any sign, and all streams be there though closed.
 
     A sign that the terminal lacks becomes one or a few that it has.
+
+    Args:
+        output_is_for_show: The work goes on where standard output cannot be written any more, its
+            disk being full or its reader gone; that of standard error always is.
     """
     codecs.register_error("al_bench.plain", _plain)
     if sys.stdin is None:  # else the first file that is opened would be taken for it
@@ -29,8 +94,11 @@ def set_up_streams() -> None:
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
-        elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="al_bench.plain")
+        else:
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="al_bench.plain")
+            if not isinstance(stream, _Stream):
+                setattr(sys, name, _Stream(name, stream, output_is_for_show or name == "stderr"))
 
 
 def set_up_environment() -> None:
@@ -82,7 +150,12 @@ def end_on_signals() -> None:
 
 
 def _end(signum: int, frame: FrameType | None) -> None:
-    os.write(2, b"al-bench: stopped at once.\n")
+    with contextlib.suppress(OSError):
+        os.write(2, b"al-bench: stopped at once.\n")
+    if multiprocessing := sys.modules.get("multiprocessing"):
+        with contextlib.suppress(Exception):  # one that is stopped would not see its parent's end
+            for child in multiprocessing.active_children():
+                child.kill()
     os._exit(130)
 
 
