@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -26,6 +27,7 @@ from threadpoolctl import threadpool_info
 
 import al_bench
 from al_bench import cli
+from al_bench.results import locks
 
 ROOT = Path(__file__).parents[1]
 
@@ -255,3 +257,106 @@ def test_files_are_read_and_written_in_one_encoding_whatever_the_locale():
             if plain and not {"encoding", "utf-8", "rb", "wb", "xb"} & set(said):
                 found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert not found
+
+
+class Full(io.StringIO):
+    """A stream on a full disk."""
+
+    def write(self, text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fileno(self):
+        raise io.UnsupportedOperation
+
+
+class Unread(Full):
+    """A pipe whose reader is gone."""
+
+    def write(self, text):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def test_a_full_output_is_one_line_where_it_is_the_answer(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert cli.main(["list", "scores"]) == 1
+    said = capsys.readouterr().err
+    assert said == "al-bench: Standard output cannot be written: No space left on device.\n"
+    assert isinstance(sys.stdout, Full)
+
+
+def test_an_answer_that_nobody_reads_is_silent(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", Unread())
+    assert cli.main(["list", "scores"]) == 1
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [Full, Unread])
+def test_a_run_goes_on_where_nobody_can_read_of_it(stream, monkeypatch, capsys, quick, tmp_path):
+    monkeypatch.setattr(sys, "stdout", stream())
+    words = ["run", "strategy=random", "seeds=1", *quick[:-2], "budget.total=20", quick[-1]]
+    assert cli.main(words) == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == said.count("; the work goes on.") == (stream is Full)
+    assert len(list(tmp_path.glob("results/**/curves/seed=0.parquet"))) == 1
+
+
+def test_errors_that_nobody_can_read_change_no_exit_code(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Full())
+    assert cli.main(["nonsense"]) == 2
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_gone_is_one_line(tmp_path):
+    script = (
+        "import os, sys; os.rmdir(os.getcwd()); from al_bench.cli import main; sys.exit(main())"
+    )
+    (tmp_path / "gone").mkdir()
+    command = [sys.executable, "-c", script, "list", "scores"]
+    ended = subprocess.run(command, cwd=tmp_path / "gone", capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("al-bench: The current folder is gone.")
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "Too little memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "Too little memory"),
+        (ImportError("libx.so: failed to map segment from shared object"), "Too little memory"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many files are open. Raise the limit"),
+    ],
+)
+def test_what_the_machine_lacks_is_said_in_a_line(error, said, monkeypatch, capsys):
+    def fail(words):
+        raise error
+
+    monkeypatch.setattr("al_bench.listing.list_choices", fail)
+    assert cli.main(["list"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"al-bench: {said}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_few_open_files_are_enough_for_many_trials(quick, monkeypatch, tmp_path):
+    monkeypatch.setattr("resource.getrlimit", lambda which: (8, 8))
+    under_way, most = set(), 0
+    take, release = locks.take, locks.TrialLock.release
+
+    def taken(path):
+        nonlocal most
+        under_way.add(path)
+        most = max(most, len(under_way))
+        return take(path)
+
+    def released(lock):
+        under_way.discard(lock.path)
+        release(lock)
+
+    monkeypatch.setattr(locks, "take", taken)
+    monkeypatch.setattr(locks.TrialLock, "release", released)
+    words = ["strategy=random", "seeds=5", *quick[:-2], "budget.total=20", quick[-1]]
+    assert cli.main(["run", *words]) == 0
+    assert most == 2
