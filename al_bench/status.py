@@ -14,7 +14,7 @@ from al_bench.arguments import Command, Option, one_of, switch
 from al_bench.results import settings, sweeps, wording
 from al_bench.results.ledger import DAMAGED, DONE, FAILED, PLANNED, RUNNING, STALE, STATES, Entry
 from al_bench.results.ledger import status as ledger
-from al_bench.terminal import spans
+from al_bench.terminal import spans, warnings_as_lines
 
 COLORS = {DONE: "green", DAMAGED: "red", FAILED: "red", RUNNING: "cyan", STALE: "yellow"}
 
@@ -48,7 +48,8 @@ def status(arguments: list[str]) -> int:
     if parsed is None:
         return 0
     root = Path(parsed.words[0] if parsed.words else "results")
-    entries = ledger(root, thorough=parsed["check"])
+    with warnings_as_lines():
+        entries = ledger(root, thorough=parsed["check"])
     wrong = any(entry.message for entry in entries if entry.state in (DONE, DAMAGED, STALE))
     if parsed["state"]:
         entries = [entry for entry in entries if entry.state == parsed["state"]]
@@ -92,7 +93,9 @@ def summarize(
         what: What had them to do, with its number: "3 jobs".
         more: Entries of what has no trials.
     """
-    entries = [entry for entry in ledger(root) if (entry.folder, entry.seed) in trials]
+    with warnings_as_lines():
+        found = ledger(root)
+    entries = [entry for entry in found if (entry.folder, entry.seed) in trials]
     for folder, seed in trials - {(entry.folder, entry.seed) for entry in entries}:
         entries.append(Entry(FAILED, run_id=folder.name, seed=seed, message="it left no record"))
     entries += more

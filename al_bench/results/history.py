@@ -14,6 +14,8 @@ import pyarrow as pa
 from al_bench.results import atomic, inside, parquet
 from al_bench.results.schema import ACQUISITIONS, CURVE
 
+CHECKPOINT = b"checkpoint"  # in the footer of a curve: name of the file that a warm start needs
+CHECKPOINT_DIGEST = b"checkpoint_digest"  # and SHA-256 of what is in it
 BOUGHT = b"bought"  # in the footer of a curve: ``digest`` of the acquisitions it needs
 
 logger = logging.getLogger(__name__)
@@ -124,8 +126,9 @@ def load_history(paths: TrialPaths, run_id: str, finished: bool) -> History:
         if metadata.get(BOUGHT, b"").decode() not in ("", digest(committed)):
             _set_aside(paths.acquisitions, "the curve was computed with others")
         checkpoint = None
-        if b"checkpoint" in metadata:
-            checkpoint = _load_checkpoint(paths.checkpoint(len(rows) - 1))
+        if CHECKPOINT in metadata:
+            path = paths.checkpoint(len(rows) - 1)
+            checkpoint = _load_checkpoint(path, metadata.get(CHECKPOINT_DIGEST))
     except _Unusable as reason:
         logger.warning("%s in %s starts again: %s.", paths.name, paths.folder, reason)
         return History([], [], None)
@@ -138,29 +141,47 @@ def digest(acquisitions: Sequence[Mapping[str, Any]]) -> str:
     return sha256(json.dumps(told).encode()).hexdigest()
 
 
-def save_checkpoint(path: Path, content: Mapping[str, Any], owner: str) -> None:
-    """Write what ``load_history`` finds again: tensors and plain values."""
+def encode_checkpoint(content: Mapping[str, Any]) -> bytes:
+    """The file from which ``load_history`` has it again: tensors and plain values."""
     import torch
 
-    atomic.make_folder(path.parent)
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
-    atomic.write(path, buffer.getvalue(), owner)
+    return buffer.getvalue()
 
 
-def _load_checkpoint(path: Path) -> dict[str, Any]:
+def _load_checkpoint(path: Path, stored: bytes | None) -> dict[str, Any]:
+    """The checkpoint, if it is the one of this digest (``None``: from before there were any)."""
     import torch
 
     try:
-        stream = io.BytesIO(inside.read(path))
+        data = inside.read(path)
     except OSError as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
         raise _Unusable(f"{path} {inside.wrong(path) or what}") from error
+    if stored is not None and sha256(data).hexdigest() != stored.decode():
+        _set_aside(path, "it is not what was stored")
     try:
-        content: dict[str, Any] = torch.load(stream, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its unpickler stumbles over
-        _set_aside(path, str(error).splitlines()[0])
+        content: dict[str, Any] = torch.load(
+            io.BytesIO(data), map_location="cpu", weights_only=True
+        )
+    except Exception:  # whatever torch stumbles over; its advice is to load it unsafely
+        content = {}
+    weights = content.get("weights") if isinstance(content, dict) else None
+    if weights is None or (stored is None and not _are_weights(weights)):
+        _set_aside(path, "it holds no weights that can be read")
     return content
+
+
+def _are_weights(value: Any) -> bool:
+    import torch
+
+    return isinstance(value, list) and all(
+        isinstance(network, dict)
+        and all(isinstance(name, str) for name in network)
+        and all(isinstance(tensor, torch.Tensor) for tensor in network.values())
+        for network in value
+    )
 
 
 def _read(path: Path, schema: pa.Schema, run_id: str, seed: int) -> pa.Table | None:

@@ -51,9 +51,12 @@ class Holder:
         """The holder described by ``to_bytes``; an unknown one if the text is damaged."""
         try:
             fields: dict[str, Any] = json.loads(text)
-            return cls(**fields)
-        except (ValueError, TypeError):
+            found = cls(**fields)
+        except (ValueError, TypeError, RecursionError):
             return cls()
+        texts = (found.host, found.since, found.place, found.token)
+        knows_pid = type(found.pid) is int and 0 <= found.pid < 2**31
+        return found if knows_pid and all(isinstance(text, str) for text in texts) else cls()
 
     def to_bytes(self) -> bytes:
         """The note left in the file."""

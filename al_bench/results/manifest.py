@@ -47,14 +47,16 @@ def _makes_sense(content: Any) -> bool:
     texts = (*(content.get(name) for name in IDENTITY), content.get("host", ""))
     times = (content.get(name) for name in ("first_started", "started", "ended"))
     numbers = (content.get(name, 0) for name in ("attempt", "rounds", "pid"))
-    labeled = content.get("num_labeled")
+    labeled, seed = content.get("num_labeled"), content.get("seed", 0)
     mappings = (content.get(name, {}) for name in MAPPINGS)
     return (
         all(isinstance(text, str) for text in texts)
         and all(time is None or isinstance(time, str) for time in times)
         and all(isinstance(number, int) and number >= 0 for number in numbers)
+        and isinstance(seed, int)
         and (labeled is None or isinstance(labeled, int))
         and all(isinstance(mapping, dict) for mapping in mappings)
+        and all(isinstance(state, dict) for state in content.get("code", {}).values())
     )
 
 

@@ -7,6 +7,7 @@ and durable before the next. The curve's row is the commit: what lies beyond it 
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -17,11 +18,13 @@ from al_bench.errors import ConfigError, place
 from al_bench.results import atomic, configured, damage, inside, locks, parquet, settings
 from al_bench.results.history import (
     BOUGHT,
+    CHECKPOINT,
+    CHECKPOINT_DIGEST,
     History,
     TrialPaths,
     digest,
+    encode_checkpoint,
     load_history,
-    save_checkpoint,
 )
 from al_bench.results.identity import RunIdentity
 from al_bench.results.manifest import DONE, FAILED, INTERRUPTED, Manifest
@@ -175,7 +178,13 @@ class TrialFiles:
         bought_rows = [{**bought, **keys} for bought in acquisitions]
         acquired = _append(self._acquisitions, bought_rows, ACQUISITIONS)
         acquired_bytes = parquet.encode(acquired, self._metadata)
-        warm = {} if checkpoint is None else {"checkpoint": self._paths.checkpoint(round).name}
+        warm, checkpoint_bytes = {}, b""
+        if checkpoint is not None:
+            checkpoint_bytes = encode_checkpoint(checkpoint)
+            warm = {
+                CHECKPOINT.decode(): self._paths.checkpoint(round).name,
+                CHECKPOINT_DIGEST.decode(): sha256(checkpoint_bytes).hexdigest(),
+            }
         bought = {BOUGHT.decode(): digest(acquired.select(["index", "label"]).to_pylist())}
         curve_bytes = parquet.encode(curve, self._metadata | warm | bought)
 
@@ -184,7 +193,9 @@ class TrialFiles:
             # Rounds of an abandoned start must be gone before anything of this one is there.
             atomic.remove(self._paths.curve)
         if checkpoint is not None:
-            save_checkpoint(self._paths.checkpoint(round), checkpoint, self._paths.name)
+            path = self._paths.checkpoint(round)
+            atomic.make_folder(path.parent)
+            atomic.write(path, checkpoint_bytes, self._paths.name)
         atomic.write(self._paths.acquisitions, acquired_bytes, self._paths.name)
         atomic.write(self._paths.curve, curve_bytes, self._paths.name)
         self._curve, self._acquisitions = curve, acquired

@@ -6,10 +6,11 @@ A single run has a job and no plan. ``stopped.json`` beside the plan says that n
 """
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from al_bench.errors import ResultsError
@@ -114,7 +115,7 @@ def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
         arms = content.get("arms")
         for arm in arms if isinstance(arms, list) else []:
             if isinstance(arm, dict) and arm.keys() >= set(_OF_DECISION):
-                key = (arm["run_id"], arm["baseline"])
+                key = (str(arm["run_id"]), str(arm["baseline"]))
                 found.pop(key, None)
                 found[key] = {**arm, "looks": content.get("looks") or []}
     return list(found.values())
@@ -136,27 +137,68 @@ def first_code(sweep_folder: Path, hashes: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_plan(sweep_folder: Path) -> list[Job]:
-    """The planned jobs; empty without a plan that can be read."""
-    content = _read(sweep_folder / "plan.json")
-    return [
+    """The planned jobs; empty without a plan that can be read.
+
+    Entries that are no jobs are named in a warning and left out.
+    """
+    path = sweep_folder / "plan.json"
+    entries = _read(path).get("jobs", [])
+    listed = entries if isinstance(entries, list) else [entries]
+    jobs = [
         Job(sweep_folder.name, entry["job"], tuple(entry["overrides"]))
-        for entry in content.get("jobs", [])
+        for entry in listed
+        if isinstance(entry, dict)
+        and isinstance(entry.get("job"), str)
+        and _is_inside(entry["job"])
+        and _are_texts(entry.get("overrides"))
     ]
+    if len(jobs) < len(listed):
+        _warn(path, "lists what are no jobs, which are left out")
+    return jobs
 
 
 def read_job(job_folder: Path) -> Job | None:
-    """The job's record; ``None`` if it has not got that far."""
-    content = _read(job_folder / "job.json")
+    """The job's record; ``None`` if it has not got that far.
+
+    One that makes no sense is named in a warning and counts as none.
+    """
+    path = job_folder / "job.json"
+    content = _read(path)
     if not content:
         return None
-    return Job(
-        job_folder.parent.name,
-        job_folder.name,
-        tuple(content.get("overrides", ())),
-        content.get("written", ""),
-        content.get("trials", {}),
-        content.get("error"),
+    overrides, trials = content.get("overrides", []), content.get("trials", {})
+    written, error = content.get("written", ""), content.get("error")
+    makes_sense = (
+        _are_texts(overrides)
+        and isinstance(trials, dict)
+        and all(map(_are_seeds, trials.values()))
+        and all(map(_is_inside, trials))
+        and isinstance(written, str)
+        and (error is None or isinstance(error, str))
     )
+    if not makes_sense:
+        _warn(path, "is no record of a job and is left out")
+        return None
+    return Job(job_folder.parent.name, job_folder.name, tuple(overrides), written, trials, error)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _are_seeds(value: Any) -> bool:
+    whole = (type(one) is int and one >= 0 for one in value) if isinstance(value, list) else [False]
+    return all(whole)
+
+
+def _is_inside(folder: str) -> bool:
+    """Whether this is the name of a run's folder below the results folder."""
+    path = PurePosixPath(folder)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _warn(path: Path, said: str) -> None:
+    warnings.warn(f"{path} {said}.", UserWarning, stacklevel=3)
 
 
 def stop(sweep_folder: Path, reason: str) -> None:
@@ -166,7 +208,8 @@ def stop(sweep_folder: Path, reason: str) -> None:
 
 def stopped(sweep_folder: Path) -> str | None:
     """Why no further job of the sweep shall begin; ``None`` where they may."""
-    return _read(sweep_folder / "stopped.json").get("reason")
+    path = sweep_folder / "stopped.json"
+    return str(_read(path).get("reason", "")) if path.exists() else None
 
 
 def read_sweeps(root: Path) -> list[Job]:
@@ -203,6 +246,11 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(inside.read(path))
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return {}
-    return content if isinstance(content, dict) else {}
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        _warn(path, "cannot be read and is left out")
+        return {}
+    return content

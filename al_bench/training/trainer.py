@@ -9,7 +9,7 @@ from torch import Tensor
 
 from al_bench.data.labeled import LabeledSet
 from al_bench.engine import PRECISIONS, Engine
-from al_bench.errors import within
+from al_bench.errors import TrainingError, within
 from al_bench.models.base import DirectModel, Model, Network, NetworkModel, Posterior
 from al_bench.seeding import Streams, isolated
 from al_bench.training.recipe import Recipe
@@ -114,7 +114,7 @@ def _fit_networks(trial: Trainable, model: NetworkModel, watch: Callable[[], Non
     for member in range(model.num_networks):
         network = initial_network(trial, model, member)
         if warm and trial.weights is not None:
-            network.load_state_dict(trial.weights[member])
+            _load(network, trial.weights, member)
         network.to(engine.device)
         order = streams.generator("order", trial.round, member)
         mask = streams.generator("mask", trial.round, member)
@@ -134,6 +134,16 @@ def _fit_networks(trial: Trainable, model: NetworkModel, watch: Callable[[], Non
         "train_accuracy": _mean([run.train_accuracy for run in runs]),
     }
     return Fitted(posterior, diagnostics, _weights(networks) if warm else None)
+
+
+def _load(network: Network, weights: Weights, member: int) -> None:
+    try:
+        network.load_state_dict(weights[member])
+    except (IndexError, RuntimeError) as error:
+        raise TrainingError(
+            "The weights of the round before are not those of such a network.",
+            "Move the run's folder checkpoints away to start the trial again.",
+        ) from error
 
 
 def _fit_direct(trial: Trainable) -> Fitted:

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -141,8 +142,10 @@ def test_damaged_records_do_not_hide_the_others(tmp_path: Path) -> None:
     (broken / "0").mkdir(parents=True)
     (broken / "plan.json").write_text("[")
     (broken / "0" / "job.json").write_text("")
-    assert states(tmp_path) == {0: DONE, 1: STALE}
-    assert "cannot be read" in status(tmp_path)[1].message
+    with pytest.warns(UserWarning, match=r"(plan|job)\.json cannot be read"):
+        entries = status(tmp_path)
+    assert [entry.state for entry in entries] == [DONE, STALE]
+    assert "cannot be read" in entries[1].message
 
 
 def test_a_folder_without_results_is_empty_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
@@ -155,3 +158,80 @@ def test_the_ledger_and_the_store_need_neither_torch_nor_pandas() -> None:
     script = "import sys, al_bench.results.ledger, al_bench.results.store, al_bench.results.frame\n"
     script += "assert not {'torch', 'pandas', 'hydra'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"jobs": [5, {"job": "0"}, {"job": "1", "overrides": "a"}]}',
+        '{"jobs": 5}',
+        "[" * 100_000,
+        '{"a": ' + "9" * 6000 + "}",
+        "[]",
+        "",
+    ],
+)
+def test_an_odd_plan_is_named_and_left_out(tmp_path: Path, text: str) -> None:
+    run_trial(tmp_path, seed=0)
+    write_plan(tmp_path / ".sweeps" / "good", [["strategy=random"]])
+    odd = tmp_path / ".sweeps" / "odd" / "plan.json"
+    odd.parent.mkdir()
+    odd.write_text(text)
+    with pytest.warns(UserWarning, match=r"odd.plan\.json .* left out"):
+        entries = status(tmp_path)
+    assert [entry.state for entry in entries] == [DONE, PLANNED]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"overrides": ["a"], "trials": {"x": 5}',
+        '"overrides": ["a"], "trials": {"x": ["b", 1]}',
+        '"overrides": ["a"], "trials": {"x": [-1]}',
+        '"overrides": ["a"], "trials": ["x"]',
+        '"overrides": ["a"], "trials": {"../../etc": [0]}',
+        '"overrides": ["a"], "trials": {"/etc": [0]}',
+        '"overrides": [["a"]], "trials": {}',
+        '"overrides": "a"',
+        '"overrides": ["a"], "written": 5',
+        '"overrides": ["a"], "error": {"a": 1}',
+    ],
+)
+def test_an_odd_record_of_a_job_is_named_and_left_out(tmp_path: Path, fields: str) -> None:
+    run_trial(tmp_path, seed=0)
+    odd = tmp_path / ".sweeps" / "odd" / "0" / "job.json"
+    odd.parent.mkdir(parents=True)
+    odd.write_text(f'{{"written": "2026", {fields}}}')
+    with pytest.warns(UserWarning, match=r"job\.json is no record of a job and is left out"):
+        entries = status(tmp_path)
+    assert [entry.state for entry in entries] == [DONE]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"status": ["x"]},
+        {"status": "weird"},
+        {"rounds": "many"},
+        {"num_labeled": "x"},
+        {"strategy_label": 5},
+        {"task": ["a"]},
+        {"run_id": {"a": 1}},
+        {"hardware": "x"},
+        {"versions": [1]},
+        {"code": {"package": 5}},
+        {"seed": "x"},
+        {"ended": 5},
+        {"status": "running", "pid": "x"},
+        {"host": {}, "status": "running"},
+    ],
+)
+def test_an_odd_manifest_is_named_alone(tmp_path: Path, changed: dict[str, object]) -> None:
+    run_trial(tmp_path, seed=0)
+    run_trial(tmp_path, seed=1)
+    path = trial_paths(tmp_path, 0).manifest
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    odd, good = status(tmp_path)
+    assert odd.state == STALE
+    assert odd.message.startswith(f"{path} cannot be read")
+    assert good.state == DONE

@@ -324,3 +324,18 @@ def test_two_processes_share_a_folder(tmp_path: Path) -> None:
     for seed in range(6):
         run_trial(tmp_path / "alone", seed=seed)
         assert stored(tmp_path / "shared", seed) == stored(tmp_path / "alone", seed)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        b'{"pid": "x"}',
+        b'{"pid": -1}',
+        b'{"pid": 99999999999999999999}',
+        b'{"host": 5}',
+        b"[" * 100_000,
+        b"5",
+    ],
+)
+def test_a_damaged_note_of_a_holder_is_one_of_nobody_known(note: bytes) -> None:
+    assert Holder.parse(note) == Holder()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from fake_trials import (
     ENGINE,
     IDENTITY,
@@ -161,7 +162,7 @@ def test_a_damaged_file_is_kept_aside_and_the_trial_starts_again(
     assert "starts again" in caplog.text
 
 
-@pytest.mark.parametrize("state", ["missing", "damaged"])
+@pytest.mark.parametrize("state", ["missing", "damaged", "empty", "another"])
 def test_a_warm_start_without_its_checkpoint_starts_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, state: str
 ) -> None:
@@ -170,11 +171,15 @@ def test_a_warm_start_without_its_checkpoint_starts_again(
     path = trial_paths(tmp_path).checkpoint(1)
     if state == "missing":
         path.unlink()
+    elif state == "another":  # as good as the one that was stored, by its form
+        weights = torch.load(path, weights_only=True)
+        torch.save({**weights, "weights": weights["weights"] + 1}, path)
     else:
-        path.write_bytes(path.read_bytes()[:100])
+        path.write_bytes(path.read_bytes()[:100] if state == "damaged" else b"")
     run_trial(tmp_path, warm=True)
     assert stored(tmp_path) == stored(tmp_path / "whole")
     assert f"round=1.pt {'is missing' if state == 'missing' else 'was damaged'}" in caplog.text
+    assert "weights_only" not in caplog.text  # torch's advice
 
 
 def test_a_finished_trial_whose_curve_is_damaged_or_deleted_runs_again(tmp_path: Path) -> None:
