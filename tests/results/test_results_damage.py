@@ -142,6 +142,19 @@ def test_a_half_done_trial_whose_purchases_were_changed_starts_again(
     assert stored(tmp_path) == stored(tmp_path / "whole")
 
 
+def test_the_checkpoint_of_another_seed_is_not_gone_on_with(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_trial(tmp_path / "whole", warm=True)
+    for seed in (3, 4):
+        run_trial(tmp_path, seed=seed, warm=True, rounds=2)
+    path = trial_paths(tmp_path).checkpoint(1)
+    path.write_bytes(path.with_name("seed=4.round=1.pt").read_bytes())
+    run_trial(tmp_path, warm=True)
+    assert "it is not what was stored" in caplog.text
+    assert stored(tmp_path) == stored(tmp_path / "whole")
+
+
 def test_an_edited_configuration_of_a_half_done_trial_is_noticed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
