@@ -213,7 +213,7 @@ def test_copies_of_one_curve_may_differ_in_what_was_bought(tmp_path: Path, lapto
     rewrite(trial_paths(other).acquisitions, setting("label", 7))
     forget_hashes(laptop)
     forget_hashes(other)
-    with pytest.warns(UserWarning, match="different copies of one trial .label of label 0"):
+    with pytest.warns(UserWarning, match=r"different copies of one trial .label of label 0"):
         assert_is(read(laptop, other), laptop)
     with pytest.raises(ResultsError, match=r"are different results of one trial .label of label 0"):
         merge([laptop, other], tmp_path / "all")
