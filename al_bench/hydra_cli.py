@@ -14,7 +14,8 @@ def run(arguments: list[str]) -> int:
     typed = words.read(arguments)
     if typed.folder is not None:
         make_importable(typed.folder.parent)
-    sys.argv = ["al-bench run", *typed.arguments]
+    # Manifests hold the command as it was typed; only Hydra's own pages read its arguments here.
+    sys.argv = ["al-bench run", *(typed.arguments if typed.only_shows else arguments)]
     try:
         return job.main(typed)
     except COMPLAINTS as error:

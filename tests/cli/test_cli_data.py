@@ -1,5 +1,8 @@
 """Data of one's own, as it is typed."""
 
+import json
+import shlex
+
 import numpy as np
 import pytest
 
@@ -123,6 +126,8 @@ def test_a_sweep_writes_below_the_home_folder(quick_run, al_bench, tmp_path, hom
     assert code == 0
     assert not list(tmp_path.glob("~*"))
     assert {path.name for path in (home / "r").iterdir()} == {".sweeps", "digits"}
+    for manifest in (home / "r").rglob("manifests/*.json"):
+        assert "results=~/r" in shlex.split(json.loads(manifest.read_text())["command"])
     code, out, _ = al_bench("status", "~/r")
     assert (code, "2 done" in out) == (0, True)
     code, _, _ = al_bench("plot", "~/r", "out=~/plots", "format=png")
