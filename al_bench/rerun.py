@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,12 @@ def rerun(arguments: Sequence[str]) -> int:
         if parsed["device"] is not None:
             changes["device"] = parsed["device"]
         curve, bought = _repeated(stored.composed(changes), stored)
-    differences = [*different(before, curve), *_otherwise_bought(stored.paths, bought)]
+    # What moved may be called otherwise by its file; its content is in the run id.
+    names = ("task", "dataset", "origin") if parsed.moved else ()
+    differences = [
+        *different(before, curve, names),
+        *_otherwise_bought(stored.paths, bought, names),
+    ]
     if not differences:
         print(f"The same: {len(curve)} rounds, every column but timings and memory.")
         return 0
@@ -98,7 +103,9 @@ def _stored_curve(stored: "StoredTrial") -> "pd.DataFrame":
     return read_curves(stored.paths.curve)
 
 
-def _otherwise_bought(paths: "TrialPaths", after: "pa.Table") -> list[str]:
+def _otherwise_bought(
+    paths: "TrialPaths", after: "pa.Table", but: Collection[str] = ()
+) -> list[str]:
     """A line for each column in which what was bought differs from what is stored."""
     from al_bench.results import copies, parquet
     from al_bench.results.schema import ACQUISITIONS
@@ -111,7 +118,7 @@ def _otherwise_bought(paths: "TrialPaths", after: "pa.Table") -> list[str]:
         return [f"acquisitions: {error.message}"]
     return [
         f"acquisitions, {name}: row {row} was {one}, is {other}"
-        for name, row, one, other in copies.differences(before, after, ("run_id",))
+        for name, row, one, other in copies.differences(before, after, ("run_id", *but))
     ]
 
 
@@ -152,15 +159,23 @@ def _repeated(composed: Any, before: "StoredTrial") -> "tuple[pd.DataFrame, pa.T
     return curve, parquet.read(stored.acquisitions, ACQUISITIONS)
 
 
-def different(before: "pd.DataFrame", after: "pd.DataFrame") -> list[str]:
-    """A line for each column in which two curves of one trial differ, with the first difference."""
+def different(
+    before: "pd.DataFrame", after: "pd.DataFrame", but: Collection[str] = ()
+) -> list[str]:
+    """A line for each column in which two curves of one trial differ, with the first difference.
+
+    Args:
+        before: The stored curve.
+        after: The repeated one.
+        but: Columns that may differ, beside what is measured.
+    """
     from al_bench.results.schema import CURVE, MEASURED
 
     if len(before) != len(after):
         return [f"rounds: {len(before)} stored, {len(after)} repeated"]
     lines = []
     for name in CURVE.names:
-        if name in MEASURED:
+        if name in MEASURED or name in but:
             continue
         for round, (one, other) in enumerate(zip(before[name], after[name], strict=True)):
             if not _equal(one, other):

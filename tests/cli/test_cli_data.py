@@ -188,6 +188,7 @@ def test_what_is_moved_is_found_by_the_keys_of_a_run(quick_run, al_bench, tmp_pa
     noise = ("pool=label_noise", "pool.label_noise.kind=file", "pool.label_noise.path=noise.npy")
     words = ("dataset=arrays", "dataset.path=own.npz", "strategy=random", "seeds=1", *noise)
     assert quick_run(*words)[0] == 0
+    (tmp_path / "a" / "renamed.npz").write_bytes((tmp_path / "a" / "own.npz").read_bytes())
     (manifest,) = (tmp_path / "a").glob("results/**/manifests/seed=0.json")
     monkeypatch.chdir(tmp_path / "b c")
     transfer = ("transfer", "../a/results", "model=deterministic", "out=new", "dry_run=true")
@@ -199,7 +200,7 @@ def test_what_is_moved_is_found_by_the_keys_of_a_run(quick_run, al_bench, tmp_pa
         assert (code, "Set pool.label_noise.path=… to where it is." in err) == (2, True)
         code, _, err = al_bench(*command, "dataset.root=../a")
         assert (code, "has no dataset.root. Did you mean 'dataset.path'?" in err) == (2, True)
-        moved = ("dataset.path=../a/own.npz", "pool.label_noise.path=../a/noise.npy")
+        moved = ("dataset.path=../a/renamed.npz", "pool.label_noise.path=../a/noise.npy")
         code, out, err = al_bench(*command, *moved)
         assert (code, err) == (0, "")
     assert "1 runs, 1 trials to be trained" in out
