@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,11 @@ def _run_sweep(hydra: Hydra, planned: Plan) -> int:
                 number += len(together)
             if sweeps.stopped(folder):
                 break
+    except BrokenProcessPool as error:  # what has not begun stays planned
+        raise AlBenchError(
+            "The process of a job was killed, perhaps for memory, and with it the launcher's others.",
+            "Run the same command again to go on; fewer hydra.launcher.n_jobs= take less memory.",
+        ) from error
     except Exception:
         sweep.withdraw(folder)
         raise

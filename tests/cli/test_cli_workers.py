@@ -90,3 +90,30 @@ def test_a_second_signal_ends_a_stopped_worker_too(tmp_path):
     while os.path.exists(f"/proc/{stopped}") and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not os.path.exists(f"/proc/{stopped}")
+
+
+@pytest.mark.slow
+def test_a_killed_job_of_a_launcher_is_told_and_its_sweep_goes_on_later(tmp_path, al_bench):
+    words = ["-m", "seeds=1", "budget.total=30,40,50"]
+    words += ["training.max_epochs=1", "training.epoch_size=512", "model/network=mlp"]
+    words += ["strategy=random"]
+    joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    command = [*START, "run", *words, *joblib]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes)
+    wait_for(process, "round 0/")
+    running = [one for one in manifests_by_path(tmp_path).values() if one["status"] == "running"]
+    os.kill(running[0]["pid"], signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "The process of a job was killed, perhaps for memory" in err
+    assert "Traceback" not in err
+    code, out, err = al_bench("run", *words)
+    assert code == 0, out + err
+    assert "3 done" in al_bench("status")[1]
+
+
+def manifests_by_path(tmp_path):
+    found = tmp_path.glob("results/**/manifests/seed=*.json")
+    return {path: json.loads(path.read_text()) for path in found}
