@@ -55,7 +55,14 @@ class Wandb:
             config={"trial": trial.facts, **trial.parameters},
             reinit="create_new",  # several seeds are open at a time
             # Neither banners nor a hand on standard output, where the progress bars are.
-            settings=wandb.Settings(silent=True, console="off"),
+            # Nor the command line with its secrets, nor git, whose programs would be run here.
+            settings=wandb.Settings(
+                silent=True,
+                console="off",
+                disable_git=True,
+                disable_code=True,
+                x_disable_meta=True,
+            ),
         )
         # wandb's own step counts calls and refuses to repeat one; labels may stand still.
         run.define_metric("*", step_metric=AXIS)
