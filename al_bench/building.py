@@ -5,7 +5,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -33,6 +33,7 @@ def build(node: Any, group: str) -> Any:
     for path, inner in described(node, group):
         locate(str(inner["_target_"]), f"{path}._target_")
         check_keys(path, inner)
+        _check_parts(path, inner)
     try:
         with within(f"The class of {group}"):
             built = instantiate(node, _convert_="all")
@@ -109,6 +110,34 @@ def check_keys(path: str, node: Any) -> None:
             raise ConfigError(f"{path}.{name} is missing.", f"Add +{path}.{name}=…")
 
 
+def _check_parts(path: str, node: Any) -> None:
+    """Raise ConfigError where a plain value stands for an object, as in ``strategy.rule=power``."""
+    hints = _hints(node)
+    for key, value in node.items():
+        kinds = _alternatives(hints.get(str(key)))
+        if isinstance(value, str | int | float) and all(map(_is_part, kinds)):
+            group = f"{path}.{key}".replace(".", "/")
+            raise ConfigError(
+                f"{path}.{key} must be an object with a _target_, got {value!r}.",
+                f"Choose one with {group}=…" if path.partition(".")[0] == "strategy" else "",
+            )
+
+
+def _is_part(kind: Any) -> bool:
+    """Whether an annotation asks for an object of al-bench's kinds, or one that can be called."""
+    own = str(getattr(kind, "__module__", "")).startswith("al_bench.")
+    return typing.get_origin(kind) is Callable or (own and getattr(kind, "_is_protocol", False))
+
+
+def _hints(node: Any) -> Mapping[str, Any]:
+    """Annotations of the parameters of the class or function of ``node``, where these are told."""
+    try:
+        made: Any = locate(str(node["_target_"]))
+        return typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
+    except Exception:  # annotations may name what is imported for type checkers only
+        return {}
+
+
 def _failed(error: InstantiationException, node: Any, group: str) -> str:
     """The key of what could not be built, as Hydra tells it below the whole configuration's top."""
     found = re.search(r"full_key: (\S+)", str(error))
@@ -137,12 +166,7 @@ def _explain(error: InstantiationException, node: Any, group: str) -> AlBenchErr
 def _mistyped(node: Any, group: str) -> Iterator[str]:
     """Sentences on values that are not what a plain annotation says (a number, text, …)."""
     for path, inner in described(node, group):
-        try:
-            made: Any = locate(str(inner["_target_"]))
-            made = made.__init__ if inspect.isclass(made) else made
-            hints = typing.get_type_hints(made)
-        except Exception:  # annotations may name what is imported for type checkers only
-            continue
+        hints = _hints(inner)
         for key, value in inner.items():
             kinds = _alternatives(hints.get(str(key)))
             known = all(kind in _KINDS or _items(kind) for kind in kinds)
