@@ -116,7 +116,7 @@ def _run_sweep(hydra: Hydra, planned: Plan) -> int:
                 break
     except BrokenProcessPool as error:  # what has not begun stays planned
         raise AlBenchError(
-            "The process of a job was killed, perhaps for memory, and with it the launcher's others.",
+            "The process of a job was killed, perhaps for memory, and all others with it.",
             "Run the same command again to go on; fewer hydra.launcher.n_jobs= take less memory.",
         ) from error
     except Exception:
