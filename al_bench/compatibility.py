@@ -139,6 +139,10 @@ def check_needs(
             "gradients": one_network,
             "network": one_network,
         }.get(missing[0], "Use another model.")
+        if missing[0] == "samples":
+            for name, usual in (("num_samples", 20), ("num_members", 5)):
+                if composed.config.model.get(name) == 1:
+                    hint = f"Use model.{name}={usual}, or strategy=entropy."
         what = " and ".join(lacks.get(name, name) for name in missing)
         network = f" with network={names['network']}" if names["network"] else ""
         raise ConfigError(

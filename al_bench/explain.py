@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
 from al_bench.building import parameters_of
@@ -52,14 +52,15 @@ def explain(
         return ConfigError(f"Several values, {found[1]}, are a sweep.", hint)
     if found := re.search(r"Multiple values for (\S+)\. To override", flat):
         return ConfigError(f"{found[1]} has a choice already.", f"Write {found[1]}=… without +.")
-    if found := re.search(r"Could not find '([^']+)'", text):
+    if found := re.search(r"Could not (?:find|load) '([^']+)'", text):
         return _no_choice(found[1], text, overrides, folder)
     if found := re.search(r"(?:Key|key) '([^']+)' (?:is )?not in", flat):
         return _no_key(full[1] if full else found[1], overrides, folder)
     if found := re.search(r"Could not (?:override|delete from config\.) '([^']+)'", flat):
         return _no_key(found[1], overrides, folder)
     known = {field.name: field.type for field in fields(RunConfig)}
-    if full and full[1] in known and known[full[1]] in _KINDS:
+    unresolved = isinstance(error, InterpolationResolutionError)  # whatever it is, it has no value
+    if full and full[1] in known and known[full[1]] in _KINDS and not unresolved:
         return _wrong_value(full[1], _KINDS[known[full[1]]], overrides, flat)
     said = flat.split(" See https")[0].split(" full_key: ")[0].rstrip(".")
     return ConfigError(f"{full[1]}: {said}." if full else f"{said}.")

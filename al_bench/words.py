@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import OverrideParseException
 
 from al_bench import paths
@@ -134,6 +134,8 @@ def _check_override(override: Override, word: str) -> None:
         )
     if not (override.is_delete() or override.is_sweep_override()):
         paths.check_typed(key, override.value())
+    if key in KINDS.values() and (override.package or key not in REQUIRED):
+        _check_null(override, word)
     if override.is_sweep_override():
         return
     if key == "init_strategy" and isinstance(value := override.value(), str):
@@ -153,8 +155,23 @@ def _check_override(override: Override, word: str) -> None:
                 f"{word}: there is one {key} to a run.",
                 f"For a run each: -m {key}={','.join(map(str, chosen))}.",
             )
+        if not chosen:
+            raise ConfigError(f"{word} names no pool.", "Write pool=full for all points.")
         return
     raise ConfigError(f"{word}: every run has one {key}, chosen by name.", hint)
+
+
+def _check_null(override: Override, word: str) -> None:
+    """Raise ConfigError where a group that may be absent is null: Hydra takes it away by ~."""
+    value = override.value()
+    name = word.lstrip("+~").partition("=")[0]
+    if isinstance(value, ChoiceSweep) and None in value.list:
+        hint = f"Type the command once for the others, and once with ~{name}."
+    elif value is None and not override.is_delete():
+        hint = f"Write ~{name}."
+    else:
+        return
+    raise ConfigError(f"{word}: null is no choice.", hint)
 
 
 def _kind(group: str) -> str:
