@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from al_bench.duration import about
 from al_bench.errors import ResultsError
-from al_bench.results import manifest, parquet, sweeps
+from al_bench.results import damage, manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.identity import RunIdentity
 from al_bench.results.schema import CURVE, MEASURED
@@ -393,9 +393,13 @@ def _rounds_done(folder: Path) -> dict[int, int | None]:
     for path in folder.glob("curves/seed=*.parquet"):
         number = path.stem.removeprefix("seed=")
         if number.isdecimal():
-            content = manifest.read(TrialPaths(folder, int(number)).manifest) or {}
-            ended = content.get("status") == manifest.DONE
-            found[int(number)] = None if ended else _num_rounds(path)
+            paths = TrialPaths(folder, int(number))
+            content = manifest.read(paths.manifest) or {}
+            if content.get("status") != manifest.DONE:
+                found[paths.seed] = _num_rounds(path)
+            else:  # what is damaged is computed again
+                wrong = damage.find(paths, content, thorough=True)
+                found[paths.seed] = 0 if any(damage.hurts(paths, one) for one in wrong) else None
     return found
 
 

@@ -9,7 +9,7 @@ from fake_trials import ENGINE, IDENTITY, OTHER_ENGINE, row_of
 from al_bench.duration import in_words
 from al_bench.progress import LogReport, told_steps
 from al_bench.remaining import Known, Pace, Place, Remaining, Round, known, place_of
-from al_bench.results import manifest, parquet, sweeps
+from al_bench.results import damage, manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.schema import CURVE, table
 
@@ -146,6 +146,12 @@ def test_stored_rounds_of_the_run_itself_come_first(tmp_path):
     content = {"status": "done", **{name: "" for name in manifest.IDENTITY}}
     paths.manifest.write_text(json.dumps(content))
     assert known(tmp_path, IDENTITY, ENGINE).done == {0: 2, 1: None}
+    data = paths.curve.read_bytes()
+    content[damage.FILES] = {"curves/seed=1.parquet": damage.account(data, 1)}
+    paths.manifest.write_text(json.dumps(content))
+    assert known(tmp_path, IDENTITY, ENGINE).done == {0: 2, 1: None}
+    store(tmp_path, [4.0], seed=1)  # edited: it will be computed again
+    assert known(tmp_path, IDENTITY, ENGINE).done == {0: 2, 1: 0}
 
 
 def test_then_those_of_runs_that_are_near(tmp_path):
