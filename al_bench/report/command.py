@@ -40,6 +40,8 @@ def report(arguments: Sequence[str]) -> int:
     if parsed is None:
         return 0
     out = Path(parsed["out"])
+    if out.is_dir():
+        raise ConfigError(f"out={out} is a folder.", f"Use out={out / 'report.html'}.")
     if out.suffix not in (".html", ".htm"):
         hint = f"Use out={out.with_suffix('.html')}."
         raise ConfigError(f"A report is HTML, not {out.name}.", hint)

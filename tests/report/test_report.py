@@ -107,6 +107,7 @@ def test_failed_trials_are_caveats(results, tmp_path):
     [
         (["nowhere"], 2, "There is no results folder nowhere"),
         (["{results}", "out=r.pdf"], 2, "A report is HTML, not r.pdf. Use out=r.html."),
+        (["{results}", "out=."], 2, "out=. is a folder. Use out=report.html."),
         (["{results}", "-o"], 2, "-o needs a file. Add report.html."),
         (["{results}", "reach=2"], 2, "reach must lie between 0 and 1"),
         (["{results}", "baseline=bald"], 2, "There is no baseline 'bald'"),
