@@ -92,6 +92,7 @@ def _stored_curve(stored: "StoredTrial") -> "pd.DataFrame":
     """The trial's curve; what is wrong with its files is told."""
     from al_bench.results import damage
     from al_bench.results.frame import read_curves
+    from al_bench.results.schema import CURVE
 
     for found in damage.find(stored.paths, stored.content, thorough=True):
         print(f"warning: {stored.paths.folder}: {found}.", file=sys.stderr)
@@ -100,7 +101,7 @@ def _stored_curve(stored: "StoredTrial") -> "pd.DataFrame":
             f"There is no curve {stored.paths.curve} to compare with.",
             "The command line that made it computes it again.",
         )
-    return read_curves(stored.paths.curve)
+    return read_curves(stored.paths.curve, CURVE.names)
 
 
 def _otherwise_bought(
