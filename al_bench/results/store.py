@@ -27,7 +27,7 @@ from al_bench.results.history import (
     load_history,
 )
 from al_bench.results.identity import RunIdentity
-from al_bench.results.manifest import DONE, FAILED, INTERRUPTED, Manifest
+from al_bench.results.manifest import DONE, FAILED, INTERRUPTED, Manifest, read
 from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, SCHEMA_VERSION, table
 
 logger = logging.getLogger(__name__)
@@ -286,11 +286,25 @@ class TrialFiles:
             logger.warning("%s It is kept as %s and written anew.", said, aside.name)
         elif self.history.rows or recorded is not None:
             logger.warning("%s was missing and is written anew.", path)
-        if recorded is not None and (footer := configured.in_footer(self._paths.curve)):
-            before = configured.as_yaml(footer)  # with the device, seeds and folders of then
-            text = before if damage.account(before.encode()) == recorded else text
+        text = self._config_of_then(recorded) or text
         atomic.write(path, text.encode(), self._paths.name)
         self._record_config(text.encode())
+
+    def _config_of_then(self, recorded: Any) -> str | None:
+        """``config.yaml`` with the device, seeds and folders of then, as trials have recorded it.
+
+        It is in the footers of curves, not always in those of the trials that recorded it.
+        """
+        manifests = sorted(self._paths.manifest.parent.glob("seed=*.json"))
+        files = [(read(path) or {}).get(damage.FILES, {}) for path in manifests]
+        footers = map(configured.in_footer, sorted(self._paths.curve.parent.glob("seed=*.parquet")))
+        texts = [configured.as_yaml(footer) for footer in footers if footer is not None]
+        for account in (recorded, *(one.get(self._paths.config.name) for one in files)):
+            for text in texts:
+                data = text.encode()
+                if damage.account(data) == account and self._changed(data) is None:
+                    return text
+        return None
 
     def _changed(self, data: bytes) -> str | None:
         """What a ``config.yaml`` says that another run would; ``None`` if nothing does."""

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,20 @@ def test_the_configuration_is_written_anew(
     if change == "edited":
         assert "says model.num_samples=50, its curves were made with 20" in caplog.text
         assert path.with_name("config.yaml.damaged").exists()
+
+
+def test_a_configuration_written_anew_is_that_of_the_other_trials(tmp_path: Path) -> None:
+    run_trial(tmp_path)
+    run_trial(tmp_path, seed=4)
+    older = trial_paths(tmp_path).manifest
+    content = json.loads(older.read_text())
+    del content["files"]
+    older.write_text(json.dumps(content))
+    trial_paths(tmp_path).config.unlink()
+    other = replace(IDENTITY, config=f"{IDENTITY.config}seeds: [3]\n")
+    with Store(tmp_path).claim(other, 3, ENGINE) as files:
+        assert files.is_done
+    assert {entry.message for entry in status(tmp_path, thorough=True)} == {""}
 
 
 @pytest.mark.parametrize("change", ["cut", "edited"])
