@@ -270,9 +270,10 @@ def _picked(
     if any(differing.values()):
         if not own:
             other = next(trial for trial in others if differing[id(trial)])
+            edited = f"; of the second, {wrong[id(other)]}" if wrong[id(other)] else ""
             raise _Differ(
                 f"{best.copy.curve} and {other.copy.curve} are different results of one trial "
-                f"({differing[id(other)]})"
+                f"({differing[id(other)]}{edited})"
             )
         best = max(own, key=lambda trial: trial.rounds)
     else:

@@ -299,6 +299,7 @@ def test_an_edited_copy_is_refused_beside_another_and_taken_only_on_demand(typed
     code, out, err = typed("other", "merge=laptop")
     assert (code, out) == (1, "")
     assert "are different results of one trial (test_accuracy of round 0" in err
+    assert "; of the second, curves/seed=0.parquet is not what was stored" in err
     assert files(laptop) == before
     code, out, err = typed("other", "merge=new")
     assert (code, out) == (1, "new: 1 trials taken in\n")
