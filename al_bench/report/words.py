@@ -3,7 +3,7 @@
 import math
 
 from al_bench.stats.arms import ArmResult, ProtocolResult
-from al_bench.stats.measures import Measure, p_value
+from al_bench.stats.measures import Measure, p_value, whole_labels
 from al_bench.stats.verdicts import BETTER, EQUIVALENT, WORSE
 
 
@@ -74,21 +74,25 @@ def _of_labels(arm: ArmResult) -> str:
     """A sentence on the labels saved, a space before it; nothing where none are."""
     if arm.saved is None or arm.saved_at_start:
         return ""
-    saved, low, high = map(round, arm.saved)
+    saved, low, high = map(whole_labels, arm.saved)
     if arm.saved_at_most:
         but = "Yet it" if arm.verdict == BETTER else "It"
         return (
             f" {but} never has {arm.baseline}'s final value; to its own it takes at least "
-            f"{max(-saved, 1)} labels more (95 % interval {-high} to {-low})."
+            f"{_said(max(-saved, 1))} more (95 % interval {-high} to {-low})."
         )
     if saved == 0:
         return ""
     more, ends = ("fewer", (low, high)) if saved > 0 else ("more", (-high, -low))
     but = "Yet it" if (arm.verdict == WORSE) == (saved > 0) else "It"
     return (
-        f" {but} takes {abs(saved)} labels {more} to {arm.baseline}'s final value "
+        f" {but} takes {_said(abs(saved))} {more} to {arm.baseline}'s final value "
         f"(95 % interval {ends[0]} to {ends[1]})."
     )
+
+
+def _said(labels: int) -> str:
+    return f"{labels} label{'s' * (labels != 1)}"
 
 
 def _amount(value: float, shown: Measure, *, difference: bool = False, signed: bool = False) -> str:

@@ -69,9 +69,15 @@ def labels_saved(value: float, low: float, high: float, at_most: bool, at_start:
     """Labels saved with their interval, as they are shown; without one where there is none."""
     if at_start:
         return "at the start"
+    whole = whole_labels(value)
     # An arm that lacks a value at the end of the budget takes at least one label more.
-    text = f"at most {min(round(value), -1):+d}" if at_most else f"{round(value):+d}"
-    return text if math.isnan(low) else f"{text} [{round(low):+d}, {round(high):+d}]"
+    text = f"at most {min(whole, -1):+d}" if at_most else f"{whole:+d}"
+    return text if math.isnan(low) else f"{text} [{whole_labels(low):+d}, {whole_labels(high):+d}]"
+
+
+def whole_labels(number: float) -> int:
+    """A whole number of labels; a part of a label lost is one, so that no loss looks free."""
+    return min(round(number), -1) if number < -1e-6 else round(number)
 
 
 def measure(column: str) -> Measure:

@@ -56,6 +56,7 @@ def test_a_better_arm_saves_what_the_baseline_takes_longer(saved):
         ([0.5, 0.45, 0.44, 0.44], -30),
         ([0.5, 0.9, 0.9, 0.6], -20),  # a lead that is lost is none
         ([0.5, 0.744, 0.744, 0.744], -5.6),  # 5.6 points below the baseline's end
+        ([0.5, 0.59, 0.69, 0.797], -0.3),  # a part of a label is shown as one
     ],
 )
 def test_a_worse_arm_is_never_free(saved, curve, most):
@@ -63,12 +64,13 @@ def test_a_worse_arm_is_never_free(saved, curve, most):
     arm = arm_of(result)
     assert arm.saved == pytest.approx((most, most, most), abs=1e-6)
     assert arm.saved_at_most
+    shown = min(round(most), -1)
     for cell in printed(result):
-        assert cell == f"at most {round(most)} [{round(most)}, {round(most)}]"
+        assert cell == f"at most {shown} [{shown}, {shown}]"
     assert bool(arm_rows(result)["labels_saved_at_most"][1])
     if arm.verdict == "worse":
         _, sentence = verdicts(result.protocols[0], result.measure)
-        assert f"takes at least {round(-most)} labels more" in sentence
+        assert f"takes at least {-shown} label{'s' * (shown < -1)} more" in sentence
 
 
 def test_a_curve_that_falls_below_another_that_falls_is_not_free_either(saved):
