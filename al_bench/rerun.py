@@ -95,6 +95,8 @@ def _stored_curve(stored: "StoredTrial") -> "pd.DataFrame":
     from al_bench.results.schema import CURVE
 
     for found in damage.find(stored.paths, stored.content, thorough=True):
+        if found.path == stored.paths.config:
+            continue  # told when it was read
         print(f"warning: {stored.paths.folder}: {found}.", file=sys.stderr)
     if not stored.paths.curve.is_file():
         raise ResultsError(

@@ -109,7 +109,9 @@ def test_an_edited_configuration_is_told_and_not_used(results, capsys, caplog, h
         manifest.write_text(json.dumps(content))
     edit_config(manifest, "epoch_size: 64", "epoch_size: 128")
     assert cli.main(["rerun", str(manifest)]) == 0
-    assert "The same: 3 rounds" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "The same: 3 rounds" in told.out
+    assert "config.yaml" not in told.err
     assert caplog.text.count("config.yaml") == 1
     assert cli.main(["transfer", str(results), "model=deterministic", "dry_run=true"]) == 0
 
