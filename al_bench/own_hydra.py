@@ -21,6 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from al_bench.config_dir import config_dir
+from al_bench.errors import ConfigError
 from al_bench.paths import opened
 from al_bench.targets import locate
 
@@ -70,11 +71,15 @@ def store_classes(words: Sequence[str]) -> None:
     """Let a class be a choice like any other: ``strategy=package.Class`` needs no file.
 
     Raises:
-        ConfigError: There is no such class.
+        ConfigError: There is no such class, or it is a file of arrays.
     """
     for word in words:
         key, _, value = word.lstrip("+").partition("=")
         group = key.partition("@")[0]
+        if group == "dataset" and value.endswith((".npz", ".npy")):
+            raise ConfigError(
+                f"{word}: a file is no data set.", f"Write dataset=arrays dataset.path={value}."
+            )
         if group in OF_CLASSES and _CLASS.fullmatch(value):
             locate(value, key)
             ConfigStore.instance().store(name=value, node={"_target_": value}, group=group)

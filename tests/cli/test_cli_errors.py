@@ -60,6 +60,7 @@ BAD = [
     (["+foo=1"], "There is no key 'foo'. Valid: baseline, budget,"),
     (["model.num_samples=1"], "does not provide. Use model.num_samples=20, or strategy=entropy."),
     (["pool=[nope]"], "There is no pool=nope. Valid: contaminate, full,"),
+    (["dataset=my.npz"], "a file is no data set. Write dataset=arrays dataset.path=my.npz."),
     (["pool=[]"], "pool=[] names no pool. Write pool=full"),
     (["strategy@init_strategy=null"], "null is no choice. Write ~strategy@init_strategy."),
     (["-m", "tracker=null,wandb"], "once for the others, and once with ~tracker."),
