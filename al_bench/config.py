@@ -81,7 +81,7 @@ def parse_seeds(value: Any) -> Sequence[int]:
             f"Try -m strategy=random,bald seeds={UNTIL_DECIDED} baseline=random.",
         )
     raise ConfigError(
-        f"seeds={value!r} is neither a number nor a list.",
+        f"seeds={value!r} is neither a whole number nor a list.",
         f"Try seeds=5, or seeds={UNTIL_DECIDED} for a sweep.",
     )
 

@@ -49,7 +49,7 @@ def design_of(config: Any) -> Design | None:
     """
     if isinstance(config.seeds, str) and config.seeds != UNTIL_DECIDED:
         raise ConfigError(
-            f"seeds={config.seeds} is neither a number nor a list.",
+            f"seeds={config.seeds} is neither a whole number nor a list.",
             f"Try seeds=5, or seeds={UNTIL_DECIDED} for a sweep.",
         )
     if config.seeds != UNTIL_DECIDED:

@@ -16,7 +16,7 @@ BAD = [
     (["seeds=0"], "at least one seed"),
     (["seeds=[0,1,0]"], "repeats 0"),
     (["seeds=[-3]"], "whole number from 0, got -3"),
-    (["seeds=many"], "neither a number nor a list"),
+    (["seeds=1.5"], "seeds=1.5 is neither a whole number nor a list"),
     (["budget.total=5000"], "total=5000 is more than the pool's 1297 points"),
     (["budget.init_size=200"], "initial set has 200 labels, more than budget.total=120"),
     (["budget.batch_size=0"], "batch_size must be a whole number from 1, got 0"),
