@@ -16,7 +16,9 @@ def _forgotten_modules(tmp_path_factory):
     yield
     folder = str(tmp_path_factory.getbasetemp())
     for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(folder):
+        module = sys.modules[name]
+        places = [getattr(module, "__file__", None), *getattr(module, "__path__", [])]
+        if any(str(place).startswith(folder) for place in places):
             del sys.modules[name]
 
 

@@ -92,6 +92,7 @@ def test_the_changelog_has_the_versions_of_the_parts():
         assert locate(part).numerics_version == version
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "changed", "protocols"),
     [

@@ -52,6 +52,7 @@ def runs(tmp_path):
     return {path.name for path in tmp_path.glob("results/digits/mc_dropout/own/*")}
 
 
+@pytest.mark.slow
 def test_edited_code_is_a_run_of_its_own_and_a_comment_is_not(run_own, al_bench, tmp_path):
     assert run_own("seeds=1")[0] == 0
     (first,) = runs(tmp_path)

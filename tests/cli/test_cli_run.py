@@ -153,6 +153,7 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(quick_run, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_how_long_what_is_left_will_take(quick_run):
     _, out, _ = quick_run("strategy=random", "seeds=1")
     assert re.search(r"seed 0 round 0/2 .* [0-9.]+s; (about .*|less than a second) left\n", out)

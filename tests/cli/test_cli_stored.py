@@ -126,6 +126,7 @@ def test_a_configuration_that_is_gone_is_taken_from_the_curve(results, capsys, c
     assert "no curve of seed=0 says what the run was" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_purchases_that_were_cut_are_not_the_same_and_not_replayed(results, capsys):
     manifest = manifest_of(results, "entropy")
     path = manifest.parent.parent / "acquisitions" / "seed=0.parquet"
@@ -316,6 +317,7 @@ def test_a_key_of_the_stored_network_is_changed(tmp_path, capsys):
     assert "(mlp)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_several_models_are_transferred_to_at_once(results, capsys):
     words = ["transfer", str(results), "model=deterministic,mc_dropout", "model/network=mlp"]
     assert cli.main([*words, "model.network.hidden=[8]", "dry_run=true"]) == 0

@@ -204,6 +204,7 @@ def accuracy_and_loss(log_probs, labels):
     return float((average.argmax(dim=1) == labels).double().mean()), float(loss)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_classes", "width"), [(5, 10), (40, 30)])
 @pytest.mark.parametrize("full_limit", [laplace.FULL_LIMIT, 10])
 def test_the_average_is_about_as_good_as_the_weights_where_few_labels_are_fitted(

@@ -146,7 +146,10 @@ def test_records_of_decisions_that_make_no_sense_are_passed_over(tmp_path):
     for name, text in (("0", "[]"), ("1", '{"arms": 3}'), ("2", '{"arms": [3, {}]}'), ("3", "{")):
         (folder / name).mkdir(parents=True)
         (folder / name / sweeps.DECISIONS).write_text(text)
-    assert sweeps.read_decisions([tmp_path]) == []
+    with pytest.warns(UserWarning, match=r"\d/decisions\.json cannot be read and is left out"):
+        assert sweeps.read_decisions([tmp_path]) == []
+    for name in "03":
+        (folder / name / sweeps.DECISIONS).unlink()
     entry = {"arm": "bald", "baseline": "random", "run_id": "1", "seeds": 5}
     for name in "45":
         (folder / name).mkdir()
