@@ -100,7 +100,7 @@ def _run_sweep(hydra: Hydra, planned: Plan) -> int:
         config=config,
     )
     if hasattr(launcher, "joblib"):  # its settings: workers outlive a parent that is killed
-        launcher.joblib |= {"initializer": _begin_worker, "initargs": (os.getpid(),)}
+        launcher.joblib |= {"initializer": _begin_worker, "initargs": (os.getpid(), os.getcwd())}
     folder = Path(config.hydra.sweep.dir)
     callbacks.on_multirun_start(config=config, config_name=own_hydra.CONFIG_NAME)
     number, at_once = 0, config.hydra.sweeper.get("max_batch_size")
@@ -214,7 +214,8 @@ def _remaining(prepared: "Prepared", record: sweep.JobRecord) -> "Remaining":
     return remaining_of(prepared, place)
 
 
-def _begin_worker(parent: int) -> None:
+def _begin_worker(parent: int, folder: str) -> None:
+    os.chdir(folder)  # part of what a worker is known by: one of another folder is not used again
     process.set_up_streams()
     process.end_with(parent)
 

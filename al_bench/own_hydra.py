@@ -40,10 +40,10 @@ def started(schema: type, folder: str | Path | None = None) -> Iterator[Hydra]:
         schema: What the top level of the configuration is checked against.
         folder: A further folder of configuration (``--config-dir``).
     """
-    instances, store = Singleton._instances, ConfigStore.instance()
+    store = ConfigStore.instance()
     with _one_at_a_time:
         Plugins.instance()  # found once a process, with the configuration that they store
-        before: dict[type, Any] = {k: instances.pop(k) for k in _OWNED if k in instances}
+        before: dict[type, Any] = _taken()
         stored = {name: dict(n) if isinstance(n, dict) else n for name, n in store.repo.items()}
         try:
             version.setbase("1.3")
@@ -55,10 +55,15 @@ def started(schema: type, folder: str | Path | None = None) -> Iterator[Hydra]:
                 path.prepend(provider="command-line", path=where, anchor=anchor)
             yield Hydra.create_main_hydra2("al-bench", path)
         finally:
-            for kind in _OWNED:
-                instances.pop(kind, None)
-            instances.update(before)
-            store.repo = stored
+            _taken()
+            Singleton._instances.update(before)
+            ConfigStore.instance().repo = stored
+
+
+def _taken() -> dict[type, Any]:
+    """Hydra's own state, taken away; a launcher may have put another mapping in its place."""
+    instances = Singleton._instances
+    return {kind: instances.pop(kind) for kind in _OWNED if kind in instances}
 
 
 def compose(hydra: Hydra, words: Sequence[str]) -> DictConfig:

@@ -148,7 +148,9 @@ def test_an_order_from_elsewhere_is_found_by_the_labels_it_begins_with(tmp_path,
 @pytest.mark.slow
 def test_equal_orders_under_other_seeds_must_be_named(tmp_path, stored):
     run = elsewhere(tmp_path / "x", stored, seed5=(0, list(COLUMNS)), seed6=(0, list(COLUMNS)))
-    with pytest.raises(ResultsError, match=r"Seeds 5, 6 .* begin alike.* Name one: strategy\.seed=5"):
+    with pytest.raises(
+        ResultsError, match=r"Seeds 5, 6 .* begin alike.* Name one: strategy\.seed=5"
+    ):
         replayed(tmp_path, run, "seeds=[0]")
 
 
