@@ -7,6 +7,7 @@ from typing import Any
 from al_bench.results import manifest
 from al_bench.results.history import TrialPaths
 from al_bench.results.identity import RunIdentity
+from al_bench.source_hash import differing
 from al_bench.terminal import spans
 
 ENGINE = ("device", "scoring_precision", "training_precision")
@@ -72,11 +73,6 @@ def of_other_code(results: Path, seeds: Collection[int], identity: RunIdentity) 
                 "cannot be told whether that is the same."
             )
     return said
-
-
-def differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """The modules of one's own that have other hashes in the one than in the other, or in one."""
-    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 
 def _done(folder: Path, seeds: Collection[int]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from al_bench.errors import AlBenchError, ConfigError
 from al_bench.imported import file_of, find, remember, source_of
-from al_bench.source_hash import decoded, parsed, source_hash
+from al_bench.source_hash import decoded, differing, parsed, source_hash
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
@@ -82,7 +82,7 @@ def require_unedited(hashes: Mapping[str, str], now: Mapping[str, str] | None = 
             if source is not None
         }
     now = now or {}
-    differ = sorted(name for name in {*hashes, *now} if hashes.get(name) != now.get(name))
+    differ = differing(hashes, now)
     if differ:
         raise AlBenchError(
             f"{', '.join(differ)} {'was' if len(differ) == 1 else 'were'} edited while the sweep "

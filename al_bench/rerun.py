@@ -127,7 +127,6 @@ def _otherwise_bought(
 
 def _repeated(composed: Any, before: "StoredTrial") -> "tuple[pd.DataFrame, pa.Table]":
     """Its curve and what it bought; that one's own code is other than it was is told."""
-    from al_bench.earlier import differing
     from al_bench.execution import DONE, run_seeds
     from al_bench.prepare import prepare
     from al_bench.progress import LogReport, set_up_logging
@@ -135,6 +134,7 @@ def _repeated(composed: Any, before: "StoredTrial") -> "tuple[pd.DataFrame, pa.T
     from al_bench.results.frame import read_curves
     from al_bench.results.history import TrialPaths
     from al_bench.results.schema import ACQUISITIONS
+    from al_bench.source_hash import differing
     from al_bench.targets import NotFound
 
     set_up_logging()

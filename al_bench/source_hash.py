@@ -4,7 +4,7 @@ import ast
 import io
 import tokenize
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from hashlib import sha256
 
@@ -28,6 +28,11 @@ def source_hash(source: bytes) -> str:
     except (SyntaxError, UnicodeDecodeError, ValueError, LookupError, RecursionError):
         content = source
     return sha256(content).hexdigest()[:16]
+
+
+def differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """The names of modules that have other hashes in the one than in the other, or in one alone."""
+    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 
 def decoded(source: bytes) -> str:

@@ -56,7 +56,9 @@ class Arm:
 
     def is_done(self, seeds: Sequence[int]) -> bool:
         """Whether it has all these seeds."""
-        return self.folder is not None and all(_is_done(self.folder, seed) for seed in seeds)
+        return self.folder is not None and all(
+            manifest.is_done(TrialPaths(self.folder, seed).manifest) for seed in seeds
+        )
 
     def curves(self, seeds: Sequence[int]) -> "dict[int, Curve]":
         """The curves of those of these seeds that are done."""
@@ -308,18 +310,14 @@ def _is_of_strategy(word: str) -> bool:
     return re.split("[./]", package or group)[0] == "strategy"
 
 
-def _is_done(folder: Path, seed: int) -> bool:
-    content = manifest.read(TrialPaths(folder, seed).manifest)
-    return content is not None and content.get("status") == manifest.DONE
-
-
 def _curve(folder: Path, seed: int) -> Curve | None:
     """Labels asked for and test accuracy of a trial that is done; ``None`` of any other."""
-    if not _is_done(folder, seed):
+    paths = TrialPaths(folder, seed)
+    if not manifest.is_done(paths.manifest):
         return None
     schema = pa.schema([CURVE.field(name) for name in ("num_queried", "test_accuracy")])
     try:
-        table = parquet.read(TrialPaths(folder, seed).curve, schema)
+        table = parquet.read(paths.curve, schema)
     except (FileNotFoundError, ResultsError):
         return None
     counts, values = (table[name].to_numpy().astype(float) for name in schema.names)

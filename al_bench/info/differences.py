@@ -7,11 +7,11 @@ from typing import Any
 from al_bench.info.stored_run import StoredRun
 from al_bench.info.told import code, final_accuracy, plain
 from al_bench.results.schema import ENGINE
+from al_bench.results.settings import FINGERPRINT
 from al_bench.terminal import spans
 
 ABSENT = "–"
 _ALL = ("settings", "numerics", "own code")  # kinds in which one may lack what the other has
-_FINGERPRINT = "fingerprint"  # of the data's content
 _PARTS = "part_versions."
 _DATA_DIFFERS = "The content of the data differs."
 
@@ -77,7 +77,7 @@ def sentences(first: StoredRun, second: StoredRun, found: Sequence[Difference]) 
 
 
 def _said_of_data(first: StoredRun, second: StoredRun) -> str:
-    prints = [(run.settings or {}).get(_FINGERPRINT) for run in (first, second)]
+    prints = [(run.settings or {}).get(FINGERPRINT) for run in (first, second)]
     if first.name("protocol_id") == second.name("protocol_id") or (
         prints[0] is not None and prints[0] == prints[1]
     ):
@@ -95,7 +95,7 @@ def _settings(first: StoredRun, second: StoredRun) -> Iterator[Difference]:
     if said[0] != said[1]:
         yield Difference("settings", "strategy", *said)
     for difference in _compared("settings", one, two):
-        if difference.name == _FINGERPRINT:
+        if difference.name == FINGERPRINT:
             # Results from before it was stored say nothing of it.
             if ABSENT not in (difference.first, difference.second):
                 short = (difference.first[:12], difference.second[:12])

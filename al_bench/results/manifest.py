@@ -40,6 +40,11 @@ def read(path: Path) -> dict[str, Any] | None:
     return content if _makes_sense(content) and str(content.get("seed", seed)) == seed else None
 
 
+def is_done(path: Path) -> bool:
+    """Whether there is a manifest at ``path`` that makes sense and says the trial is done."""
+    return (read(path) or {}).get("status") == DONE
+
+
 def _makes_sense(content: Any) -> bool:
     """Whether what others read from a manifest is there, and is what they expect."""
     if not isinstance(content, dict) or content.get("status") not in STATUSES:

@@ -180,10 +180,10 @@ class _Unfinished(Exception):
 
 def _found(folder: Path, target: Path) -> Iterator[TrialPaths]:
     """Trials with a curve below a folder, without those of a target that lies in it."""
-    root, inside = folder.resolve(), target.resolve()
+    root, own = folder.resolve(), target.resolve()
     for place, below, names in os.walk(folder):
         here = Path(place).resolve()
-        if inside in (here, *here.parents) and inside not in (root, *root.parents):
+        if own in (here, *here.parents) and own not in (root, *root.parents):
             below.clear()
             continue
         below[:] = sorted(name for name in below if not name.startswith("."))
@@ -192,12 +192,10 @@ def _found(folder: Path, target: Path) -> Iterator[TrialPaths]:
         stems = {name.removesuffix(".parquet").removesuffix(".json") for name in names}
         for seed in sorted(stem.removeprefix("seed=") for stem in stems):
             paths = TrialPaths(run, int(seed) if seed.isdecimal() else -1)
-            if f"seed={seed}" == paths.name and (paths.curve.exists() or _was_done(paths)):
+            if f"seed={seed}" == paths.name and (
+                paths.curve.exists() or manifest.is_done(paths.manifest)
+            ):
                 yield paths
-
-
-def _was_done(paths: TrialPaths) -> bool:
-    return (manifest.read(paths.manifest) or {}).get("status") == manifest.DONE
 
 
 def _key(paths: TrialPaths) -> tuple[Path, int] | None:
