@@ -2,20 +2,17 @@
 
 import functools
 import inspect
-import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from al_bench.errors import AlBenchError, ConfigError, choose, give_key, told, within
+from al_bench.making import SPECIAL, Failed, make
 from al_bench.targets import described, locate
 
-_SPECIAL = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 _KINDS: dict[Any, str] = {
     float: "a number",
     int: "a whole number",
@@ -36,8 +33,8 @@ def build(node: Any, group: str) -> Any:
         _check_parts(path, inner)
     try:
         with within(f"The class of {group}"):
-            built = instantiate(node, _convert_="all")
-    except InstantiationException as error:
+            built = make(node, group)
+    except Failed as error:
         raise _explain(error, node, group) from error
     _give_keys(built, node, group)
     return built
@@ -98,7 +95,7 @@ def check_keys(path: str, node: Any) -> None:
     parameters = parameters_of(node)
     if parameters is None or "_args_" in node:
         return
-    given = [str(key) for key in node if key not in _SPECIAL]
+    given = [str(key) for key in node if key not in SPECIAL]
     required = [name for name, known in parameters.items() if known.default is known.empty]
     later = required if node.get("_partial_") else []  # al-bench fills them in
     for key in given:
@@ -138,25 +135,13 @@ def _hints(node: Any) -> Mapping[str, Any]:
         return {}
 
 
-def _failed(error: InstantiationException, node: Any, group: str) -> str:
-    """The key of what could not be built, as Hydra tells it below the whole configuration's top."""
-    found = re.search(r"full_key: (\S+)", str(error))
-    top = str(node._get_full_key(None) or "")
-    if not found or not found[1].startswith(top):
-        return group
-    below = found[1].removeprefix(top).removeprefix(".")
-    return f"{group}{'' if below.startswith('[') else '.'}{below}" if below else group
-
-
-def _explain(error: InstantiationException, node: Any, group: str) -> AlBenchError:
+def _explain(error: Failed, node: Any, group: str) -> AlBenchError:
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
         if isinstance(cause, AlBenchError):
-            cause.locate(_failed(error, node, group))
+            cause.locate(error.key)
             return cause
-    if cause is error:
-        return ConfigError(f"{group}: {' '.join(str(error).split()).rstrip('.')}.")
     mistyped = None
     if isinstance(cause, (ValueError, TypeError)):
         mistyped = next(_mistyped(node, group), None)

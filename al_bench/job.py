@@ -55,7 +55,9 @@ def _show() -> int:
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting
     try:
-        hydra.main(str(config_dir()), own_hydra.CONFIG_NAME, "1.3")(lambda config: None)()
+        hydra.main(str(config_dir()), own_hydra.CONFIG_NAME, **own_hydra.BASE)(
+            lambda config: None
+        )()
     finally:
         del os.environ["HYDRA_FULL_ERROR"]
         if before is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import version
+from hydra import __version__, version
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
@@ -27,6 +27,11 @@ from al_bench.targets import locate
 
 CONFIG_NAME = "config"
 OF_CLASSES = ("dataset", "model", "strategy", "target")  # a choice of these is an object
+# Hydra 1.3 wants to be told whose behavior it has and replaces what is stored; later ones warn of
+# the first, and ask to be told the second.
+_IS_1_3 = __version__.startswith("1.3.")
+BASE = {"version_base": "1.3"} if _IS_1_3 else {}
+_REPLACE: dict[str, Any] = {} if _IS_1_3 else {"replace": True}
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _OWNED = (GlobalHydra, HydraConfig, JobRuntime, version.VersionBase)
 _one_at_a_time = threading.RLock()  # Hydra's state belongs to the process
@@ -46,9 +51,10 @@ def started(schema: type, folder: str | Path | None = None) -> Iterator[Hydra]:
         before: dict[type, Any] = _taken()
         stored = {name: dict(n) if isinstance(n, dict) else n for name, n in store.repo.items()}
         try:
-            version.setbase("1.3")
-            OmegaConf.register_new_resolver("opened", lambda path: str(opened(path)), replace=True)
-            store.store(name="schema", node=schema)
+            if BASE:
+                version.setbase(BASE["version_base"])
+            _register(OmegaConf)("opened", lambda path: str(opened(path)), replace=True)
+            store.store(name="schema", node=schema, **_REPLACE)
             path = create_config_search_path(str(config_dir()))
             if folder is not None:
                 where, anchor = f"file://{Path(folder).resolve()}", SearchPathQuery("schema", None)
@@ -58,6 +64,11 @@ def started(schema: type, folder: str | Path | None = None) -> Iterator[Hydra]:
             _taken()
             Singleton._instances.update(before)
             ConfigStore.instance().repo = stored
+
+
+def _register(omegaconf: Any) -> Any:
+    """The function that adds a resolver; OmegaConf 2.3 has an older one by the later one's name."""
+    return omegaconf.register_new_resolver if _IS_1_3 else omegaconf.register_resolver
 
 
 def _taken() -> dict[type, Any]:
@@ -87,4 +98,5 @@ def store_classes(words: Sequence[str]) -> None:
             )
         if group in OF_CLASSES and _CLASS.fullmatch(value):
             locate(value, key)
-            ConfigStore.instance().store(name=value, node={"_target_": value}, group=group)
+            node = {"_target_": value}
+            ConfigStore.instance().store(name=value, node=node, group=group, **_REPLACE)

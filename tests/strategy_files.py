@@ -4,8 +4,10 @@ import functools
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
+
+from al_bench.building import build
+from al_bench.own_hydra import BASE
 
 CONF = Path(__file__).parents[1] / "conf"
 FILES = sorted((CONF / "strategy").rglob("*.yaml"))
@@ -22,7 +24,7 @@ def choices(group):
 @functools.cache
 def together(*overrides):
     """What these overrides make of nothing: a composition for each choice takes seconds."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF), **BASE):
         return compose(overrides=list(overrides))
 
 
@@ -38,4 +40,4 @@ def built(name, *overrides):
     config = configured(f"strategy/{name}")
     if overrides:
         config = together(f"+strategy={name}", *overrides).strategy
-    return instantiate(config, _convert_="all")
+    return build(config, "strategy")

@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from al_bench.building import build
 from al_bench.config_dir import config_dir
 from al_bench.models.base import NETWORK
+from al_bench.own_hydra import BASE
 from al_bench.strategies.base import LABELS, Strategy
 
 FOLDER = config_dir() / "strategy"
@@ -17,7 +18,7 @@ FOLDER = config_dir() / "strategy"
 @cache
 def choice(name: str, *overrides: str) -> Any:
     """What ``strategy/NAME.yaml`` or ``strategy/score/NAME.yaml`` builds."""
-    with initialize_config_dir(str(FOLDER.parent), version_base="1.3"):
+    with initialize_config_dir(str(FOLDER.parent), **BASE):
         config = compose(f"strategy/{name}", overrides=list(overrides))
     for key in f"strategy/{name}".split("/")[:-1]:
         config = config[key]

@@ -5,11 +5,12 @@ import re
 from inspect import Parameter, signature
 
 import pytest
-from hydra.utils import get_object, instantiate
+from hydra.utils import get_object
 from omegaconf import OmegaConf
 from pool_views import FakeView, log_probs, seeded
 from strategy_files import ALL, ASKING, CONF, FILES, NAMES, built, choices, configured, together
 
+from al_bench.building import build
 from al_bench.checking import laws
 from al_bench.checking.checks import CAPABILITIES, CHECKS
 from al_bench.checking.pools import disagreeing
@@ -74,7 +75,7 @@ def test_every_score_goes_with_every_rule(score):
         *(f"+strategy@{name}=bald" for name in SCORES),
         *(f"strategy/score@{name}.score={name}" for name in SCORES),
     )
-    strategy = instantiate(config[score], _convert_="all")
+    strategy = build(config[score], "strategy")
     assert strategy.needs == needs_of(strategy.score)
     for rule in RULES:
         strategy = dataclasses.replace(strategy, rule=built("bald", f"strategy/rule={rule}").rule)

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from labeled_points import NOTHING
 
+from al_bench.building import build
 from al_bench.models.base import NetworkModel
+from al_bench.own_hydra import BASE
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
 MODELS = sorted(path.stem for path in CONF.glob("*.yaml"))
@@ -21,7 +22,7 @@ def all_configured():
     models = [f"+model@{model}.{network}={model}" for model, network in pairs]
     networks = [f"model/network@{model}.{network}.network={network}" for model, network in pairs]
     alone = [f"+model@{model}.own={model}" for model in MODELS]
-    with initialize_config_dir(str(CONF.parent), version_base="1.3"):
+    with initialize_config_dir(str(CONF.parent), **BASE):
         return compose(overrides=[*alone, *models, *networks])
 
 
@@ -32,7 +33,7 @@ def configured(model, network="own"):
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_builds_every_network(name, network):
-    model = instantiate(configured(name, network))
+    model = build(configured(name, network), "model")
     if not isinstance(model, NetworkModel):
         assert model.network is None
         return
@@ -56,7 +57,7 @@ def test_every_file_begins_with_one_line_that_says_what_it_is(path):
 @pytest.mark.parametrize("name", MODELS)
 def test_defaults_in_the_file_are_those_of_the_class(name):
     config = configured(name)
-    model = instantiate(config)
+    model = build(config, "model")
     plain = type(model)(network=model.network)
     for parameter in config:
         if parameter not in ("_target_", "network"):
@@ -67,7 +68,7 @@ def test_defaults_in_the_file_are_those_of_the_class(name):
 def test_defaults_in_a_network_file_are_those_of_its_function(network):
     from inspect import signature
 
-    factory = instantiate(configured("deterministic", network)).network
+    factory = build(configured("deterministic", network), "model").network
     defaults = signature(factory.func).parameters
     for name, value in factory.keywords.items():
         default = defaults[name].default
