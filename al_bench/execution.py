@@ -11,6 +11,8 @@ from al_bench.errors import AlBenchError, Stopped, told
 from al_bench.loop import execute
 from al_bench.own_code import require_unedited
 from al_bench.prepare import Prepared
+from al_bench.results import locks
+from al_bench.results.history import TrialPaths
 from al_bench.results.inside import LedOutside
 from al_bench.results.locks import TrialHeld
 from al_bench.results.store import Store, TrialFiles
@@ -163,7 +165,6 @@ def run_seeds(
     prepared: Prepared,
     seeds: Sequence[int],
     report: Report,
-    report_held: bool = True,
     refused: AlBenchError | None = None,
 ) -> list[SeedOutcome]:
     """Run these seeds in this process, one network at a time; seeds held elsewhere come last.
@@ -174,28 +175,57 @@ def run_seeds(
         prepared: The run.
         seeds: Which of its seeds.
         report: Hears of every round.
-        report_held: Tell the report of seeds that another process still holds at the end.
+        refused: Why seeds that are not done must fail; ``None`` runs them.
+    """
+    outcomes = run_free_seeds(prepared, seeds, report, report_held=False, refused=refused)
+    if held := [ended.seed for ended in outcomes if ended.status == HELD]:
+        settle(prepared, held)
+        outcomes = [ended for ended in outcomes if ended.status != HELD]
+        outcomes += run_free_seeds(prepared, held, report, refused=refused)
+    return sorted(outcomes, key=lambda ended: ended.seed)
+
+
+def settle(prepared: Prepared, seeds: Sequence[int]) -> None:
+    """Find out who of those that hold these seeds still lives, and free the seeds of the others.
+
+    Args:
+        prepared: The run.
+        seeds: Those of its seeds that others hold.
+    """
+    folder = prepared.results / prepared.run.identity.folder
+    locks.settle([TrialPaths(folder, seed).lock for seed in seeds])
+
+
+def run_free_seeds(
+    prepared: Prepared,
+    seeds: Sequence[int],
+    report: Report,
+    report_held: bool = True,
+    refused: AlBenchError | None = None,
+) -> list[SeedOutcome]:
+    """As ``run_seeds``, without another try of seeds that are held elsewhere.
+
+    Args:
+        prepared: The run.
+        seeds: Which of its seeds.
+        report: Hears of every round.
+        report_held: Tell the report of seeds that another process holds.
         refused: Why seeds that are not done must fail; ``None`` runs them.
     """
     prepared.run.engine.set_up()  # again: what was loaded since has threads of its own
     store = Store(prepared.results)
     outcomes: list[SeedOutcome] = []
-    held: dict[int, TrialHeld] = {}
-    at_once, waiting = _at_once(), seeds
-    for _ in range(2):  # seeds held elsewhere come last
-        held = {}
-        for first in range(0, len(waiting), at_once):
-            part = waiting[first : first + at_once]
-            ended, elsewhere = _run_claimable(prepared, part, report, store, refused)
-            outcomes += ended
-            held |= elsewhere
-        waiting = list(held)
-    for seed, holder in held.items():
-        left = SeedOutcome(seed, HELD, rounds=0, message=str(holder))
-        if report_held:
-            report.end(left)
-        outcomes.append(left)
-    return sorted(outcomes, key=lambda ended: ended.seed)
+    at_once = _at_once()
+    for first in range(0, len(seeds), at_once):
+        part = seeds[first : first + at_once]
+        ended, held = _run_claimable(prepared, part, report, store, refused)
+        outcomes += ended
+        for seed, holder in held.items():
+            left = SeedOutcome(seed, HELD, rounds=0, message=str(holder))
+            if report_held:
+                report.end(left)
+            outcomes.append(left)
+    return outcomes
 
 
 def _at_once() -> int:

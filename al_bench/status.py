@@ -1,8 +1,10 @@
 """``al-bench status``, and the table at the end of a sweep: what became of everything."""
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from al_bench.arguments import Command, Option, one_of, switch
+from al_bench.duration import in_words
 from al_bench.results import settings, sweeps, wording
 from al_bench.results.ledger import DAMAGED, DONE, FAILED, PLANNED, RUNNING, STALE, STATES, Entry
 from al_bench.results.ledger import status as ledger
@@ -118,7 +121,27 @@ def show(entries: Sequence[Entry]) -> None:
             said = ": ".join(filter(None, (first.state, where, first.message)))
             console.print(said, markup=False)
         elif first.state == RUNNING:
-            console.print(f"running: {where} on {first.host}, process {first.pid}")
+            sign = _last_sign(group)
+            said = f"running: {where} on {first.host}, process {first.pid}{sign}"
+            console.print(said, markup=False)
+
+
+def _last_sign(entries: Sequence[Entry]) -> str:
+    """When these trials have shown that they live; empty where they need not.
+
+    A time to come is by another clock than this machine's, and shown as it is.
+    """
+    signs = [entry.last_sign for entry in entries if entry.last_sign is not None]
+    if not signs:
+        return ""
+    seconds = time.time() - max(signs)
+    if seconds > -1:
+        return f", last sign of life {in_words(max(seconds, 0.0))} ago"
+    try:
+        shown = datetime.fromtimestamp(max(signs), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        shown = "beyond the year 9999"
+    return f", last sign of life dated {shown}, by another clock than this machine's"
 
 
 def table(entries: Sequence[Entry], words: Mapping[Path, Sequence[str]]) -> Table:

@@ -14,7 +14,14 @@ from typing import Any
 from al_bench import process
 from al_bench.config import Composed
 from al_bench.errors import AlBenchError, told
-from al_bench.execution import HELD, Report, SeedOutcome, run_seeds
+from al_bench.execution import (
+    HELD,
+    Report,
+    SeedOutcome,
+    run_free_seeds,
+    run_seeds,
+    settle,
+)
 from al_bench.own_code import require_unedited
 from al_bench.prepare import Prepared, prepare
 
@@ -46,6 +53,8 @@ def run_in_workers(composed: Composed, prepared: Prepared, report: Report) -> li
             ended = workers.run(waiting, last)
             waiting = [] if last else [found.seed for found in ended if found.status == HELD]
             outcomes += [found for found in ended if found.seed not in waiting]
+            if waiting:
+                settle(prepared, waiting)
     return sorted(outcomes, key=lambda ended: ended.seed)
 
 
@@ -246,7 +255,7 @@ def _run_seed(
     if isinstance(prepared, Unprepared):
         return prepared
     try:
-        return run_seeds(prepared, [seed], report, report_held=report_held)
+        return run_free_seeds(prepared, [seed], report, report_held)
     except Exception as error:
         sent = error if isinstance(error, AlBenchError) else AlBenchError(told(error))
         sent.add_note(traceback.format_exc())  # for verbose=true

@@ -12,7 +12,7 @@ from al_bench import errors
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.results import damage, inside, manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
-from al_bench.results.locks import held_by
+from al_bench.results.locks import held_by, last_sign
 from al_bench.results.schema import CURVE
 from al_bench.results.wording import NAMES
 
@@ -45,6 +45,8 @@ class Entry:
         message: Why it failed, or what is wrong with its files.
         host: Where it runs or ran last.
         pid: Process id there.
+        last_sign: When its process has left a sign of life last, in seconds since the epoch by
+            whatever clock dates files there; ``None`` where none is needed to know that it runs.
         attempt: How many times it was started.
         started: When it was started last, ISO 8601.
         sweep: Sweep of a planned or refused job.
@@ -66,6 +68,7 @@ class Entry:
     message: str = ""
     host: str = ""
     pid: int = 0
+    last_sign: float | None = None
     attempt: int = 0
     started: str = ""
     sweep: str = ""
@@ -119,11 +122,13 @@ def _trial(paths: TrialPaths, thorough: bool) -> Entry:
     state = content.get("status", STALE)
     host, pid = content.get("host", ""), content.get("pid", 0)
     rounds, num_labeled = content.get("rounds", 0), content.get("num_labeled")
+    sign = None
     if state == RUNNING:
         holder = held_by(paths.lock)
         state = RUNNING if holder else STALE
         if holder and holder.pid:
             host, pid = holder.host, holder.pid
+        sign = last_sign(paths.lock) if holder else None
         rounds, num_labeled = _progress(paths.curve)
     message = _message(content)
     if state == DONE:
@@ -146,6 +151,7 @@ def _trial(paths: TrialPaths, thorough: bool) -> Entry:
         message=message,
         host=host,
         pid=pid,
+        last_sign=sign,
         attempt=content.get("attempt", 0),
         started=content.get("started", ""),
     )

@@ -6,21 +6,27 @@ closing *any* descriptor of the file drops them, so nothing else may open a lock
 """
 
 import errno
+import logging
 import os
 import struct
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from al_bench.duration import in_words
 from al_bench.errors import AlBenchError, ResultsError
 from al_bench.results import atomic, inside
+from al_bench.results import lease as leases
 from al_bench.results.lease import Holder, Lease, lease_holder, take_lease
 
 try:
     import fcntl
 except ImportError:  # Windows: leases only
     fcntl = None  # type: ignore[assignment]
+
+logger = logging.getLogger(__name__)
 
 _HELD = (errno.EACCES, errno.EAGAIN)
 _REFUSED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
@@ -87,7 +93,7 @@ class TrialLock:
             self._descriptor = descriptor
             return
         with atomic.reporting(self.path):
-            lease = take_lease(self.path.with_suffix(".lease"))
+            lease = take_lease(_lease(self.path))
         if isinstance(lease, Holder):
             raise TrialHeld(self.path, lease.host, lease.pid)
         self._lease = lease
@@ -111,15 +117,56 @@ def take(path: Path) -> TrialLock:
 
 
 def held_by(path: Path) -> Holder | None:
-    """Who holds the lock at ``path``, found out without taking it; ``None`` if nobody does."""
+    """Who holds the lock at ``path``, found out without taking it; ``None`` if nobody does.
+
+    A lock or lease that may not be read has an unknown holder. Whether the holder of a lease still
+    lives is not judged: ``last_sign`` tells what there is to see, ``settle`` finds out.
+    """
     with _guard():
         if _key(path) in _locks:
             return Holder.here()
-        return _lock_holder(path) or lease_holder(path.with_suffix(".lease"))
+        return _lock_holder(path) or lease_holder(_lease(path))
+
+
+def last_sign(path: Path) -> float | None:
+    """The time that the holder of the lock at ``path`` has left last, in seconds since the epoch.
+
+    ``None`` where there is no lease: a lock needs none, as it dies with its holder.
+    """
+    with _guard():
+        is_ours = _key(path) in _locks
+        return None if is_ours or _lock_holder(path) else leases.last_sign(_lease(path))
+
+
+def settle(paths: Iterable[Path]) -> None:
+    """Find out which of these locks are only held by leases that are over, and free those.
+
+    It returns at once where there are no leases of others, within seconds where their holders
+    live, and else after some minutes. What cannot be found out stays held.
+    """
+    with _guard():
+        watched = [_lease(path) for path in paths if _key(path) not in _locks]
+    held = {path: holder for path in watched if (holder := lease_holder(path)) is not None}
+    if not held:
+        return
+    holders = sorted({f"{holder.host}, process {holder.pid}," for holder in held.values()})
+    logger.warning(
+        "%s %s %d trial%s here; waiting at most %s for a sign of life.",
+        " and ".join(holders),
+        "hold" if len(holders) > 1 else "holds",
+        len(held),
+        "s" * (len(held) > 1),
+        in_words(leases.STALE_SECONDS),
+    )
+    leases.bury(held)
 
 
 def _guard() -> threading.RLock:
     return _guards.setdefault(os.getpid(), threading.RLock())
+
+
+def _lease(path: Path) -> Path:
+    return path.with_suffix(".lease")
 
 
 def _key(path: Path) -> tuple[int, str]:
@@ -157,6 +204,8 @@ def _lock_holder(path: Path) -> Holder | None:
         return None
     try:
         descriptor = inside.descriptor(path)
+    except PermissionError:
+        return Holder()
     except OSError:
         return None
     try:

@@ -156,6 +156,11 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
             "Add prefer=FOLDER, the one whose copies are to be taken, or keep them in two folders.",
         )
     taken = 0
+    locks.settle(
+        paths.lock
+        for trial in chosen
+        for paths in (TrialPaths(target / trial.run, trial.copy.seed), trial.paths)
+    )
     for trial in chosen:
         try:
             taken += _take(trial, TrialPaths(target / trial.run, trial.copy.seed), preferred)
@@ -306,6 +311,7 @@ def _take(trial: _Trial, place: TrialPaths, preferred: int | None) -> bool:
         lock.check()
         _clear(place)
         for path, data in files.items():
+            lock.check()
             if not path.exists() or inside.read(path) != data:
                 atomic.make_folder(path.parent)
                 atomic.write(path, data, place.name)

@@ -197,6 +197,7 @@ class TrialFiles:
             atomic.make_folder(path.parent)
             atomic.write(path, checkpoint_bytes, self._paths.name)
         atomic.write(self._paths.acquisitions, acquired_bytes, self._paths.name)
+        self._lock.check()  # again: this process may have been stopped in between
         atomic.write(self._paths.curve, curve_bytes, self._paths.name)
         self._curve, self._acquisitions = curve, acquired
         self._written |= {

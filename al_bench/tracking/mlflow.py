@@ -98,10 +98,12 @@ class MLflow:
 def _alone(database: Path) -> Iterator[None]:
     """Keep other processes of al-bench out: two that make MLflow's tables at once both fail."""
     database.parent.mkdir(parents=True, exist_ok=True)
+    path = database.with_name(f"{database.name}.lock")
+    locks.settle([path])
     given_up = time.monotonic() + PATIENCE
     while True:
         try:
-            lock = locks.take(database.with_name(f"{database.name}.lock"))
+            lock = locks.take(path)
             break
         except locks.TrialHeld:
             if time.monotonic() > given_up:
