@@ -7,7 +7,7 @@ import torch
 
 from al_bench.budget import Budget
 from al_bench.config import Composed
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, words_of
 from al_bench.models.base import SAMPLES, Model, NetworkModel
 from al_bench.models.mc_dropout import MCDropout
 from al_bench.seeding import isolated
@@ -99,7 +99,7 @@ def check_smallest_batch(
         try:
             network(torch.zeros(1, *input_shape))
         except Exception as error:  # whatever a network says of what it cannot do
-            said = " ".join(str(error).split()).rstrip(".")
+            said = words_of(error).rstrip(".")
             raise ConfigError(
                 f"The network cannot be trained on a batch of one point: {said}.", hint
             ) from error

@@ -7,6 +7,7 @@ from al_bench.duration import about
 from al_bench.prepare import Prepared
 from al_bench.remaining import Remaining, remaining_of, schedule
 from al_bench.terminal import spans
+from al_bench.visible import in_a_line
 
 
 def describe(prepared: Prepared) -> str:
@@ -47,7 +48,7 @@ def describe(prepared: Prepared) -> str:
         f"time       {_time(prepared)}",
         f"results    {prepared.results / run.identity.folder}",
     ]
-    return "\n".join(lines)
+    return "\n".join(map(in_a_line, lines))
 
 
 def _time(prepared: Prepared) -> str:

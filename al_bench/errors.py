@@ -13,6 +13,7 @@ from traceback import extract_tb
 from typing import Any
 
 from al_bench.masking import masked_text
+from al_bench.visible import without_colors
 
 PLACE = "_key_in_configuration"
 MOST = 2**63 - 1  # that a column of whole numbers holds
@@ -148,13 +149,22 @@ def within(what: str) -> Iterator[None]:
 
 def told(error: BaseException) -> str:
     """An error on one line; one that is not ours with its type and place."""
-    said = " ".join(masked_text(str(error)).split())
     if isinstance(error, AlBenchError):
-        return said
+        return " ".join(masked_text(str(error)).split())
+    said = words_of(error)
     if isinstance(error, SyntaxError):  # its text has the place too
         said = error.msg
     where = place(error)
     return f"{type(error).__name__}: {said.rstrip('.')}{f' ({where})' if where else ''}"
+
+
+def words_of(error: BaseException) -> str:
+    """What an error of a library says, on one line, but not its advice to load a file unsafely."""
+    said = " ".join(masked_text(without_colors(str(error))).split())
+    return "it holds objects, and only numbers and texts are read" if _UNSAFE.search(said) else said
+
+
+_UNSAFE = re.compile("weights_only|allow_pickle|safe_globals|unsafe_load|(Unsafe|Full)Loader")
 
 
 def scarce(error: BaseException) -> str | None:

@@ -10,7 +10,9 @@ from al_bench.masking import masked_text
 from al_bench.publishing import PUBLISH, published_frame, without_places
 from al_bench.results import outputs
 from al_bench.results.schema import CURVE
+from al_bench.spreadsheet import without_formulas
 from al_bench.terminal import warnings_as_lines
+from al_bench.visible import in_a_line
 
 COMMAND = Command(
     name="export",
@@ -79,7 +81,7 @@ def _write(folders: Sequence[Path], parsed: Arguments) -> int:
     frame.attrs.clear()  # what was skipped is a matter of this machine
     with outputs.written(out) as stream:
         if out.suffix == ".csv":
-            frame.to_csv(stream, index=False)
+            without_formulas(frame).to_csv(stream, index=False, errors="backslashreplace")
         else:
             frame.to_parquet(stream, index=False)
     print(f"{out}: {len(frame)} rows")
@@ -93,6 +95,6 @@ def _merge(folders: Sequence[Path], target: Path, prefer: Path | None) -> int:
     with warnings_as_lines():
         merged = merge(folders, target, prefer)
     for said in (*merged.spared, *merged.lost):
-        print(f"warning: left out: {said.rstrip('.')}.", file=sys.stderr)
+        print(f"warning: left out: {in_a_line(said.rstrip('.'))}.", file=sys.stderr)
     print(f"{target}: {merged.taken} trials taken in")
     return 1 if merged.lost else 0

@@ -26,6 +26,7 @@ from al_bench.planning import Plan, plan
 from al_bench.results import sweeps
 from al_bench.results.provenance import command
 from al_bench.terminal import print_table
+from al_bench.visible import in_a_line
 from al_bench.words import Words
 
 if TYPE_CHECKING:
@@ -175,9 +176,8 @@ def _say_sweep(hydra: Hydra, planned: Plan) -> int:
 
 def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     """Run one composed configuration to its end; 0 when every seed is done, else 1."""
-    from rich.console import Console
-
     from al_bench import dry_run, progress
+    from al_bench.console import Console
     from al_bench.execution import DONE, run_seeds
     from al_bench.prepare import prepare
     from al_bench.workers import run_in_workers
@@ -195,7 +195,7 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     title = f"{identity.strategy_label} on {identity.task}, {identity.model_label}"
     remaining = _remaining(prepared, record)
     said = remaining.said()
-    console.print(f"{title}{f': {said}' if said else ''}", highlight=False, markup=False)
+    console.print(in_a_line(f"{title}{f': {said}' if said else ''}"), highlight=False)
     refused = record.disagreement(identity.own_code) if composed.is_sweep else None
     with progress.make_report(console, prepared.seeds, remaining) as report:
         if prepared.workers > 1 and len(prepared.seeds) > 1 and refused is None:
@@ -239,9 +239,8 @@ def _run_sweep_job(config: DictConfig) -> int:
             record.refused(said, text)
         if config.on_error == "stop":
             record.stop_sweep()
-        logger.error("job %d failed: %s", record.number, said)
-        if config.verbose:
-            logger.error(text)
+        shown = error if config.verbose else None
+        logger.error("job %d failed: %s", record.number, said, exc_info=shown)
         return 1
 
 

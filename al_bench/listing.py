@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from al_bench.arguments import Command, Option, existing_folder
+from al_bench.visible import in_a_line
 
 KINDS = {
     "datasets": "dataset",
@@ -54,6 +55,7 @@ def list_choices(arguments: list[str]) -> int:
         lines = choices(KINDS[kind], folders)
         if len(kinds) > 1:
             print(f"\n{kind} ({KINDS[kind]}=…)")
+        lines = [(in_a_line(name), said) for name, said in lines]
         width = max((len(name) for name, _ in lines), default=0)
         indent = "  " if len(kinds) > 1 else ""
         for name, said in lines:

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from al_bench.errors import AlBenchError
+from al_bench.visible import visible
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PLAIN = dict(
@@ -26,17 +27,19 @@ class UnwritableOutput(AlBenchError):
 
 
 class _Stream:
-    """Standard output or error, for as long as it can be written.
+    """Standard output or error, for as long as it can be written, on which no text steers.
 
     Args:
         name: ``stdout`` or ``stderr``.
         stream: The one there was.
         for_show: Whether the work goes on without it; otherwise UnwritableOutput ends it, and
             where nobody reads on, BrokenPipeError.
+        is_clean: What is written has no text of others that is not ``visible``.
     """
 
-    def __init__(self, name: str, stream: Any, for_show: bool) -> None:
+    def __init__(self, name: str, stream: Any, for_show: bool, is_clean: bool = False) -> None:
         self._name = name
+        self._is_clean = is_clean
         self._stream = stream
         self._for_show = for_show
         self._is_lost = False
@@ -44,10 +47,20 @@ class _Stream:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    @property
+    def drawn(self) -> "_Stream":
+        """The same for what is clean already and has colors."""
+        return _Stream(self._name, self._stream, self._for_show, is_clean=True)
+
     def write(self, text: str) -> int:
         with self._writing():
-            self._stream.write(text)
+            self._stream.write(text if self._is_clean else self._cleaned(text))
         return len(text)
+
+    def _cleaned(self, text: str) -> str:
+        """``visible`` text; a bar of a library, such as one of a download, begins its line anew."""
+        is_bar = self._name == "stderr" and text.startswith("\r")
+        return "\r" + visible(text[1:]) if is_bar else visible(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 
+from al_bench import process
+from al_bench.console import Console, Table
 from al_bench.duration import about, in_words
 from al_bench.execution import DONE, SeedOutcome
 from al_bench.masking import masked_text
 from al_bench.remaining import Remaining
+from al_bench.visible import in_a_line, visible
 
 logger = logging.getLogger(__name__)
 
@@ -81,14 +81,15 @@ class BarReport:
         self._bars: dict[int | None, TaskID] = {}
         self._rounds: dict[int, tuple[int, int]] = {}  # seed: done, all
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.fields[said]}", markup=False),
             console=console,
         )
 
     def __enter__(self) -> Self:
         self._progress.start()
+        process.set_up_streams()  # of what others print between the bars; stop puts them back
         return self
 
     def __exit__(
@@ -107,7 +108,7 @@ class BarReport:
     def steps(self, seed: int, steps: int, seconds: float) -> None:
         """The first round is a long one."""
         if said := told_steps(self._remaining, steps, seconds):
-            self._progress.console.print(f"seed {seed}: {said}", markup=False)
+            self._progress.console.print(f"seed {seed}: {said}")
 
     def round(self, seed: int, row: dict[str, Any], num_rounds: int) -> None:
         """A round is committed."""
@@ -123,7 +124,7 @@ class BarReport:
             self._show(outcome.seed, rounds, rounds, said)
         else:
             said = f"seed {outcome.seed} {outcome.status}: {outcome.message}"
-            self._progress.console.print(said, style="yellow", markup=False)
+            self._progress.console.print(in_a_line(said), style="yellow")
 
     def _show(self, seed: int, done: int, rounds: int, said: str) -> None:
         self._rounds[seed] = (done, rounds)
@@ -174,7 +175,7 @@ def make_report(
 
 def outcome_table(title: str, outcomes: Sequence[SeedOutcome]) -> Table:
     """A row a seed."""
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title)
     table.add_column("seed", justify="right")
     table.add_column("status")
     for name in ("rounds", "labels", "test accuracy"):
@@ -185,22 +186,25 @@ def outcome_table(title: str, outcomes: Sequence[SeedOutcome]) -> Table:
         accuracy = "" if ended.accuracy is None else f"{ended.accuracy:.4f}"
         labels = "" if ended.num_labeled is None else str(ended.num_labeled)
         cells = [str(ended.seed), ended.status, str(ended.rounds), labels, accuracy]
-        table.add_row(*cells, *([escape(ended.message or "")] if len(table.columns) > 5 else []))
+        table.add_row(*cells, *([ended.message or ""] if len(table.columns) > 5 else []))
     return table
 
 
-class _Masked(logging.Formatter):
-    """Lines without secrets."""
+class _Lines(logging.Formatter):
+    """A line a message, without secrets; below it the traceback where there is one."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return in_a_line(super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
-        return masked_text(super().format(record))
+        return visible(masked_text(super().format(record)))
 
 
 def set_up_logging() -> None:
     """Log lines of al-bench on standard output; libraries' warnings too."""
     logging.raiseExceptions = False  # a closed pipe is no reason for tracebacks
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Masked("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(_Lines("%(asctime)s %(message)s", "%H:%M:%S"))
     root = logging.getLogger("al_bench")
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from al_bench.arguments import Option, one_of
 from al_bench.masking import masked_text
+from al_bench.visible import in_a_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,12 @@ def published_frame(frame: "pd.DataFrame", change: Callable[[str], str]) -> "pd.
         if any(value != said for value, said in changed.items()):
             columns[name] = frame[name].map(changed)
     return frame.assign(**columns) if columns else frame
+
+
+def in_lines(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The names in a frame as they are drawn and written: each visible and in a line."""
+    names = published_frame(frame.drop(columns="config", errors="ignore"), in_a_line)
+    return frame.assign(**{str(name): names[name] for name in names})
 
 
 def _last(path: str) -> str:

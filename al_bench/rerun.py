@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from al_bench.arguments import Command, Option, file_or_folder
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.paths import check_moved
+from al_bench.visible import in_a_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +85,7 @@ def rerun(arguments: Sequence[str]) -> int:
         return 0
     print(f"Not the same: {len(differences)} columns differ.")
     for line in differences:
-        print(f"  {line}")
+        print(f"  {in_a_line(line)}")
     return 1
 
 
@@ -97,7 +98,7 @@ def _stored_curve(stored: "StoredTrial") -> "pd.DataFrame":
     for found in damage.find(stored.paths, stored.content, thorough=True):
         if found.path == stored.paths.config:
             continue  # told when it was read
-        print(f"warning: {stored.paths.folder}: {found}.", file=sys.stderr)
+        print(f"warning: {stored.paths.folder}: {in_a_line(found)}.", file=sys.stderr)
     if not stored.paths.curve.is_file():
         raise ResultsError(
             f"There is no curve {stored.paths.curve} to compare with.",

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from rich.markup import escape
-from rich.table import Table
 
+from al_bench.console import Table
 from al_bench.errors import ConfigError, ResultsError, choose
 from al_bench.results import manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
@@ -24,6 +23,7 @@ from al_bench.stats.areas import normalized_area
 from al_bench.stats.sequential import LEVEL, Decided, decide, first_deciding
 from al_bench.terminal import print_table, wide_console
 from al_bench.until_decided import MAX_SEEDS, Design
+from al_bench.visible import in_a_line
 
 
 class Arm:
@@ -241,18 +241,15 @@ class Stages:
     def _table(self, group: Group) -> Table:
         looks, seeds = self._design.looks, self._design.looks[self._stage - 1]
         where = "".join(f" · {word}" for word in group.where)
-        table = Table(
-            title=escape(f"Look {self._stage} of {len(looks)}, after {seeds} seeds{where}"),
-            title_justify="left",
-        )
+        table = Table(f"Look {self._stage} of {len(looks)}, after {seeds} seeds{where}")
         table.add_column("arm", overflow="fold")
         for name in ("seeds", f"less {group.baseline.name}, points"):
-            table.add_column(escape(name), justify="right")
+            table.add_column(name, justify="right")
         table.add_column("decided", overflow="fold")
         for arm in group.others:
             mean, pairs = group.differences[arm.name]
             difference = "" if np.isnan(mean) else f"{100 * mean:+.2f}"
-            table.add_row(escape(arm.name), str(pairs), difference, escape(_state(arm, group)))
+            table.add_row(arm.name, str(pairs), difference, _state(arm, group))
         return table
 
     def _plan(self) -> str:
@@ -291,7 +288,7 @@ class Stages:
         sweeps.write_decisions(self._folder, self._design.looks, told)
 
     def _say(self, sentence: str) -> None:
-        print(sentence, flush=True)
+        print(in_a_line(sentence), flush=True)
 
 
 def _state(arm: Arm, group: Group) -> str:

@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from al_bench.arguments import Command, Option, one_of, switch
+from al_bench.console import Console, Table
 from al_bench.duration import in_words
 from al_bench.results import settings, sweeps, wording
 from al_bench.results.ledger import DAMAGED, DONE, FAILED, PLANNED, RUNNING, STALE, STATES, Entry
 from al_bench.results.ledger import status as ledger
 from al_bench.terminal import spans, warnings_as_lines
+from al_bench.visible import in_a_line
 
 COLORS = {DONE: "green", DAMAGED: "red", FAILED: "red", RUNNING: "cyan", STALE: "yellow"}
 
@@ -109,7 +109,8 @@ def summarize(
 
 def show(entries: Sequence[Entry]) -> None:
     """Print a row a run and state, then what went wrong and who runs what, a line each."""
-    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+    width = None if sys.stdout.isatty() else 160
+    console = Console(width=width, highlight=False, soft_wrap=True)
     words = told_apart(entries)
     if known := [entry for entry in entries if entry.run_id or entry.state == PLANNED]:
         console.print(table(known, words))
@@ -119,11 +120,11 @@ def show(entries: Sequence[Entry]) -> None:
         where = f"{named} seed {spans(seeds_of(group))}" if first.run_id else _typed(first)
         if first.message:
             said = ": ".join(filter(None, (first.state, where, first.message)))
-            console.print(said, markup=False)
+            console.print(in_a_line(said))
         elif first.state == RUNNING:
             sign = _last_sign(group)
             said = f"running: {where} on {first.host}, process {first.pid}{sign}"
-            console.print(said, markup=False)
+            console.print(in_a_line(said))
 
 
 def _last_sign(entries: Sequence[Entry]) -> str:
@@ -164,9 +165,9 @@ def table(entries: Sequence[Entry], words: Mapping[Path, Sequence[str]]) -> Tabl
         shown.add_row(
             first.task,
             first.model,
-            escape(first.strategy_label or _typed(first)),
-            *([escape(said)] if differs else []),
-            f"[{COLORS.get(first.state, 'default')}]{first.state}[/]",
+            first.strategy_label or _typed(first),
+            *([said] if differs else []),
+            Text(first.state, COLORS.get(first.state, "default")),
             spans(seeds_of(group)),
             "–".join(map(str, dict.fromkeys([labels[0], labels[-1]]))) if labels else "",
             first.run_id,

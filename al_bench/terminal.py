@@ -6,18 +6,19 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
+from al_bench.visible import in_a_line
+
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from al_bench.console import Console, Table
 
 PIPE_WIDTH = 140  # a pipe has no width, and 80 columns would fold the numbers
 
 
 def wide_console(stream: IO[str] | None = None) -> "Console":
     """A console on ``stream`` (default: stdout), as wide as its terminal."""
-    from rich.console import Console
+    from al_bench.console import Console
 
-    console = Console(file=stream)
+    console = Console(stream)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     return console
@@ -46,7 +47,7 @@ def warnings_as_lines() -> Iterator[None]:
     finally:
         spoken = [str(w.message) for w in caught if w.category is UserWarning]
         for sentence in dict.fromkeys(spoken):
-            print(f"warning: {sentence}", file=sys.stderr)
+            print(f"warning: {in_a_line(sentence)}", file=sys.stderr)
         for other in caught:
             if other.category is not UserWarning:
                 warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)

@@ -16,6 +16,7 @@ from al_bench.arguments import Command, Option, file_or_folder, switch
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.paths import check_moved, quoted
 from al_bench.terminal import warnings_as_lines
+from al_bench.visible import in_a_line
 
 if TYPE_CHECKING:
     from al_bench.config import Composed
@@ -96,9 +97,9 @@ def transfer(arguments: Sequence[str]) -> int:
         if parsed["dry_run"]:
             print(dry_run.describe(prepared), end="\n\n")
             continue
-        print(f"{composed.strategy_label}, {composed.names['model']}")
+        print(in_a_line(f"{composed.strategy_label}, {composed.names['model']}"))
         for note in prepared.notes:
-            print(f"note: {note}", file=sys.stderr)
+            print(f"note: {in_a_line(note)}", file=sys.stderr)
         run_seeds(prepared, prepared.seeds, LogReport())
         folder = prepared.results / prepared.run.identity.folder
         trials |= {(folder, seed) for seed in prepared.seeds}

@@ -10,6 +10,7 @@ from al_bench.config import Composed, compose
 from al_bench.config_dir import make_importable
 from al_bench.errors import ConfigError, told, within
 from al_bench.explain import COMPLAINTS, explain
+from al_bench.visible import in_a_line
 
 if TYPE_CHECKING:
     from al_bench.words import Words
@@ -69,7 +70,8 @@ def _of_strategy(composed: Composed) -> bool:
     torch.set_num_threads(1)
     kind = type(strategy)
     needs = ", ".join(sorted(strategy.needs)) or "nothing"
-    print(f"{composed.strategy_label}: {kind.__module__}.{kind.__qualname__}, needs {needs}")
+    said = f"{composed.strategy_label}: {kind.__module__}.{kind.__qualname__}, needs {needs}"
+    print(in_a_line(said))
     return _is_broken(CHECKS, strategy, type(strategy).__name__)
 
 
@@ -83,10 +85,11 @@ def _of_model(composed: Composed) -> bool:
     with within(f"The model {kind.__module__}.{kind.__qualname__}"):
         case = Case.of(trial)
     provides = ", ".join(sorted(case.posterior.provides)) or "predictions alone"
-    print(
+    said = (
         f"{prepared.run.identity.model_label}: {kind.__module__}.{kind.__qualname__}, "
         f"{case.num_labeled} labels of {composed.names['dataset']}, provides {provides}"
     )
+    print(in_a_line(said))
     return _is_broken(CHECKS, case, kind.__name__)
 
 
@@ -96,7 +99,7 @@ def _is_broken(checks: Iterable[Callable[[Any], None]], subject: Any, name: str)
         verdict, reason = _verdict(property, subject, name)
         verdicts.append(verdict)
         says = (property.__doc__ or property.__name__).splitlines()[0].rstrip(".")
-        print(f"{verdict}  {says}{f': {reason}' if reason else ''}", flush=True)
+        print(in_a_line(f"{verdict}  {says}{f': {reason}' if reason else ''}"), flush=True)
     count = {verdict: verdicts.count(verdict) for verdict in (PASS, FAIL, SKIP)}
     print(f"{count[PASS]} kept, {count[FAIL]} not kept, {count[SKIP]} that do not apply")
     return count[FAIL] > 0

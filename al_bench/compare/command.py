@@ -19,7 +19,9 @@ from al_bench.arguments import (
 )
 from al_bench.errors import ConfigError
 from al_bench.results import outputs
+from al_bench.spreadsheet import without_formulas
 from al_bench.terminal import print_table, warnings_as_lines, wide_console
+from al_bench.visible import in_a_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +125,7 @@ def _print(result: "Comparison", parsed: Arguments, stream: IO[str]) -> None:
         print_table(console, across_table(together, parsed["baseline"], result.measure))
         console.print()
     for caveat in result.caveats:
-        console.print(f"note: {caveat}", markup=False, soft_wrap=True)
+        console.print(f"note: {in_a_line(caveat)}", soft_wrap=True)
 
 
 def _show(result: "Comparison", parsed: Arguments) -> None:
@@ -157,7 +159,7 @@ def _rows(result: "Comparison") -> "pd.DataFrame":
 
 def _formatted(rows: "pd.DataFrame", format: str) -> str:
     if format == "csv":
-        return str(rows.to_csv(index=False)).rstrip("\n")
+        return str(without_formulas(rows).to_csv(index=False)).rstrip("\n")
     if format == "json":
         return str(rows.to_json(orient="records", indent=2))
     from al_bench.compare.publish import latex, markdown

@@ -1,14 +1,25 @@
 """Comparison tables for papers and pages: LaTeX (booktabs) and Markdown."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from al_bench.compare.undefined import reasons
+from al_bench.markdown import escaped
 from al_bench.stats.measures import labels_saved, measure, p_value
 from al_bench.stats.summary import marked
+from al_bench.visible import in_a_line
+
+# What LaTeX takes for an order, or for two signs in one.
+_TEX = str.maketrans(
+    {sign: rf"\{sign}" for sign in "_%&#${}"}
+    | {sign: f"${sign}$" for sign in "<>|"}
+    | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+    | {"`": r"\textasciigrave{}", '"': r"\char34{}", "·": r"$\cdot$"}
+)
 
 HEAD = ("arm", "seeds", "area", "difference", "w/t/l", "p (Holm)", "verdict", "labels saved")
 
@@ -17,11 +28,11 @@ def markdown(rows: pd.DataFrame) -> str:
     """A table a protocol under its title."""
     parts = []
     for title, table in rows.groupby("protocol", sort=False):
-        lines = [f"**{title}**", ""]
+        lines = [f"**{escaped(title)}**", ""]
         if said := _said(table):
-            lines += [said, ""]
+            lines += [escaped(said), ""]
         lines += [_line(HEAD), _line(["---"] * len(HEAD))]
-        lines += [_line(cells) for cells in _cells(table)]
+        lines += [_line([escaped(name), *numbers]) for name, *numbers in _cells(table)]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
@@ -32,15 +43,15 @@ def latex(rows: pd.DataFrame) -> str:
     for title, table in rows.groupby("protocol", sort=False):
         said = _said(table)
         caption = f"{title}. {said}" if said else str(title)
-        body = [" & ".join(map(_escaped, cells)) + r" \\" for cells in _cells(table)]
+        body = [" & ".join(map(_tex, cells)) + r" \\" for cells in _cells(table)]
         parts.append(
             "\n".join(
                 [
                     r"\begin{table}",
-                    rf"\caption{{{_escaped(caption)}}}",
+                    rf"\caption{{{_tex(caption)}}}",
                     rf"\begin{{tabular}}{{l{'r' * 5}l r}}".replace(" ", ""),
                     r"\toprule",
-                    " & ".join(map(_escaped, HEAD)) + r" \\",
+                    " & ".join(map(_tex, HEAD)) + r" \\",
                     r"\midrule",
                     *body,
                     r"\bottomrule",
@@ -90,10 +101,10 @@ def _number(value: float, scale: float, digits: int) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+    return "| " + " | ".join(cells) + " |"
 
 
-def _escaped(text: str) -> str:
-    for character in ("\\", "_", "%", "&", "#"):
-        text = text.replace(character, rf"\{character}" if character != "\\" else "/")
-    return text.replace("<", "$<$").replace("·", r"$\cdot$")
+def _tex(text: str) -> str:
+    """Text as LaTeX sets it; a row must not begin with a bracket or a star, which ends the last."""
+    written = re.sub("-(?=-)", "-{}", in_a_line(text).translate(_TEX))
+    return f"{{}}{written}" if written.startswith(("[", "*")) else written

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.markup import escape
+from rich.text import Text
 
 from al_bench.compare.rows import protocol_rows
 from al_bench.compare.undefined import reasons
+from al_bench.console import Table
 from al_bench.stats.across import Across
 from al_bench.stats.against_itself import NOMINAL, AgainstItself
 from al_bench.stats.arms import ArmResult, ProtocolResult
@@ -18,20 +18,17 @@ from al_bench.stats.measures import Measure, labels_saved, p_value
 from al_bench.stats.summary import marked
 from al_bench.stats.verdicts import BETTER, EQUIVALENT, UNCLEAR, WORSE
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 STYLES = {BETTER: "green", WORSE: "red", EQUIVALENT: "cyan"}
 
 
-def verdict_table(comparison: Comparison, result: ProtocolResult) -> "Table":
+def verdict_table(comparison: Comparison, result: ProtocolResult) -> Table:
     """A row an arm: area, difference with interval, tests, verdict."""
     shown = comparison.measure
     labels = "" if math.isnan(result.low) else f", {result.low:g} to {result.high:g} labels"
     said = [_caption(result, shown), reasons(protocol_rows(comparison, result))]
+    title = f"{result.title}: {shown.label}{labels}"
     table = _table(
-        f"{result.title}: {shown.label}{labels}"
-        + (f"\n{result.compared}" if result.compared else ""),
+        [title, result.compared] if result.compared else [title],
         " ".join(filter(None, said)),
         ["seeds", "area"]
         + ([f"less {result.baseline}", "wins/ties/losses", "p (Holm)"] if result.baseline else []),
@@ -40,7 +37,7 @@ def verdict_table(comparison: Comparison, result: ProtocolResult) -> "Table":
         table.add_column("verdict", overflow="fold")
     for arm in result.arms:
         area = f"{arm.areas.mean() * shown.scale:.{shown.digits}f}" if len(arm.areas) else ""
-        cells = [_name(arm), str(len(arm.seeds)), area]
+        cells: list[str | Text] = [_name(arm), str(len(arm.seeds)), area]
         pair = arm.paired
         if pair is not None:
             sign = 1 if shown.higher_is_better else -1
@@ -50,13 +47,13 @@ def verdict_table(comparison: Comparison, result: ProtocolResult) -> "Table":
                 _interval(sign * pair.mean, low, high, shown),
                 f"{pair.wins}/{pair.ties}/{pair.losses}",
                 p_value(arm.p_holm),
-                f"[{STYLES[verdict]}]{verdict}[/]" if verdict in STYLES else verdict,
+                Text(verdict, STYLES.get(verdict, "")),
             ]
         table.add_row(*cells)
     return table
 
 
-def labels_table(comparison: Comparison, result: ProtocolResult) -> "Table":
+def labels_table(comparison: Comparison, result: ProtocolResult) -> Table:
     """A row an arm: where on the curve it gains, and what that is in labels."""
     shown = comparison.measure
     sign = 1 if shown.higher_is_better else -1
@@ -71,7 +68,7 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> "Table":
         caption += " At the start: both have that value with the initial set."
     unit = " %" if shown.unit == "%" else ""
     table = _table(
-        "Differences in the low, middle and high third of the labels, and labels",
+        ["Differences in the low, middle and high third of the labels, and labels"],
         caption + (" Labels to a value: median and quartiles over seeds." if targets else ""),
         [
             *("low", "middle", "high", "labels saved"),
@@ -84,18 +81,20 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> "Table":
             digits = shown.digits
             cells[1:4] = [f"{sign * d * shown.scale:+.{digits}f}" for d in arm.third_differences]
         if arm.saved is not None:
-            cells[4] = escape(
-                labels_saved(*arm.saved, at_most=arm.saved_at_most, at_start=arm.saved_at_start)
+            cells[4] = labels_saved(
+                *arm.saved, at_most=arm.saved_at_most, at_start=arm.saved_at_start
             )
         table.add_row(*cells, *(_labels(arm, target) for target in targets))
     return table
 
 
-def itself_table(baseline: str, found: AgainstItself) -> "Table":
+def itself_table(baseline: str, found: AgainstItself) -> Table:
     """The verdicts on the baseline's seeds against themselves, a row each."""
     table = _table(
-        f"{baseline} against itself, {found.splits:,} times {found.pairs} pairs of its "
-        f"{found.seeds} seeds",
+        [
+            f"{baseline} against itself, {found.splits:,} times {found.pairs} pairs of its "
+            f"{found.seeds} seeds"
+        ],
         "Nothing differs here: equivalent is right, better and worse are chance. Pairs of unlike "
         "seeds differ by more than arms on one seed, and half of the seeds decide less than all.",
         ["rate", "nominal"],
@@ -107,35 +106,31 @@ def itself_table(baseline: str, found: AgainstItself) -> "Table":
     return table
 
 
-def _table(title: str, caption: str, columns: Sequence[str], first: str = "arm") -> "Table":
-    from rich.table import Table
-
-    table = Table(
-        title=escape(title), title_justify="left", caption=escape(caption), caption_justify="left"
-    )
+def _table(title: Sequence[str], caption: str, columns: Sequence[str], first: str = "arm") -> Table:
+    table = Table(*title, caption=caption)
     table.add_column(first, overflow="fold")
     for name in columns:
-        table.add_column(escape(name), justify="right", overflow="fold")
+        table.add_column(name, justify="right", overflow="fold")
     return table
 
 
 def _name(arm: ArmResult) -> str:
-    return escape(marked(arm.arm) if arm.sees_labels else arm.arm)
+    return marked(arm.arm) if arm.sees_labels else arm.arm
 
 
 def _interval(mean: float, low: float, high: float, shown: Measure) -> str:
-    """``+2.51 [-5.44, +10.47]``, escaped for rich; nothing for NaN."""
+    """``+2.51 [-5.44, +10.47]``; nothing for NaN."""
     if math.isnan(mean):
         return ""
     digits = shown.digits
     text = f"{mean * shown.scale:+.{digits}f}"
     if math.isnan(low):
         return text
-    return rf"{text} \[{low * shown.scale:+.{digits}f}, {high * shown.scale:+.{digits}f}]"
+    return f"{text} [{low * shown.scale:+.{digits}f}, {high * shown.scale:+.{digits}f}]"
 
 
 def _chance(value: float, low: float, high: float) -> str:
-    return rf"{value:.2f} \[{low:.2f}, {high:.2f}]"
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _labels(arm: ArmResult, target: float) -> str:
@@ -148,7 +143,7 @@ def _labels(arm: ArmResult, target: float) -> str:
     low, median, high = quartiles(labels)
     text = "more" if math.isinf(median) else f"{median:g}"
     if low != high:
-        text += rf" \[{low:g}, {'more' if math.isinf(high) else f'{high:g}'}]"
+        text += f" [{low:g}, {'more' if math.isinf(high) else f'{high:g}'}]"
     return f"{text} ({never} never)" if never else text
 
 
@@ -206,10 +201,10 @@ def _unmet(found: Across) -> str:
     return f" No baseline beside them, so no P: {', '.join(names)}." if names else ""
 
 
-def across_table(found: Across, baseline: str, shown: Measure) -> "Table":
+def across_table(found: Across, baseline: str, shown: Measure) -> Table:
     """A row an arm over all protocols."""
     table = _table(
-        f"{len(found.protocols)} protocols together: {shown.label}",
+        [f"{len(found.protocols)} protocols together: {shown.label}"],
         "95 % intervals of the stratified bootstrap, each by itself. Gain: interquartile mean of "
         f"the area less {baseline}'s. Penalty: rounds lost at 5 % each, as a share, summed over "
         f"protocols and arms.{not_met(found)}{_unmet(found)}",
@@ -222,7 +217,7 @@ def across_table(found: Across, baseline: str, shown: Measure) -> "Table":
         chance = [part[a, base] for part in (better.value, better.low, better.high)]
         table.add_row(
             arm,
-            rf"{ranks.value[a]:.2f} \[{ranks.low[a]:.2f}, {ranks.high[a]:.2f}]",
+            f"{ranks.value[a]:.2f} [{ranks.low[a]:.2f}, {ranks.high[a]:.2f}]",
             _interval(gain.value[a], gain.low[a], gain.high[a], shown),
             "" if a == base or math.isnan(chance[0]) else _chance(*chance),
             f"{found.penalties[:, a].sum():.2f}",

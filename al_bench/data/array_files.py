@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from al_bench.errors import DataError, keyed
+from al_bench.errors import DataError, keyed, words_of
 from al_bench.paths import opened
 
 Array = NDArray[np.generic]
@@ -116,7 +116,7 @@ def _reading(
     try:
         yield
     except (OSError, ValueError, EOFError, *DAMAGED) as error:
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        if "allow_pickle" in reason or "magic string" in reason or "Python object" in reason:
+        reason = words_of(error).rstrip(".") or type(error).__name__
+        if "it holds objects" in reason or "magic string" in reason or "Python object" in reason:
             reason = "it is not an array of numbers or strings, or not a NumPy file at all"
         raise DataError(f"{what} cannot be read: {reason}.", hint) from error

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from al_bench.errors import ConfigError, DataError, keyed
+from al_bench.errors import ConfigError, DataError, keyed, words_of
 from al_bench.paths import opened
 
 REFETCH = f"Delete it and add {keyed('download')}=true, or copy it again."
@@ -102,7 +102,7 @@ def _download(path: Path, root: Path, folder: str, using: str, arguments: dict[s
 
 def _line(error: Exception) -> str:
     """The error as one short line."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = words_of(error) or type(error).__name__
     return (text[:197] + "..." if len(text) > 200 else text).rstrip(".")
 
 

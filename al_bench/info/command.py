@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from al_bench.arguments import Command, Option, file_or_folder
 from al_bench.errors import ConfigError
 from al_bench.terminal import PIPE_WIDTH, print_table, wide_console
+from al_bench.visible import in_a_line
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from al_bench.console import Table
     from al_bench.info.differences import Difference
     from al_bench.info.stored_run import StoredRun
 
@@ -48,15 +48,15 @@ def info(arguments: Sequence[str]) -> int:
     runs = [find(word, Path(parsed["results"])) for word in parsed.words]
     width = wide_console().width
     for run in runs:
-        print(run.label)
+        print(in_a_line(run.label))
         for name, said in lines(run):
-            print(_wrapped(name, said, width))
+            print(_wrapped(name, in_a_line(said), width))
         print()
     if len(runs) == 2:
         first, second = runs
         found = differences(first, second)
         for sentence in sentences(first, second, found):
-            print(sentence)
+            print(in_a_line(sentence))
         if found:
             print_table(wide_console(), _table(found, runs))
     return 0
@@ -77,16 +77,15 @@ def _wrapped(name: str, said: str, width: int) -> str:
 
 
 def _table(found: "Sequence[Difference]", runs: "Sequence[StoredRun]") -> "Table":
-    from rich.markup import escape
-    from rich.table import Table
+    from al_bench.console import Table
 
     table = Table()
     table.add_column("what differs", overflow="fold")
     for run in runs:
-        table.add_column(escape(_short(run, runs)), overflow="fold")
+        table.add_column(_short(run, runs), overflow="fold")
     for one in found:
         name = one.name if one.kind in ("settings", "code", "seeds") else f"{one.kind}: {one.name}"
-        table.add_row(escape(name), escape(one.first), escape(one.second))
+        table.add_row(name, one.first, one.second)
     return table
 
 

@@ -16,7 +16,9 @@ from al_bench.arguments import (
     whole_number,
 )
 from al_bench.errors import ConfigError, ResultsError, choose
+from al_bench.publishing import in_lines
 from al_bench.terminal import print_table, warnings_as_lines, wide_console
+from al_bench.visible import in_a_line
 
 DEFAULT = ("curves",)  # figures
 KINDS = ("curves", "acquisitions", "manifests")  # folders of a run
@@ -124,7 +126,8 @@ def _plot(
 
     drawers = available() if "all" in figure else {}
     drawers |= {name: find(name) for name in figure if name != "all"}
-    frame = mark_controls(read_curves(folders))
+    frame = mark_controls(in_lines(read_curves(folders)))
+    baseline = baseline and in_a_line(baseline)
     valid = metrics(frame)
     for column in metric:
         if column not in valid:
@@ -162,7 +165,7 @@ def _plot(
                 reason = f": {reasons[0]}" if reasons else "."
                 told[f"{name} has nothing to show for {column}{reason}"] = None
     for sentence in told:
-        print(sentence, file=sys.stderr)
+        print(in_a_line(sentence), file=sys.stderr)
     console = wide_console()
     for table in printed:
         console.print()

@@ -6,7 +6,8 @@ reason to ``options.explain``. A figure that is the same whatever the metric kee
 its file names. Its docstring's first line says what it shows. Put it into this package, or anywhere
 and name it with its dots (``figure=mine.heatmap``); nothing else has to be touched. Build figures
 from ``matplotlib.figure.Figure`` within ``style.look()``, never through pyplot, which keeps them
-alive.
+alive. There a dollar is a dollar, for names may have one; a text of your own that is mathematics
+takes ``parse_math=True``.
 """
 
 import importlib
@@ -99,7 +100,6 @@ def save(figures: "Mapping[str, Figure]", folder: Path, formats: Sequence[str]) 
     for name, figure in figures.items():
         for ending in formats:
             path = folder / f"{name}.{ending}"
-            stamp = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(ending)
             with outputs.written(path) as stream, style.look():
-                figure.savefig(stream, format=ending, metadata=stamp)
+                style.write(figure, stream, ending)
             yield path

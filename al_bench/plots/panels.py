@@ -3,7 +3,7 @@
 import math
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ from al_bench.stats.measures import Measure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+    from matplotlib.lines import Line2D
 
 MAX_PANELS = 12  # to a figure; more go to further figures
 PANEL_HEIGHT = 2.3  # inches, with title and labels
@@ -168,7 +170,7 @@ def wrapped(title: str, width: float) -> str:
     """``title`` in lines that fit ``width`` inches, broken between its parts."""
     limit = int(width * 72 / (0.58 * style.RC["axes.titlesize"]))
     lines = [""]
-    for part in title.split(" · "):
+    for part in style.shown(title).split(" · "):
         joined = f"{lines[-1]} · {part}" if lines[-1] else part
         lines = [*lines[:-1], joined] if len(joined) <= limit or not lines[-1] else [*lines, part]
     return "\n".join(lines)
@@ -197,7 +199,7 @@ def legend(figure: "Figure", texts: Mapping[str, str], styles: Mapping[str, styl
     limit = 26 if width == style.COLUMN_WIDTH else 48  # characters, for at least two columns
     handles = [Line2D([], [], **styles[label].line()) for label in texts]
     lines = [_filled(text, limit) for text in texts.values()]
-    row = figure.legend(handles, lines, loc="outside lower center", ncols=len(handles))
+    row = _legend(figure, handles, lines, len(handles))
     widths = np.array([text.get_window_extent().width for text in row.get_texts()])
     beside = (row.get_window_extent().width - widths.sum()) / len(handles)  # a column's
     row.remove()
@@ -206,12 +208,22 @@ def legend(figure: "Figure", texts: Mapping[str, str], styles: Mapping[str, styl
         estimate = sum(part.max() for part in parts) + columns * beside
         if estimate / figure.dpi > 1.05 * width and columns > 1:
             continue  # making a legend only to see that it is too wide takes long
-        found = figure.legend(handles, lines, loc="outside lower center", ncols=columns)
+        found = _legend(figure, handles, lines, columns)
         box = found.get_window_extent()
         if box.width / figure.dpi <= 0.98 * width or columns == 1:
             figure.set_size_inches(width, height + box.height / figure.dpi)
             break
         found.remove()
+
+
+def _legend(
+    figure: "Figure", handles: "Sequence[Line2D]", lines: Sequence[str], columns: int
+) -> "Legend":
+    # A name that begins with _ would be left out.
+    found = figure.legend(handles, [" "] * len(lines), loc="outside lower center", ncols=columns)
+    for text, line in zip(found.get_texts(), lines, strict=True):
+        text.set_text(line)
+    return found
 
 
 def _filled(text: str, limit: int) -> str:

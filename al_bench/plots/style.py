@@ -6,7 +6,12 @@ import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
+
+from al_bench.visible import in_a_line
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMN_WIDTH = 3.4  # inches, one column of a two-column page
 PAGE_WIDTH = 7.0  # inches, both columns
@@ -39,6 +44,10 @@ RC: dict[str, Any] = {
     "pdf.fonttype": 42,  # text stays text; Type 3 fonts are refused by many publishers
     "svg.fonttype": "none",
     "svg.hashsalt": "al-bench",  # the same figure is the same file
+    # Names are text, whatever signs they have, and not mathematics or TeX.
+    "text.parse_math": False,
+    "text.usetex": False,
+    "axes.formatter.use_mathtext": False,
 }
 
 
@@ -150,3 +159,21 @@ def look() -> AbstractContextManager[None]:
 
     settings: Any = RC
     return matplotlib.rc_context(settings)
+
+
+def shown(text: str) -> str:
+    """A text in a line, of signs that a font may have."""
+    return in_a_line(text).encode(errors="backslashreplace").decode()
+
+
+def write(figure: "Figure", stream: IO[bytes], format: str) -> None:
+    """Write a figure as ``png``, ``pdf`` or ``svg``; equal figures give equal bytes."""
+    from matplotlib.ticker import LogFormatter, LogFormatterMathtext
+
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+            axis.set_major_formatter(LogFormatter())  # 100, since mathematics are not read
+        if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
+            axis.set_minor_formatter(LogFormatter())
+    stamp = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(format)
+    figure.savefig(stream, format=format, metadata=stamp)

@@ -13,7 +13,7 @@ from al_bench.stats.protocols import titles
 from al_bench.stats.summary import CURVE, final_table, quartiles, tidy
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from al_bench.console import Table
 
 _REACH = (0.9, 0.95)
 
@@ -64,7 +64,7 @@ def tables_at(frame: pd.DataFrame, metric: str, counts: Sequence[int]) -> "list[
     Raises:
         ConfigError: No curve has a round at one of them.
     """
-    from rich.table import Table
+    from al_bench.console import Table
 
     shown = measure(metric)
     curves = tidy(frame, metric)
@@ -79,9 +79,10 @@ def tables_at(frame: pd.DataFrame, metric: str, counts: Sequence[int]) -> "list[
     result = []
     for key, title in titles(frame).items():
         rows = numbers[numbers["protocol_id"] == key]
-        table = Table(title=f"{title}: {shown.label}", title_justify="left")
-        table.caption = "median \\[quartiles] over seeds; nothing where no seed has a round"
-        table.caption_justify = "left"
+        table = Table(
+            f"{title}: {shown.label}",
+            caption="median [quartiles] over seeds; nothing where no seed has a round",
+        )
         table.add_column("strategy", overflow="fold")
         table.add_column("seeds", justify="right")
         for count in counts:
@@ -116,13 +117,13 @@ def _table(
     thresholds: Sequence[float],
     level: float,
 ) -> "Table":
-    from rich.table import Table
+    from al_bench.console import Table
 
     caption = f"± half of the {100 * level:g} % interval over seeds"
     heading = f"{title}: {shown.label}"
     if any(math.isnan(row["area"]) for row in rows):
         caption += "; no area where there is one count, or no seed has all"
-    table = Table(title=heading, title_justify="left", caption=caption, caption_justify="left")
+    table = Table(heading, caption=caption)
     table.add_column("strategy", overflow="fold")
     for name in ("seeds", "labels", "at the end", "normalized area"):
         table.add_column(name, justify="right")

@@ -15,7 +15,7 @@ from al_bench.compare.rows import across_rows, arm_rows
 from al_bench.compare.undefined import reasons
 from al_bench.masking import masked_command, masked_text
 from al_bench.plots.figures import Options, available
-from al_bench.publishing import hosts_of, published, published_frame, without_places
+from al_bench.publishing import hosts_of, in_lines, published, published_frame, without_places
 from al_bench.report.words import verdicts
 from al_bench.results import inside, ledger, manifest, sweeps
 from al_bench.results.frame import read_curves
@@ -27,6 +27,7 @@ from al_bench.stats.measures import Measure, labels_saved, p_value
 from al_bench.stats.runs import by_protocol
 from al_bench.stats.summary import mark_controls, marked
 from al_bench.status import told_apart
+from al_bench.visible import in_a_line, visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,10 +115,10 @@ def collect(
     hosts = hosts_of([m.content for m in found])
 
     def change(text: str) -> str:
-        return masked_text(text) if publish else without_places(text, hosts)
+        return visible(masked_text(text) if publish else without_places(text, hosts))
 
-    frame = published_frame(frame, masked_text if publish else without_places)
-    baseline = baseline if publish else without_places(baseline)
+    frame = in_lines(published_frame(frame, masked_text if publish else without_places))
+    baseline = in_a_line(baseline if publish else without_places(baseline))
     spans = manifest.spans(m.content for m in found)
     comparison = compare(
         frame,
@@ -162,7 +163,7 @@ def collect(
         hardware=_counted("Hardware", [_machine(m.content) for m in found]),
         versions=_versions([m.content for m in found]),
     )
-    return replace(published(content, change), title=title)
+    return replace(published(content, change), title=in_a_line(title))
 
 
 def _command(content: Mapping[str, Any]) -> str:
@@ -219,7 +220,7 @@ def _failures(folders: Sequence[Path], unused: Set[Path]) -> list[str]:
                     where = ", ".join([where, *words.get(entry.folder, ())])
                 seed = "" if entry.seed is None else f", seed {entry.seed}"
                 why = f": {entry.message}" if entry.message else ""
-                sentences.append(f"{where}{seed} {entry.state}{why}")
+                sentences.append(in_a_line(f"{where}{seed} {entry.state}{why}"))
     return sentences
 
 
@@ -313,7 +314,7 @@ def _protocol(frame: pd.DataFrame, shown: Shown, keys: Sequence[str]) -> Table:
     names = ("dataset", "pool", "model", "network", "training", "budget")
     rows = [(name, str(first[name])) for name in names]
     rows.append(("initial set", shown.names.get("init_strategy") or "drawn"))
-    rows += [(key, typed(shown.settings.get(key))) for key in keys]
+    rows += [(key, in_a_line(typed(shown.settings.get(key)))) for key in keys]
     rows += [
         ("labels", f"{frame['num_labeled'].min()} to {frame['num_labeled'].max()}"),
         ("validation points", str(first["num_validation"])),
@@ -341,7 +342,7 @@ def _address(figure: "Figure") -> str:
     buffer = io.BytesIO()
     with style.look():
         matplotlib.rcParams["svg.fonttype"] = "path"  # put back by the context
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        style.write(figure, buffer, "svg")
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

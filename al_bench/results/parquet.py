@@ -47,12 +47,12 @@ def read(path: Path, schema: pa.Schema) -> pa.Table:
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
             found = file.read(columns=schema.names, use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DamagedFile(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise DamagedFile(f"{path} cannot be read: {_first_line(error)}") from error
     names = set(found.schema.names)
     try:
         columns = [_column(found, field, field.name in names) for field in schema]
     except (pa.ArrowException, ValueError) as error:
-        raise DamagedFile(f"{path} is not a results file: {error}") from error
+        raise DamagedFile(f"{path} is not a results file: {_first_line(error)}") from error
     return pa.Table.from_arrays(columns, schema=schema.with_metadata(found.schema.metadata))
 
 
@@ -68,7 +68,11 @@ def num_rows(path: Path) -> int:
     except FileNotFoundError:
         return 0
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DamagedFile(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise DamagedFile(f"{path} cannot be read: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _column(found: pa.Table, field: pa.Field, present: bool) -> pa.ChunkedArray:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 
 import pyarrow as pa
 
-from al_bench.errors import ConfigError, place
+from al_bench.errors import ConfigError, place, words_of
 from al_bench.results import atomic, configured, damage, inside, locks, parquet, settings
 from al_bench.results.history import (
     BOUGHT,
@@ -215,7 +215,7 @@ class TrialFiles:
 
     def fail(self, error: BaseException, traceback_text: str, round: int) -> None:
         """The trial failed in ``round``; the rounds before are kept."""
-        text = str(error) or type(error).__name__
+        text = words_of(error) or type(error).__name__
         self._end(
             FAILED,
             error=text,

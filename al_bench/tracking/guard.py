@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from al_bench.errors import AlBenchError, within
+from al_bench.errors import AlBenchError, within, words_of
 from al_bench.masking import masked
 from al_bench.results.identity import RunIdentity
 from al_bench.results.manifest import INTERRUPTED
@@ -83,7 +83,7 @@ class Tracking:
         """One error is enough: a network that is gone would be waited for in every round."""
         self._tracker = None
         own = isinstance(error, AlBenchError)
-        said = " ".join(f"{'' if own else f'{type(error).__name__}: '}{error}".split())
+        said = f"{'' if own else f'{type(error).__name__}: '}{words_of(error)}"
         logger.warning(
             "%s has failed, and the run goes on without it: %s", type(tracker).__name__, said
         )

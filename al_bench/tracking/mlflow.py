@@ -1,6 +1,7 @@
 """MLflow: a run a trial, in a SQLite file unless asked."""
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ SQLITE = "sqlite:///"
 PATIENCE = 300  # seconds, of which another process needs a few to make the tables
 STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 MOST_PARAMETERS = 100  # that one request may have
+LONGEST = 6000  # characters of a parameter's value
+_UNNAMED = re.compile(r"[^\w.: -]")  # signs that MLflow refuses in the name of one
 
 
 class Opened(NamedTuple):
@@ -63,7 +66,8 @@ class MLflow:
             client.delete_run(earlier.info.run_id)
         tags = {f"al_bench.{name}": str(value) for name, value in trial.facts.items()}
         run = client.create_run(experiment, run_name=trial.name, tags={**tags, KEY: trial.key})
-        parameters = [Param(name, str(value)) for name, value in trial.parameters.items()]
+        known = {_UNNAMED.sub("_", name): str(value) for name, value in trial.parameters.items()}
+        parameters = [Param(name, value[:LONGEST]) for name, value in known.items()]
         for first in range(0, len(parameters), MOST_PARAMETERS):
             chunk = parameters[first : first + MOST_PARAMETERS]
             client.log_batch(run.info.run_id, params=chunk)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from al_bench.markdown import escaped
 from al_bench.paths import opened
 from al_bench.tracking.base import TrackedTrial, metrics, require_package, step
 
@@ -48,5 +49,5 @@ class TensorBoard:
 
 def _table(values: Mapping[str, Any]) -> str:
     """Markdown, which TensorBoard renders."""
-    lines = [f"| {name} | {str(value).replace('|', '&#124;')} |" for name, value in values.items()]
+    lines = [f"| {escaped(name)} | {escaped(value)} |" for name, value in values.items()]
     return "\n".join(["| key | value |", "| --- | --- |", *lines])
