@@ -109,6 +109,22 @@ class Option:
 
 
 _VERBOSE = Option("verbose", "show tracebacks", False, switch)
+# Of commands that build what stored runs name.
+_OF_BUILDERS = (
+    Option(
+        "config_dir",
+        "folder of your own configuration: classes beside it are yours, and are built where they "
+        "are what the run was made with; also --config-dir FOLDER",
+        read=existing_folder,
+        flag=True,
+    ),
+    Option(
+        "trust",
+        "results: build whatever the runs name, be it al-bench's, yours or of others; what that "
+        "is is said first",
+        read=one_of("results"),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -126,7 +142,8 @@ class Command:
         max_words: How many there may be; None sets no limit.
         reads_data: Whether it reads the data of stored runs, which may have been moved: then the
             keys of their paths, and of secrets that are not stored, are understood as
-            ``al-bench run`` does.
+            ``al-bench run`` does, and ``--config-dir`` and ``trust=`` say which classes they may
+            name beside al-bench's.
     """
 
     name: str
@@ -196,7 +213,7 @@ class Command:
 
     @property
     def _all(self) -> tuple[Option, ...]:
-        return (*self.options, _VERBOSE)
+        return (*self.options, *(_OF_BUILDERS if self.reads_data else ()), _VERBOSE)
 
     def _without_flags(self, arguments: Sequence[str]) -> list[str]:
         """The arguments with ``--the-name VALUE`` written as ``the_name=VALUE``."""

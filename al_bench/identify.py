@@ -8,11 +8,12 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from al_bench.config import Composed
-from al_bench.errors import AlBenchError
+from al_bench.errors import AlBenchError, ConfigError
 from al_bench.masking import masked, masked_text
 from al_bench.own_code import own_code
 from al_bench.parts import made_of, num_targets, numerics_versions, parts
 from al_bench.paths import opened
+from al_bench.results import plain
 from al_bench.results.identity import (
     ENGINE_KEYS,
     PATHS,
@@ -43,7 +44,8 @@ def identify(
             A ``tracker`` is no part of the ids.
 
     Raises:
-        ConfigError: The source of one's own code is not to be had as it was imported.
+        ConfigError: The source of one's own code is not to be had as it was imported, or the
+            configuration is what a stored one must not be (``plain``).
     """
     container: Any = OmegaConf.to_container(composed.config, resolve=True)
     meaning = {key: value for key, value in container.items() if key not in ENGINE_KEYS}
@@ -90,7 +92,12 @@ def identify(
 
 def _stored_config(config: Any, container: Any) -> str:
     hidden = masked(container)
-    return OmegaConf.to_yaml(config if hidden == container else OmegaConf.create(hidden))
+    text = OmegaConf.to_yaml(config if hidden == container else OmegaConf.create(hidden))
+    try:
+        plain.from_yaml(text.encode())
+    except plain.Unfit as error:
+        raise ConfigError(f"A configuration cannot be stored as this one is: {error}.") from error
+    return text
 
 
 def _masked_json(text: str) -> str:

@@ -44,7 +44,7 @@ def rerun(arguments: Sequence[str]) -> int:
     What is wrong with the stored files is told; nothing of them is used but what is compared.
 
     Raises:
-        ConfigError: There is no such manifest, or a class of the user's own is not found from here.
+        ConfigError: There is no such manifest, or the run names what may not be built.
         ResultsError: It cannot be read, or the repetition fails.
     """
     parsed = COMMAND.parse(arguments)
@@ -52,6 +52,7 @@ def rerun(arguments: Sequence[str]) -> int:
         return 0
     from al_bench.results.manifest import DONE
     from al_bench.stored import StoredTrial
+    from al_bench.trust import Trust
 
     if not parsed.words:
         raise ConfigError("Nothing to repeat.", "Name a manifest; al-bench status lists trials.")
@@ -66,14 +67,12 @@ def rerun(arguments: Sequence[str]) -> int:
         changes: dict[str, Any] = {
             "results": parsed["out"] or folder,
             "seeds": [stored.paths.seed],
-            "workers": 1,
-            "dry_run": False,
         }
         check_moved(parsed.moved, stored.places)
         changes |= parsed.moved
         if parsed["device"] is not None:
             changes["device"] = parsed["device"]
-        curve, bought = _repeated(stored.composed(changes), stored)
+        curve, bought = _repeated(stored.composed(changes, Trust.typed(parsed)), stored)
     # What moved may be called otherwise by its file; its content is in the run id.
     names = ("task", "dataset", "origin") if parsed.moved else ()
     differences = [

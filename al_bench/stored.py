@@ -1,20 +1,21 @@
 """A stored run as a configuration again: what it was made with, with a few keys changed."""
 
-import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
+from omegaconf.errors import OmegaConfBaseException
 
-from al_bench.config import Composed, RunConfig
+from al_bench import shipped, trust
+from al_bench.config import REQUIRED, Composed, RunConfig
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.masking import masked_keys
 from al_bench.paths import keys_in
-from al_bench.results import configured, inside, manifest
+from al_bench.results import configured, manifest, plain
 from al_bench.results.history import TrialPaths
+from al_bench.trust import Trust
 
 GROUPS = (
     "dataset",
@@ -26,6 +27,18 @@ GROUPS = (
     "strategy",
     "init_strategy",
 )
+# What a command does, and with what beside: that is typed, whatever the run was begun with.
+TYPED = (
+    "results",
+    "workers",
+    "resume",
+    "on_error",
+    "dry_run",
+    "verbose",
+    "baseline",
+    "max_seeds",
+    "look_every",
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +49,7 @@ class StoredTrial:
         paths: Its files.
         content: Its manifest.
         config: The resolved configuration of its run, which is the one in the footer of its curve
-            where ``config.yaml`` is no longer what was stored.
+            where ``config.yaml`` is no longer what was stored. What is typed anew has its defaults.
     """
 
     paths: TrialPaths
@@ -65,37 +78,28 @@ class StoredTrial:
             raise ResultsError(f"{path} cannot be read as a manifest.")
         paths = TrialPaths(path.parent.parent, int(seed))
         footer = configured.instead(paths, content)
-        try:
-            config = (
-                OmegaConf.load(io.StringIO(inside.read(paths.config).decode()))
-                if footer is None
-                else OmegaConf.create(footer)
-            )
-        except (OSError, ValueError, YAMLError) as error:
-            raise ResultsError(f"{paths.config} cannot be read: {error}.") from error
-        if not isinstance(config, DictConfig):
-            raise ResultsError(f"{paths.config} is not a configuration.")
-        # Keys that are younger than the run have their defaults, which mean what was then.
-        whole = OmegaConf.merge(OmegaConf.structured(RunConfig), config)
-        assert isinstance(whole, DictConfig)
-        return cls(paths, content, whole)
+        if footer is not None:
+            _check_edited(paths.config, footer)
+        return cls(paths, content, read(paths.config, footer))
 
     @property
     def places(self) -> list[str]:
         """The keys that may be typed anew: where something lies, and what was masked."""
-        container: Any = OmegaConf.to_container(self.config)
-        return [*keys_in(container), *masked_keys(container)]
+        return places(self.config)
 
-    def composed(self, changes: Mapping[str, Any], **names: str) -> Composed:
+    def composed(self, changes: Mapping[str, Any], trust: Trust, **names: str) -> Composed:
         """The configuration with some keys changed, as ``prepare`` takes it.
 
         Args:
             changes: Dotted key to new value; a whole group may be replaced.
+            trust: Which classes the configuration may name beside al-bench's.
             names: Names of groups that were replaced, and ``strategy_label``.
 
         Raises:
-            ConfigError: A value was masked when it was stored, and is not among the changes.
+            ConfigError: A value was masked when it was stored, and is not among the changes; or it
+                names a class that may not be built.
         """
+        require_buildable(self.config, self.content, trust, self.paths.config, list(changes))
         config = self.config.copy()
         OmegaConf.set_struct(config, False)
         for key, value in changes.items():
@@ -104,6 +108,106 @@ class StoredTrial:
         label = names.pop("strategy_label", str(self.content["strategy_label"]))
         known = {name: str(self.content.get(name) or "") for name in GROUPS}
         return Composed(config, {**known, **names}, label, is_sweep=False)
+
+
+def read(path: Path, instead: Mapping[str, Any] | None = None) -> DictConfig:
+    """The configuration of a run: every key of ``RunConfig``, nothing downloaded or resolved.
+
+    Args:
+        path: ``config.yaml`` of the run.
+        instead: What is known of it from elsewhere.
+
+    Raises:
+        ResultsError: It cannot be read, or holds what no stored configuration does.
+    """
+    try:
+        found = dict(plain.read(path) if instead is None else instead)
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except plain.Unfit as error:
+        raise ResultsError(f"{path} cannot be read: {error}.") from error
+    _check_keys(found, path)
+    for key in (*REQUIRED, "streams", "init_strategy", "target"):
+        is_optional = key not in REQUIRED or key == "pool"
+        if not isinstance(found.get(key), Mapping) and not (is_optional and found.get(key) is None):
+            raise ResultsError(f"{path}: {key} is no mapping of keys to values.")
+    for node in _nodes(found):
+        if "download" in node:
+            node["download"] = False
+    kept = {key: value for key, value in found.items() if key not in TYPED}
+    try:
+        # Keys that are younger than the run have their defaults, which mean what was then.
+        whole = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.create(kept))
+    except (OmegaConfBaseException, ValueError) as error:
+        said = str(error).splitlines()[0].rstrip(".")
+        raise ResultsError(f"{path} cannot be read: {said}.") from error
+    assert isinstance(whole, DictConfig)
+    return whole
+
+
+def places(config: DictConfig) -> list[str]:
+    """The keys of a stored configuration that may be typed anew: paths, and what was masked."""
+    container: Any = OmegaConf.to_container(config)
+    return [*keys_in(container), *masked_keys(container)]
+
+
+def require_buildable(
+    config: DictConfig,
+    content: Mapping[str, Any],
+    typed: Trust,
+    path: Path,
+    but: Sequence[str] = (),
+) -> None:
+    """Raise ConfigError unless all that a stored configuration names may be built.
+
+    Args:
+        config: From ``read``.
+        content: The manifest of one of its trials, which knows the code that it was made with.
+        typed: What the user has typed about that.
+        path: ``config.yaml``, for errors.
+        but: Keys whose values are replaced.
+    """
+    code = content.get("own_code")
+    container: Any = OmegaConf.to_container(config)
+    trust.require(container, code if isinstance(code, Mapping) else {}, typed, path, but)
+
+
+def _check_keys(found: Mapping[str, Any], path: Path) -> None:
+    """Raise ResultsError where this is more than the configuration of a run."""
+    for key, value in found.items():
+        if key not in RunConfig.__dataclass_fields__ or (key == "tracker" and value is not None):
+            raise ResultsError(
+                f"{path} has a key {key!r}, which no stored configuration has. It is not used.",
+                "Take that out of it, or ask who sent it.",
+            )
+
+
+def _check_edited(path: Path, footer: Mapping[str, Any]) -> None:
+    """Raise ResultsError where a file that is not used asks for what its run did not name.
+
+    A slip of an editor is told and passed over; that is none.
+    """
+    try:
+        found = plain.read(path)
+    except (OSError, plain.Unfit):
+        return
+    _check_keys(found, path)
+    known = {str(one.target) for one in shipped.named(footer)}
+    for one in shipped.named(found):
+        if not one.is_shipped and str(one.target) not in known:
+            raise ResultsError(
+                f"{path} names {one.key}={one.target}, which its run did not. It is not used.",
+                "Take that out of it, or ask who sent it.",
+            )
+
+
+def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping in plain mappings and lists."""
+    if isinstance(value, dict):
+        yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for one in inner:
+        yield from _nodes(one)
 
 
 def require_unmasked(config: DictConfig) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from al_bench.config import Composed
     from al_bench.results.ledger import Entry
     from al_bench.stored import StoredTrial
+    from al_bench.trust import Trust
 
 GROUPS = ("model", "training", "evaluation")  # what another run may have of its own
 BUDGET = ("budget.total", "budget.batch_size")  # an order keeps its initial and validation sets
@@ -61,13 +62,15 @@ def transfer(arguments: Sequence[str]) -> int:
     choices = quoted(choices)
     if parsed is None:
         return 0
-    _check_choices(choices)
+    _check_choices(choices, parsed["config_dir"])
     from al_bench import dry_run
+    from al_bench.config_dir import make_importable
     from al_bench.execution import run_seeds
     from al_bench.planning import combinations
     from al_bench.prepare import prepare
     from al_bench.progress import LogReport, set_up_logging
     from al_bench.status import summarize
+    from al_bench.trust import Refused, Trust
 
     folders = [Path(word) for word in parsed.words or ["results"]]
     out = Path(parsed["out"] or folders[0])
@@ -87,9 +90,18 @@ def transfer(arguments: Sequence[str]) -> int:
     def moved(order: Order) -> dict[str, str]:
         return {key: parsed.moved[key] for key in order.trial.places if key in parsed.moved}
 
-    runs = [
-        _composed(order, words, {**changes, **moved(order)}) for order in orders for words in asked
-    ]
+    trust = Trust.typed(parsed)
+    if trust.folder is not None:
+        make_importable(trust.folder.parent)
+    runs = []
+    for order in list(orders):
+        try:
+            runs += [_composed(order, words, {**changes, **moved(order)}, trust) for words in asked]
+        except Refused as error:
+            orders.remove(order)
+            if not orders:
+                raise
+            print(f"warning: left out: {error}", file=sys.stderr)
     for composed in runs if len(runs) > 1 else ():
         prepare(composed)  # what does not fit is told before the first one is trained
     for composed in runs:
@@ -110,11 +122,11 @@ def transfer(arguments: Sequence[str]) -> int:
     return summarize(out, trials, f"{len(runs)} runs")
 
 
-def _check_choices(choices: Sequence[str]) -> None:
+def _check_choices(choices: Sequence[str], folder: Path | None) -> None:
     """Raise ConfigError unless these words change the model or its training and keep the order."""
     from al_bench.words import check_once, check_overrides
 
-    check_overrides(choices)
+    check_overrides(choices, folder)
     check_once(choices)
     keys = [word.partition("=")[0] for word in choices]
     for word, key in zip(choices, keys, strict=True):
@@ -164,10 +176,19 @@ def _orders(folders: Sequence[Path]) -> "tuple[list[Order], list[Entry]]":
     ]
     seeds = _seeds([(place, entry) for place, entry in found if entry.state == DONE])
     orders = []
+    refused: list[ResultsError] = []
     for folder, done in sorted(seeds.items()):
-        trial = StoredTrial.at(TrialPaths(folder, done[0]).manifest)
+        try:
+            trial = StoredTrial.at(TrialPaths(folder, done[0]).manifest)
+        except ResultsError as error:
+            refused.append(error)
+            continue
         if "strategies.replay." not in str(trial.config.strategy.get("_target_")):
             orders.append(Order(trial, tuple(sorted(done))))
+    if refused and not orders:
+        raise refused[0]
+    for one in refused:
+        print(f"warning: left out: {one}", file=sys.stderr)
     if not orders:
         names = ", ".join(map(str, folders))
         raise ResultsError(
@@ -230,7 +251,9 @@ def _check_place(out: Path, order: Order) -> None:
         raise ConfigError(f"New runs would lie in {out}, among stored ones.", f"Add out={root}.")
 
 
-def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) -> "Composed":
+def _composed(
+    order: Order, choices: Sequence[str], changes: Mapping[str, Any], trust: "Trust"
+) -> "Composed":
     """The run's configuration with another model and its own order as the strategy.
 
     A group that is chosen (``model=``) is taken whole; a key of one that is not
@@ -253,16 +276,15 @@ def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) 
     if not {"model", "model/network"} & set(keys) and _is_choice("model/network", network):
         known.append(f"model/network={network}")
     try:
-        chosen = compose([*known, *choices])
+        chosen = compose([*known, *choices], trust.folder)
     except COMPLAINTS as error:
-        raise explain(error, choices) from error
+        raise explain(error, choices, trust.folder) from error
     folder = trial.paths.folder.resolve()
     replay = {"_target_": "al_bench.strategies.replay.Replay", "run": str(folder)}
     replaced: dict[str, Any] = {
         **changes,
         "seeds": list(order.seeds),
         "strategy": replay,
-        "dry_run": False,
     }
     names: dict[str, str] = {}
     if trial.config.init_strategy is not None:  # another model would buy another initial set
@@ -278,7 +300,7 @@ def _composed(order: Order, choices: Sequence[str], changes: Mapping[str, Any]) 
         replaced[path] = OmegaConf.select(chosen.config, path)
     _check_total(order, replaced.get("budget.total"))
     label = f"{trial.content['strategy_label']}@{trial.content['model']}"
-    return trial.composed(replaced, **names, strategy="replay", strategy_label=label)
+    return trial.composed(replaced, trust, **names, strategy="replay", strategy_label=label)
 
 
 def _check_total(order: Order, total: Any) -> None:
@@ -295,4 +317,4 @@ def _check_total(order: Order, total: Any) -> None:
 def _is_choice(group: str, name: str) -> bool:
     from al_bench.config_dir import config_dir
 
-    return (config_dir() / group / f"{name}.yaml").is_file()
+    return bool(re.fullmatch(r"\w+", name)) and (config_dir() / group / f"{name}.yaml").is_file()

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
         raise DataError(
             f"There is no file or folder {path}.", f"Set {keyed('path')}=... to your arrays."
         )
-    with _reading(path), path.open("rb") as file:
+    with _reading(path), _file(path) as file:
         archive = np.load(file, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise DataError(f"{path} holds one array instead of several with names.", NEEDED)
@@ -60,7 +61,8 @@ def read_array(typed: str, key: str, mapped: bool = False) -> Array:
     if not typed or not path.exists():
         raise DataError(f"{said}: there is no file {path}.", f"Set {key}=… to where it is.")
     if not path.is_file():
-        raise DataError(f"{said}: it is a folder, not a .npy file.", f"Set {key}=… to a file.")
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise DataError(f"{said}: it is {what}, not a .npy file.", f"Set {key}=… to a file.")
     with _reading(f"{key}={typed}", write), path.open("rb") as file:
         start = file.read(len(ZIP))
         file.seek(0)
@@ -86,10 +88,17 @@ def _read_folder(path: Path) -> dict[str, Array]:
 
 
 def _open(path: Path, mapped: bool) -> Array:
-    if mapped:
-        return np.lib.format.open_memmap(path, mode="r")
-    with path.open("rb") as file:
+    with _file(path) as file:
+        if mapped:
+            return np.lib.format.open_memmap(path, mode="r")
         return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _file(path: Path) -> BinaryIO:
+    """The file, opened; a pipe or a device would be waited for, or read, without end."""
+    if not path.is_file():
+        raise OSError("it is no regular file")
+    return path.open("rb")
 
 
 def _wanted(found: Iterable[str]) -> list[str]:

@@ -121,9 +121,11 @@ def read_checked(
         DataError: The file cannot be read, or is not what it should be.
     """
     packed = None if path.exists() else _packed(path)
+    path = packed or path
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path} cannot be read: it is no regular file.")
     try:
         if packed:
-            path = packed
             data = np.frombuffer(bytearray(gzip.decompress(path.read_bytes())), np.uint8)
         else:
             data = np.fromfile(path, dtype=np.uint8)

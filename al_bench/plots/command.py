@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from al_bench.arguments import (
     Command,
@@ -19,6 +20,9 @@ from al_bench.errors import ConfigError, ResultsError, choose
 from al_bench.publishing import in_lines
 from al_bench.terminal import print_table, warnings_as_lines, wide_console
 from al_bench.visible import in_a_line
+
+if TYPE_CHECKING:
+    from al_bench.trust import Trust
 
 DEFAULT = ("curves",)  # figures
 KINDS = ("curves", "acquisitions", "manifests")  # folders of a run
@@ -76,6 +80,8 @@ def plot(arguments: Sequence[str]) -> int:
     parsed = COMMAND.parse(arguments)
     if parsed is None:
         return 0
+    from al_bench.trust import Trust
+
     folders = [Path(word) for word in parsed.words or ["results"]]
     out = Path(parsed["out"]) if parsed["out"] else _default_out(folders[0])
     with warnings_as_lines():
@@ -86,6 +92,7 @@ def plot(arguments: Sequence[str]) -> int:
             figure=parsed["figure"],
             baseline=parsed["baseline"],
             moved=parsed.moved,
+            trust=Trust.typed(parsed),
             format=parsed["format"],
             reach=parsed["reach"],
             at=parsed["at"],
@@ -115,6 +122,7 @@ def _plot(
     figure: Sequence[str],
     baseline: str | None,
     moved: Mapping[str, str],
+    trust: "Trust",
     format: Sequence[str],
     reach: Sequence[float] | None,
     at: Sequence[int] | None,
@@ -154,6 +162,7 @@ def _plot(
                 reach=reach,
                 folders=folders,
                 moved=moved,
+                trust=trust,
                 explain=reasons.append,
             )
             figures = draw(frame, options)

@@ -23,6 +23,7 @@ from al_bench.errors import ConfigError, choose
 from al_bench.plots import __path__ as _package_path
 from al_bench.plots import style
 from al_bench.results import outputs
+from al_bench.trust import Trust
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,6 +45,7 @@ class Options:
         folders: Where the results are, for figures that read more than curves.
         moved: Where the runs' data lie now, for figures that show inputs, by the key of
             ``al-bench run``; without one they lie where they did when the runs were made.
+        trust: Which classes the runs may name beside al-bench's, for figures that show inputs.
         explain: Told why a figure has nothing to show.
     """
 
@@ -53,6 +55,7 @@ class Options:
     reach: Sequence[float] | None = None
     folders: Sequence[Path] = ()
     moved: Mapping[str, str] = field(default_factory=dict)
+    trust: Trust = field(default_factory=Trust)
     explain: Callable[[str], None] = _say_nothing
 
 

@@ -1,21 +1,20 @@
 """The pools that stored runs bought from, made again for the figures that show inputs."""
 
-import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from al_bench.errors import AlBenchError, DataError, placed
-from al_bench.masking import masked_keys
-from al_bench.paths import check_moved, keys_in
+from al_bench.paths import check_moved
 from al_bench.plots.figures import Options
-from al_bench.results import inside
+from al_bench.results import manifest
+from al_bench.results.history import TrialPaths
 
 if TYPE_CHECKING:
     from al_bench.data.base import Pool
@@ -69,7 +68,7 @@ def bought_by(rows: pd.DataFrame, options: Options) -> Bought | None:
         options.explain("there is no config.yaml beside these runs.")
         return None
     try:
-        pool = _pool(config, dataset, seed, options.moved)
+        pool = _pool(config, dataset, seed, options)
         _check(pool, own)
     except (AlBenchError, ImportError, OSError) as error:
         options.explain(f"it needs the data set {dataset}. {error}")
@@ -89,7 +88,7 @@ def _config(folders: Sequence[Path], runs: set[str]) -> Path | None:
     return None
 
 
-def _pool(path: Path, dataset: str, seed: int, moved: Mapping[str, str]) -> "Pool":
+def _pool(path: Path, dataset: str, seed: int, options: Options) -> "Pool":
     """The pool of one seed from a run's configuration; nothing is downloaded."""
     from omegaconf import OmegaConf
 
@@ -97,18 +96,16 @@ def _pool(path: Path, dataset: str, seed: int, moved: Mapping[str, str]) -> "Poo
     from al_bench.data.base import Pool
     from al_bench.data.pool import apply_transforms, load_transforms
     from al_bench.seeding import Streams
-    from al_bench.stored import require_unmasked
+    from al_bench.stored import places, read, require_buildable, require_unmasked
 
-    config: Any = OmegaConf.load(io.StringIO(inside.read(path).decode()))
-    second = OmegaConf.select(config, "pool.contaminate.dataset")
-    for node in (config.dataset, second):
-        if node is not None and "download" in node:
-            node.download = False
-    container: Any = OmegaConf.to_container(config)
-    check_moved(moved, [*keys_in(container), *masked_keys(container)])
-    for key, place in moved.items():
+    config = read(path)
+    check_moved(options.moved, places(config))
+    config = OmegaConf.masked_copy(config, ["dataset", "pool", "streams"])
+    content = manifest.read(TrialPaths(path.parent, seed).manifest) or {}
+    require_buildable(config, content, options.trust, path)
+    for key, place in options.moved.items():
         OmegaConf.update(config, key, place)
-    require_unmasked(OmegaConf.masked_copy(config, ["dataset", "pool"]))
+    require_unmasked(config)
     source = build(config.dataset, "dataset")
     with placed(source):
         loaded = source.load()

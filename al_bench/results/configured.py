@@ -10,7 +10,7 @@ import pyarrow as pa
 import yaml
 
 from al_bench.errors import ResultsError
-from al_bench.results import damage, inside, parquet, settings
+from al_bench.results import damage, inside, parquet, plain, settings
 from al_bench.results.history import TrialPaths
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,10 @@ def instead(paths: TrialPaths, content: Mapping[str, Any]) -> dict[str, Any] | N
     if path.name in content.get(damage.FILES, {}) and path not in wrong:
         return None
     try:
-        said = None if is_yaml(inside.read(path)) else f"{path} cannot be read"
+        plain.read(path)
+        said = None
+    except plain.Unfit as error:
+        said = f"{path} cannot be read: {error}"
     except OSError:
         said = f"{path} {inside.wrong(path) or 'is missing'}"
     if path in wrong:
@@ -61,10 +64,9 @@ def instead(paths: TrialPaths, content: Mapping[str, Any]) -> dict[str, Any] | N
 def in_footer(curve: Path) -> dict[str, Any] | None:
     """The configuration in the footer of a curve; ``None`` where there is none to be read."""
     try:
-        found = json.loads((parquet.footer(curve).metadata or {})[b"config"])
+        return plain.from_json((parquet.footer(curve).metadata or {})[b"config"])
     except (OSError, KeyError, ValueError, pa.ArrowException):
         return None
-    return found if isinstance(found, dict) else None
 
 
 def as_yaml(config: dict[str, Any]) -> str:
@@ -73,8 +75,9 @@ def as_yaml(config: dict[str, Any]) -> str:
 
 
 def is_yaml(data: bytes) -> bool:
-    """Whether these bytes are a mapping in YAML."""
+    """Whether these bytes are a configuration in YAML."""
     try:
-        return isinstance(yaml.safe_load(data), dict)
-    except (yaml.YAMLError, ValueError):
+        plain.from_yaml(data)
+    except plain.Unfit:
         return False
+    return True

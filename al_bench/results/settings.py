@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from al_bench.results import inside, parquet
+from al_bench.results import parquet, plain
 from al_bench.results.identity import ENGINE_KEYS, PATHS
 
 Settings = Mapping[str, Any]
@@ -38,13 +38,13 @@ def _text(config: bytes, protocol: bytes) -> str | None:
 
 def _settings(config: bytes, protocol: bytes = b"") -> dict[str, Any] | None:
     try:
-        found = json.loads(config)
-        beside = json.loads(protocol or b"{}")
-    except ValueError:
+        return _decides(plain.from_json(config), plain.from_json(protocol or b"{}"))
+    except plain.Unfit:
         return None
-    if not isinstance(found, dict) or not isinstance(beside, dict):
-        return None
-    decides = {key: value for key, value in found.items() if key not in ENGINE_KEYS}
+
+
+def _decides(config: dict[str, Any], beside: dict[str, Any]) -> dict[str, Any]:
+    decides = {key: value for key, value in config.items() if key not in ENGINE_KEYS}
     settings = flat(decides) | flat(beside.pop("config", {})) | flat(beside)
     for key in PATHS:
         settings.pop(key, None)
@@ -102,17 +102,13 @@ def digest(config: str) -> str:
 
 def _digest(path: Path) -> bytes | None:
     try:
-        return hashlib.sha256(inside.read(path)).hexdigest().encode()
-    except OSError:
+        return hashlib.sha256(plain.content(path)).hexdigest().encode()
+    except (OSError, plain.Unfit):
         return None
 
 
 def _in_yaml(path: Path) -> dict[str, Any] | None:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        found = yaml.load(inside.read(path), loader)
-    except (OSError, ValueError, yaml.YAMLError):
+        return _decides(plain.read(path), {})
+    except (OSError, plain.Unfit):
         return None
-    return _settings(json.dumps(found, default=str).encode())

@@ -15,7 +15,16 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 
 from al_bench.errors import ConfigError, place, words_of
-from al_bench.results import atomic, configured, damage, inside, locks, parquet, settings
+from al_bench.results import (
+    atomic,
+    configured,
+    damage,
+    inside,
+    locks,
+    parquet,
+    plain,
+    settings,
+)
 from al_bench.results.history import (
     BOUGHT,
     CHECKPOINT,
@@ -349,6 +358,4 @@ def _append(old: pa.Table, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.
 
 
 def _config_json(text: str) -> str:
-    import yaml
-
-    return json.dumps(yaml.safe_load(text), default=str)
+    return json.dumps(plain.from_yaml(text.encode()))

@@ -1,0 +1,222 @@
+"""A stored configuration as plain values: text, numbers, lists and mappings, and nothing else.
+
+Folders of results come from others too. What ``config.yaml`` or the footer of a curve says is read
+here alone: without anchors and aliases, tags, merge keys and keys given twice, in a size and depth
+that a configuration may have, and without ``${…}``, which something else might resolve. al-bench
+writes nothing of that.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from al_bench.results import inside
+
+MOST_BYTES = 4 * 2**20
+MOST_DEPTH = 64
+MOST_BITS = 1024  # of a whole number: more is beyond every floating-point number too
+
+_Loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+# Dates are text, and 1e-3 is a number: so OmegaConf reads YAML, which writes and reads the rest.
+_Loader.yaml_implicit_resolvers = {
+    sign: [(tag, found) for tag, found in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for sign, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+"),
+    list("-+0123456789"),
+)
+
+
+class Unfit(ValueError):
+    """This is no stored configuration; the message says why, without a full stop."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The configuration in ``config.yaml``.
+
+    Raises:
+        OSError: As of ``inside.read``.
+        Unfit: It is none.
+    """
+    return from_yaml(content(path))
+
+
+def content(path: Path) -> bytes:
+    """The bytes of ``config.yaml``; Unfit where these are more than a configuration has."""
+    if inside.size(path) > MOST_BYTES:
+        raise Unfit(_TOO_LARGE)
+    return inside.read(path)
+
+
+def from_yaml(data: bytes) -> dict[str, Any]:
+    """The configuration that these bytes are in YAML; Unfit where they are none."""
+    if len(data) > MOST_BYTES:
+        raise Unfit(_TOO_LARGE)
+    try:
+        found = _built(yaml.parse(data.decode(), _Loader))
+    except UnicodeDecodeError:
+        raise Unfit("it is not UTF-8") from None
+    except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, Unfit):
+            raise
+        raise Unfit(f"it is not YAML: {_line(error)}") from None
+    return _whole(found)
+
+
+def from_json(data: bytes | str) -> dict[str, Any]:
+    """The configuration that this is in JSON; Unfit where it is none."""
+    if len(data) > MOST_BYTES:
+        raise Unfit(_TOO_LARGE)
+    try:
+        found = json.loads(data, object_pairs_hook=_once)
+    except RecursionError:
+        raise Unfit(_TOO_DEEP) from None
+    except ValueError as error:
+        if isinstance(error, Unfit):
+            raise
+        raise Unfit(f"it is not JSON: {_line(error)}") from None
+    return _whole(found)
+
+
+def interpolation(config: Any, before: str = "") -> str | None:
+    """The key of the first text or key that holds ``${``; ``None`` where none does.
+
+    Args:
+        config: Plain mappings, lists and values.
+        before: Its own key.
+    """
+    return next((key for key, text in _texts(config, before) if "${" in text), None)
+
+
+_TOO_LARGE = f"it is larger than the {MOST_BYTES // 2**20} MiB that a configuration may have"
+_TOO_DEEP = f"it is nested more than {MOST_DEPTH} deep"
+
+
+def _whole(found: Any) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise Unfit("it is no mapping of keys to values")
+    left: list[tuple[Any, int]] = [(found, 1)]
+    while left:
+        value, depth = left.pop()
+        if depth > MOST_DEPTH:
+            raise Unfit(_TOO_DEEP)
+        if isinstance(value, dict):
+            for key in value:
+                if isinstance(key, str) and "${" in key:
+                    raise Unfit(f"the key {_short(key)} holds ${{, and nothing there is resolved")
+            left += [(one, depth + 1) for one in value.values()]
+        elif isinstance(value, list):
+            left += [(one, depth + 1) for one in value]
+        elif isinstance(value, str):
+            if "${" in value:
+                where = interpolation(found)
+                raise Unfit(f"{_short(where or '')} holds ${{, and nothing there is resolved")
+        elif isinstance(value, int) and value.bit_length() > MOST_BITS:
+            raise Unfit("it holds a number of more digits than any that is computed with")
+    return found
+
+
+def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    left: list[tuple[str, Any]] = [(key, value)]
+    while left:
+        key, value = left.pop()
+        if isinstance(value, str):
+            yield key, value
+        elif isinstance(value, Mapping):
+            inner = [(f"{key}.{name}" if key else str(name), one) for name, one in value.items()]
+            yield from ((name, name.rpartition(".")[2]) for name, _ in inner)
+            left += reversed(inner)
+        elif isinstance(value, list | tuple):
+            left += reversed([(f"{key}[{place}]", one) for place, one in enumerate(value)])
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Unfit("a key is given twice")
+    return found
+
+
+def _built(events: Iterator[Any]) -> Any:
+    """What YAML's events say, without recursion and before anything is expanded."""
+    root: list[Any] = []
+    filled: list[tuple[Any, Any]] = [(root, None)]  # what is being filled, and its next key
+    for event in events:
+        kind = type(event)
+        if kind is yaml.AliasEvent or getattr(event, "anchor", None) is not None:
+            raise Unfit("it has anchors or aliases (& or *)")
+        if kind is yaml.ScalarEvent:
+            _add(filled, _scalar(event))
+        elif kind in (yaml.MappingStartEvent, yaml.SequenceStartEvent):
+            if event.tag is not None:
+                raise Unfit(f"it has a tag, {_short(event.tag)}")
+            inner: Any = {} if kind is yaml.MappingStartEvent else []
+            _add(filled, inner)
+            filled.append((inner, _NO_KEY))
+            if len(filled) > MOST_DEPTH + 1:
+                raise Unfit(_TOO_DEEP)
+        elif kind in (yaml.MappingEndEvent, yaml.SequenceEndEvent):
+            filled.pop()
+        elif kind is yaml.DocumentStartEvent and root:
+            raise Unfit("it is more than one document")
+    return root[0] if root else None
+
+
+_NO_KEY = object()
+
+
+def _add(filled: list[tuple[Any, Any]], value: Any) -> None:
+    """Put a value where the innermost list or mapping goes on; a mapping's key comes before."""
+    inside, key = filled[-1]
+    if isinstance(inside, list):
+        inside.append(value)
+    elif key is not _NO_KEY:
+        inside[key] = value
+        filled[-1] = (inside, _NO_KEY)
+    else:
+        if not isinstance(value, str | int | float):
+            raise Unfit("a key is neither text nor a number")
+        if value in inside:
+            raise Unfit(f"the key {_short(value)} is given twice")
+        filled[-1] = (inside, value)
+
+
+_resolver = yaml.resolver.Resolver()
+_resolver.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+_constructor: Any = yaml.constructor.SafeConstructor()
+_VALUES = {
+    "tag:yaml.org,2002:str": _constructor.construct_yaml_str,
+    "tag:yaml.org,2002:int": _constructor.construct_yaml_int,
+    "tag:yaml.org,2002:float": _constructor.construct_yaml_float,
+    "tag:yaml.org,2002:bool": _constructor.construct_yaml_bool,
+    "tag:yaml.org,2002:null": _constructor.construct_yaml_null,
+}
+
+
+def _scalar(event: Any) -> Any:
+    if event.tag is not None:
+        raise Unfit(f"it has a tag, {_short(event.tag)}")
+    if not event.implicit[0]:  # in quotes
+        return event.value
+    tag = _resolver.resolve(yaml.ScalarNode, event.value, event.implicit)
+    if tag not in _VALUES:
+        raise Unfit(f"it has {_short(event.value)}, which YAML reads as more than a value")
+    try:
+        return _VALUES[tag](yaml.ScalarNode(tag, event.value))
+    except ValueError:
+        raise Unfit(f"{_short(event.value)} is no number that can be computed with") from None
+
+
+def _short(text: object) -> str:
+    said = repr(text)
+    return said if len(said) <= 60 else f"{said[:57]}..."
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(getattr(error, "problem", None) or error).split())[:120]
