@@ -62,7 +62,6 @@ def rerun(arguments: Sequence[str]) -> int:
             f"{parsed.words[0]} is of a trial that is {stored.content['status']}, not done.",
             "The same al-bench run again finishes it; then it can be repeated.",
         )
-    before = _stored_curve(stored)
     with tempfile.TemporaryDirectory(prefix="al-bench-rerun-") as folder:
         changes: dict[str, Any] = {
             "results": parsed["out"] or folder,
@@ -72,7 +71,9 @@ def rerun(arguments: Sequence[str]) -> int:
         changes |= parsed.moved
         if parsed["device"] is not None:
             changes["device"] = parsed["device"]
-        curve, bought = _repeated(stored.composed(changes, Trust.typed(parsed)), stored)
+        composed = stored.composed(changes, Trust.typed(parsed))
+        before = _stored_curve(stored)
+        curve, bought = _repeated(composed, stored)
     # What moved may be called otherwise by its file; its content is in the run id.
     names = ("task", "dataset", "origin") if parsed.moved else ()
     differences = [

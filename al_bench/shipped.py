@@ -27,6 +27,7 @@ OBJECTS = {
     "init_strategy": "strategy",
     "target": "target",
 }
+_LONGEST = 200  # characters of an object that is told
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -48,6 +49,11 @@ class Named:
     def target(self) -> Any:
         """What ``_target_`` says."""
         return self.node["_target_"]
+
+    def __str__(self) -> str:
+        """``strategy.score=module.Class``, in a length that can be read."""
+        said = f"{self.key}={self.target}"
+        return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 3]}..."
 
 
 def named(config: Mapping[str, Any]) -> Iterator[Named]:

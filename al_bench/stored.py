@@ -177,8 +177,8 @@ def _check_keys(found: Mapping[str, Any], path: Path) -> None:
     for key, value in found.items():
         if key not in RunConfig.__dataclass_fields__ or (key == "tracker" and value is not None):
             raise ResultsError(
-                f"{path} has a key {key!r}, which no stored configuration has. It is not used.",
-                "Take that out of it, or ask who sent it.",
+                f"{path} has a key {str(key)[:80]!r}, which no stored configuration has.",
+                "It is not used. Take that out of it, or ask who sent it.",
             )
 
 
@@ -196,8 +196,8 @@ def _check_edited(path: Path, footer: Mapping[str, Any]) -> None:
     for one in shipped.named(found):
         if not one.is_shipped and str(one.target) not in known:
             raise ResultsError(
-                f"{path} names {one.key}={one.target}, which its run did not. It is not used.",
-                "Take that out of it, or ask who sent it.",
+                f"{path} names {one}, which its run did not.",
+                "It is not used. Take that out of it, or ask who sent it.",
             )
 
 

@@ -18,12 +18,12 @@ from al_bench.arguments import Arguments
 from al_bench.config_dir import make_importable
 from al_bench.errors import ConfigError, near
 from al_bench.imported import find, source_of
+from al_bench.making import SPECIAL
 from al_bench.own_code import own_code
 from al_bench.shipped import Named
 from al_bench.targets import locate
 
-_OF_OURS = ("_target_", "_partial_")  # what al-bench's own choices say of that kind
-_OF_HYDRA = (*_OF_OURS, "_args_", "_convert_", "_recursive_")
+_OF_OURS = ("_target_", "_partial_")  # of SPECIAL, what al-bench's own choices have
 _SHOWN = 5  # of what is refused in one line
 
 
@@ -98,22 +98,22 @@ def _check_form(one: Named, path: Path) -> None:
     """Raise Refused where this is what nobody has reason to store."""
     target = one.target
     names = target.split(".") if isinstance(target, str) else []
-    said = f"{near(path)}: {one.key}._target_ is {_short(target)}"
+    said = f"{near(path)} names {one}"
     if len(names) < 2 or not all(name.isidentifier() for name in names):
-        raise Refused(f"{said}, not module.Class.", "It is not built.")
+        raise Refused(f"{said}, which is no module.Class.", "It is not built.")
     if any(name.startswith("_") for name in names):
         raise Refused(f"{said}, which is private.", "It is not built.")
     if names[0] in sys.stdlib_module_names or hasattr(builtins, names[0]):
         raise Refused(f"{said}, a part of Python.", "It is not built.")
     for key in one.node:
-        known = _OF_OURS if one.is_shipped else _OF_HYDRA
+        known = _OF_OURS if one.is_shipped else SPECIAL
         if str(key).startswith("_") and key not in known:
             raise Refused(
-                f"{near(path)}: {one.key} has a key {_short(key)}, which al-bench does not write.",
+                f"{said} with a key {str(key)[:80]!r}, which al-bench does not write.",
                 "It is not built.",
             )
     if not isinstance(one.node.get("_partial_", False), bool):
-        raise Refused(f"{near(path)}: {one.key}._partial_ must be true or false.")
+        raise Refused(f"{said}, whose _partial_ must be true or false.")
 
 
 def _require_own(one: Named, code: Mapping[str, str], folder: Path, path: Path) -> None:
@@ -133,8 +133,7 @@ def _require_own(one: Named, code: Mapping[str, str], folder: Path, path: Path) 
     ]
     if elsewhere:
         raise Refused(
-            f"{one.key}={one.target} imports {', '.join(elsewhere)}, which does not lie beside "
-            f"{near(folder)}.",
+            f"{one} imports {', '.join(elsewhere)}, which does not lie beside {near(folder)}.",
             hint,
         )
     if edited := [name for name, value in hashes.items() if code.get(name) != value]:
@@ -148,9 +147,7 @@ def _require_own(one: Named, code: Mapping[str, str], folder: Path, path: Path) 
     home, name = getattr(made, "__module__", None), getattr(made, "__qualname__", "")
     ours = (shipped.choices(group) for group in shipped.groups())
     if home not in hashes and not any(f"{home}.{name}" in names for names in ours):
-        raise Refused(
-            f"{near(path)} names {one.key}={one.target}, which is not defined in {module}.", hint
-        )
+        raise Refused(f"{near(path)} names {one}, which is not defined in {module}.", hint)
 
 
 def _is_beside(file: Path, folder: Path) -> bool:
@@ -174,9 +171,4 @@ def _said(one: Named) -> str:
     module = _module(one.target)
     origin = None if module is None else getattr(find(module), "origin", None)
     where = "there is no such module here" if origin is None else near(origin)
-    return f"{one.key}={one.target} ({where})"
-
-
-def _short(value: object) -> str:
-    said = repr(value)
-    return said if len(said) <= 80 else f"{said[:77]}..."
+    return f"{one} ({where})"

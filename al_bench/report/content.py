@@ -17,7 +17,7 @@ from al_bench.masking import masked_command, masked_text
 from al_bench.plots.figures import Options, available
 from al_bench.publishing import hosts_of, in_lines, published, published_frame, without_places
 from al_bench.report.words import verdicts
-from al_bench.results import inside, ledger, manifest, sweeps
+from al_bench.results import ledger, manifest, plain, sweeps
 from al_bench.results.frame import read_curves
 from al_bench.results.history import TrialPaths
 from al_bench.results.wording import Shown, differing, typed
@@ -194,11 +194,12 @@ def _manifests(folders: Sequence[Path], unused: Set[Path]) -> Iterator[_Manifest
 def _config(path: Path) -> str:
     """What a run's ``config.yaml`` says; nothing where it cannot be read."""
     try:
-        return inside.read(path).decode(errors="replace")
+        return plain.content(path).decode(errors="replace")
     except FileNotFoundError:
         return ""
-    except OSError as error:
-        warnings.warn(f"{path} is left out: {error.strerror}.", stacklevel=2)
+    except (OSError, plain.Unfit) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        warnings.warn(f"{path} is left out: {said}.", stacklevel=2)
         return ""
 
 

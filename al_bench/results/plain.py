@@ -8,7 +8,7 @@ writes nothing of that.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from al_bench.results import inside
 MOST_BYTES = 4 * 2**20
 MOST_DEPTH = 64
 MOST_BITS = 1024  # of a whole number: more is beyond every floating-point number too
+
+_MANY_DIGITS = re.compile(rb"[0-9a-fA-F_:]{200}")
 
 _Loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
 # Dates are text, and 1e-3 is a number: so OmegaConf reads YAML, which writes and reads the rest.
@@ -66,81 +68,63 @@ def from_yaml(data: bytes) -> dict[str, Any]:
         if isinstance(error, Unfit):
             raise
         raise Unfit(f"it is not YAML: {_line(error)}") from None
-    return _whole(found)
+    return _whole(found, data)
 
 
-def from_json(data: bytes | str) -> dict[str, Any]:
-    """The configuration that this is in JSON; Unfit where it is none."""
+def from_json(data: bytes) -> dict[str, Any]:
+    """The configuration that these bytes are in JSON; Unfit where they are none."""
     if len(data) > MOST_BYTES:
         raise Unfit(_TOO_LARGE)
     try:
-        found = json.loads(data, object_pairs_hook=_once)
+        found = json.loads(data.decode())
     except RecursionError:
         raise Unfit(_TOO_DEEP) from None
-    except ValueError as error:
-        if isinstance(error, Unfit):
-            raise
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise Unfit(f"it is not JSON: {_line(error)}") from None
-    return _whole(found)
-
-
-def interpolation(config: Any, before: str = "") -> str | None:
-    """The key of the first text or key that holds ``${``; ``None`` where none does.
-
-    Args:
-        config: Plain mappings, lists and values.
-        before: Its own key.
-    """
-    return next((key for key, text in _texts(config, before) if "${" in text), None)
+    except ValueError:  # of a number that Python does not read
+        raise Unfit(_TOO_LONG) from None
+    return _whole(found, data)
 
 
 _TOO_LARGE = f"it is larger than the {MOST_BYTES // 2**20} MiB that a configuration may have"
+_TOO_LONG = "it holds a number of more digits than any that is computed with"
 _TOO_DEEP = f"it is nested more than {MOST_DEPTH} deep"
 
 
-def _whole(found: Any) -> dict[str, Any]:
+def _whole(found: Any, data: bytes) -> dict[str, Any]:
+    """``found``, which was read from ``data``, if it is a configuration."""
     if not isinstance(found, dict):
         raise Unfit("it is no mapping of keys to values")
-    left: list[tuple[Any, int]] = [(found, 1)]
+    if not _may_be_odd(data):
+        return found
+    left: list[tuple[Any, str, int]] = [(found, "", 1)]
     while left:
-        value, depth = left.pop()
+        value, key, depth = left.pop()
         if depth > MOST_DEPTH:
             raise Unfit(_TOO_DEEP)
         if isinstance(value, dict):
-            for key in value:
-                if isinstance(key, str) and "${" in key:
-                    raise Unfit(f"the key {_short(key)} holds ${{, and nothing there is resolved")
-            left += [(one, depth + 1) for one in value.values()]
+            inner = [(one, f"{key}.{name}".lstrip("."), name) for name, one in value.items()]
+            for _, below, name in inner:
+                _require_resolved(name, below)
+            left += [(one, below, depth + 1) for one, below, _ in inner]
         elif isinstance(value, list):
-            left += [(one, depth + 1) for one in value]
-        elif isinstance(value, str):
-            if "${" in value:
-                where = interpolation(found)
-                raise Unfit(f"{_short(where or '')} holds ${{, and nothing there is resolved")
+            left += [(one, f"{key}[{place}]", depth + 1) for place, one in enumerate(value)]
         elif isinstance(value, int) and value.bit_length() > MOST_BITS:
-            raise Unfit("it holds a number of more digits than any that is computed with")
+            raise Unfit(_TOO_LONG)
+        else:
+            _require_resolved(value, key)
     return found
 
 
-def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
-    left: list[tuple[str, Any]] = [(key, value)]
-    while left:
-        key, value = left.pop()
-        if isinstance(value, str):
-            yield key, value
-        elif isinstance(value, Mapping):
-            inner = [(f"{key}.{name}" if key else str(name), one) for name, one in value.items()]
-            yield from ((name, name.rpartition(".")[2]) for name, _ in inner)
-            left += reversed(inner)
-        elif isinstance(value, list | tuple):
-            left += reversed([(f"{key}[{place}]", one) for place, one in enumerate(value)])
+def _require_resolved(value: Any, key: str) -> None:
+    if isinstance(value, str) and "${" in value:
+        raise Unfit(f"{_short(key)} holds ${{, and nothing there is resolved")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise Unfit("a key is given twice")
-    return found
+def _may_be_odd(data: bytes) -> bool:
+    """Whether text may be more than plain values; most of it is seen at a glance not to be."""
+    is_deep = data.count(b"{") + data.count(b"[") + data.count(b"- ") > MOST_DEPTH
+    return is_deep or b"${" in data or b"\\" in data or _MANY_DIGITS.search(data) is not None
 
 
 def _built(events: Iterator[Any]) -> Any:
@@ -210,7 +194,9 @@ def _scalar(event: Any) -> Any:
     try:
         return _VALUES[tag](yaml.ScalarNode(tag, event.value))
     except ValueError:
-        raise Unfit(f"{_short(event.value)} is no number that can be computed with") from None
+        raise Unfit(
+            _TOO_LONG if len(event.value) > 99 else f"{_short(event.value)} is no number"
+        ) from None
 
 
 def _short(text: object) -> str:

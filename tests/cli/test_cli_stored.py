@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -53,29 +52,6 @@ def test_a_trial_that_has_not_ended_is_not_repeated(results, capsys):
     error = capsys.readouterr().err
     assert "a trial that is interrupted, not done. The same al-bench run again finishes it" in error
     assert error.count("\n") == 1
-
-
-def test_a_trial_of_ones_own_class_is_repeated_from_its_folder(al_bench, tmp_path, monkeypatch):
-    path = [*sys.path]
-    (tmp_path / "mine" / "strategy").mkdir(parents=True)
-    (tmp_path / "mine" / "strategy" / "own.yaml").write_text("_target_: class_to_rerun.Own\n")
-    (tmp_path / "class_to_rerun.py").write_text(
-        "from al_bench.strategies.random import Random as Own\n"
-    )
-    words = (*QUICK[:-2], "budget.total=20", "seeds=1", "strategy=own", "results=r")
-    assert al_bench("run", "--config-dir", "mine", *words)[0] == 0
-    (manifest,) = tmp_path.glob("r/**/manifests/seed=0.json")
-    sys.modules.pop("class_to_rerun")
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    monkeypatch.setattr(sys, "path", path)
-    code, out, err = al_bench("rerun", str(manifest))
-    assert (code, out) == (2, "")
-    said = "there is no module 'class_to_rerun'. Start al-bench in the folder that holds it"
-    assert said in err
-    assert err.count("\n") == 1
-    monkeypatch.chdir(tmp_path)
-    assert al_bench("rerun", str(manifest))[0] == 0
 
 
 def test_a_trial_that_was_tampered_with_is_not_the_same(results, capsys):
