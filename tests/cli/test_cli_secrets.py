@@ -90,14 +90,14 @@ def test_secrets_are_stored_and_published_nowhere(al_bench, quick_run, own, tmp_
     assert str(tmp_path) not in (tmp_path / "r.html").read_text()
 
     path = str(manifest.relative_to(tmp_path))
-    code, _, err = al_bench("rerun", path)
+    code, _, err = al_bench("rerun", path, *own[:2])
     assert code == 2
     assert err == (
         "al-bench: strategy.token is masked in what is stored. "
         "Add strategy.token=… as for al-bench run.\n"
     )
     monkeypatch.setattr(masking, "_known", set())
-    code, out, err = al_bench("rerun", path, "strategy.token=sk-strategy")
+    code, out, err = al_bench("rerun", path, *own[:2], "strategy.token=sk-strategy")
     assert (code, out.splitlines()[-1][:9]) == (0, "The same:"), out + err
 
 
