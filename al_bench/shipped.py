@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from al_bench.config_dir import config_dir
+from al_bench.visible import in_a_line
 
 # Keys of a configuration that hold objects, and their groups.
 OBJECTS = {
@@ -36,12 +37,12 @@ class Named:
     """An object that a configuration describes.
 
     Args:
-        key: Where, such as ``strategy.score``.
+        path: Where: ``("strategy", "score")``; places in lists are numbers.
         node: Its description.
         is_shipped: Whether it is one of al-bench's that may stand there.
     """
 
-    key: str
+    path: tuple[Any, ...]
     node: Mapping[Any, Any]
     is_shipped: bool
 
@@ -52,7 +53,8 @@ class Named:
 
     def __str__(self) -> str:
         """``strategy.score=module.Class``, in a length that can be read."""
-        said = f"{self.key}={self.target}"
+        key = ".".join(map(str, self.path))
+        said = in_a_line(f"{key}={self.target}")
         return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 3]}..."
 
 
@@ -64,23 +66,23 @@ def named(config: Mapping[str, Any]) -> Iterator[Named]:
     """
     for key, value in config.items():
         group = OBJECTS.get(key)
-        yield from _named(value, str(key), frozenset(() if group is None else (group,)))
+        yield from _named(value, (key,), frozenset(() if group is None else (group,)))
 
 
-def _named(value: Any, key: str, allowed: frozenset[str]) -> Iterator[Named]:
+def _named(value: Any, path: tuple[Any, ...], allowed: frozenset[str]) -> Iterator[Named]:
     if isinstance(value, Mapping) and "_target_" in value:
         target = value["_target_"]
         is_shipped = isinstance(target, str) and any(target in choices(one) for one in allowed)
-        yield Named(key, value, is_shipped)
+        yield Named(path, value, is_shipped)
         for name, child in value.items():  # one's own class may take any of ours
             inner = parts().get(str(name), frozenset()) if is_shipped else groups()
-            yield from _named(child, f"{key}.{name}", inner)
+            yield from _named(child, (*path, name), inner)
     elif isinstance(value, Mapping):
         for name, child in value.items():
-            yield from _named(child, f"{key}.{name}", allowed)
+            yield from _named(child, (*path, name), allowed)
     elif isinstance(value, list):
         for place, child in enumerate(value):
-            yield from _named(child, f"{key}[{place}]", allowed)
+            yield from _named(child, (*path, place), allowed)
 
 
 @cache

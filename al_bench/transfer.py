@@ -101,7 +101,7 @@ def transfer(arguments: Sequence[str]) -> int:
             orders.remove(order)
             if not orders:
                 raise
-            print(f"warning: left out: {error}", file=sys.stderr)
+            print(f"warning: left out: {in_a_line(error)}", file=sys.stderr)
     for composed in runs if len(runs) > 1 else ():
         prepare(composed)  # what does not fit is told before the first one is trained
     for composed in runs:
@@ -188,7 +188,7 @@ def _orders(folders: Sequence[Path]) -> "tuple[list[Order], list[Entry]]":
     if refused and not orders:
         raise refused[0]
     for one in refused:
-        print(f"warning: left out: {one}", file=sys.stderr)
+        print(f"warning: left out: {in_a_line(one)}", file=sys.stderr)
     if not orders:
         names = ", ".join(map(str, folders))
         raise ResultsError(

@@ -8,7 +8,7 @@ beforehand what it is. Nothing is imported to find that out.
 import builtins
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from al_bench.making import SPECIAL
 from al_bench.own_code import own_code
 from al_bench.shipped import Named
 from al_bench.targets import locate
+from al_bench.visible import in_a_line
 
 _OF_OURS = ("_target_", "_partial_")  # of SPECIAL, what al-bench's own choices have
 _SHOWN = 5  # of what is refused in one line
@@ -66,7 +67,12 @@ def require(
         path: The configuration's file, for errors.
         but: Keys whose values are not used.
     """
-    objects = [one for one in shipped.named(config) if not _is_below(one.key, but)]
+    unused = [tuple(key.split(".")) for key in but]
+    objects = [
+        one
+        for one in shipped.named(config)
+        if not any(one.path[: len(place)] == place for place in unused)
+    ]
     for one in objects:
         _check_form(one, path)
     own = [one for one in objects if not one.is_shipped]
@@ -76,7 +82,7 @@ def require(
         make_importable(trust.folder.parent)
     if trust.everything:
         for said in dict.fromkeys(map(_said, own)):
-            print(f"trust=results: {near(path)} runs {said}.", file=sys.stderr)
+            print(in_a_line(f"trust=results: {near(path)} runs {said}."), file=sys.stderr)
         return
     if trust.folder is None:
         names = list(dict.fromkeys(map(_said, own)))
@@ -88,10 +94,6 @@ def require(
         )
     for one in own:
         _require_own(one, code, trust.folder, path)
-
-
-def _is_below(key: str, others: Iterable[str]) -> bool:
-    return any(key == one or key.startswith((f"{one}.", f"{one}[")) for one in others)
 
 
 def _check_form(one: Named, path: Path) -> None:
@@ -143,7 +145,7 @@ def _require_own(one: Named, code: Mapping[str, str], folder: Path, path: Path) 
             "trust=results runs what lies there now.",
         )
     # A module of one's own has others in it: mine.os.system.
-    made = locate(one.target, one.key)
+    made = locate(one.target, ".".join(map(str, one.path)))
     home, name = getattr(made, "__module__", None), getattr(made, "__qualname__", "")
     ours = (shipped.choices(group) for group in shipped.groups())
     if home not in hashes and not any(f"{home}.{name}" in names for names in ours):
