@@ -64,7 +64,6 @@ def transfer(arguments: Sequence[str]) -> int:
         return 0
     _check_choices(choices, parsed["config_dir"])
     from al_bench import dry_run
-    from al_bench.config_dir import make_importable
     from al_bench.execution import run_seeds
     from al_bench.planning import combinations
     from al_bench.prepare import prepare
@@ -91,8 +90,6 @@ def transfer(arguments: Sequence[str]) -> int:
         return {key: parsed.moved[key] for key in order.trial.places if key in parsed.moved}
 
     trust = Trust.typed(parsed)
-    if trust.folder is not None:
-        make_importable(trust.folder.parent)
     runs = []
     for order in list(orders):
         try:

@@ -46,9 +46,11 @@ class Trust:
 
     @classmethod
     def typed(cls, parsed: Arguments) -> "Trust":
-        """What the words of a command say that reads data of stored runs."""
-        folder = parsed["config_dir"]
-        return cls(None if folder is None else folder.resolve(), parsed["trust"] is not None)
+        """What the words of a command say; from now on modules beside the folder are found."""
+        folder = None if parsed["config_dir"] is None else parsed["config_dir"].resolve()
+        if folder is not None:
+            make_importable(folder.parent)
+        return cls(folder, parsed["trust"] is not None)
 
 
 def require(
@@ -78,8 +80,6 @@ def require(
     own = [one for one in objects if not one.is_shipped]
     if not own:
         return
-    if trust.folder is not None:
-        make_importable(trust.folder.parent)
     if trust.everything:
         for said in dict.fromkeys(map(_said, own)):
             print(in_a_line(f"trust=results: {near(path)} runs {said}."), file=sys.stderr)

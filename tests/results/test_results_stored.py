@@ -13,6 +13,7 @@ import yaml
 from fake_trials import ENGINE, IDENTITY, FakeTrial, trial_paths
 
 from al_bench import cli, shipped
+from al_bench.errors import ConfigError
 from al_bench.results import damage, parquet, plain
 from al_bench.results.store import Store
 from al_bench.stored import StoredTrial, read
@@ -389,6 +390,17 @@ def test_every_choice_and_every_committed_result_names_what_is_shipped(pytestcon
         assert all(one.is_shipped for one in shipped.named(plain.read(path))), path
     for group in shipped.groups():
         assert shipped.choices(group), group
+
+
+def test_what_could_not_be_read_again_is_not_stored():
+    from omegaconf import OmegaConf
+
+    from al_bench.identify import _stored_config
+
+    container = {"strategy": {"pattern": "a${b}"}}
+    config = OmegaConf.create(container)
+    with pytest.raises(ConfigError, match=r"cannot be stored .* 'strategy.pattern' holds \$\{"):
+        _stored_config(config, container)
 
 
 def test_yaml_is_read_as_it_is_written():
