@@ -18,7 +18,7 @@ from al_bench.visible import in_a_line, visible
 
 
 class Console(_Console):
-    """A console without markup and codes of emoji, on which no text steers the terminal.
+    """A console without markup, codes of emoji and highlights, on which no text steers the terminal.
 
     Args:
         stream: Default: standard output.
@@ -31,7 +31,9 @@ class Console(_Console):
     ) -> None:
         # Its own colors are written beside the stream's cleaning.
         file = getattr(sys.stdout if stream is None else stream, "drawn", stream)
-        super().__init__(file=file, width=width, markup=False, emoji=False, **settings)
+        super().__init__(
+            file=file, width=width, markup=False, emoji=False, highlight=False, **settings
+        )
 
     def render_str(self, text: str, **settings: Any) -> Text:
         """A string as text; not as markup, whatever is asked."""

@@ -158,7 +158,7 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {said.rstrip('.')}{f' ({where})' if where else ''}"
 
 
-def words_of(error: BaseException) -> str:
+def words_of(error: BaseException | str) -> str:
     """What an error of a library says, on one line, but not its advice to load a file unsafely."""
     said = " ".join(masked_text(without_colors(str(error))).split())
     return "it holds objects, and only numbers and texts are read" if _UNSAFE.search(said) else said

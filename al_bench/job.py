@@ -195,7 +195,7 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     title = f"{identity.strategy_label} on {identity.task}, {identity.model_label}"
     remaining = _remaining(prepared, record)
     said = remaining.said()
-    console.print(in_a_line(f"{title}{f': {said}' if said else ''}"), highlight=False)
+    console.print(in_a_line(f"{title}{f': {said}' if said else ''}"))
     refused = record.disagreement(identity.own_code) if composed.is_sweep else None
     with progress.make_report(console, prepared.seeds, remaining) as report:
         if prepared.workers > 1 and len(prepared.seeds) > 1 and refused is None:

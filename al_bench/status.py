@@ -110,7 +110,7 @@ def summarize(
 def show(entries: Sequence[Entry]) -> None:
     """Print a row a run and state, then what went wrong and who runs what, a line each."""
     width = None if sys.stdout.isatty() else 160
-    console = Console(width=width, highlight=False, soft_wrap=True)
+    console = Console(width=width, soft_wrap=True)
     words = told_apart(entries)
     if known := [entry for entry in entries if entry.run_id or entry.state == PLANNED]:
         console.print(table(known, words))

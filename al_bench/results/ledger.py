@@ -164,6 +164,7 @@ def _message(content: dict[str, Any]) -> str:
     # Our own errors are sentences; of any other the type says as much as the text.
     said = str(content.get("error"))
     if getattr(errors, kind, None) is None:
+        said = errors.words_of(said)
         said = said if not kind or said == kind else f"{kind}: {said}"
         if place := content.get("error_place"):
             said = f"{said.rstrip('.')} ({place})"
