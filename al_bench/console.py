@@ -18,7 +18,7 @@ from al_bench.visible import in_a_line, visible
 
 
 class Console(_Console):
-    """A console without markup, codes of emoji and highlights, on which no text steers the terminal.
+    """A console without markup, emoji and highlights, on which no text steers the terminal.
 
     Args:
         stream: Default: standard output.
