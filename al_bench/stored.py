@@ -16,6 +16,7 @@ from al_bench.paths import keys_in
 from al_bench.results import configured, manifest, plain
 from al_bench.results.history import TrialPaths
 from al_bench.trust import Trust
+from al_bench.visible import in_a_line
 
 GROUPS = (
     "dataset",
@@ -131,6 +132,7 @@ def read(path: Path, instead: Mapping[str, Any] | None = None) -> DictConfig:
         is_optional = key not in REQUIRED or key == "pool"
         if not isinstance(found.get(key), Mapping) and not (is_optional and found.get(key) is None):
             raise ResultsError(f"{path}: {key} is no mapping of keys to values.")
+    found["streams"] = found.get("streams") or {}
     for node in _nodes(found):
         if "download" in node:
             node["download"] = False
@@ -142,6 +144,8 @@ def read(path: Path, instead: Mapping[str, Any] | None = None) -> DictConfig:
         said = str(error).splitlines()[0].rstrip(".")
         raise ResultsError(f"{path} cannot be read: {said}.") from error
     assert isinstance(whole, DictConfig)
+    if missing := sorted(OmegaConf.missing_keys(whole)):
+        raise ResultsError(f"{path} has no value of {in_a_line(missing[0])}.")
     return whole
 
 

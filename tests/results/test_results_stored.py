@@ -283,6 +283,8 @@ def test_groups_are_mappings(trial, capsys, key, value):
 
 
 def test_a_value_of_another_kind_is_told(trial, capsys):
+    plant(trial, yaml.safe_dump(CONFIG | {"streams": {"split": "???"}}))
+    assert "has no value of streams.split" in said(capsys, "rerun", trial.manifest)
     plant(trial, yaml.safe_dump(CONFIG | {"threads": "many"}))
     assert "config.yaml cannot be read: Value 'many'" in said(capsys, "rerun", trial.manifest)
 
