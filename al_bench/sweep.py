@@ -23,6 +23,9 @@ def withdraw(folder: Path) -> None:
     if any(folder.glob("*/job.json")):
         return
     shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        if os.listdir(folder.parent) == [sweeps.ORDER]:  # of nothing
+            os.unlink(folder.parent / sweeps.ORDER)
     for empty in (folder.parent, folder.parent.parent):
         with contextlib.suppress(OSError):
             empty.rmdir()

@@ -3,9 +3,13 @@
 ``<results>/.sweeps/<sweep>/plan.json`` lists the jobs of a multirun before any has started;
 ``<results>/.sweeps/<sweep>/<job>/job.json`` says which trials a job covers once it knows them.
 A single run has a job and no plan. ``stopped.json`` beside the plan says that no more jobs begin.
+
+Records are numbered in the order in which they are written, whatever clocks say: ``.sweeps/order``
+has a byte for each. Those from before they were numbered come first, by the time they show.
 """
 
 import json
+import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +22,7 @@ from al_bench.masking import masked_texts, masked_words
 from al_bench.results import atomic, inside
 
 FOLDER = ".sweeps"
+ORDER = "order"
 DECISIONS = "decisions.json"  # in the folder of a sweep in stages
 _OF_DECISION = ("arm", "baseline", "run_id", "seeds", "verdict")
 
@@ -33,6 +38,7 @@ class Job:
         written: When its record was written, ISO 8601; empty while it is only planned.
         trials: Run folder (relative to the results folder, with forward slashes) to seeds.
         error: Why it ended before it had trials; ``None`` if it did not.
+        order: The number of its record, or of the plan that it is in; 0 in folders of before.
     """
 
     sweep: str
@@ -41,6 +47,7 @@ class Job:
     written: str = ""
     trials: Mapping[str, Sequence[int]] | None = None
     error: str | None = None
+    order: int = 0
 
     @property
     def request(self) -> frozenset[str]:
@@ -58,7 +65,7 @@ def write_plan(sweep_folder: Path, jobs: Sequence[Sequence[str]], command: str =
     """
     _make(sweep_folder, sweep_folder)
     listed = [{"job": str(i), "overrides": masked_words(job)} for i, job in enumerate(jobs)]
-    _write(sweep_folder / "plan.json", {"command": command, "jobs": listed})
+    _write(sweep_folder, "plan.json", {"command": command, "jobs": listed})
 
 
 def write_job(
@@ -82,7 +89,7 @@ def write_job(
         "trials": {folder.as_posix(): list(seeds) for folder, seeds in trials.items()},
         "error": error,
     }
-    _write(job_folder / "job.json", content)
+    _write(job_folder.parent, f"{job_folder.name}/job.json", content)
 
 
 def write_decisions(
@@ -95,7 +102,7 @@ def write_decisions(
         looks: Seeds at each look that was planned.
         decisions: A mapping an arm: arm, baseline, run_id, seeds, verdict (``None``: open).
     """
-    _write(sweep_folder / DECISIONS, {"looks": list(looks), "arms": list(decisions)})
+    _write(sweep_folder, DECISIONS, {"looks": list(looks), "arms": list(decisions)})
 
 
 def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
@@ -106,18 +113,22 @@ def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
 
     Returns:
         The mappings that ``write_decisions`` was given, with ``looks`` beside; of an arm that was
-        decided several times the last.
+        decided several times the last of the results folder that was named first.
     """
-    roots = {root for path in paths for root in (path.absolute(), *path.absolute().parents)}
-    files = {sweep / DECISIONS for root in roots for sweep in _sweeps(root)}
+    roots = dict.fromkeys(
+        root for path in paths for root in (path.absolute(), *path.absolute().parents)
+    )
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for content in sorted(map(_read, files), key=lambda content: str(content.get("written"))):
-        arms = content.get("arms")
-        for arm in arms if isinstance(arms, list) else []:
-            if isinstance(arm, dict) and arm.keys() >= set(_OF_DECISION):
-                key = (str(arm["run_id"]), str(arm["baseline"]))
-                found.pop(key, None)
-                found[key] = {**arm, "looks": content.get("looks") or []}
+    for root in reversed(roots):
+        contents = [_read(sweep / DECISIONS) for sweep in _sweeps(root)]
+        contents.sort(key=lambda content: (_order(content), str(content.get("written"))))
+        for content in contents:
+            arms = content.get("arms")
+            for arm in arms if isinstance(arms, list) else []:
+                if isinstance(arm, dict) and arm.keys() >= set(_OF_DECISION):
+                    key = (str(arm["run_id"]), str(arm["baseline"]))
+                    found.pop(key, None)
+                    found[key] = {**arm, "looks": content.get("looks") or []}
     return list(found.values())
 
 
@@ -142,10 +153,11 @@ def read_plan(sweep_folder: Path) -> list[Job]:
     Entries that are no jobs are named in a warning and left out.
     """
     path = sweep_folder / "plan.json"
-    entries = _read(path).get("jobs", [])
+    content = _read(path)
+    entries = content.get("jobs", [])
     listed = entries if isinstance(entries, list) else [entries]
     jobs = [
-        Job(sweep_folder.name, entry["job"], tuple(entry["overrides"]))
+        Job(sweep_folder.name, entry["job"], tuple(entry["overrides"]), order=_order(content))
         for entry in listed
         if isinstance(entry, dict)
         and isinstance(entry.get("job"), str)
@@ -179,7 +191,8 @@ def read_job(job_folder: Path) -> Job | None:
     if not makes_sense:
         _warn(path, "is no record of a job and is left out")
         return None
-    return Job(job_folder.parent.name, job_folder.name, tuple(overrides), written, trials, error)
+    sweep, order = job_folder.parent.name, _order(content)
+    return Job(sweep, job_folder.name, tuple(overrides), written, trials, error, order)
 
 
 def _are_texts(value: Any) -> bool:
@@ -203,7 +216,7 @@ def _warn(path: Path, said: str) -> None:
 
 def stop(sweep_folder: Path, reason: str) -> None:
     """Record that no further job of the sweep shall begin."""
-    _write(sweep_folder / "stopped.json", {"reason": reason})
+    _write(sweep_folder, "stopped.json", {"reason": reason})
 
 
 def stopped(sweep_folder: Path) -> str | None:
@@ -220,7 +233,8 @@ def read_sweeps(root: Path) -> list[Job]:
         recorded += [read_job(sweep / name) for name in started]
         planned += [job for job in read_plan(sweep) if job.job not in started]
     found = [job for job in recorded if job is not None]
-    return sorted(found, key=lambda job: (job.written, job.sweep, job.job)) + planned
+    found.sort(key=lambda job: (job.order, job.written, job.sweep, job.job))
+    return found + sorted(planned, key=lambda job: job.order)
 
 
 def _sweeps(root: Path) -> list[Path]:
@@ -237,10 +251,30 @@ def _make(folder: Path, sweep: Path) -> None:
     atomic.make_folder(folder)
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
+def _write(sweep_folder: Path, name: str, content: dict[str, Any]) -> None:
     written = datetime.now(UTC).isoformat(timespec="microseconds")
-    data = json.dumps({"version": 1, "written": written, **masked_texts(content)}, indent=2)
-    atomic.write(path, data.encode() + b"\n", "sweep")
+    order = _next(sweep_folder.parent)
+    head = {"version": 1, "written": written, "order": order}
+    data = json.dumps({**head, **masked_texts(content)}, indent=2)
+    atomic.write(sweep_folder / name, data.encode() + b"\n", "sweep")
+
+
+def _next(folder: Path) -> int:
+    """The number of the next record in the folder of all sweeps, given out once."""
+    path = folder / ORDER
+    with atomic.reporting(path):
+        descriptor = inside.descriptor(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            os.write(descriptor, b".")
+            atomic.fsync(descriptor)
+            return os.lseek(descriptor, 0, os.SEEK_CUR)
+        finally:
+            os.close(descriptor)
+
+
+def _order(content: Mapping[str, Any]) -> int:
+    order = content.get("order")
+    return order if type(order) is int and order > 0 else 0
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,12 +2,16 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_trials import ENGINE, IDENTITY, ROUNDS, row_of, run_trial, trial_paths
 
 from al_bench.errors import ConfigError
+from al_bench.results import sweeps
 from al_bench.results.ledger import (
     DONE,
     FAILED,
@@ -20,6 +24,7 @@ from al_bench.results.ledger import (
 )
 from al_bench.results.store import Store
 from al_bench.results.sweeps import read_sweeps, write_job, write_plan
+from al_bench.sweep import withdraw
 
 
 def states(root: Path) -> dict[int | None, str]:
@@ -120,6 +125,80 @@ def test_a_refused_job_is_failed_until_it_is_accepted(tmp_path: Path) -> None:
     assert (refused.state, refused.message, refused.sweep) == (FAILED, "BALD needs samples.", "a")
     write_job(tmp_path / ".sweeps" / "b" / "0", overrides, {IDENTITY.folder: [5]})
     assert states(tmp_path) == {5: PLANNED}
+
+
+def clock_of_records(monkeypatch: pytest.MonkeyPatch, *times: str) -> None:
+    """Records are dated with these, one after the other."""
+    left = iter(times)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "Clock":
+            return cls.fromisoformat(next(left))
+
+    monkeypatch.setattr(sweeps, "datetime", Clock)
+
+
+@pytest.mark.parametrize("second", ["2020-01-01", "2026-01-01", "2030-01-01"])
+def test_which_record_came_last_does_not_hang_on_clocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: str
+) -> None:
+    clock_of_records(monkeypatch, "2026-01-01", second)
+    overrides = ["strategy=bald"]
+    write_job(tmp_path / ".sweeps" / "b" / "0", overrides, {}, error="BALD needs samples.")
+    write_job(tmp_path / ".sweeps" / "a" / "0", overrides, {IDENTITY.folder: [5]})
+    assert [job.sweep for job in read_sweeps(tmp_path)] == ["b", "a"]
+    assert states(tmp_path) == {5: PLANNED}
+
+
+def test_planned_sweeps_are_told_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_of_records(monkeypatch, "2026-01-02", "2026-01-01")
+    write_plan(tmp_path / ".sweeps" / "20260102", [["strategy=bald"]])
+    write_plan(tmp_path / ".sweeps" / "20260101", [["strategy=random"]])
+    assert [entry.sweep for entry in status(tmp_path)] == ["20260102", "20260101"]
+
+
+def test_records_from_before_they_were_numbered_come_first_by_their_time(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write_job(tmp_path / ".sweeps" / name / "0", ["strategy=bald"], {}, error=name)
+    for name, written in (("a", "2030-01-01"), ("b", "2029-01-01")):
+        path = tmp_path / ".sweeps" / name / "0" / "job.json"
+        old = json.loads(path.read_text()) | {"written": written}
+        del old["order"]
+        path.write_text(json.dumps(old))
+    assert [job.sweep for job in read_sweeps(tmp_path)] == ["b", "a", "c"]
+    assert one(tmp_path).message == "c"
+
+
+def test_a_sweep_that_is_withdrawn_leaves_nothing_but_what_others_have(tmp_path: Path) -> None:
+    root = tmp_path / "results"
+    for name in ("a", "b"):
+        write_plan(root / ".sweeps" / name, [["strategy=bald"]])
+    withdraw(root / ".sweeps" / "b")
+    write_plan(root / ".sweeps" / "c", [["strategy=bald"]])
+    assert [job.order for job in read_sweeps(root)] == [1, 3]
+    for name in ("a", "c"):
+        withdraw(root / ".sweeps" / name)
+    assert not root.exists()
+
+
+@pytest.mark.parametrize("order", [True, "7", -1, 1e30, None, [1]])
+def test_an_odd_number_of_a_record_is_none(tmp_path: Path, order: object) -> None:
+    for name in ("b", "a"):
+        write_job(tmp_path / ".sweeps" / name / "0", [name], {IDENTITY.folder: [0]})
+    path = tmp_path / ".sweeps" / "a" / "0" / "job.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"order": order}))
+    assert [(job.sweep, job.order) for job in read_sweeps(tmp_path)] == [("a", 0), ("b", 1)]
+
+
+def test_records_that_are_written_at_once_have_numbers_of_their_own(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as several:
+        for number in range(40):
+            job = tmp_path / ".sweeps" / f"s{number}" / "0"
+            several.submit(write_job, job, [f"x={number}"], {IDENTITY.folder: [number]})
+    assert [job.order for job in read_sweeps(tmp_path)] == list(range(1, 41))
 
 
 def test_seeds_that_several_jobs_ask_for_are_planned_once(tmp_path: Path) -> None:
