@@ -23,6 +23,7 @@ from al_bench.errors import ConfigError, choose
 from al_bench.plots import __path__ as _package_path
 from al_bench.plots import style
 from al_bench.results import outputs
+from al_bench.results.identity import safe_name
 from al_bench.trust import Trust
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def find(name: str) -> Draw:
 
 
 def save(figures: "Mapping[str, Figure]", folder: Path, formats: Sequence[str]) -> Iterator[Path]:
-    """Write each figure in each format; each path once its file is written.
+    """Write each figure in each format into the folder; each path once its file is written.
 
     Equal figures give equal files.
 
@@ -102,7 +103,7 @@ def save(figures: "Mapping[str, Figure]", folder: Path, formats: Sequence[str]) 
     """
     for name, figure in figures.items():
         for ending in formats:
-            path = folder / f"{name}.{ending}"
+            path = folder / f"{safe_name(name)}.{ending}"
             with outputs.written(path) as stream, style.look():
                 style.write(figure, stream, ending)
             yield path

@@ -11,7 +11,8 @@ from typing import Any
 from al_bench.paths import opened
 from al_bench.results.schema import IDENTITY, NUMERICS_VERSION
 
-MAX_NAME = 80  # characters of a folder name; file systems allow 255 bytes
+MAX_NAME = 80  # characters of a folder name
+MAX_BYTES = 240  # and its bytes, of which file systems allow 255
 
 # Keys that say how and where a run is computed, not what it computes: not part of its id.
 ENGINE_KEYS = (
@@ -110,6 +111,7 @@ def safe_name(name: str) -> str:
     Names that differ may become equal; the run id at the end of the path keeps runs apart.
     """
     safe = re.sub(r"[^\w.+=@-]+", "_", name).strip(" .")[:MAX_NAME]
+    safe = safe.encode()[:MAX_BYTES].decode(errors="ignore")
     return safe.rstrip(" .") or "_"
 
 

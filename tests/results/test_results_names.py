@@ -2,6 +2,7 @@
 
 import base64
 import html.parser
+import json
 import re
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from al_bench import cli
 from al_bench.markdown import escaped
+from al_bench.results.identity import safe_name
 from al_bench.results.store import Store
 from al_bench.visible import in_a_line
 
@@ -297,3 +299,60 @@ def test_only_one_module_makes_consoles_and_tables():
     found = {path.name for path in package.rglob("*.py") if made.search(path.read_text())}
     assert found <= {"console.py", "figures.py"}
     assert "safe" not in (package / "report" / "page.html").read_text()
+
+
+def test_figures_stay_in_their_folder_and_have_no_formulas(tmp_path):
+    from matplotlib.figure import Figure
+
+    from al_bench.plots import style
+    from al_bench.plots.figures import save
+
+    with style.look():
+        figure = Figure((2, 2))
+        axes = figure.subplots()
+        axes.plot([1, 1000], [0, 1])
+        axes.set_xscale("log")
+        axes.set_title(r"$\foo$")
+    names = ("../a/b\0", "..", "𝒳" * 40)
+    paths = list(save(dict.fromkeys(names, figure), tmp_path / "plots", ["svg"]))
+    assert {path.parent for path in paths} == {tmp_path / "plots"}
+    assert len(safe_name("𝒳" * 90).encode()) == 240
+    drawn = paths[0].read_text()
+    assert ">100<" in drawn
+    assert r">$\foo$<" in drawn
+
+
+def test_a_bar_of_a_library_begins_its_line_anew():
+    import io
+
+    from al_bench.process import _Stream
+
+    written = {name: io.StringIO() for name in ("stdout", "stderr")}
+    for name, stream in written.items():
+        _Stream(name, stream, for_show=True).write("\r50 %\r\x1b[A")
+    assert written["stderr"].getvalue() == r"\r50 %\r\x1b[A".replace(r"\r50", "\r50")
+    assert written["stdout"].getvalue() == r"\r50 %\r\x1b[A"
+
+
+def test_advice_to_load_a_file_unsafely_is_not_passed_on(tmp_path, instant_fsync, typed):
+    import io
+
+    import torch
+
+    from al_bench.errors import told
+
+    file = io.BytesIO()
+    torch.save(re.compile("a"), file)
+    file.seek(0)
+    with pytest.raises(Exception, match="weights_only") as raised:
+        torch.load(file, weights_only=True)
+    assert "weights_only" not in told(raised.value)
+    assert "it holds objects" in told(raised.value)
+    write(tmp_path / "r", ("a",), seeds=1)
+    manifest = next((tmp_path / "r").glob("*/*/a/*/manifests/*.json"))
+    failed = {"status": "failed", "error_type": "UnpicklingError\x1b", "failed_round": 0}
+    failed["error"] = f"\x1b[1m{raised.value} [/red]"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | failed))
+    printed = typed("status", "r")
+    assert "weights_only" not in printed
+    assert r"UnpicklingError\x1b: it holds objects" in printed
