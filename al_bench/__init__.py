@@ -11,9 +11,11 @@ From a notebook::
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # that of typing, which python -m al_bench would look for in this folder
 if TYPE_CHECKING:
+    from typing import Any
+
     from al_bench.notebook import execute, run, trials
     from al_bench.results.frame import read_acquisitions, read_curves
 
@@ -28,7 +30,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     # Imported on use: the command line must not wait for torch or pandas.
     if name not in _HOMES:
         raise AttributeError(f"module 'al_bench' has no attribute {name!r}")

@@ -52,8 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {"stdout": sys.stdout, "stderr": sys.stderr}
     streams = {name: stream for name, stream in given.items() if stream is not None}
     process.set_up_streams(output_is_for_show=words[:1] in ([name] for name in FOR_SHOW))
-    environment, typed = dict(os.environ), sys.argv
+    environment, typed, path = dict(os.environ), sys.argv, list(sys.path)
     process.set_up_environment()
+    process.set_up_path()
     signals = process.catch_signals()
     try:
         return _answered(words)
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError, AlBenchError):  # what it meets is told already
             sys.stdout.flush()
         if arguments is not None:  # called from Python, which goes on
-            sys.argv = typed
+            sys.argv, sys.path[:] = typed, path
             for name, stream in streams.items():
                 setattr(sys, name, stream)
             for number, handler in signals.items():
@@ -104,8 +105,6 @@ def _dispatch(words: list[str]) -> int:
         os.getcwd()
     except OSError:
         raise ConfigError("The current folder is gone.", "Type cd and one that is there.") from None
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # users' own classes lie beside them
     module, function, _ = COMMANDS[words[0]]
     rest = words[1:] if words[0] == "run" else [word for word in words[1:] if word != VERBOSE]
     code: int = getattr(importlib.import_module(module), function)(rest)

@@ -1,6 +1,5 @@
 """Where al-bench's own configuration lies."""
 
-import sys
 from pathlib import Path
 
 from al_bench.errors import ConfigError
@@ -13,9 +12,3 @@ def config_dir() -> Path:
         if (folder / "config.yaml").exists():
             return folder
     raise ConfigError("al-bench's own conf folder is missing.", "Reinstall al-bench.")
-
-
-def make_importable(folder: Path) -> None:
-    """Let a user's own classes be found in ``folder``, after everything that is found already."""
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))

@@ -2,8 +2,7 @@
 
 import sys
 
-from al_bench import words
-from al_bench.config_dir import make_importable
+from al_bench import own_path, words
 from al_bench.explain import COMPLAINTS, explain
 
 
@@ -12,8 +11,7 @@ def run(arguments: list[str]) -> int:
     from al_bench import job
 
     typed = words.read(arguments)
-    if typed.folder is not None:
-        make_importable(typed.folder.parent)
+    own_path.look_beside(typed.folder)
     # Manifests hold the command as it was typed; only Hydra's own pages read its arguments here.
     sys.argv = ["al-bench run", *(typed.arguments if typed.only_shows else arguments)]
     try:

@@ -1,11 +1,14 @@
 """``al-bench run``: one Hydra job, or a sweep of them."""
 
+import contextlib
+import functools
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +20,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
-from al_bench import own_hydra, process, sweep
+from al_bench import own_hydra, own_path, process, sweep
 from al_bench.config import Composed, RunConfig, composed_job, named
 from al_bench.config_dir import config_dir
 from al_bench.errors import AlBenchError, Stopped, told, within
@@ -99,11 +102,13 @@ def _run_sweep(hydra: Hydra, planned: Plan) -> int:
     callbacks = Callbacks(config)
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=callbacks),
-        task_function=_run_sweep_job,
+        task_function=functools.partial(_run_sweep_job, own_path.handed_on()),
         config=config,
     )
+    apart: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
     if hasattr(launcher, "joblib"):  # its settings: workers outlive a parent that is killed
         launcher.joblib |= {"initializer": _begin_worker, "initargs": (os.getpid(), os.getcwd())}
+        apart = own_path.unseen
     folder = Path(config.hydra.sweep.dir)
     callbacks.on_multirun_start(config=config, config_name=own_hydra.CONFIG_NAME)
     number, at_once = 0, config.hydra.sweeper.get("max_batch_size")
@@ -112,7 +117,9 @@ def _run_sweep(hydra: Hydra, planned: Plan) -> int:
             size = at_once or len(jobs)
             for first in range(0, len(jobs), size):
                 together = jobs[first : first + size]
-                for ended in launcher.launch(together, initial_job_idx=number):
+                with apart():
+                    launched = launcher.launch(together, initial_job_idx=number)
+                for ended in launched:
                     _ = ended.return_value  # raises what Hydra met
                 number += len(together)
             if sweeps.stopped(folder):
@@ -222,8 +229,9 @@ def _begin_worker(parent: int, folder: str) -> None:
     process.end_with(parent)
 
 
-def _run_sweep_job(config: DictConfig) -> int:
+def _run_sweep_job(own_folders: Sequence[str], config: DictConfig) -> int:
     """Run one job of a sweep; a failure is shown, stored and left to the summary."""
+    own_path.take_over(own_folders)
     record = sweep.JobRecord.of_running_job(config.results)
     if record.stopped():
         return 1  # the summary says so

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from al_bench import engine, loop
+from al_bench import engine, loop, own_path
 from al_bench.config import compose
-from al_bench.config_dir import make_importable
 from al_bench.dry_run import describe
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.execution import DONE, run_seeds
@@ -118,10 +117,9 @@ def _prepared(overrides: Sequence[str], config_dir: str | Path | None) -> tuple[
             )
     overrides = quoted(overrides)
     folder = None if config_dir is None else opened(config_dir).resolve()
-    if folder is not None:
-        if not folder.is_dir():
-            raise ConfigError(f"There is no folder {config_dir}, given as config_dir.")
-        make_importable(folder.parent)
+    if folder is not None and not folder.is_dir():
+        raise ConfigError(f"There is no folder {config_dir}, given as config_dir.")
+    own_path.look_beside(folder)
     check_overrides(overrides, folder)
     try:
         composed = compose(overrides, folder)

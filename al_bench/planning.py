@@ -22,6 +22,7 @@ from al_bench.building import check_keys
 from al_bench.config import RunConfig, check
 from al_bench.errors import ConfigError
 from al_bench.explain import COMPLAINTS, explain
+from al_bench.targets import described, locate
 from al_bench.until_decided import Design
 from al_bench.words import check_overrides
 
@@ -174,6 +175,8 @@ class _Reader:
     def _one(self, words: tuple[str, ...]) -> _Job:
         config = own_hydra.compose(self._hydra, [*self._of_hydra, *words])
         check(config)
+        for path, node in described(config.hydra.get("callbacks"), "hydra.callbacks"):
+            locate(str(node["_target_"]), f"{path}._target_")
         for word in words:
             self._check_added(config, word)
         if (sweeper := config.hydra.sweeper.get("_target_")) != _SWEEPER:

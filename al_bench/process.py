@@ -120,6 +120,20 @@ def set_up_environment() -> None:
     # Python's tracker cleans up after processes that were ended at once; it need not tell.
     filters = (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker")
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, filters))
+    os.environ["PYTHONSAFEPATH"] = "1"  # else Python looks for its own modules in this folder first
+
+
+def set_up_path() -> None:
+    """Let no file here, or beside the script that calls al-bench, hide a module that is installed.
+
+    What is found in the script's folder is found last; in the current one, if it is named.
+    """
+    sys.path[:] = [folder for folder in sys.path if folder]  # "" is the current one
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    with contextlib.suppress(OSError):  # where the current one is gone
+        own = (os.getcwd(), os.path.dirname(os.path.abspath(script or "")))
+        if sys.path[:1] and sys.path[0] in own and not sys.flags.safe_path:
+            sys.path.append(sys.path.pop(0))
 
 
 def _plain(error: UnicodeError) -> tuple[str | bytes, int]:

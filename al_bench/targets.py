@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import os
 import pkgutil
 import sys
 from collections.abc import Iterator, Set
@@ -11,6 +10,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from al_bench import own_path
 from al_bench.errors import ConfigError, choose, told, within
 from al_bench.imported import remember
 
@@ -48,14 +48,25 @@ def locate(target: str, key: str = "_target_") -> Any:
         ConfigError: It has no such class, or importing it fails.
     """
     said = f"{key}={target} cannot be loaded"
-    found, rest = _module(target, said)
-    for name in rest:
-        if not hasattr(found, name):
-            owner = found.__name__
-            hint = _near(name, found, f"{owner}.")
-            raise ConfigError(f"{said}: {owner} has no {name!r}.", hint)
-        found = getattr(found, name)
+    try:
+        found, rest = _module(target, said)
+        for name in rest:
+            if not hasattr(found, name):
+                owner = found.__name__
+                hint = _near(name, found, f"{owner}.")
+                raise ConfigError(f"{said}: {owner} has no {name!r}.", hint)
+            found = getattr(found, name)
+    except ConfigError as error:
+        _refuse_hidden(target, said, error)
+        raise
+    _refuse_hidden(target, said)
     return found
+
+
+def _refuse_hidden(target: str, said: str, error: Exception | None = None) -> None:
+    """Raise ConfigError where a module of one's own is meant and another one is found."""
+    if told := own_path.hidden(target):
+        raise ConfigError(f"{said}: {told}", "Rename it.") from error
 
 
 def module_of(target: str) -> ModuleType:
@@ -69,6 +80,7 @@ def _module(target: str, said: str) -> tuple[Any, list[str]]:
     names = target.split(".")
     if len(names) < 2 or not all(names):
         raise ConfigError(f"{said}: it names no module.", "Write module.Class.")
+    own_path.look_for(target)
     module: ModuleType | None = None
     for place, name in enumerate(names):
         path = ".".join(names[: place + 1])
@@ -102,8 +114,7 @@ def _hint(package: ModuleType | None, name: str) -> str:
     if package is not None:
         inside = {module.name for module in pkgutil.iter_modules(package.__path__)}
         return _near(name, package, f"{package.__name__}.", inside)
-    own = {module.name for module in pkgutil.iter_modules([os.getcwd(), sys.path[-1]])}
-    meant = choose(name, {*own, "al_bench"})
+    meant = choose(name, {*own_path.own_names(), "al_bench"})
     where = (
         "A class of your own is found from the folder you start al-bench in, and beside the folder "
         "of --config-dir."

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from al_bench import process
+from al_bench import own_path, process
 from al_bench.config import Composed
 from al_bench.errors import AlBenchError, told
 from al_bench.execution import (
@@ -67,9 +67,11 @@ class _Worker:
         self.seed: int | None = None  # at work on it
         try:
             self.process = context.Process(
-                target=_work, args=(os.getpid(), composed, own_code, theirs)
+                target=_work,
+                args=(os.getpid(), own_path.handed_on(), composed, own_code, theirs),
             )
-            self.process.start()
+            with own_path.unseen():
+                self.process.start()
         except BaseException:
             self.messages.close()
             raise
@@ -214,13 +216,18 @@ class _Forwarded:
 
 
 def _work(
-    parent: int, composed: Composed, own_code: Mapping[str, str], messages: "Connection[Any, Any]"
+    parent: int,
+    own_folders: Sequence[str],
+    composed: Composed,
+    own_code: Mapping[str, str],
+    messages: "Connection[Any, Any]",
 ) -> None:
     """Run one seed after the other as they are asked for, until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGTERM, _interrupt)
     process.set_up_streams()
     process.end_with(parent)
+    own_path.take_over(own_folders)
     try:
         prepared = _prepare(composed, own_code)
         report = _Forwarded(messages)

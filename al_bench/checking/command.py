@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from al_bench import words
+from al_bench import own_path, words
 from al_bench.config import Composed, compose
-from al_bench.config_dir import make_importable
 from al_bench.errors import ConfigError, told, within
 from al_bench.explain import COMPLAINTS, explain
 from al_bench.visible import in_a_line
@@ -123,8 +122,7 @@ def _verdict(property: Callable[[Any], None], subject: Any, name: str) -> tuple[
 
 def _composed(typed: "Words", overrides: list[str]) -> Composed:
     """The configuration of these words, found as ``al-bench run`` finds it."""
-    if typed.folder is not None:
-        make_importable(typed.folder.parent)
+    own_path.look_beside(typed.folder)
     try:
         return compose(overrides, typed.folder)
     except COMPLAINTS as error:
