@@ -102,7 +102,7 @@ def _run_sweep(hydra: Hydra, planned: Plan) -> int:
     callbacks = Callbacks(config)
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=callbacks),
-        task_function=functools.partial(_run_sweep_job, own_path.handed_on()),
+        task_function=functools.partial(_run_sweep_job, own_path.searched()),
         config=config,
     )
     apart: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
@@ -231,7 +231,7 @@ def _begin_worker(parent: int, folder: str) -> None:
 
 def _run_sweep_job(own_folders: Sequence[str], config: DictConfig) -> int:
     """Run one job of a sweep; a failure is shown, stored and left to the summary."""
-    own_path.take_over(own_folders)
+    own_path.search(own_folders)
     record = sweep.JobRecord.of_running_job(config.results)
     if record.stopped():
         return 1  # the summary says so

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from pkgutil import iter_modules
 
@@ -14,7 +14,7 @@ from al_bench.errors import near
 from al_bench.imported import find, is_own
 from al_bench.source_hash import decoded, parsed
 
-_beside: list[str] = []  # the folder that holds the one of --config-dir
+_known: list[str] = []  # beside the current one: that which holds the folder of --config-dir
 _added: list[str] = []  # what has been added to sys.path
 
 
@@ -24,27 +24,39 @@ def look_beside(folder: Path | None) -> None:
     Args:
         folder: Of ``--config-dir``; ``None`` where there is none.
     """
-    take_over([] if folder is None else [str(folder.parent)])
+    search([] if folder is None else [str(folder.parent)])
 
 
-def look_for(target: str) -> None:
+def look_for(target: str, *, here: bool = True) -> None:
     """Make the folder importable that alone has what is named: beside another, else this one.
 
     What is installed is found first, then what lies beside ``--config-dir``.
 
     Args:
         target: ``my_module.Class``.
+        here: Whether to look in the current folder too.
     """
-    top = target.partition(".")[0]
-    found = find(top)
-    if top == "__main__" or (found is not None and found.origin is not None):
-        return
-    for folder in _candidates():
-        spec = PathFinder.find_spec(top, [folder])
-        if spec is not None:
+    for folder, spec in _lying(target):
+        if here or folder in _known:
             _add(folder)
             if spec.origin is not None:  # else it is a folder, and others may add to it
                 return
+
+
+def would_run(target: str) -> str | None:
+    """The file, or folder, in which ``look_for`` would find what is named; ``None`` for none."""
+    return next((spec.origin or folder for folder, spec in _lying(target)), None)
+
+
+def _lying(target: str) -> Iterator[tuple[str, ModuleSpec]]:
+    """The folders that alone have the module, and what it is there."""
+    top = target.partition(".")[0]
+    found = find(top)
+    if top != "__main__" and (found is None or found.origin is None):
+        for folder in searched():
+            spec = PathFinder.find_spec(top, [folder])
+            if spec is not None:
+                yield folder, spec
 
 
 def _add(folder: str) -> None:
@@ -62,18 +74,21 @@ def _add(folder: str) -> None:
     _added.append(folder)
 
 
-def handed_on() -> list[str]:
-    """What a process that is started takes over."""
-    return list(_beside)
+def searched() -> list[str]:
+    """Folders in which modules are looked for that are named, in their order."""
+    try:
+        return list(dict.fromkeys([*_known, os.getcwd()]))
+    except OSError:  # the current one is gone
+        return list(_known)
 
 
-def take_over(folders: Sequence[str]) -> None:
-    """Look for modules where the process does that has started this one.
+def search(folders: Sequence[str]) -> None:
+    """Let modules be looked for in these folders, then in the current one.
 
     Args:
-        folders: From ``handed_on``.
+        folders: Those ``searched`` by the process that has started this one.
     """
-    _beside[:] = folders
+    _known[:] = folders
 
 
 @contextlib.contextmanager
@@ -89,15 +104,15 @@ def unseen() -> Iterator[None]:
 
 def own_names() -> set[str]:
     """The modules of one's own that may be named."""
-    return {module.name for module in iter_modules(_candidates())}
+    return {module.name for module in iter_modules(searched())}
 
 
 def hidden(target: str) -> str:
     """A sentence on a module of one's own where another one of its name is found first.
 
     Args:
-        target: ``random.Mine``. Where the other module has that too, one's own is meant only if
-            its file defines it, and never in place of al-bench's.
+        target: ``random.Mine``, or the module alone. Where the other module has that too, one's own
+            is meant only if its file defines it, and never in place of al-bench's.
 
     Returns:
         The sentence; empty where there is no such module, or it is not meant.
@@ -105,16 +120,16 @@ def hidden(target: str) -> str:
     top, _, rest = target.partition(".")
     first = rest.partition(".")[0]
     found = find(top)
-    if found is None or found.origin is None:
+    if found is None:
         return ""
-    is_there = hasattr(sys.modules.get(top), first) or find(f"{top}.{first}") is not None
+    is_there = first and (hasattr(sys.modules.get(top), first) or find(f"{top}.{first}"))
     is_installed = not found.has_location or not is_own(Path(found.origin))
-    for folder in dict.fromkeys([*_candidates(), *sys.path]):
+    for folder in dict.fromkeys([*searched(), *sys.path]):
         spec = PathFinder.find_spec(top, [folder])
-        if spec is None:
+        if spec is None or spec.origin == found.origin:
             continue
-        own = Path(folder, top) if spec.origin is None else Path(spec.origin)
-        if not is_own(own) or os.path.realpath(own) == os.path.realpath(found.origin):
+        own = Path(spec.origin or os.path.join(folder, top))
+        if not is_own(own) or os.path.realpath(own) == os.path.realpath(found.origin or ""):
             continue
         if not is_there or (is_installed and top != "al_bench" and _defines(own, first)):
             kind = "installed module" if is_installed else "module"
@@ -122,13 +137,6 @@ def hidden(target: str) -> str:
             where = f" ({found.origin})" if found.has_location else ""
             return f"{near(own)} is hidden by {kind} {top}{where}."
     return ""
-
-
-def _candidates() -> list[str]:
-    try:
-        return [*_beside, os.getcwd()]
-    except OSError:  # this one is gone
-        return list(_beside)
 
 
 def _defines(file: Path, name: str) -> bool:

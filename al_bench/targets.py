@@ -48,25 +48,21 @@ def locate(target: str, key: str = "_target_") -> Any:
         ConfigError: It has no such class, or importing it fails.
     """
     said = f"{key}={target} cannot be loaded"
-    try:
-        found, rest = _module(target, said)
-        for name in rest:
-            if not hasattr(found, name):
-                owner = found.__name__
-                hint = _near(name, found, f"{owner}.")
-                raise ConfigError(f"{said}: {owner} has no {name!r}.", hint)
-            found = getattr(found, name)
-    except ConfigError as error:
-        _refuse_hidden(target, said, error)
-        raise
+    found, rest = _module(target, said)
     _refuse_hidden(target, said)
+    for name in rest:
+        if not hasattr(found, name):
+            owner = found.__name__
+            hint = _near(name, found, f"{owner}.")
+            raise ConfigError(f"{said}: {owner} has no {name!r}.", hint)
+        found = getattr(found, name)
     return found
 
 
-def _refuse_hidden(target: str, said: str, error: Exception | None = None) -> None:
+def _refuse_hidden(target: str, said: str) -> None:
     """Raise ConfigError where a module of one's own is meant and another one is found."""
     if told := own_path.hidden(target):
-        raise ConfigError(f"{said}: {told}", "Rename it.") from error
+        raise ConfigError(f"{said}: {told}", "Rename it.")
 
 
 def module_of(target: str) -> ModuleType:
@@ -91,12 +87,14 @@ def _module(target: str, said: str) -> tuple[Any, list[str]]:
                 module = _imported(path)
         except ModuleNotFoundError as error:
             if error.name != path:  # the module is there, what it imports is not
-                raise ConfigError(f"{said}: {told(error)}.") from error
+                raise ConfigError(f"{said}: {told(error)}.", _of_import(error)) from error
             if module is not None and hasattr(module, name):
                 return module, names[place:]
+            _refuse_hidden(target, said)
             raise NotFound(f"{said}: there is no module {path!r}.", _hint(module, name)) from error
         except Exception as error:  # whatever a user's module raises when it is imported
-            raise ConfigError(f"{said}: {told(error).rstrip('.')}.") from error
+            hint = _of_import(error) if isinstance(error, ImportError) else None
+            raise ConfigError(f"{said}: {told(error).rstrip('.')}.", hint) from error
     return module, []
 
 
@@ -108,6 +106,16 @@ def _imported(path: str) -> ModuleType:
     module = importlib.import_module(path)
     remember(just_now=True)
     return module
+
+
+def _of_import(error: ImportError) -> str | None:
+    """What to do where a module of one's own lacks another one, or something in it."""
+    name = error.name or ""
+    if told := own_path.hidden(name):
+        return f"{told} Rename it."
+    if name in own_path.own_names() and isinstance(error, ModuleNotFoundError):
+        return f"What a class imports is found in its own folder: move {name} there."
+    return None
 
 
 def _hint(package: ModuleType | None, name: str) -> str:

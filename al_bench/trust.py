@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from al_bench import shipped
+from al_bench import own_path, shipped
 from al_bench.arguments import Arguments
-from al_bench.config_dir import make_importable
 from al_bench.errors import ConfigError, near
 from al_bench.imported import find, source_of
 from al_bench.making import SPECIAL
@@ -48,8 +47,7 @@ class Trust:
     def typed(cls, parsed: Arguments) -> "Trust":
         """What the words of a command say; from now on modules beside the folder are found."""
         folder = None if parsed["config_dir"] is None else parsed["config_dir"].resolve()
-        if folder is not None:
-            make_importable(folder.parent)
+        own_path.look_beside(folder)
         return cls(folder, parsed["trust"] is not None)
 
 
@@ -121,6 +119,7 @@ def _check_form(one: Named, path: Path) -> None:
 def _require_own(one: Named, code: Mapping[str, str], folder: Path, path: Path) -> None:
     """Raise Refused unless this lies beside ``folder`` and is what the run was made with."""
     hint = "trust=results runs it, whatever it is."
+    own_path.look_for(one.target, here=False)
     module = _module(one.target)
     source = None if module is None else source_of(module)
     if module is None or source is None or not _is_beside(source.path, folder):
@@ -172,5 +171,6 @@ def _said(one: Named) -> str:
     """An object of a configuration and the file that would run."""
     module = _module(one.target)
     origin = None if module is None else getattr(find(module), "origin", None)
+    origin = origin or own_path.would_run(one.target)
     where = "there is no such module here" if origin is None else near(origin)
     return f"{one} ({where})"

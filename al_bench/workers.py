@@ -68,7 +68,7 @@ class _Worker:
         try:
             self.process = context.Process(
                 target=_work,
-                args=(os.getpid(), own_path.handed_on(), composed, own_code, theirs),
+                args=(os.getpid(), own_path.searched(), composed, own_code, theirs),
             )
             with own_path.unseen():
                 self.process.start()
@@ -227,7 +227,7 @@ def _work(
     signal.signal(signal.SIGTERM, _interrupt)
     process.set_up_streams()
     process.end_with(parent)
-    own_path.take_over(own_folders)
+    own_path.search(own_folders)
     try:
         prepared = _prepare(composed, own_code)
         report = _Forwarded(messages)
