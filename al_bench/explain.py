@@ -56,7 +56,10 @@ def explain(
         return _no_choice(found[1], text, overrides, folder)
     if found := re.search(r"(?:Key|key) '([^']+)' (?:is )?not in", flat):
         return _no_key(full[1] if full else found[1], overrides, folder)
-    if found := re.search(r"Could not (?:override|delete from config\.) '([^']+)'", flat):
+    if found := re.search(
+        r"(?:Could not (?:override|delete from config\.)|No earlier Group Default for) '([^']+)'",
+        flat,
+    ):
         return _no_key(found[1], overrides, folder)
     known = {field.name: field.type for field in fields(RunConfig)}
     unresolved = isinstance(error, InterpolationResolutionError)  # whatever it is, it has no value

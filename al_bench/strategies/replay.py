@@ -160,7 +160,7 @@ def _saw_labels(run: str) -> bool:
     from al_bench.results.frame import read_curves
 
     try:
-        return bool(read_curves(run, ["label_access"])["label_access"].fillna(False).any())
+        return bool(read_curves(run, ["label_access"])["label_access"].eq(True).any())
     except ResultsError:  # nothing to replay: selecting says so
         return False
 
