@@ -49,8 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     masked_words(words)  # so that what was typed is known in messages
-    given = {"stdout": sys.stdout, "stderr": sys.stderr}
-    streams = {name: stream for name, stream in given.items() if stream is not None}
+    streams = {"stdout": sys.stdout, "stderr": sys.stderr}
     process.set_up_streams(output_is_for_show=words[:1] in ([name] for name in FOR_SHOW))
     environment, typed, path = dict(os.environ), sys.argv, list(sys.path)
     process.set_up_environment()
@@ -65,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if arguments is not None:  # called from Python, which goes on
             sys.argv, sys.path[:] = typed, path
             for name, stream in streams.items():
+                if stream is None:
+                    getattr(sys, name).close()
                 setattr(sys, name, stream)
             for number, handler in signals.items():
                 signal.signal(number, handler)
@@ -94,7 +95,7 @@ def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("--help", "-h", "help"):
         print(usage())
         return 0
-    if words[0] == "--version":
+    if "--version" in words:
         from importlib.metadata import version
 
         print(f"al-bench {version('al-bench')}")

@@ -105,8 +105,11 @@ def set_up_streams(output_is_for_show: bool = True) -> None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:
+        if stream is None and (output_is_for_show or name == "stderr"):
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif stream is None:  # what cannot be written to is told when it is
+            closed = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+            setattr(sys, name, _Stream(name, closed, for_show=False))
         else:
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="al_bench.plain")

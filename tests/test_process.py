@@ -163,10 +163,25 @@ def test_a_file_name_that_is_no_text_is_printed_as_its_bytes():
     assert "grösse" in said
 
 
-def test_standard_output_may_be_closed(monkeypatch):
+def test_a_closed_standard_output_is_told_where_the_answer_would_go_there(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdout", None)
-    assert cli.main(["list", "scores"]) == 0
-    sys.stdout.close()
+    assert cli.main(["list", "scores"]) == 1
+    assert sys.stdout is None
+    said = capsys.readouterr().err
+    assert said.startswith("al-bench: Standard output cannot be written: ")
+    assert said.count("\n") == 1
+
+
+def test_a_closed_standard_output_is_no_loss_where_files_are_written(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(["export", "--help"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("words", [["--version"], ["run", "--version"], ["list", "--version"]])
+def test_every_command_tells_the_version_of_al_bench(words, capsys):
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out.startswith("al-bench ")
 
 
 def test_the_command_line_leaves_python_as_it_was(monkeypatch, tmp_path, capsys):
