@@ -116,8 +116,7 @@ def _trials(root: Path) -> Iterator[TrialPaths]:
 def _trial(paths: TrialPaths, thorough: bool) -> Entry:
     content = manifest.read(paths.manifest)
     if content is None:
-        said = inside.wrong(paths.manifest) or "cannot be read as the manifest of this trial"
-        message = f"{paths.manifest} {said}"
+        message = f"{paths.manifest} {manifest.wrong(paths.manifest) or 'was just replaced'}"
         return Entry(STALE, seed=paths.seed, folder=paths.folder, message=message)
     state = content.get("status", STALE)
     host, pid = content.get("host", ""), content.get("pid", 0)

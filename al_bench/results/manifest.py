@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from al_bench.masking import masked_code, masked_texts
-from al_bench.results import atomic, inside, provenance
+from al_bench.results import atomic, inside, provenance, records
 from al_bench.results.damage import FILES
 from al_bench.results.identity import RunIdentity
 from al_bench.results.lease import Holder
@@ -20,24 +20,50 @@ DONE = "done"
 FAILED = "failed"
 INTERRUPTED = "interrupted"
 
-
 STATUSES = (RUNNING, DONE, FAILED, INTERRUPTED)
-MAPPINGS = ("engine", "versions", "part_versions", "own_code", "hardware", "code", FILES)
+
+_MAYBE_TEXT = records.either(records.is_null, records.is_text)
+_MAYBE_WHOLE = records.either(records.is_null, records.is_whole)
+_PLAIN = records.mapping_of(records.is_plain)
+_NEEDED = {"status": records.one_of(*STATUSES), **dict.fromkeys(IDENTITY, records.is_name)}
+_MORE = {
+    "init_strategy": records.either(records.is_null, records.is_name),
+    "host": records.is_name,
+    "configuration_id": records.is_name,
+    **dict.fromkeys(("first_started", "started", "ended", "command", "error"), _MAYBE_TEXT),
+    **dict.fromkeys(("error_type", "error_place", "earlier"), _MAYBE_TEXT),
+    **dict.fromkeys(("seed", "attempt", "rounds", "pid"), records.is_whole),
+    **dict.fromkeys(("num_labeled", "failed_round"), _MAYBE_WHOLE),
+    **dict.fromkeys(("engine", "versions", "part_versions", "own_code"), _PLAIN),
+    "hardware": records.mapping_of(
+        records.is_plain,
+        memory_bytes=_MAYBE_WHOLE,
+        gpus=records.either(records.is_null, records.list_of(records.is_text)),
+    ),
+    "code": records.mapping_of(records.mapping_of(_MAYBE_TEXT)),
+    FILES: records.mapping_of(_PLAIN),
+}
 
 logger = logging.getLogger(__name__)
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """The manifest at ``path``; ``None`` if there is none that can be read and makes sense.
-
-    That of another seed makes none: it tells of other files.
-    """
+    """The manifest at ``path``; ``None`` if there is none that can be read and makes sense."""
     try:
-        content = json.loads(inside.read(path))
-    except (OSError, ValueError, RecursionError):
+        return _read(path)
+    except (OSError, records.Unfit):
         return None
-    seed = path.stem.removeprefix("seed=")
-    return content if _makes_sense(content) and str(content.get("seed", seed)) == seed else None
+
+
+def wrong(path: Path) -> str | None:
+    """Why the file at ``path`` is no manifest, as in "is a link"; ``None`` where it is one."""
+    try:
+        _read(path)
+    except OSError as error:
+        return inside.wrong(path) or f"cannot be read: {error.strerror or error}"
+    except records.Unfit as error:
+        return f"cannot be read as the manifest of this trial: {error}"
+    return None
 
 
 def is_done(path: Path) -> bool:
@@ -45,24 +71,17 @@ def is_done(path: Path) -> bool:
     return (read(path) or {}).get("status") == DONE
 
 
-def _makes_sense(content: Any) -> bool:
-    """Whether what others read from a manifest is there, and is what they expect."""
-    if not isinstance(content, dict) or content.get("status") not in STATUSES:
-        return False
-    texts = (*(content.get(name) for name in IDENTITY), content.get("host", ""))
-    times = (content.get(name) for name in ("first_started", "started", "ended"))
-    numbers = (content.get(name, 0) for name in ("attempt", "rounds", "pid"))
-    labeled, seed = content.get("num_labeled"), content.get("seed", 0)
-    mappings = (content.get(name, {}) for name in MAPPINGS)
-    return (
-        all(isinstance(text, str) for text in texts)
-        and all(time is None or isinstance(time, str) for time in times)
-        and all(isinstance(number, int) and number >= 0 for number in numbers)
-        and isinstance(seed, int)
-        and (labeled is None or isinstance(labeled, int))
-        and all(isinstance(mapping, dict) for mapping in mappings)
-        and all(isinstance(state, dict) for state in content.get("code", {}).values())
-    )
+def _read(path: Path) -> dict[str, Any]:
+    """The manifest at ``path``, checked; OSError or Unfit.
+
+    That of another seed makes none: it tells of other files.
+    """
+    content = records.read(path)
+    records.require(content, _NEEDED, _MORE)
+    seed = path.stem.removeprefix("seed=")
+    if str(content.get("seed", seed)) != seed:
+        raise records.Unfit(f"it is of seed {content['seed']}")
+    return content
 
 
 def under(paths: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:

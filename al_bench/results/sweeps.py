@@ -19,12 +19,11 @@ from typing import Any
 
 from al_bench.errors import ResultsError
 from al_bench.masking import masked_texts, masked_words
-from al_bench.results import atomic, inside
+from al_bench.results import atomic, inside, records
 
 FOLDER = ".sweeps"
 ORDER = "order"
 DECISIONS = "decisions.json"  # in the folder of a sweep in stages
-_OF_DECISION = ("arm", "baseline", "run_id", "seeds", "verdict")
 
 
 @dataclass(frozen=True)
@@ -120,15 +119,14 @@ def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
     )
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for root in reversed(roots):
-        contents = [_read(sweep / DECISIONS) for sweep in _sweeps(root)]
-        contents.sort(key=lambda content: (_order(content), str(content.get("written"))))
+        read = (_record(sweep / DECISIONS, _DECISIONS) for sweep in _sweeps(root))
+        contents = [content for content in read if content is not None]
+        contents.sort(key=lambda content: (_order(content), content["written"]))
         for content in contents:
-            arms = content.get("arms")
-            for arm in arms if isinstance(arms, list) else []:
-                if isinstance(arm, dict) and arm.keys() >= set(_OF_DECISION):
-                    key = (str(arm["run_id"]), str(arm["baseline"]))
-                    found.pop(key, None)
-                    found[key] = {**arm, "looks": content.get("looks") or []}
+            for arm in content["arms"]:
+                key = (arm["run_id"], arm["baseline"])
+                found.pop(key, None)
+                found[key] = {**arm, "looks": content["looks"]}
     return list(found.values())
 
 
@@ -153,16 +151,13 @@ def read_plan(sweep_folder: Path) -> list[Job]:
     Entries that are no jobs are named in a warning and left out.
     """
     path = sweep_folder / "plan.json"
-    content = _read(path)
+    content = _record(path, {}) or {}
     entries = content.get("jobs", [])
     listed = entries if isinstance(entries, list) else [entries]
     jobs = [
         Job(sweep_folder.name, entry["job"], tuple(entry["overrides"]), order=_order(content))
         for entry in listed
-        if isinstance(entry, dict)
-        and isinstance(entry.get("job"), str)
-        and _is_inside(entry["job"])
-        and _are_texts(entry.get("overrides"))
+        if _is_planned(entry)
     ]
     if len(jobs) < len(listed):
         _warn(path, "lists what are no jobs, which are left out")
@@ -174,40 +169,54 @@ def read_job(job_folder: Path) -> Job | None:
 
     One that makes no sense is named in a warning and counts as none.
     """
-    path = job_folder / "job.json"
-    content = _read(path)
+    content = _record(job_folder / "job.json", {}, _JOB)
     if not content:
         return None
-    overrides, trials = content.get("overrides", []), content.get("trials", {})
-    written, error = content.get("written", ""), content.get("error")
-    makes_sense = (
-        _are_texts(overrides)
-        and isinstance(trials, dict)
-        and all(map(_are_seeds, trials.values()))
-        and all(map(_is_inside, trials))
-        and isinstance(written, str)
-        and (error is None or isinstance(error, str))
+    return Job(
+        job_folder.parent.name,
+        job_folder.name,
+        tuple(content.get("overrides", ())),
+        content.get("written", ""),
+        content.get("trials", {}),
+        content.get("error"),
+        _order(content),
     )
-    if not makes_sense:
-        _warn(path, "is no record of a job and is left out")
-        return None
-    sweep, order = job_folder.parent.name, _order(content)
-    return Job(sweep, job_folder.name, tuple(overrides), written, trials, error, order)
 
 
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
-def _are_seeds(value: Any) -> bool:
-    whole = (type(one) is int and one >= 0 for one in value) if isinstance(value, list) else [False]
-    return all(whole)
-
-
-def _is_inside(folder: str) -> bool:
+def _is_inside(folder: Any) -> bool:
     """Whether this is the name of a run's folder below the results folder."""
+    if not records.is_name(folder) or "\0" in folder:
+        return False
     path = PurePosixPath(folder)
     return not path.is_absolute() and ".." not in path.parts
+
+
+def _are_trials(value: Any) -> bool:
+    """Whether these are folders of runs with seeds."""
+    return records.mapping_of(_SEEDS)(value) and all(map(_is_inside, value))
+
+
+_SEEDS = records.list_of(records.is_whole)
+_WORDS = records.list_of(records.is_text)
+_is_planned = records.holding(job=_is_inside, overrides=_WORDS)
+_JOB = {
+    "overrides": _WORDS,
+    "trials": _are_trials,
+    "written": records.is_text,
+    "error": records.either(records.is_null, records.is_text),
+}
+_is_decided = records.holding(
+    arm=records.is_name,
+    baseline=records.is_name,
+    run_id=records.is_name,
+    seeds=records.is_whole,
+    verdict=records.either(records.is_null, records.is_name),
+)
+_DECISIONS = {
+    "written": records.is_text,
+    "looks": _SEEDS,
+    "arms": records.list_of(_is_decided),
+}
 
 
 def _warn(path: Path, said: str) -> None:
@@ -222,7 +231,8 @@ def stop(sweep_folder: Path, reason: str) -> None:
 def stopped(sweep_folder: Path) -> str | None:
     """Why no further job of the sweep shall begin; ``None`` where they may."""
     path = sweep_folder / "stopped.json"
-    return str(_read(path).get("reason", "")) if path.exists() else None
+    content = _record(path, {"reason": records.is_text}) or {}
+    return str(content.get("reason", "")) if path.exists() else None
 
 
 def read_sweeps(root: Path) -> list[Job]:
@@ -277,14 +287,22 @@ def _order(content: Mapping[str, Any]) -> int:
     return order if type(order) is int and order > 0 else 0
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _record(
+    path: Path, needed: Mapping[str, records.Check], more: Mapping[str, records.Check] | None = None
+) -> dict[str, Any] | None:
+    """The record at ``path``; ``None`` without one.
+
+    What is no such record is named in a warning and counts as none.
+    """
     try:
-        content = json.loads(inside.read(path))
+        content = records.read(path)
+        records.require(content, needed, more or {})
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        _warn(path, "cannot be read and is left out")
-        return {}
-    return content
+        return None
+    except OSError as error:
+        _warn(path, f"{inside.wrong(path) or error.strerror} and is left out")
+    except records.Unfit as error:
+        _warn(path, f"is left out: {error}")
+    else:
+        return content
+    return None

@@ -221,7 +221,7 @@ def test_damaged_records_do_not_hide_the_others(tmp_path: Path) -> None:
     (broken / "0").mkdir(parents=True)
     (broken / "plan.json").write_text("[")
     (broken / "0" / "job.json").write_text("")
-    with pytest.warns(UserWarning, match=r"(plan|job)\.json cannot be read"):
+    with pytest.warns(UserWarning, match=r"(plan|job)\.json is left out: it is not JSON"):
         entries = status(tmp_path)
     assert [entry.state for entry in entries] == [DONE, STALE]
     assert "cannot be read" in entries[1].message
@@ -281,7 +281,9 @@ def test_an_odd_record_of_a_job_is_named_and_left_out(tmp_path: Path, fields: st
     odd = tmp_path / ".sweeps" / "odd" / "0" / "job.json"
     odd.parent.mkdir(parents=True)
     odd.write_text(f'{{"written": "2026", {fields}}}')
-    with pytest.warns(UserWarning, match=r"job\.json is no record of a job and is left out"):
+    with pytest.warns(
+        UserWarning, match=r"job\.json is left out: \w+ is not what a run writes there"
+    ):
         entries = status(tmp_path)
     assert [entry.state for entry in entries] == [DONE]
 
