@@ -15,7 +15,7 @@ from al_bench.paths import opened
 from al_bench.results import inside, parquet, settings
 from al_bench.results.copies import Copy, warn
 from al_bench.results.copies import choose as choose_copy
-from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, SCHEMA_VERSION
+from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, SCHEMA_VERSION, beyond
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,7 +138,7 @@ def _frame(
             return error
 
     with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
-        answers = list(pool.map(attempt, files))
+        answers = _without_beyond(files, list(pool.map(attempt, files)))
     skipped = []
     for path, answer in zip(files, answers, strict=True):
         if isinstance(answer, ResultsError):
@@ -149,7 +149,7 @@ def _frame(
         raise ResultsError(f"None of {len(files)} files can be read, the first is {files[0]}.")
     _warn_of_newer(tables)
 
-    whole = pa.concat_tables([table.replace_schema_metadata(None) for table in tables])
+    whole = _joined(tables)
     frame: pd.DataFrame = whole.combine_chunks().to_pandas()  # a chunk a file is ten times slower
     if CONFIG in wanted:
         _warn_of_edited(files, answers)
@@ -168,6 +168,25 @@ def _frame(
     frame = frame.astype({name: "Int64" for name in integers if name in wanted})
     frame.attrs |= {"skipped": skipped, "unused": unused}
     return frame
+
+
+def _joined(tables: Sequence[pa.Table]) -> pa.Table:
+    return pa.concat_tables([table.replace_schema_metadata(None) for table in tables])
+
+
+def _without_beyond(
+    files: Sequence[Path], answers: Sequence[pa.Table | ResultsError]
+) -> list[pa.Table | ResultsError]:
+    """An error in the place of each table that no run writes; all are looked at together first."""
+    tables = [answer for answer in answers if not isinstance(answer, ResultsError)]
+    if not tables or beyond(_joined(tables)) is None:
+        return list(answers)
+    return [
+        parquet.not_results(path, what)
+        if not isinstance(answer, ResultsError) and (what := beyond(answer))
+        else answer
+        for path, answer in zip(files, answers, strict=True)
+    ]
 
 
 def _one_copy(
@@ -269,12 +288,12 @@ def _warn_of_edited(files: list[Path], answers: "list[pa.Table | ResultsError]")
 
 
 def _whole(path: Path, schema: pa.Schema) -> pa.Table:
-    return parquet.read(path, schema)
+    return parquet.read(path, schema, unchecked=True)
 
 
 def _committed(path: Path, schema: pa.Schema) -> pa.Table:
     """Acquisitions of the rounds that the curve beside them has."""
-    found = parquet.read(path, schema)
+    found = parquet.read(path, schema, unchecked=True)
     rounds = parquet.num_rows(path.parent.parent / "curves" / path.name)
     committed = pc.less(found["round"], rounds)
     if rounds:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from al_bench.errors import ResultsError
 from al_bench.results import inside
+from al_bench.results.schema import beyond
 
 
 class DamagedFile(ResultsError):
@@ -27,10 +28,16 @@ def encode(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
     return buffer.getvalue().to_pybytes()
 
 
-def read(path: Path, schema: pa.Schema) -> pa.Table:
+def read(path: Path, schema: pa.Schema, unchecked: bool = False) -> pa.Table:
     """The table at ``path`` in ``schema``, its file metadata kept.
 
     Nullable columns the file lacks are null; columns the schema lacks are left out.
+
+    Args:
+        path: The file.
+        schema: ``schema.CURVE`` or ``schema.ACQUISITIONS``, or some of their fields.
+        unchecked: Whoever reads it looks at many tables together, whether any is ``beyond`` what a
+            run writes.
 
     Raises:
         DamagedFile: The file is truncated, corrupted or not one of ours.
@@ -45,15 +52,24 @@ def read(path: Path, schema: pa.Schema) -> pa.Table:
         raise ResultsError(f"{path} cannot be read: {error.strerror}.") from error
     try:
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+            _require_rows(file.metadata, len(data))
             found = file.read(columns=schema.names, use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DamagedFile(f"{path} cannot be read: {_first_line(error)}") from error
     names = set(found.schema.names)
     try:
         columns = [_column(found, field, field.name in names) for field in schema]
-    except (pa.ArrowException, ValueError) as error:
-        raise DamagedFile(f"{path} is not a results file: {_first_line(error)}") from error
-    return pa.Table.from_arrays(columns, schema=schema.with_metadata(found.schema.metadata))
+    except (pa.ArrowException, ValueError, KeyError) as error:
+        raise not_results(path, _first_line(error)) from error
+    table = pa.Table.from_arrays(columns, schema=schema.with_metadata(found.schema.metadata))
+    if not unchecked and (what := beyond(table)):
+        raise not_results(path, what)
+    return table
+
+
+def not_results(path: Path, what: str) -> DamagedFile:
+    """The error about a file that can be read, but is none of ours."""
+    return DamagedFile(f"{path} is not a results file: {what}")
 
 
 def footer(path: Path) -> pq.FileMetaData:
@@ -73,6 +89,15 @@ def num_rows(path: Path) -> int:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _require_rows(metadata: pq.FileMetaData, size: int) -> None:
+    """Raise ValueError where a file claims more rows than it can hold: each takes a byte at least.
+
+    Repeated values take none, and a few bytes would fill the memory.
+    """
+    if metadata.num_rows > size:
+        raise ValueError(f"{metadata.num_rows} rows in {size} bytes are no results")
 
 
 def _column(found: pa.Table, field: pa.Field, present: bool) -> pa.ChunkedArray:

@@ -3,9 +3,11 @@
 A curve has a row a (trial, round); acquisitions have a row a labeled point.
 """
 
+import math
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 SCHEMA_VERSION = 1
 NUMERICS_VERSION = 3  # raised when the same configuration gives other results; part of the run id
@@ -120,6 +122,68 @@ ACQUISITIONS = pa.schema(
         pa.field("score", pa.float64()),
     ]
 )
+
+
+LARGEST = 1e12  # of measured numbers, either way: what is computed with them stays finite
+LONGEST = 1000  # characters of a name
+_FREE = ("score", "train_loss")  # whatever the strategy or the training makes it
+_TEXTS = ("notes", "strategy_state")  # JSON of any length
+
+
+def beyond(found: pa.Table) -> str | None:
+    """Why a table is none that a run writes, as in "seed has -1"; ``None`` where it may be one.
+
+    Whole numbers are from 0, metrics and seconds finite, names of a length that names have.
+
+    Args:
+        found: Columns of ``CURVE`` or ``ACQUISITIONS`` in their types.
+    """
+    columns: dict[str, list[str]] = {}
+    for field in found.schema:
+        if field.name not in (*_FREE, *_TEXTS):
+            columns.setdefault(str(field.type), []).append(field.name)
+    for kind, is_beyond in _BEYOND.items():
+        names = columns.get(kind, [])
+        # Columns of a type are looked at together: files are many, and most of them are in order.
+        if names and is_beyond(_together(found, names)):
+            first = next(name for name in names if is_beyond(_together(found, [name])))
+            return f"{first} has what no run writes there"
+    return None
+
+
+def _together(found: pa.Table, names: list[str]) -> pa.ChunkedArray:
+    """The values of these columns; of lists their items."""
+    chunks = [chunk for name in names for chunk in found.column(name).chunks]
+    kind = found.schema.field(names[0]).type
+    values = pa.chunked_array(chunks, kind)
+    return pc.list_flatten(values) if pa.types.is_list(kind) else values
+
+
+def _has_negative(values: pa.ChunkedArray) -> bool:
+    least = pc.min(values).as_py()
+    return least is not None and least < 0
+
+
+def _has_unbounded(values: pa.ChunkedArray) -> bool:
+    total = pc.sum(values).as_py()  # NaN where any is; pc.min_max knows none
+    if total is None:
+        return False
+    ends = pc.min_max(values).as_py()
+    return math.isnan(total) or ends["min"] < -LARGEST or ends["max"] > LARGEST
+
+
+def _has_long(values: pa.ChunkedArray) -> bool:
+    longest = pc.max(pc.utf8_length(values)).as_py()
+    return longest is not None and longest > LONGEST
+
+
+_BEYOND = {
+    "int64": _has_negative,
+    "double": _has_unbounded,
+    "string": _has_long,
+    "list<item: int64>": _has_negative,
+    "list<item: double>": _has_unbounded,
+}
 
 
 def table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:

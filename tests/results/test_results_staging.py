@@ -141,14 +141,15 @@ def test_a_comparison_afterwards_tells_of_the_rule(launcher, capsys):
         assert "looks after 5, 10, 15, 20: good better (10 seeds), same not decided (20 seed" in out
 
 
-def test_records_of_decisions_that_make_no_sense_are_passed_over(tmp_path):
+def test_records_of_decisions_that_make_no_sense_are_named_and_left_out(tmp_path):
     folder = tmp_path / ".sweeps"
     for name, text in (("0", "[]"), ("1", '{"arms": 3}'), ("2", '{"arms": [3, {}]}'), ("3", "{")):
         (folder / name).mkdir(parents=True)
         (folder / name / sweeps.DECISIONS).write_text(text)
-    with pytest.warns(UserWarning, match=r"\d/decisions\.json cannot be read and is left out"):
+    with pytest.warns(UserWarning, match=r"\d/decisions\.json is left out: ") as told:
         assert sweeps.read_decisions([tmp_path]) == []
-    for name in "03":
+    assert len(told) == 4
+    for name in "0123":
         (folder / name / sweeps.DECISIONS).unlink()
     entry = {"arm": "bald", "baseline": "random", "run_id": "1", "seeds": 5}
     for name in "45":
