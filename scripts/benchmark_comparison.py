@@ -108,12 +108,17 @@ def make(root: Path, num_runs: int) -> int:
 
 
 def write(
-    folder: Path, names: dict[str, Any], skill: float, generator: np.random.Generator
-) -> None:
-    """One trial: a rising curve and the points it bought."""
+    folder: Path,
+    names: dict[str, Any],
+    skill: float,
+    generator: np.random.Generator,
+    rounds: int = ROUNDS,
+    footer: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """One trial: a rising curve and the points it bought; its columns of identity."""
     identity = {name: "synthetic" for name in schema.IDENTITY} | names
-    noise = 0.01 * generator.standard_normal(ROUNDS)
-    accuracy = 0.9 - 0.6 * np.exp(-np.arange(ROUNDS) / 10) + skill + noise
+    noise = 0.01 * generator.standard_normal(rounds)
+    accuracy = 0.9 - 0.6 * np.exp(-np.arange(rounds) / 10) + skill + noise
     rows = [
         identity
         | ENGINE
@@ -126,7 +131,7 @@ def write(
             "test_accuracy": float(accuracy[round]),
             "test_nll": float(2 * (1 - accuracy[round])),
         }
-        for round in range(ROUNDS)
+        for round in range(rounds)
     ]
     bought = [
         {
@@ -140,14 +145,15 @@ def write(
             "true_label": rank,
             "origin": "synthetic",
         }
-        for round in range(ROUNDS - 1)
+        for round in range(rounds - 1)
         for rank in range(BATCH)
     ]
     name = f"seed={names['seed']}.parquet"
-    curve = parquet.encode(schema.table(rows, schema.CURVE), {})
+    curve = parquet.encode(schema.table(rows, schema.CURVE), footer or {})
     (folder / "curves" / name).write_bytes(curve)
-    acquired = parquet.encode(schema.table(bought, schema.ACQUISITIONS), {})
+    acquired = parquet.encode(schema.table(bought, schema.ACQUISITIONS), footer or {})
     (folder / "acquisitions" / name).write_bytes(acquired)
+    return identity
 
 
 def command(words: list[str]) -> dict[str, Any]:
