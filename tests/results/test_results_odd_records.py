@@ -190,6 +190,8 @@ class Folder:
 
 @pytest.fixture(scope="module")
 def folder(stored, tmp_path_factory, watch):
+    import matplotlib.font_manager  # noqa: F401  keeps a list of fonts where it is loaded first
+
     place = tmp_path_factory.mktemp("odd")
     made = Folder(stored, place, watch)
     caches = (os.devnull, os.path.realpath(tempfile.gettempdir()) + "/al-bench-")
