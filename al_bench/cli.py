@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from al_bench import process
-from al_bench.errors import AlBenchError, ConfigError, choose, scarce, told
+from al_bench.errors import AlBenchError, ConfigError, barred, choose, scarce, told
 from al_bench.masking import masked_text, masked_words
 
 # Command: module, function, what it does. Modules are imported when their command is used.
@@ -128,7 +128,8 @@ def _complain(error: Exception, code: int, verbose: bool) -> int:
 
         print(masked_text("".join(traceback.format_exception(error))), file=sys.stderr, end="")
     own = isinstance(error, AlBenchError)
-    text = str(error) if own else scarce(error) or f"{told(error)}. Add verbose=true for more."
+    known = str(error) if own else scarce(error) or barred(error)
+    text = known or f"{told(error)}. Add verbose=true for more."
     print(f"al-bench: {' '.join(masked_text(text).split())}", file=sys.stderr)
     return code
 

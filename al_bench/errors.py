@@ -182,6 +182,13 @@ def scarce(error: BaseException) -> str | None:
     return None
 
 
+def barred(error: BaseException) -> str | None:
+    """In one line which file an error says may not be read or written; ``None`` if it says none."""
+    if not isinstance(error, PermissionError) or not error.filename:
+        return None
+    return f"No permission for {error.filename}. Have it made readable, or name another."
+
+
 _OUT_OF_MEMORY = (  # of libraries that have no type for it
     "failed to map segment",
     "annot allocate memory",

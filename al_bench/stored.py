@@ -1,5 +1,6 @@
 """A stored run as a configuration again: what it was made with, with a few keys changed."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ class StoredTrial:
                 f"{path} is not the manifest of a trial.",
                 "Name one such as results/digits/mc_dropout/bald/RUN/manifests/seed=0.json.",
             )
-        if not path.is_file():
+        if not os.path.isfile(path) and os.access(path.parent, os.X_OK):
             raise ConfigError(f"There is no manifest {path}.", "al-bench status lists trials.")
         content = manifest.read(path)
         if content is None or not seed.isdecimal():

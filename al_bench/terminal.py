@@ -1,6 +1,7 @@
 """What commands print: warnings as lines, tables that pipes do not fold, seeds in short."""
 
 import contextlib
+import logging
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -38,7 +39,11 @@ def print_table(console: "Console", table: "Table") -> None:
 
 @contextlib.contextmanager
 def warnings_as_lines() -> Iterator[None]:
-    """Print each warning meant for the user once, in a line, and pass the others on."""
+    """Print each warning meant for the user once, in a line, and pass the others on.
+
+    What matplotlib logs of folders for its own files is not meant for the user.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     caught: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:

@@ -93,9 +93,7 @@ def _find(paths: Paths, kind: str) -> dict[str, dict[Path, int]]:
                 f"There is no results folder {path}.",
                 "Name a folder that al-bench run has written, such as results.",
             )
-        for folder, below, names in os.walk(path.resolve()):
-            below[:] = [name for name in below if not name.startswith(".")]
-            inside.tell_links(folder, below)
+        for folder, _, names in inside.walk(path.resolve()):
             if (lying := found.get(os.path.basename(folder))) is not None:
                 for name in filter(_is_ours, names):
                     lying.setdefault(Path(folder, name), place)

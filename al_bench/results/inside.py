@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
 from al_bench.errors import ResultsError
@@ -91,11 +91,22 @@ def wrong(path: Path) -> str | None:
     return None if stat.S_ISREG(mode) else SPECIAL
 
 
-def tell_links(folder: str, names: Iterable[str]) -> None:
-    """Name those of ``FOLDERS`` among the names in a folder that are links: they are left out."""
-    for name in names:
-        if name in FOLDERS and os.path.islink(os.path.join(folder, name)):
-            logger.warning("Left out: %s %s.", os.path.join(folder, name), LINK)
+def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Folders below a results folder: each with the names of folders and of files in it.
+
+    What begins with a dot is left out, and so are links among ``FOLDERS`` and folders that may not
+    be read, which are named in a warning. Whoever iterates may shorten the list of folders.
+    """
+    for folder, below, names in os.walk(root, onerror=_tell_unread):
+        below[:] = [name for name in below if not name.startswith(".")]
+        for name in below:
+            if name in FOLDERS and os.path.islink(os.path.join(folder, name)):
+                logger.warning("Left out: %s %s.", os.path.join(folder, name), LINK)
+        yield folder, below, names
+
+
+def _tell_unread(error: OSError) -> None:
+    logger.warning("Left out: %s cannot be read (%s).", error.filename, error.strerror)
 
 
 def require(folder: Path, name: str) -> None:

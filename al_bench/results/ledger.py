@@ -102,9 +102,7 @@ def status(root: Path, thorough: bool = False) -> list[Entry]:
 
 
 def _trials(root: Path) -> Iterator[TrialPaths]:
-    for folder, below, names in os.walk(root):
-        below[:] = [name for name in below if not name.startswith(".")]
-        inside.tell_links(folder, below)
+    for folder, _, names in inside.walk(root):
         if os.path.basename(folder) != "manifests":
             continue
         for name in names:

@@ -132,6 +132,9 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
             except ResultsError as error:
                 unread.append((_key(paths), error.message))
                 continue
+            except PermissionError as error:
+                unread.append((None, f"{error.filename} cannot be read ({error.strerror})."))
+                continue
             trials.setdefault((trial.run, trial.copy.seed), []).append(trial)
     if not trials and not unread and not lost and set(named.values()) != {-1}:
         where = ", ".join(map(str, sources))
@@ -186,19 +189,19 @@ class _Unfinished(Exception):
 def _found(folder: Path, target: Path) -> Iterator[TrialPaths]:
     """Trials with a curve below a folder, without those of a target that lies in it."""
     root, own = folder.resolve(), target.resolve()
-    for place, below, names in os.walk(folder):
+    for place, below, _ in inside.walk(folder):
         here = Path(place).resolve()
         if own in (here, *here.parents) and own not in (root, *root.parents):
             below.clear()
             continue
-        below[:] = sorted(name for name in below if not name.startswith("."))
+        below.sort()
         run = Path(place)
         names = [path.name for kind in ("curves", "manifests") for path in (run / kind).glob("*")]
         stems = {name.removesuffix(".parquet").removesuffix(".json") for name in names}
         for seed in sorted(stem.removeprefix("seed=") for stem in stems):
             paths = TrialPaths(run, int(seed) if seed.isdecimal() else -1)
             if f"seed={seed}" == paths.name and (
-                paths.curve.exists() or manifest.is_done(paths.manifest)
+                os.path.exists(paths.curve) or manifest.is_done(paths.manifest)
             ):
                 yield paths
 
