@@ -97,6 +97,8 @@ def plan(
     _check_shared(jobs)
     if is_sweep and not any(word.lstrip("+").startswith("hydra.mode=") for word in of_hydra):
         of_hydra = (*of_hydra, "hydra.mode=MULTIRUN")
+    if is_sweep:  # what presets sweep is in the words now; Hydra 1.4 wants one sweeper for all jobs
+        of_hydra = (*of_hydra, "hydra.sweeper.params=null")
     different = tuple(dict.fromkeys(job.words for job in jobs))
     designs = {job.design for job in jobs} if is_sweep else {None}
     if len(designs) > 1:
