@@ -67,7 +67,8 @@ def test_figures_of_a_single_run_are_not_put_into_its_folder(
 def test_a_control_that_sees_labels_is_marked_in_figure_and_table(make_frame, store, capsys):
     controls = make_frame("oracle", [0, 1], range(3))
     controls["label_access"] = True
-    results = store(pd.concat([controls, make_frame("random", [0, 1], range(3))]))
+    random = make_frame("random", [0, 1], range(3)).assign(label_access=False)
+    results = store(pd.concat([controls, random]))
     plot([str(results), "format=svg"])
     printed = capsys.readouterr()
     assert "oracle (sees labels)" in printed.out
