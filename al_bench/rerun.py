@@ -198,6 +198,8 @@ def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         pairs = zip(one.tolist(), other.tolist(), strict=False)
         return len(one) == len(other) and all(_equal(a, b) for a, b in pairs)
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return False  # a list and none
     if pd.isna(one) or pd.isna(other):
         return bool(pd.isna(one) and pd.isna(other))
     return bool(one == other)
