@@ -194,7 +194,8 @@ def folder(stored, tmp_path_factory, watch):
 
     place = tmp_path_factory.mktemp("odd")
     made = Folder(stored, place, watch)
-    caches = (os.devnull, os.path.realpath(tempfile.gettempdir()) + "/al-bench-")
+    temporary = os.path.realpath(tempfile.gettempdir())
+    caches = (os.devnull, f"{temporary}/al-bench-", f"{temporary}/torchinductor_")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setattr(sys, "path", [*sys.path])
