@@ -160,12 +160,13 @@ def _orders(folders: Sequence[Path]) -> "tuple[list[Order], list[Entry]]":
     from al_bench.results.ledger import DONE, status
     from al_bench.stored import StoredTrial
 
-    found = [
-        (place, entry)
-        for place, folder in enumerate(folders)
-        for entry in status(folder, thorough=True)
-        if entry.folder is not None and entry.seed is not None
-    ]
+    with warnings_as_lines():
+        found = [
+            (place, entry)
+            for place, folder in enumerate(folders)
+            for entry in status(folder, thorough=True)
+            if entry.folder is not None and entry.seed is not None
+        ]
     others = [
         entry
         for _, entry in found

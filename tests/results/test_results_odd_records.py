@@ -251,7 +251,7 @@ def test_no_odd_file_of_many_ends_a_command_or_is_obeyed(folder, data):
 
 @pytest.mark.slow
 @given(data=st.data())
-@settings(EXAMPLES, max_examples=12)
+@settings(EXAMPLES, max_examples=6)
 def test_no_odd_file_ends_what_draws_or_trains(folder, data):
     manifest = str(folder.manifest)
     name, what, recorded, status = data.draw(odd_files(folder))
