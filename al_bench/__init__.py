@@ -16,17 +16,17 @@ TYPE_CHECKING = False  # that of typing, which python -m al_bench would look for
 if TYPE_CHECKING:
     from typing import Any
 
-    from al_bench.notebook import execute, run, trials
     from al_bench.results.frame import read_acquisitions, read_curves
+    from al_bench.running.notebook import execute, run, trials
 
 __all__ = ["execute", "read_acquisitions", "read_curves", "run", "trials"]
 
 _HOMES = {
-    "execute": "al_bench.notebook",
+    "execute": "al_bench.running.notebook",
     "read_acquisitions": "al_bench.results.frame",
     "read_curves": "al_bench.results.frame",
-    "run": "al_bench.notebook",
-    "trials": "al_bench.notebook",
+    "run": "al_bench.running.notebook",
+    "trials": "al_bench.running.notebook",
 }
 
 

@@ -11,19 +11,19 @@ from al_bench import process
 from al_bench.errors import AlBenchError, ConfigError, barred, choose, scarce, told
 from al_bench.masking import masked_text, masked_words
 
-# Command: module, function, what it does. Modules are imported when their command is used.
+# Command: module under al_bench.commands, function, what it does. Modules are imported when their command is used.
 COMMANDS = {
-    "run": ("al_bench.hydra_cli", "run", "run an experiment, or with -m a sweep of them"),
-    "plot": ("al_bench.plots.command", "plot", "draw learning curves of stored results"),
-    "compare": ("al_bench.compare.command", "compare", "paired statistics against a baseline"),
-    "check": ("al_bench.checking.command", "check", "whether a strategy keeps the contract"),
-    "report": ("al_bench.report.command", "report", "one self-contained page about results"),
-    "transfer": ("al_bench.transfer", "transfer", "train another model on stored acquisitions"),
-    "rerun": ("al_bench.rerun", "rerun", "repeat a stored trial: does it come out the same?"),
-    "export": ("al_bench.export", "export", "one tidy file, or several folders merged into one"),
-    "info": ("al_bench.info.command", "info", "a stored run in words, or what differs between two"),
-    "status": ("al_bench.status", "status", "what is planned, running, done, failed or stale"),
-    "list": ("al_bench.listing", "list_choices", "data sets, models, strategies, … to choose from"),
+    "run": ("run.command", "run", "run an experiment, or with -m a sweep of them"),
+    "plot": ("plot", "plot", "draw learning curves of stored results"),
+    "compare": ("compare.command", "compare", "paired statistics against a baseline"),
+    "check": ("check", "check", "whether a strategy keeps the contract"),
+    "report": ("report", "report", "one self-contained page about results"),
+    "transfer": ("transfer", "transfer", "train another model on stored acquisitions"),
+    "rerun": ("rerun", "rerun", "repeat a stored trial: does it come out the same?"),
+    "export": ("export", "export", "one tidy file, or several folders merged into one"),
+    "info": ("info.command", "info", "a stored run in words, or what differs between two"),
+    "status": ("status", "status", "what is planned, running, done, failed or stale"),
+    "list": ("list", "list_choices", "data sets, models, strategies, … to choose from"),
 }
 
 
@@ -108,7 +108,7 @@ def _dispatch(words: list[str]) -> int:
         raise ConfigError("The current folder is gone.", "Type cd and one that is there.") from None
     module, function, _ = COMMANDS[words[0]]
     rest = words[1:] if words[0] == "run" else [word for word in words[1:] if word != VERBOSE]
-    code: int = getattr(importlib.import_module(module), function)(rest)
+    code: int = getattr(importlib.import_module(f"al_bench.commands.{module}"), function)(rest)
     return code
 
 

@@ -13,7 +13,7 @@ from traceback import extract_tb
 from typing import Any
 
 from al_bench.masking import masked_text
-from al_bench.visible import without_colors
+from al_bench.text.visible import without_colors
 
 PLACE = "_key_in_configuration"
 MOST = 2**63 - 1  # that a column of whole numbers holds

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from al_bench.errors import AlBenchError
-from al_bench.visible import visible
+from al_bench.text.visible import visible
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PLAIN = dict(

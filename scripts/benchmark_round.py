@@ -22,13 +22,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from al_bench import notebook
 from al_bench.engine import PRECISIONS, device_name
-from al_bench.evaluation import evaluate
 from al_bench.models.base import NetworkModel
+from al_bench.rounds.evaluation import evaluate
+from al_bench.rounds.trial import Trial
+from al_bench.rounds.view import View
+from al_bench.running import notebook
 from al_bench.training.trainer import fit_one
-from al_bench.trial import Trial
-from al_bench.view import View
 
 MNIST = (
     "experiment=batchbald/mnist_small",

@@ -42,7 +42,7 @@ def quick(tmp_path):
 @pytest.fixture
 def make_trials(quick):
     """Trials of a quick run with further overrides."""
-    from al_bench import notebook
+    from al_bench.running import notebook
 
     def make(*overrides):
         return notebook.trials(*quick, *overrides)

@@ -6,8 +6,8 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from al_bench.building import build
-from al_bench.own_hydra import BASE
+from al_bench.configuration.building import build
+from al_bench.configuration.own_hydra import BASE
 
 CONF = Path(__file__).parents[1] / "conf"
 FILES = sorted((CONF / "strategy").rglob("*.yaml"))

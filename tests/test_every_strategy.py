@@ -4,11 +4,11 @@ import pytest
 import torch
 from strategy_files import NAMES, built
 
-from al_bench import notebook
 from al_bench.models.base import SAMPLES
+from al_bench.rounds.view import View
+from al_bench.running import notebook
 from al_bench.strategies.base import LABELS
 from al_bench.training.trainer import fit_one
-from al_bench.view import View
 
 # Sizes at which a strategy that costs much on a pool is over in a second.
 CHEAPER = {"oracle": ["strategy.candidates=2", "strategy.reference=20"]}

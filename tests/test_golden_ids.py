@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from strategy_files import configured
 
-from al_bench.building import build
-from al_bench.config import compose, without_tracker
+from al_bench.configuration.building import build
+from al_bench.configuration.schema import compose, without_tracker
+from al_bench.configuration.targets import locate
 from al_bench.data.target import ClassTargets, PoolTargets
-from al_bench.identify import identify
-from al_bench.prepare import build_strategies
+from al_bench.running.identity import identify
+from al_bench.running.prepare import build_strategies
 from al_bench.strategies.epig import EPIG
 from al_bench.strategies.scores import entropy
-from al_bench.targets import locate
 from al_bench.training.recipe import Recipe
 
 HERE = Path(__file__).parent

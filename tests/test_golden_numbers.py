@@ -19,9 +19,9 @@ import scipy
 import sklearn
 import torch
 
-from al_bench import notebook
 from al_bench.engine import device_name
 from al_bench.results.schema import METRICS, NUMERICS_VERSION
+from al_bench.running import notebook
 
 FILE = Path(__file__).with_name("golden_numbers.json")
 SHORT = (

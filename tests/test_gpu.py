@@ -9,8 +9,8 @@ from strategy_files import CONF, NAMES, built
 import al_bench
 from al_bench.cli import main
 from al_bench.models.base import SAMPLES, NetworkModel
+from al_bench.rounds.view import View
 from al_bench.training.trainer import initial_network
-from al_bench.view import View
 
 pytestmark = [
     pytest.mark.gpu,

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 import al_bench
-from al_bench.config import compose
-from al_bench.dry_run import describe
+from al_bench.configuration.schema import compose
 from al_bench.errors import ConfigError
-from al_bench.prepare import prepare
+from al_bench.running.dry_run import describe
+from al_bench.running.prepare import prepare
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_info
 
 import al_bench
 from al_bench import cli
-from al_bench.own_hydra import BASE
+from al_bench.configuration.own_hydra import BASE
 from al_bench.results import locks
 
 ROOT = Path(__file__).parents[1]
@@ -349,7 +349,7 @@ def test_what_the_machine_lacks_is_said_in_a_line(error, said, monkeypatch, caps
     def fail(words):
         raise error
 
-    monkeypatch.setattr("al_bench.listing.list_choices", fail)
+    monkeypatch.setattr("al_bench.commands.list.list_choices", fail)
     assert cli.main(["list"]) == 1
     err = capsys.readouterr().err
     assert err.startswith(f"al-bench: {said}")

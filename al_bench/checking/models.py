@@ -14,8 +14,8 @@ from torch import Tensor
 from al_bench.checking.probing import DoesNotApply, require
 from al_bench.information.entropies import predictive_log_probs
 from al_bench.models.base import NETWORK, SAMPLES, Posterior
+from al_bench.rounds.trial import Trial
 from al_bench.training.trainer import fit_one
-from al_bench.trial import Trial
 
 MOST_POINTS = 1_000
 WORSE_ACCURACY = 0.05  # and no accident of the points that were drawn

@@ -82,8 +82,8 @@ class RandomForest:
     Trees as samples of the posterior as in Bickford Smith et al. (2023), arXiv:2304.08151. Each
     tree is grown on its own bootstrap sample and looks at √(input size) inputs a split. Its
     prediction is the class proportions in the leaf, 0 for most classes, so log-probabilities may be
-    -inf; the test NLL is charged for ``al_bench.metrics.EPSILON`` at least. Without labels every
-    tree predicts all classes alike.
+    -inf; the test NLL is charged for ``al_bench.rounds.metrics.EPSILON`` at least. Without labels
+    every tree predicts all classes alike.
 
     Args:
         num_trees: Trees K, each a posterior sample.

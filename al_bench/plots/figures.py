@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
+from al_bench.configuration.trust import Trust
 from al_bench.errors import ConfigError, choose
 from al_bench.plots import __path__ as _package_path
 from al_bench.plots import style
 from al_bench.results import outputs
 from al_bench.results.identity import safe_name
-from al_bench.trust import Trust
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

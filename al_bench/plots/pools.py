@@ -92,11 +92,11 @@ def _pool(path: Path, dataset: str, seed: int, options: Options) -> "Pool":
     """The pool of one seed from a run's configuration; nothing is downloaded."""
     from omegaconf import OmegaConf
 
-    from al_bench.building import build
+    from al_bench.configuration.building import build
+    from al_bench.configuration.stored import places, read, require_buildable, require_unmasked
     from al_bench.data.base import Pool
     from al_bench.data.pool import apply_transforms, load_transforms
     from al_bench.seeding import Streams
-    from al_bench.stored import places, read, require_buildable, require_unmasked
 
     config = read(path)
     check_moved(options.moved, places(config))

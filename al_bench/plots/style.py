@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from al_bench.visible import in_a_line
+from al_bench.text.visible import in_a_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,7 +13,7 @@ from al_bench.stats.protocols import titles
 from al_bench.stats.summary import CURVE, final_table, quartiles, tidy
 
 if TYPE_CHECKING:
-    from al_bench.console import Table
+    from al_bench.text.console import Table
 
 _REACH = (0.9, 0.95)
 
@@ -64,7 +64,7 @@ def tables_at(frame: pd.DataFrame, metric: str, counts: Sequence[int]) -> "list[
     Raises:
         ConfigError: No curve has a round at one of them.
     """
-    from al_bench.console import Table
+    from al_bench.text.console import Table
 
     shown = measure(metric)
     curves = tidy(frame, metric)
@@ -117,7 +117,7 @@ def _table(
     thresholds: Sequence[float],
     level: float,
 ) -> "Table":
-    from al_bench.console import Table
+    from al_bench.text.console import Table
 
     caption = f"± half of the {100 * level:g} % interval over seeds"
     heading = f"{title}: {shown.label}"

@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from al_bench.compare.rows import across_rows, arm_rows
-from al_bench.compare.undefined import reasons
+from al_bench.commands.status import told_apart
 from al_bench.masking import masked_command, masked_text
 from al_bench.plots.figures import Options, available
-from al_bench.publishing import hosts_of, in_lines, published, published_frame, without_places
+from al_bench.report.publishing import (
+    hosts_of,
+    in_lines,
+    published,
+    published_frame,
+    without_places,
+)
 from al_bench.report.words import verdicts
 from al_bench.results import ledger, manifest, plain, sweeps
 from al_bench.results.frame import read_curves
@@ -24,10 +29,11 @@ from al_bench.results.wording import Shown, differing, typed
 from al_bench.stats.across import across
 from al_bench.stats.comparison import Comparison, compare
 from al_bench.stats.measures import Measure, labels_saved, p_value
+from al_bench.stats.rows import across_rows, arm_rows
 from al_bench.stats.runs import by_protocol
 from al_bench.stats.summary import mark_controls, marked
-from al_bench.status import told_apart
-from al_bench.visible import in_a_line, visible
+from al_bench.stats.undefined import reasons
+from al_bench.text.visible import in_a_line, visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from al_bench.duration import in_words
 from al_bench.errors import AlBenchError, ResultsError
 from al_bench.results import atomic, inside
 from al_bench.results import lease as leases
 from al_bench.results.lease import Holder, Lease, lease_holder, take_lease
+from al_bench.text.duration import in_words
 
 try:
     import fcntl

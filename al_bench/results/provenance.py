@@ -11,10 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from al_bench.config_dir import config_dir
-from al_bench.imported import source_of
+from al_bench.configuration.config_dir import config_dir
 from al_bench.masking import masked_words
 from al_bench.results.checkout import Checkout, Unreadable, installed
+from al_bench.results.imported import source_of
 
 PACKAGES = (
     "al-bench",

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from al_bench.markdown import escaped
 from al_bench.paths import opened
+from al_bench.text.markdown import escaped
 from al_bench.tracking.base import TrackedTrial, metrics, require_package, step
 
 

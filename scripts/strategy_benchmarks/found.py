@@ -6,10 +6,10 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from al_bench.building import build
-from al_bench.config_dir import config_dir
+from al_bench.configuration.building import build
+from al_bench.configuration.config_dir import config_dir
+from al_bench.configuration.own_hydra import BASE
 from al_bench.models.base import NETWORK
-from al_bench.own_hydra import BASE
 from al_bench.strategies.base import LABELS, Strategy
 
 FOLDER = config_dir() / "strategy"

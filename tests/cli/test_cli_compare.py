@@ -6,7 +6,8 @@ import re
 import pandas as pd
 import pytest
 
-from al_bench import cli, notebook
+from al_bench import cli
+from al_bench.running import notebook
 
 
 @pytest.fixture(scope="module")

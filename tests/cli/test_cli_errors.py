@@ -321,7 +321,7 @@ def test_plotting_an_empty_folder_says_what_to_do(al_bench, tmp_path):
     ids=" ".join,
 )
 def test_words_that_only_look_alike_are_not_given_twice(words):
-    from al_bench.words import read
+    from al_bench.configuration.words import read
 
     assert [word for word in words if word != "-m"] == read(words).overrides
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from al_bench import cli, own_path, process
-from al_bench.targets import locate
+from al_bench import cli, process
+from al_bench.configuration import own_path
+from al_bench.configuration.targets import locate
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "al-bench"
 TINY = (

@@ -121,7 +121,7 @@ def test_processes_of_a_launcher_agree_on_the_code(run_own, tmp_path):
 
 
 def test_jobs_of_a_sweep_have_the_code_of_the_first(tmp_path):
-    from al_bench.sweep import JobRecord
+    from al_bench.configuration.sweep import JobRecord
 
     first, second = (JobRecord(tmp_path / "sweep" / str(job), job, []) for job in range(2))
     assert first.disagreement({"own": "1" * 16}) is None

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from al_bench import listing
-from al_bench.config_dir import config_dir
+from al_bench.commands import list as listing
+from al_bench.configuration.config_dir import config_dir
 
 
 def test_help_and_list_import_nothing_heavy():

@@ -93,7 +93,7 @@ def read_mlflow(folder):
     held = {}
     for run in client.search_runs([experiment.experiment_id]):
         assert run.data.params["budget.total"] == "40"
-        assert run.data.tags["al_bench.strategy_label"] == "random"
+        assert run.data.tags["al_bench.configuration.strategy_label"] == "random"
         status = {"FINISHED": "done", "KILLED": "interrupted"}[run.info.status]
         history = client.get_metric_history(run.info.run_id, "test_accuracy")
         name = run.info.run_name.removeprefix("random ")

@@ -123,9 +123,9 @@ def test_a_dry_run_of_a_billion_seeds_is_one_of_a_few(al_bench):
 
 @pytest.mark.slow
 def test_a_seed_whose_pool_fails_late_fails_alone(quick_run, al_bench, monkeypatch):
-    from al_bench import execution
     from al_bench.errors import ConfigError
-    from al_bench.prepare import CHECKED, Prepared
+    from al_bench.running import execution
+    from al_bench.running.prepare import CHECKED, Prepared
 
     last = CHECKED + 1
     trial = Prepared.trial

@@ -7,8 +7,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from al_bench import cli, notebook
+from al_bench import cli
 from al_bench.results.frame import read_acquisitions, read_curves
+from al_bench.running import notebook
 
 QUICK = (
     "training.max_epochs=1",

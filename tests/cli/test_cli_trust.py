@@ -19,7 +19,7 @@ QUICK = ("training.max_epochs=1", "training.epoch_size=64", "model.num_samples=2
 @pytest.fixture(scope="module")
 def stored_own(tmp_path_factory):
     """A folder with a user's classes in ``code``, their configuration, and a run of one."""
-    from al_bench import notebook
+    from al_bench.running import notebook
 
     folder = tmp_path_factory.mktemp("own")
     code = folder / "code"

@@ -118,8 +118,8 @@ def test_what_cannot_be_decided_is_refused_in_one_line(al_bench, tmp_path, words
 
 
 def test_from_python_its_keys_are_refused_too():
-    from al_bench import notebook
     from al_bench.errors import ConfigError
+    from al_bench.running import notebook
 
     with pytest.raises(ConfigError, match="baseline=random has a meaning"):
         notebook.trials("baseline=random")

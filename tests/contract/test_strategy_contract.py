@@ -10,11 +10,11 @@ from omegaconf import OmegaConf
 from pool_views import FakeView, log_probs, seeded
 from strategy_files import ALL, ASKING, CONF, FILES, NAMES, built, choices, configured, together
 
-from al_bench.building import build
 from al_bench.checking import laws
 from al_bench.checking.checks import CAPABILITIES, CHECKS
 from al_bench.checking.pools import disagreeing
 from al_bench.checking.probing import DoesNotApply
+from al_bench.configuration.building import build
 from al_bench.models.base import SAMPLES
 from al_bench.strategies.base import LABELS
 from al_bench.strategies.pointwise import Pointwise

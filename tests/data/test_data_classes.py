@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from al_bench import metrics
 from al_bench.data.arrays import Arrays
 from al_bench.data.base import Dataset, Examples, Pool, TensorInputs
 from al_bench.data.contaminate import Contaminate
@@ -18,6 +17,7 @@ from al_bench.data.label_noise import LabelNoise
 from al_bench.data.pool import apply_transforms, load_transforms
 from al_bench.data.remap import Remap
 from al_bench.errors import DataError
+from al_bench.rounds import metrics
 from al_bench.seeding import Streams
 
 GAPS = {

@@ -5,8 +5,8 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from al_bench.building import build
-from al_bench.config import compose
+from al_bench.configuration.building import build
+from al_bench.configuration.schema import compose
 
 CONF = Path(__file__).parents[2] / "conf"
 WITHOUT_DEFAULT = {

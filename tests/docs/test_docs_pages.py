@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from al_bench.config import RunConfig
+from al_bench.configuration.schema import RunConfig
 from al_bench.seeding import STREAMS
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ def test_the_defaults_on_the_page_are_those_of_the_configuration():
 
 
 def test_every_kind_of_list_on_the_page_is_one():
-    from al_bench.listing import KINDS
+    from al_bench.commands.list import KINDS
 
     page = (ROOT / "docs" / "configuration.md").read_text()
     assert set(re.findall(r"`al-bench list ([a-z]+)`", page)) <= set(KINDS)

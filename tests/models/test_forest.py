@@ -4,9 +4,9 @@ from labeled_points import labeled_points
 from sklearn.datasets import load_digits
 
 from al_bench.errors import ConfigError
-from al_bench.metrics import evaluate
 from al_bench.models.base import SAMPLES, DirectModel, NetworkModel
 from al_bench.models.forest import RandomForest
+from al_bench.rounds.metrics import evaluate
 
 
 def digits(count=300, start=0):

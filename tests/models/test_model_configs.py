@@ -6,9 +6,9 @@ import torch
 from hydra import compose, initialize_config_dir
 from labeled_points import NOTHING
 
-from al_bench.building import build
+from al_bench.configuration.building import build
+from al_bench.configuration.own_hydra import BASE
 from al_bench.models.base import NetworkModel
-from al_bench.own_hydra import BASE
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
 MODELS = sorted(path.stem for path in CONF.glob("*.yaml"))

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from al_bench import cli
+from al_bench.commands import plot as command
+from al_bench.commands.plot import plot
 from al_bench.errors import ConfigError, ResultsError
-from al_bench.plots import command
-from al_bench.plots.command import plot
 
 PNG = "format=png"  # the quickest to write
 
@@ -251,7 +251,7 @@ def test_help_lists_the_keys(capsys):
 @pytest.mark.slow
 def test_plotting_needs_neither_torch_nor_pyplot(results):
     script = (
-        "import sys; from al_bench.plots.command import plot; "
+        "import sys; from al_bench.commands.plot import plot; "
         f"plot([{str(results)!r}, {PNG!r}]); "
         "print({'torch', 'matplotlib.pyplot'} & set(sys.modules))"
     )

@@ -8,8 +8,9 @@ import subprocess
 
 import pytest
 
-from al_bench import cli, notebook
+from al_bench import cli
 from al_bench.report import content
+from al_bench.running import notebook
 
 
 @pytest.fixture(scope="module")

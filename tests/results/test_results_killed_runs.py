@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 from breaking_disk import BreakingDisk, Killed
 
-from al_bench import execution, loop
-from al_bench.config import compose
-from al_bench.prepare import prepare
+from al_bench.configuration.schema import compose
 from al_bench.results.frame import read_acquisitions, read_curves
 from al_bench.results.schema import MEASURED
+from al_bench.rounds import loop
+from al_bench.rounds.trial import Trial
+from al_bench.running import execution
+from al_bench.running.prepare import prepare
 from al_bench.training import trainer
-from al_bench.trial import Trial
 
 OVERRIDES = (
     "strategy=bald",

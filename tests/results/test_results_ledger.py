@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fake_trials import ENGINE, IDENTITY, ROUNDS, row_of, run_trial, trial_paths
 
+from al_bench.configuration.sweep import withdraw
 from al_bench.errors import ConfigError
 from al_bench.results import sweeps
 from al_bench.results.ledger import (
@@ -24,7 +25,6 @@ from al_bench.results.ledger import (
 )
 from al_bench.results.store import Store
 from al_bench.results.sweeps import read_sweeps, write_job, write_plan
-from al_bench.sweep import withdraw
 
 
 def states(root: Path) -> dict[int | None, str]:

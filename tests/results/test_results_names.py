@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from al_bench import cli
-from al_bench.markdown import escaped
 from al_bench.results.identity import safe_name
 from al_bench.results.store import Store
-from al_bench.visible import in_a_line
+from al_bench.text.markdown import escaped
+from al_bench.text.visible import in_a_line
 
 MARKUP = (
     "wine[red]",
@@ -207,7 +207,7 @@ def test_cells_that_a_spreadsheet_would_compute_get_a_quote(tmp_path, instant_fs
 
 
 def test_negative_numbers_are_numbers_in_csv():
-    from al_bench.spreadsheet import without_formulas
+    from al_bench.text.spreadsheet import without_formulas
 
     frame = pd.DataFrame({"text": ["-1", "@a", "a-", None], "number": [-1.0, 2, 3, 4]})
     frame["list"] = [[-1], [2], [3], None]
@@ -234,7 +234,7 @@ def test_negative_numbers_are_numbers_in_csv():
     ],
 )  # fmt: skip
 def test_names_in_papers_and_pages(name, tex, markdown):
-    from al_bench.compare.publish import _tex
+    from al_bench.commands.compare.publish import _tex
 
     assert _tex(name) == tex
     assert escaped(name) == markdown
@@ -245,9 +245,9 @@ def test_names_in_papers_and_pages(name, tex, markdown):
 def test_whatever_a_name_is_the_terminal_gets_no_orders(name):
     import io
 
-    from al_bench.console import Console, Table
     from al_bench.process import _Stream
-    from al_bench.terminal import print_table
+    from al_bench.text.console import Console, Table
+    from al_bench.text.terminal import print_table
 
     stream, errors = io.StringIO(), io.StringIO()
     table = Table(name, caption=name)
@@ -271,7 +271,7 @@ def test_whatever_a_name_is_the_terminal_gets_no_orders(name):
 )
 @given(st.text(min_size=1, max_size=8))
 def test_whatever_a_name_is_a_page_has_no_element_more(name):
-    from al_bench.report.command import _page
+    from al_bench.commands.report import _page
     from al_bench.report.content import Content, Picture, Section, Table
 
     def page(text):

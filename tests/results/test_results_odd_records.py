@@ -88,8 +88,8 @@ def watch():
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     """A sweep of two runs of two seeds, as it leaves them: a folder of results."""
-    from al_bench.config import compose
-    from al_bench.prepare import prepare
+    from al_bench.configuration.schema import compose
+    from al_bench.running.prepare import prepare
 
     root = tmp_path_factory.mktemp("stored") / "results"
     sweep, trials = root / ".sweeps" / "20260101-000000", {}

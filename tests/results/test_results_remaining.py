@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from fake_trials import ENGINE, IDENTITY, OTHER_ENGINE, row_of
 
-from al_bench.duration import in_words
-from al_bench.progress import LogReport, told_steps
-from al_bench.remaining import Known, Pace, Place, Remaining, Round, known, place_of
 from al_bench.results import damage, manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.schema import CURVE, table
+from al_bench.running.progress import LogReport, told_steps
+from al_bench.running.remaining import Known, Pace, Place, Remaining, Round, known, place_of
+from al_bench.text.duration import in_words
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import pytest
 from fake_trials import ENGINE, IDENTITY, ROUNDS, row_of
 
 from al_bench import cli
+from al_bench.configuration.until_decided import Design
 from al_bench.errors import ConfigError
 from al_bench.results import parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.schema import CURVE, table
-from al_bench.staging import Stages
+from al_bench.running.staging import Stages
 from al_bench.stats import sequential
-from al_bench.until_decided import Design
 
 
 class Launcher:

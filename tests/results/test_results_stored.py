@@ -12,12 +12,13 @@ import pytest
 import yaml
 from fake_trials import ENGINE, IDENTITY, FakeTrial, trial_paths
 
-from al_bench import cli, shipped
+from al_bench import cli
+from al_bench.configuration import shipped
+from al_bench.configuration.stored import StoredTrial, read
+from al_bench.configuration.trust import Refused, Trust
 from al_bench.errors import ConfigError
 from al_bench.results import damage, parquet, plain
 from al_bench.results.store import Store
-from al_bench.stored import StoredTrial, read
-from al_bench.trust import Refused, Trust
 
 RULE = {"_target_": "al_bench.strategies.rules.TopB"}
 BALD = {"_target_": "al_bench.strategies.scores.bald", "_partial_": True}
@@ -397,7 +398,7 @@ def test_every_choice_and_every_committed_result_names_what_is_shipped(pytestcon
 def test_what_could_not_be_read_again_is_not_stored():
     from omegaconf import OmegaConf
 
-    from al_bench.identify import _stored_config
+    from al_bench.running.identity import _stored_config
 
     container = {"strategy": {"pattern": "a${b}"}}
     config = OmegaConf.create(container)

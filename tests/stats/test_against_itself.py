@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from al_bench import cli
-from al_bench.compare.rows import arm_rows
-from al_bench.compare.terminal import itself_table
+from al_bench.commands.compare.terminal import itself_table
 from al_bench.errors import ConfigError
 from al_bench.stats.against_itself import against_itself
 from al_bench.stats.comparison import compare
+from al_bench.stats.rows import arm_rows
 
 REFERENCE = str(Path(__file__).parents[2] / "results" / "reference" / "mnist")
 

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from al_bench.compare.rows import across_rows, arm_rows
-from al_bench.compare.terminal import not_met, verdict_table
+from al_bench.commands.compare.terminal import not_met, verdict_table
 from al_bench.errors import ConfigError
 from al_bench.report.words import verdicts
 from al_bench.stats.across import across, penalty_matrix
 from al_bench.stats.comparison import compare
 from al_bench.stats.paired import seeds_needed
+from al_bench.stats.rows import across_rows, arm_rows
 
 ROUNDS = range(4)  # 10, 20, 30, 40 labels
 

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from al_bench.compare.publish import markdown
-from al_bench.compare.rows import arm_rows
-from al_bench.compare.terminal import labels_table
+from al_bench.commands.compare.publish import markdown
+from al_bench.commands.compare.terminal import labels_table
 from al_bench.report.words import verdicts
 from al_bench.stats.comparison import compare
+from al_bench.stats.rows import arm_rows
 
 RISING = [0.5, 0.6, 0.7, 0.8]  # at 10, 20, 30, 40 labels
 NOISE = 0.002 * np.array([1, -1, 0.5, -0.5, 0])

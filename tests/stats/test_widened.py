@@ -3,14 +3,14 @@ import json
 import pandas as pd
 import pytest
 
-from al_bench.compare.publish import latex, markdown
-from al_bench.compare.rows import arm_rows
-from al_bench.compare.terminal import across_table, labels_table, verdict_table
+from al_bench.commands.compare.publish import latex, markdown
+from al_bench.commands.compare.terminal import across_table, labels_table, verdict_table
 from al_bench.errors import ConfigError
 from al_bench.stats.across import across
 from al_bench.stats.ceilings import ceilings
 from al_bench.stats.comparison import compare
 from al_bench.stats.protocols import titles
+from al_bench.stats.rows import arm_rows
 from al_bench.stats.widened import widened
 
 SETTINGS = {

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from al_bench import notebook
 from al_bench.checking.checks import batch_is_well_formed
 from al_bench.checking.probing import CheckFailure
 from al_bench.errors import AlBenchError, within
+from al_bench.running import notebook
 from al_bench.strategies.base import Selection
 from al_bench.strategies.contract import fault
 from al_bench.strategies.pointwise import Pointwise

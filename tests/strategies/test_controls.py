@@ -166,8 +166,8 @@ def test_an_oracle_refuses_sizes_of_nothing_and_likelihoods_that_are_nan():
 
 def test_an_oracle_buys_better_points_than_chance_on_digits(make_trials):
     """Through the public door: the look-ahead really trains, and its choice is the best tried."""
+    from al_bench.rounds.view import View
     from al_bench.training.trainer import fit_one
-    from al_bench.view import View
 
     (trial,) = make_trials("strategy=oracle", "strategy.candidates=3", "seeds=1")
     strategy = trial.run.strategy

@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from pool_views import FakeView, log_probs, seeded
 
-from al_bench import notebook
 from al_bench.checking.checks import declares_what_it_needs
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.results.frame import read_acquisitions
+from al_bench.running import notebook
 from al_bench.strategies.replay import COLUMNS, Replay
 
 FAST = (

@@ -10,6 +10,7 @@ from scipy.stats import chi2, rankdata, zscore
 
 from al_bench.errors import ConfigError
 from al_bench.models.base import FEATURES, SAMPLES
+from al_bench.rounds.view import View
 from al_bench.strategies.balance import balanced_classes
 from al_bench.strategies.base import LABELS, Selection
 from al_bench.strategies.batchbald import BatchBALD
@@ -23,7 +24,6 @@ from al_bench.strategies.subsample import Subsample
 from al_bench.strategies.weighted import Weighted
 from al_bench.strategies.worst import Worst
 from al_bench.training.trainer import fit_one
-from al_bench.view import View
 
 ENTROPY = Pointwise(entropy, TopB())
 

@@ -1,0 +1,1 @@
+"""What one types: a module a verb, and what it says on the terminal."""

@@ -1,0 +1,129 @@
+"""``al-bench check``: whether a strategy or a model keeps the contract, a line a property."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from al_bench.configuration import own_path, words
+from al_bench.configuration.explain import COMPLAINTS, explain
+from al_bench.configuration.schema import Composed, compose
+from al_bench.errors import ConfigError, told, within
+from al_bench.text.visible import in_a_line
+
+if TYPE_CHECKING:
+    from al_bench.configuration.words import Words
+
+HELP = """Usage: al-bench check [--config-dir FOLDER] strategy=NAME [key=value …]
+       al-bench check [--config-dir FOLDER] model=NAME [key=value …]
+
+Runs a strategy, your own or one of al-bench's, on small pools, ordinary and degenerate ones, and
+says for each property of the contract whether it is kept. A model is fitted to the initial set of
+the data set (dataset=, training=, budget.init_size= as in al-bench run): its samples must be
+functions that differ, and their average as good as the network by itself. Exit code 1 when a
+property is not kept.
+
+  strategy=, model=      what to check; its parameters as in al-bench run
+  --config-dir FOLDER    a folder of your own configuration"""
+
+PASS, FAIL, SKIP = "pass", "FAIL", "skip"
+
+
+def check(arguments: list[str]) -> int:
+    """Check the strategy or model that these words name; 1 when it does not keep the contract."""
+    if "--help" in arguments or "-h" in arguments:
+        print(HELP)
+        return 0
+    typed = words.read(arguments)
+    read = OverridesParser.create().parse_overrides(typed.overrides)
+    if typed.multirun or any(override.is_sweep_override() for override in read):
+        raise ConfigError(
+            "al-bench check takes one strategy at a time.", "Type the command once for each."
+        )
+    named = {name: _names(typed.overrides, name) for name in ("strategy", "model")}
+    if not any(named.values()):
+        raise ConfigError(
+            "No strategy is named.", "Write al-bench check strategy=bald, or model=mc_dropout."
+        )
+    failed = False
+    if named["strategy"]:
+        failed |= _of_strategy(_composed(typed, typed.overrides))
+    if named["model"]:
+        others = [word for word in typed.overrides if not word.lstrip("+~").startswith("strategy")]
+        failed |= _of_model(_composed(typed, [*others, "strategy=random"]))
+    return 1 if failed else 0
+
+
+def _names(overrides: Iterable[str], group: str) -> bool:
+    return any(word.startswith(f"{group}=") for word in overrides)
+
+
+def _of_strategy(composed: Composed) -> bool:
+    import torch
+
+    from al_bench.checking.checks import CHECKS
+    from al_bench.running.prepare import build_strategy, check_complete
+
+    check_complete(composed.config, ["strategy"])
+    strategy = build_strategy(composed.config.strategy, "strategy")
+    torch.set_num_threads(1)
+    kind = type(strategy)
+    needs = ", ".join(sorted(strategy.needs)) or "nothing"
+    said = f"{composed.strategy_label}: {kind.__module__}.{kind.__qualname__}, needs {needs}"
+    print(in_a_line(said))
+    return _is_broken(CHECKS, strategy, type(strategy).__name__)
+
+
+def _of_model(composed: Composed) -> bool:
+    from al_bench.checking.models import CHECKS, Case
+    from al_bench.running.prepare import prepare
+
+    prepared = prepare(composed)
+    trial = prepared.trial(prepared.seeds[0])
+    kind = type(trial.model)
+    with within(f"The model {kind.__module__}.{kind.__qualname__}"):
+        case = Case.of(trial)
+    provides = ", ".join(sorted(case.posterior.provides)) or "predictions alone"
+    said = (
+        f"{prepared.run.identity.model_label}: {kind.__module__}.{kind.__qualname__}, "
+        f"{case.num_labeled} labels of {composed.names['dataset']}, provides {provides}"
+    )
+    print(in_a_line(said))
+    return _is_broken(CHECKS, case, kind.__name__)
+
+
+def _is_broken(checks: Iterable[Callable[[Any], None]], subject: Any, name: str) -> bool:
+    verdicts = []
+    for property in checks:
+        verdict, reason = _verdict(property, subject, name)
+        verdicts.append(verdict)
+        says = (property.__doc__ or property.__name__).splitlines()[0].rstrip(".")
+        print(in_a_line(f"{verdict}  {says}{f': {reason}' if reason else ''}"), flush=True)
+    count = {verdict: verdicts.count(verdict) for verdict in (PASS, FAIL, SKIP)}
+    print(f"{count[PASS]} kept, {count[FAIL]} not kept, {count[SKIP]} that do not apply")
+    return count[FAIL] > 0
+
+
+def _verdict(property: Callable[[Any], None], subject: Any, name: str) -> tuple[str, str]:
+    """Whether a property is kept, and why not."""
+    from al_bench.checking.probing import CheckFailure, DoesNotApply
+
+    try:
+        with within(name):
+            property(subject)
+    except DoesNotApply as reason:
+        return SKIP, str(reason)
+    except CheckFailure as failure:
+        return FAIL, str(failure)
+    except Exception as error:  # of the strategy or model itself
+        return FAIL, told(error)
+    return PASS, ""
+
+
+def _composed(typed: "Words", overrides: list[str]) -> Composed:
+    """The configuration of these words, found as ``al-bench run`` finds it."""
+    own_path.look_beside(typed.folder)
+    try:
+        return compose(overrides, typed.folder)
+    except COMPLAINTS as error:
+        raise explain(error, overrides, typed.folder) from error

@@ -1,0 +1,110 @@
+"""Comparison tables for papers and pages: LaTeX (booktabs) and Markdown."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from al_bench.stats.measures import labels_saved, measure, p_value
+from al_bench.stats.summary import marked
+from al_bench.stats.undefined import reasons
+from al_bench.text.markdown import escaped
+from al_bench.text.visible import in_a_line
+
+# What LaTeX takes for an order, or for two signs in one.
+_TEX = str.maketrans(
+    {sign: rf"\{sign}" for sign in "_%&#${}"}
+    | {sign: f"${sign}$" for sign in "<>|"}
+    | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+    | {"`": r"\textasciigrave{}", '"': r"\char34{}", "·": r"$\cdot$"}
+)
+
+HEAD = ("arm", "seeds", "area", "difference", "w/t/l", "p (Holm)", "verdict", "labels saved")
+
+
+def markdown(rows: pd.DataFrame) -> str:
+    """A table a protocol under its title."""
+    parts = []
+    for title, table in rows.groupby("protocol", sort=False):
+        lines = [f"**{escaped(title)}**", ""]
+        if said := _said(table):
+            lines += [escaped(said), ""]
+        lines += [_line(HEAD), _line(["---"] * len(HEAD))]
+        lines += [_line([escaped(name), *numbers]) for name, *numbers in _cells(table)]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def latex(rows: pd.DataFrame) -> str:
+    """A booktabs table a protocol, its title in the caption."""
+    parts = []
+    for title, table in rows.groupby("protocol", sort=False):
+        said = _said(table)
+        caption = f"{title}. {said}" if said else str(title)
+        body = [" & ".join(map(_tex, cells)) + r" \\" for cells in _cells(table)]
+        parts.append(
+            "\n".join(
+                [
+                    r"\begin{table}",
+                    rf"\caption{{{_tex(caption)}}}",
+                    rf"\begin{{tabular}}{{l{'r' * 5}l r}}".replace(" ", ""),
+                    r"\toprule",
+                    " & ".join(map(_tex, HEAD)) + r" \\",
+                    r"\midrule",
+                    *body,
+                    r"\bottomrule",
+                    r"\end{tabular}",
+                    r"\end{table}",
+                ]
+            )
+        )
+    return "\n\n".join(parts)
+
+
+def _said(table: pd.DataFrame) -> str:
+    """Which baseline it is where that is not plain, and why cells are empty."""
+    rows = table.to_dict("records")
+    compared = rows[0].get("compared")
+    return " ".join(filter(None, [compared if isinstance(compared, str) else "", reasons(rows)]))
+
+
+def _cells(table: pd.DataFrame) -> list[list[str]]:
+    return [_row(row) for row in table.to_dict("records")]
+
+
+def _row(row: dict[Any, Any]) -> list[str]:
+    shown = measure(str(row["metric"]))
+    digits, scale = shown.digits, shown.scale
+    name = marked(str(row["arm"])) if row["sees_labels"] else str(row["arm"])
+    cells = [name, str(row["seeds"]), _number(row["area"], scale, digits)]
+    if row.get("difference") is None or math.isnan(row.get("difference", math.nan)):
+        return [*cells, "", "", "", "", ""]
+    difference = f"{row['difference'] * scale:+.{digits}f}"
+    if not math.isnan(row["difference_low"]):
+        low, high = row["difference_low"] * scale, row["difference_high"] * scale
+        difference += f" [{low:+.{digits}f}, {high:+.{digits}f}]"
+    saved = labels_saved(
+        row["labels_saved"],
+        row["labels_saved_low"],
+        row["labels_saved_high"],
+        at_most=row["labels_saved_at_most"] is True,
+        at_start=row["labels_saved_at_start"] is True,
+    )
+    counts = "/".join(f"{row[name]:.0f}" for name in ("wins", "ties", "losses"))
+    return [*cells, difference, counts, p_value(row["p_holm"]), str(row["verdict"] or ""), saved]
+
+
+def _number(value: float, scale: float, digits: int) -> str:
+    return "" if math.isnan(value) else f"{value * scale:.{digits}f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _tex(text: str) -> str:
+    """Text as LaTeX sets it; a row must not begin with a bracket or a star, which ends the last."""
+    written = re.sub("-(?=-)", "-{}", in_a_line(text).translate(_TEX))
+    return f"{{}}{written}" if written.startswith(("[", "*")) else written

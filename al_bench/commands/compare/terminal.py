@@ -1,0 +1,225 @@
+"""A comparison on a terminal."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from rich.text import Text
+
+from al_bench.stats.across import Across
+from al_bench.stats.against_itself import NOMINAL, AgainstItself
+from al_bench.stats.arms import ArmResult, ProtocolResult
+from al_bench.stats.comparison import Comparison
+from al_bench.stats.intervals import quartiles
+from al_bench.stats.measures import Measure, labels_saved, p_value
+from al_bench.stats.rows import protocol_rows
+from al_bench.stats.summary import marked
+from al_bench.stats.undefined import reasons
+from al_bench.stats.verdicts import BETTER, EQUIVALENT, UNCLEAR, WORSE
+from al_bench.text.console import Table
+
+STYLES = {BETTER: "green", WORSE: "red", EQUIVALENT: "cyan"}
+
+
+def verdict_table(comparison: Comparison, result: ProtocolResult) -> Table:
+    """A row an arm: area, difference with interval, tests, verdict."""
+    shown = comparison.measure
+    labels = "" if math.isnan(result.low) else f", {result.low:g} to {result.high:g} labels"
+    said = [_caption(result, shown), reasons(protocol_rows(comparison, result))]
+    title = f"{result.title}: {shown.label}{labels}"
+    table = _table(
+        [title, result.compared] if result.compared else [title],
+        " ".join(filter(None, said)),
+        ["seeds", "area"]
+        + ([f"less {result.baseline}", "wins/ties/losses", "p (Holm)"] if result.baseline else []),
+    )
+    if result.baseline:
+        table.add_column("verdict", overflow="fold")
+    for arm in result.arms:
+        area = f"{arm.areas.mean() * shown.scale:.{shown.digits}f}" if len(arm.areas) else ""
+        cells: list[str | Text] = [_name(arm), str(len(arm.seeds)), area]
+        pair = arm.paired
+        if pair is not None:
+            sign = 1 if shown.higher_is_better else -1
+            low, high = sorted((sign * pair.low, sign * pair.high))
+            verdict = arm.verdict or ""
+            cells += [
+                _interval(sign * pair.mean, low, high, shown),
+                f"{pair.wins}/{pair.ties}/{pair.losses}",
+                p_value(arm.p_holm),
+                Text(verdict, STYLES.get(verdict, "")),
+            ]
+        table.add_row(*cells)
+    return table
+
+
+def labels_table(comparison: Comparison, result: ProtocolResult) -> Table:
+    """A row an arm: where on the curve it gains, and what that is in labels."""
+    shown = comparison.measure
+    sign = 1 if shown.higher_is_better else -1
+    targets = list(result.arms[0].labels_to) if result.arms else []
+    caption = f"Labels saved: fewer labels than {result.baseline} takes to its own final value."
+    if any(arm.saved_at_most for arm in result.arms):
+        caption += (
+            f" At most: the arm ends worse than {result.baseline} and never has that value; to "
+            "anything better than its own end it takes so many labels more, or yet more."
+        )
+    if any(arm.saved_at_start for arm in result.arms):
+        caption += " At the start: both have that value with the initial set."
+    unit = " %" if shown.unit == "%" else ""
+    table = _table(
+        ["Differences in the low, middle and high third of the labels, and labels"],
+        caption + (" Labels to a value: median and quartiles over seeds." if targets else ""),
+        [
+            *("low", "middle", "high", "labels saved"),
+            *(f"labels to {target * shown.scale:g}{unit}" for target in targets),
+        ],
+    )
+    for arm in result.arms:
+        cells = [_name(arm), "", "", "", ""]
+        if arm.third_differences is not None:
+            digits = shown.digits
+            cells[1:4] = [f"{sign * d * shown.scale:+.{digits}f}" for d in arm.third_differences]
+        if arm.saved is not None:
+            cells[4] = labels_saved(
+                *arm.saved, at_most=arm.saved_at_most, at_start=arm.saved_at_start
+            )
+        table.add_row(*cells, *(_labels(arm, target) for target in targets))
+    return table
+
+
+def itself_table(baseline: str, found: AgainstItself) -> Table:
+    """The verdicts on the baseline's seeds against themselves, a row each."""
+    table = _table(
+        [
+            f"{baseline} against itself, {found.splits:,} times {found.pairs} pairs of its "
+            f"{found.seeds} seeds"
+        ],
+        "Nothing differs here: equivalent is right, better and worse are chance. Pairs of unlike "
+        "seeds differ by more than arms on one seed, and half of the seeds decide less than all.",
+        ["rate", "nominal"],
+        first="verdict",
+    )
+    for word, rate in found.rates.items():
+        nominal = f"{100 * NOMINAL[word]:.1f} %" if word in NOMINAL else ""
+        table.add_row(word, f"{100 * rate:.1f} %", nominal)
+    return table
+
+
+def _table(title: Sequence[str], caption: str, columns: Sequence[str], first: str = "arm") -> Table:
+    table = Table(*title, caption=caption)
+    table.add_column(first, overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right", overflow="fold")
+    return table
+
+
+def _name(arm: ArmResult) -> str:
+    return marked(arm.arm) if arm.sees_labels else arm.arm
+
+
+def _interval(mean: float, low: float, high: float, shown: Measure) -> str:
+    """``+2.51 [-5.44, +10.47]``; nothing for NaN."""
+    if math.isnan(mean):
+        return ""
+    digits = shown.digits
+    text = f"{mean * shown.scale:+.{digits}f}"
+    if math.isnan(low):
+        return text
+    return f"{text} [{low * shown.scale:+.{digits}f}, {high * shown.scale:+.{digits}f}]"
+
+
+def _chance(value: float, low: float, high: float) -> str:
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _labels(arm: ArmResult, target: float) -> str:
+    labels = arm.labels_to.get(target, np.empty(0))
+    if len(labels) == 0:
+        return ""
+    never = int(np.isinf(labels).sum())
+    if never == len(labels):
+        return "never"
+    low, median, high = quartiles(labels)
+    text = "more" if math.isinf(median) else f"{median:g}"
+    if low != high:
+        text += f" [{low:g}, {'more' if math.isinf(high) else f'{high:g}'}]"
+    return f"{text} ({never} never)" if never else text
+
+
+def _caption(result: ProtocolResult, shown: Measure) -> str:
+    pairs = [arm.paired for arm in result.arms if arm.paired is not None]
+    if not pairs:
+        return ""
+    fewest = min(pair.num_seeds for pair in pairs)
+    digits = shown.digits
+    sentences = [
+        "Differences are paired by seed, with 95 % intervals of each by itself"
+        + ("; p and verdict are adjusted for all." if len(pairs) > 1 else "."),
+        f"Margin of equivalence ±{result.margin * shown.scale:.3g}.",
+    ]
+    if not math.isnan(result.noise_floor):
+        floor = result.noise_floor * shown.scale
+        sentences.append(
+            f"{result.baseline} against itself differs by up to ±{floor:.{digits}f} by chance."
+        )
+    sentences.append(
+        f"With {fewest} seed{'s' * (fewest > 1)} a sign-flip test gives no p below "
+        f"{2.0 ** (1 - fewest):.2g}."
+    )
+    told = [arm for arm in result.arms if arm.verdict in (BETTER, WORSE)]
+    inside = [arm.arm for arm in told if arm.within_margin]
+    if inside:
+        sentences.append(f"Better or worse, but within the margin: {', '.join(inside)}.")
+    open_ = [arm for arm in result.arms if arm.paired and arm.verdict == UNCLEAR]
+    needed = [(arm.arm, arm.paired.seeds_needed) for arm in open_ if arm.paired is not None]
+    known = [(name, n) for name, n in needed if math.isfinite(n)]
+    if known:
+        text = ", ".join(f"{name} {n:.0f}" for name, n in known)
+        after = " after Holm's adjustment" if len(pairs) > 1 else ""
+        sentences.append(f"Seeds that would show differences of these sizes{after}: {text}.")
+    return " ".join(sentences)
+
+
+def not_met(found: Across) -> str:
+    """A sentence where arms cannot be ranked fairly, with a space before it; else nothing."""
+    if not found.partly:
+        return ""
+    number = len(found.partly)
+    names = ", ".join(found.partly[:3]) + (f" and {number - 3} more" if number > 3 else "")
+    return f" Not in every protocol, so ranked among fewer arms and with less to lose: {names}."
+
+
+def _unmet(found: Across) -> str:
+    """A sentence on arms whose chance of being better is undefined, a space before it."""
+    names = [
+        arm
+        for a, (arm, own) in enumerate(zip(found.arms, found.baselines, strict=True))
+        if own not in found.arms or math.isnan(found.improvement.value[a, found.arms.index(own)])
+        if arm != own
+    ]
+    return f" No baseline beside them, so no P: {', '.join(names)}." if names else ""
+
+
+def across_table(found: Across, baseline: str, shown: Measure) -> Table:
+    """A row an arm over all protocols."""
+    table = _table(
+        [f"{len(found.protocols)} protocols together: {shown.label}"],
+        "95 % intervals of the stratified bootstrap, each by itself. Gain: interquartile mean of "
+        f"the area less {baseline}'s. Penalty: rounds lost at 5 % each, as a share, summed over "
+        f"protocols and arms.{not_met(found)}{_unmet(found)}",
+        ["mean rank", "gain", f"P(better than {baseline})", "penalty"],
+    )
+    for a, arm in enumerate(found.arms):
+        own = found.baselines[a]
+        base = found.arms.index(own) if own in found.arms else a
+        ranks, gain, better = found.ranks, found.gain, found.improvement
+        chance = [part[a, base] for part in (better.value, better.low, better.high)]
+        table.add_row(
+            arm,
+            f"{ranks.value[a]:.2f} [{ranks.low[a]:.2f}, {ranks.high[a]:.2f}]",
+            _interval(gain.value[a], gain.low[a], gain.high[a], shown),
+            "" if a == base or math.isnan(chance[0]) else _chance(*chance),
+            f"{found.penalties[:, a].sum():.2f}",
+        )
+    return table

@@ -1,0 +1,262 @@
+"""``al-bench run``: one Hydra job, or a sweep of them."""
+
+import contextlib
+import functools
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig
+
+from al_bench import process
+from al_bench.configuration import own_hydra, own_path, sweep
+from al_bench.configuration.config_dir import config_dir
+from al_bench.configuration.explain import UNREADABLE
+from al_bench.configuration.planning import Plan, plan
+from al_bench.configuration.schema import Composed, RunConfig, composed_job, named
+from al_bench.configuration.words import Words
+from al_bench.errors import AlBenchError, Stopped, told, within
+from al_bench.results import sweeps
+from al_bench.results.provenance import command
+from al_bench.text.terminal import print_table
+from al_bench.text.visible import in_a_line
+
+if TYPE_CHECKING:
+    from al_bench.running.prepare import Prepared
+    from al_bench.running.remaining import Remaining
+
+logger = logging.getLogger(__name__)
+
+
+def main(typed: Words) -> int:
+    """Run what was typed; the exit code."""
+    with own_hydra.started(RunConfig, typed.folder) as hydra:
+        if typed.only_shows:
+            own_hydra.store_classes(typed.overrides)
+            return _show()
+        planned = plan(hydra, typed.overrides, typed.multirun, typed.folder)
+        if not planned.is_sweep:
+            return _run(hydra, planned)
+        return _say_sweep(hydra, planned) if planned.dry_run else _run_sweep(hydra, planned)
+
+
+def _show() -> int:
+    """Let Hydra answer ``sys.argv``: the page of help, a configuration, a completion."""
+    import hydra
+
+    GlobalHydra.instance().clear()  # it makes its own
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting
+    try:
+        hydra.main(str(config_dir()), own_hydra.CONFIG_NAME, **own_hydra.BASE)(
+            lambda config: None
+        )()
+    finally:
+        del os.environ["HYDRA_FULL_ERROR"]
+        if before is not None:
+            os.environ["HYDRA_FULL_ERROR"] = before
+    return 0
+
+
+def _run(hydra: Hydra, planned: Plan) -> int:
+    codes: list[int] = []
+    errors: list[Exception] = []
+
+    def job(config: DictConfig) -> None:
+        try:
+            record = sweep.JobRecord.of_running_job(config.results)
+            with within("A class of this run"):
+                codes.append(run_composed(composed_job(config), record))
+        except Exception as error:  # Hydra would add a line of its own
+            errors.append(error)
+
+    hydra.run(own_hydra.CONFIG_NAME, job, [*planned.of_hydra, *planned.jobs[0]])
+    if errors:
+        if isinstance(errors[0], UNREADABLE):  # of what the run reads, not of its configuration
+            raise AlBenchError(f"{told(errors[0])}.") from errors[0]
+        raise errors[0]
+    return codes[0]
+
+
+def _run_sweep(hydra: Hydra, planned: Plan) -> int:
+    """Hand all jobs to Hydra's launcher; 0 when every trial of theirs is done, else 1."""
+    from al_bench.commands.status import summarize_sweep
+
+    config = hydra.compose_config(  # of all jobs: the launcher, and where the record lies
+        own_hydra.CONFIG_NAME,
+        [*planned.of_hydra, *planned.jobs[0]],
+        RunMode.MULTIRUN,
+        with_log_configuration=True,
+    )
+    callbacks = Callbacks(config)
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=callbacks),
+        task_function=functools.partial(_run_sweep_job, own_path.searched()),
+        config=config,
+    )
+    apart: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+    if hasattr(launcher, "joblib"):  # its settings: workers outlive a parent that is killed
+        launcher.joblib |= {"initializer": _begin_worker, "initargs": (os.getpid(), os.getcwd())}
+        apart = own_path.unseen
+    folder = Path(config.hydra.sweep.dir)
+    callbacks.on_multirun_start(config=config, config_name=own_hydra.CONFIG_NAME)
+    number, at_once = 0, config.hydra.sweeper.get("max_batch_size")
+    try:
+        for jobs in _stages(planned, folder):
+            size = at_once or len(jobs)
+            for first in range(0, len(jobs), size):
+                together = jobs[first : first + size]
+                with apart():
+                    launched = launcher.launch(together, initial_job_idx=number)
+                for ended in launched:
+                    _ = ended.return_value  # raises what Hydra met
+                number += len(together)
+            if sweeps.stopped(folder):
+                break
+    except BrokenProcessPool as error:  # what has not begun stays planned
+        raise AlBenchError(
+            "The process of a job was killed, perhaps for memory, and all others with it.",
+            "Run the same command again to go on; fewer hydra.launcher.n_jobs= take less memory.",
+        ) from error
+    except Exception:
+        sweep.withdraw(folder)
+        raise
+    callbacks.on_multirun_end(config=config, config_name=own_hydra.CONFIG_NAME)
+    return summarize_sweep(folder)
+
+
+def _stages(planned: Plan, folder: Path) -> Iterator[Sequence[Sequence[str]]]:
+    """The jobs that are launched together; those of a stage once the one before has ended."""
+    if planned.design is None:
+        sweeps.write_plan(folder, planned.jobs, command())
+        yield planned.jobs
+        return
+    from al_bench.running.staging import Stages
+
+    stages = Stages(planned.jobs, planned.design, folder)
+    while jobs := stages.next():
+        yield jobs
+
+
+def _say_sweep(hydra: Hydra, planned: Plan) -> int:
+    """Say what each job would do, or why it would be refused; 0 when none would be."""
+    from al_bench.running import dry_run, progress
+    from al_bench.running.prepare import prepare
+    from al_bench.running.remaining import remaining_of
+
+    progress.set_up_logging()
+    errors: list[Exception] = []
+    left = []
+    jobs: Sequence[Sequence[str]] = planned.jobs
+    if planned.design is not None:
+        from al_bench.running.staging import Stages
+
+        jobs = Stages(jobs, planned.design, Path(), dry_run=True).next()
+    for number, words in enumerate(jobs):
+        try:
+            composed = named(own_hydra.compose(hydra, [*planned.of_hydra, *words]))
+            _choose_gpu(composed, number)
+            prepared = prepare(composed)
+            print(dry_run.describe(prepared), flush=True)
+            left.append(remaining_of(prepared))
+        except Exception as error:
+            logger.error("job %d failed: %s", number, told(error))
+            errors.append(error)
+    if errors and not isinstance(errors[0], AlBenchError):
+        raise AlBenchError(told(errors[0])) from errors[0]
+    if errors:
+        raise errors[0]
+    print(dry_run.in_all(left))
+    return 0
+
+
+def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
+    """Run one composed configuration to its end; 0 when every seed is done, else 1."""
+    from al_bench.running import dry_run, progress
+    from al_bench.running.execution import DONE, run_seeds
+    from al_bench.running.prepare import prepare
+    from al_bench.running.workers import run_in_workers
+    from al_bench.text.console import Console
+
+    progress.set_up_logging()
+    console = Console(width=None if sys.stdout.isatty() else 160)  # a pipe has no width
+    prepared = prepare(composed)
+    if composed.config.dry_run:
+        print(dry_run.describe(prepared), flush=True)  # a worker may be ended any time
+        return 0
+    for note in prepared.notes:
+        logger.warning("%s", note)
+    identity = prepared.run.identity
+    record.covers(identity, prepared.seeds)
+    title = f"{identity.strategy_label} on {identity.task}, {identity.model_label}"
+    remaining = _remaining(prepared, record)
+    said = remaining.said()
+    console.print(in_a_line(f"{title}{f': {said}' if said else ''}"))
+    refused = record.disagreement(identity.own_code) if composed.is_sweep else None
+    with progress.make_report(console, prepared.seeds, remaining) as report:
+        if prepared.workers > 1 and len(prepared.seeds) > 1 and refused is None:
+            outcomes = run_in_workers(composed, prepared, report)
+        else:
+            outcomes = run_seeds(prepared, prepared.seeds, report, refused=refused)
+    print_table(console, progress.outcome_table(title, outcomes))
+    print(f"results: {prepared.results / identity.folder}")
+    return 0 if all(ended.status == DONE for ended in outcomes) else 1
+
+
+def _remaining(prepared: "Prepared", record: sweep.JobRecord) -> "Remaining":
+    """What is left of the run, and where it is in its sweep."""
+    from al_bench.running.remaining import place_of, remaining_of
+
+    one_by_one = str(HydraConfig.get().launcher.get("_target_")).endswith("BasicLauncher")
+    place = place_of(record.folder, record.number, not one_by_one, prepared.workers)
+    return remaining_of(prepared, place)
+
+
+def _begin_worker(parent: int, folder: str) -> None:
+    os.chdir(folder)  # part of what a worker is known by: one of another folder is not used again
+    process.set_up_streams()
+    process.end_with(parent)
+
+
+def _run_sweep_job(own_folders: Sequence[str], config: DictConfig) -> int:
+    """Run one job of a sweep; a failure is shown, stored and left to the summary."""
+    own_path.search(own_folders)
+    record = sweep.JobRecord.of_running_job(config.results)
+    if record.stopped():
+        return 1  # the summary says so
+    try:
+        composed = composed_job(config)
+        _choose_gpu(composed, record.number)
+        with within("A class of this run"):
+            return run_composed(composed, record)
+    except Exception as error:
+        said = told(error)
+        text = "".join(traceback.format_exception(error))
+        if not isinstance(error, Stopped):  # else it is the failure of a trial, which has a record
+            record.refused(said, text)
+        if config.on_error == "stop":
+            record.stop_sweep()
+        shown = error if config.verbose else None
+        logger.error("job %d failed: %s", record.number, said, exc_info=shown)
+        return 1
+
+
+def _choose_gpu(composed: Composed, number: int) -> None:
+    """Let the jobs of a sweep take the GPUs in turn; no launcher assigns them."""
+    import torch
+
+    if composed.config.device == "auto":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        composed.config.device = f"cuda:{number % count}" if count else "auto"

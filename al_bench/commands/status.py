@@ -1,0 +1,255 @@
+"""``al-bench status``, and the table at the end of a sweep: what became of everything."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from al_bench.configuration.arguments import Command, Option, one_of, switch
+from al_bench.results import settings, sweeps, wording
+from al_bench.results.ledger import DAMAGED, DONE, FAILED, PLANNED, RUNNING, STALE, STATES, Entry
+from al_bench.results.ledger import status as ledger
+from al_bench.text.console import Console, Table
+from al_bench.text.duration import in_words
+from al_bench.text.terminal import spans, warnings_as_lines
+from al_bench.text.visible import in_a_line
+
+COLORS = {DONE: "green", DAMAGED: "red", FAILED: "red", RUNNING: "cyan", STALE: "yellow"}
+
+COMMAND = Command(
+    "status",
+    "Tells what is planned, running, done, damaged, failed, stale or interrupted in a results "
+    "folder.",
+    options=[
+        Option("state", "show only these: " + ", ".join(STATES), None, one_of(*STATES)),
+        Option(
+            "check",
+            "compare the files of finished trials with the hashes in their manifests, not with the "
+            "sizes alone",
+            False,
+            switch,
+        ),
+    ],
+    words="results",
+    words_help="the results folder (default: results)",
+    max_words=1,
+)
+
+
+def status(arguments: list[str]) -> int:
+    """Print a line a run and state; failed trials with what went wrong.
+
+    Returns:
+        0, or 1 where ``check=true`` has found a file that is not what was stored.
+    """
+    parsed = COMMAND.parse(arguments)
+    if parsed is None:
+        return 0
+    root = Path(parsed.words[0] if parsed.words else "results")
+    with warnings_as_lines():
+        entries = ledger(root, thorough=parsed["check"])
+    wrong = any(entry.message for entry in entries if entry.state in (DONE, DAMAGED, STALE))
+    if parsed["state"]:
+        entries = [entry for entry in entries if entry.state == parsed["state"]]
+    show(entries)
+    print(counts(entries))
+    return int(wrong and parsed["check"])
+
+
+def summarize_sweep(folder: Path) -> int:
+    """Print how the jobs of a sweep ended; 0 when every trial of every job is done, else 1."""
+    root = folder.parent.parent
+    jobs = [
+        sweeps.read_job(folder / planned.job) or planned for planned in sweeps.read_plan(folder)
+    ]
+    trials = {
+        (root / name, seed)
+        for job in jobs
+        for name, seeds in (job.trials or {}).items()
+        for seed in seeds
+    }
+    stopped = sweeps.stopped(folder)
+    more = []
+    for job in jobs:
+        if job.trials is None and stopped:
+            said = f"not run: {stopped}"
+            more.append(Entry(PLANNED, job=job.job, overrides=job.overrides, message=said))
+        elif job.error is not None or job.trials is None:
+            said = job.error or "it did not start"
+            more.append(Entry(FAILED, job=job.job, overrides=job.overrides, message=said))
+    return summarize(root, trials, f"{len(jobs)} job{'s' * (len(jobs) != 1)}", more)
+
+
+def summarize(
+    root: Path, trials: Set[tuple[Path, int]], what: str, more: Sequence[Entry] = ()
+) -> int:
+    """Print how these trials ended; 0 when every one is done, else 1.
+
+    Args:
+        root: The results folder.
+        trials: Folders of runs, with seeds.
+        what: What had them to do, with its number: "3 jobs".
+        more: Entries of what has no trials.
+    """
+    with warnings_as_lines():
+        found = ledger(root)
+    entries = [entry for entry in found if (entry.folder, entry.seed) in trials]
+    for folder, seed in trials - {(entry.folder, entry.seed) for entry in entries}:
+        entries.append(Entry(FAILED, run_id=folder.name, seed=seed, message="it left no record"))
+    entries += more
+    show(entries)
+    print(f"{what}, {counts(entries)}\nresults: {root}")
+    return 0 if all(entry.state == DONE for entry in entries) else 1
+
+
+def show(entries: Sequence[Entry]) -> None:
+    """Print a row a run and state, then what went wrong and who runs what, a line each."""
+    width = None if sys.stdout.isatty() else 160
+    console = Console(width=width, soft_wrap=True)
+    words = told_apart(entries)
+    if known := [entry for entry in entries if entry.run_id or entry.state == PLANNED]:
+        console.print(table(known, words))
+    for group in _grouped(entries):
+        first = group[0]
+        named = _named(first, words)
+        where = f"{named} seed {spans(seeds_of(group))}" if first.run_id else _typed(first)
+        if first.message:
+            said = ": ".join(filter(None, (first.state, where, first.message)))
+            console.print(in_a_line(said))
+        elif first.state == RUNNING:
+            sign = _last_sign(group)
+            said = f"running: {where} on {first.host}, process {first.pid}{sign}"
+            console.print(in_a_line(said))
+
+
+def _last_sign(entries: Sequence[Entry]) -> str:
+    """When these trials have shown that they live; empty where they need not.
+
+    A time to come is by another clock than this machine's, and shown as it is.
+    """
+    signs = [entry.last_sign for entry in entries if entry.last_sign is not None]
+    if not signs:
+        return ""
+    seconds = time.time() - max(signs)
+    if seconds > -1:
+        return f", last sign of life {in_words(max(seconds, 0.0))} ago"
+    try:
+        shown = datetime.fromtimestamp(max(signs), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        shown = "beyond the year 9999"
+    return f", last sign of life dated {shown}, by another clock than this machine's"
+
+
+def table(entries: Sequence[Entry], words: Mapping[Path, Sequence[str]]) -> Table:
+    """A row a run and state; jobs without trials have rows of their own.
+
+    Args:
+        entries: What is shown.
+        words: What tells runs apart, by folder; see ``told_apart``.
+    """
+    shown = Table()
+    differs = ["what differs"] if any(words.values()) else []
+    for name in ("data set", "model", "strategy", *differs, "state", "seeds", "labels", "run"):
+        justify: Any = "right" if name == "labels" else "left"
+        # Words are folded rather than cut: they are what tells rows apart.
+        shown.add_column(name, justify=justify, no_wrap=name != "what differs", overflow="fold")
+    for group in _grouped(entries):
+        first = group[0]
+        labels = sorted({entry.num_labeled for entry in group if entry.num_labeled is not None})
+        said = ", ".join(words.get(first.folder, ())) if first.folder else ""
+        shown.add_row(
+            first.task,
+            first.model,
+            first.strategy_label or _typed(first),
+            *([said] if differs else []),
+            Text(first.state, COLORS.get(first.state, "default")),
+            spans(seeds_of(group)),
+            "–".join(map(str, dict.fromkeys([labels[0], labels[-1]]))) if labels else "",
+            first.run_id,
+        )
+    return shown
+
+
+def told_apart(entries: Iterable[Entry]) -> dict[Path, tuple[str, ...]]:
+    """How runs of one data set and model differ beside their strategies, by folder.
+
+    Strategies of one name are told apart too.
+    """
+    runs = {entry.folder: entry for entry in entries if entry.folder and entry.names}
+    alike: dict[tuple[str, str], list[Path]] = {}
+    for folder, entry in runs.items():
+        alike.setdefault((entry.task, entry.model), []).append(folder)
+    found: dict[Path, tuple[str, ...]] = {}
+    for folders in alike.values():
+        labels = {runs[folder].strategy_label for folder in folders}
+        if len(labels) < len(folders):  # else their strategies tell them apart
+            found |= _words([runs[folder] for folder in folders])
+    return found
+
+
+def _words(runs: Sequence[Entry]) -> dict[Path, tuple[str, ...]]:
+    """How these runs differ but for their strategies; where those are equal too, in anything."""
+    aside = ("dataset", "pool", "model")
+    first = {run.protocol_id: run for run in runs}  # one run says it all, and files are many
+    words = wording.told_apart(
+        [_shown(run) for run in first.values()],
+        aside,
+        covers=lambda key: key.partition(".")[0] != "strategy",
+    )
+    said = dict(zip(first, words, strict=True))
+    found: dict[Path, tuple[str, ...]] = {}
+    equal: dict[tuple[str, str], list[Entry]] = {}
+    for run in runs:
+        equal.setdefault((run.strategy_label, run.protocol_id), []).append(run)
+    for (_, protocol), group in equal.items():
+        more: Sequence[tuple[str, ...]] = [()]
+        if len(group) > 1:
+            more = wording.told_apart([_shown(run) for run in group], aside)
+        for run, own in zip(group, more, strict=True):
+            assert run.folder is not None
+            found[run.folder] = said[protocol] + own
+    return found
+
+
+def _shown(run: Entry) -> wording.Shown:
+    names = {group: run.names[name] for group, name in wording.NAMES.items()}
+    assert run.folder is not None
+    return wording.Shown(names, settings.of_run(run.folder) or {})
+
+
+def _named(entry: Entry, words: Mapping[Path, Sequence[str]]) -> str:
+    """A run in words; its id where there are none."""
+    if not entry.strategy_label or entry.folder is None:
+        return entry.run_id
+    return ", ".join([f"{entry.strategy_label} on {entry.task}", *words.get(entry.folder, ())])
+
+
+def seeds_of(entries: Iterable[Entry]) -> list[int]:
+    """The seeds of trials."""
+    return [entry.seed for entry in entries if entry.seed is not None]
+
+
+def _typed(entry: Entry) -> str:
+    """What tells a job that has no trials: its choice of strategy, or all that was typed."""
+    chosen = [word for word in entry.overrides if word.startswith(("strategy=", "model="))]
+    return " ".join(chosen or entry.overrides)
+
+
+def _grouped(entries: Iterable[Entry]) -> list[list[Entry]]:
+    groups: dict[tuple[object, ...], list[Entry]] = {}
+    for entry in entries:
+        where = (entry.host, entry.pid) if entry.state == RUNNING else ()
+        key = (entry.folder, entry.overrides, entry.state, entry.message, where)
+        groups.setdefault(key, []).append(entry)
+    return list(groups.values())
+
+
+def counts(entries: Sequence[Entry]) -> str:
+    """How many trials are in which state."""
+    tally = Counter(entry.state for entry in entries)
+    return ", ".join(f"{tally[state]} {state}" for state in STATES if tally[state]) or "nothing yet"

@@ -1,0 +1,221 @@
+"""Hydra's complaints, each as one line: what is wrong, what was typed, what is valid."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
+
+from al_bench.commands.list import KINDS, choice_file, choices
+from al_bench.configuration.building import parameters_of
+from al_bench.configuration.config_dir import config_dir
+from al_bench.configuration.schema import RunConfig, compose_whole
+from al_bench.errors import ConfigError, choose, near
+
+# What composing a configuration may raise.
+UNREADABLE = (YAMLError, UnicodeDecodeError)
+COMPLAINTS = (HydraException, OmegaConfBaseException, *UNREADABLE)
+
+LAUNCHERS = ("joblib", "submitit")  # an extra each
+
+_KINDS: dict[Any, str] = {
+    int: "a whole number",
+    bool: "true or false",
+    str: "text",
+    int | None: "a whole number",
+    str | None: "text",
+}
+
+
+def explain(
+    error: Exception, overrides: Sequence[str] = (), folder: Path | None = None
+) -> ConfigError:
+    """What Hydra said as one line with near names.
+
+    Args:
+        error: One of ``COMPLAINTS``.
+        overrides: What was typed.
+        folder: Of ``--config-dir``.
+    """
+    if isinstance(error, UNREADABLE):
+        return _no_yaml(error, folder)
+    text = " ".join(str(part) for part in (error, error.__cause__) if part)
+    flat = " ".join(text.split())
+    full = re.search(r"full_key: (\S+)", flat)
+    if found := re.search(r"Ambiguous value for argument '(.*?)' 1\. ", flat):
+        hint = "Add -m; from Python, call al_bench.run for each."
+        return ConfigError(f"Several values, {found[1]}, are a sweep.", hint)
+    if found := re.search(r"Multiple values for (\S+)\. To override", flat):
+        return ConfigError(f"{found[1]} has a choice already.", f"Write {found[1]}=… without +.")
+    if found := re.search(r"Could not (?:find|load) '([^']+)'", text):
+        return _no_choice(found[1], text, overrides, folder)
+    if found := re.search(r"(?:Key|key) '([^']+)' (?:is )?not in", flat):
+        return _no_key(full[1] if full else found[1], overrides, folder)
+    if found := re.search(
+        r"(?:Could not (?:override|delete from config\.)|No earlier Group Default for) '([^']+)'",
+        flat,
+    ):
+        return _no_key(found[1], overrides, folder)
+    known = {field.name: field.type for field in fields(RunConfig)}
+    unresolved = isinstance(error, InterpolationResolutionError)  # whatever it is, it has no value
+    if full and full[1] in known and known[full[1]] in _KINDS and not unresolved:
+        return _wrong_value(full[1], _KINDS[known[full[1]]], overrides, flat)
+    said = flat.split(" See https")[0].split(" full_key: ")[0].rstrip(".")
+    return ConfigError(f"{full[1]}: {said}." if full else f"{said}.")
+
+
+def _no_yaml(error: YAMLError | UnicodeDecodeError, folder: Path | None) -> ConfigError:
+    """Which file cannot be read, and the line, or the one in which its end was met."""
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        where = f"{near(error.problem_mark.name)}:{error.problem_mark.line + 1}"
+        said = " ".join(str(error.problem or error.context).split())
+        return ConfigError(f"{where} is no YAML: {said}.")
+    for path in sorted(folder.rglob("*.yaml")) if folder else ():
+        try:
+            path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as found:
+            line = found.object[: found.start].count(b"\n") + 1
+            return ConfigError(f"{near(path)}:{line} is not in UTF-8.", "Save it as UTF-8.")
+    return ConfigError(f"A file of the configuration is no YAML: {' '.join(str(error).split())}.")
+
+
+def _wrong_value(key: str, kind: str, overrides: Sequence[str], said: str) -> ConfigError:
+    typed = [word.partition("=")[2] for word in overrides if word.lstrip("+").startswith(f"{key}=")]
+    named = re.search(r"[Vv]alue '(.*?)'", said)  # of a file that nobody typed
+    value = typed[-1] if typed else named[1] if named else "another value"
+    return ConfigError(f"{key} must be {kind}, got {value!r}.")
+
+
+def _no_key(key: str, overrides: Sequence[str], folder: Path | None) -> ConfigError:
+    words = {word.lstrip("+~").partition("=")[0]: word.lstrip("+~") for word in overrides}
+    key = next((name for name in words if name.startswith(f"{key}.")), key)  # told is where it ends
+    below = key.partition("@")[2].split(".")[0]  # override /dataset: is dataset@experiment.dataset
+    if "experiment" in words and "experiment" in (key, below):
+        return ConfigError(
+            f"{_preset(words['experiment'], folder)} does not say where its keys belong.",
+            "Make its first line: # @package _global_",
+        )
+    typed = words.get(key, key)
+    message = f"There is no key {key!r}."
+    if "/" in key:
+        group, _, inner = key.partition("@")[0].rpartition("/")
+        if key.startswith("experiment/") and "experiment" in words:
+            return ConfigError(
+                f"{_preset(words['experiment'], folder)}: override {inner} means a group below "
+                "experiment.",
+                f"Write override /{inner}",
+            )
+        has_none = f"The {group} that is chosen has no {inner} to choose."
+        return ConfigError(
+            message, has_none if key in KINDS.values() else choose(key, KINDS.values())
+        )
+    node: Any = _skeleton(overrides, folder)
+    parts = key.split(".")
+    path: list[str] = []
+    while parts and OmegaConf.is_dict(node) and parts[0] in node:
+        path.append(parts.pop(0))
+        node = None if OmegaConf.is_missing(node, path[-1]) else node[path[-1]]
+    where = ".".join(path)
+    if not parts:
+        return ConfigError(f"{key} cannot be taken away or replaced.")
+    if node is None:
+        group = {"init_strategy": "strategy@init_strategy"}.get(where, where)
+        return ConfigError(message, f"{where} is null; choose one with {group}=…")
+    if not OmegaConf.is_dict(node):
+        return ConfigError(message, f"{where} has no keys of its own.")
+    if not path:
+        return ConfigError(message, _nested(typed, node) or choose(parts[0], known_keys()))
+    valid = {str(name) for name in node if not str(name).startswith("_")}
+    if "_target_" in node and not node.get("_partial_"):
+        parameters = parameters_of(node) or {}
+        if parts[0] in parameters:  # the class has it, its file does not name it
+            return ConfigError(message, f"Write +{typed}")
+        valid |= set(parameters)
+    objects = [str(name) for name in node if OmegaConf.is_dict(node._get_node(name))]
+    deeper = [name for name in objects if parts[0] in node[name]]
+    if len(parts) == 1 and deeper:  # strategy.num_targets is strategy.score.num_targets
+        meant = " or ".join(repr(f"{where}.{name}.{parts[0]}") for name in deeper)
+        return ConfigError(message, f"Did you mean {meant}?")
+    hint = choose(parts[0], valid, f"{where}.") if valid else f"{where} has no keys of its own."
+    return ConfigError(message, hint)
+
+
+def _preset(word: str, folder: Path | None) -> str:
+    """The file of the preset that ``word`` chooses, or the word."""
+    name = word.partition("=")[2]
+    file = choice_file("experiment", name, [config_dir(), *([folder] if folder else [])])
+    return near(file) if file else word
+
+
+def _nested(typed: str, node: DictConfig) -> str | None:
+    """What to type for ``typed``, a key without the groups that it lies in, if there is such."""
+    key, sign, value = typed.partition("=")
+    own = OmegaConf.masked_copy(node, [str(name) for name in node if name != "hydra"])
+    launcher = OmegaConf.select(node, "hydra.launcher")
+    names = [*_paths(own), *_paths(launcher, "hydra.launcher.")]
+    found = [name for name in names if name.endswith(f".{key}")]
+    found = [
+        name.replace(".", "/") if name.replace(".", "/") in KINDS.values() else name
+        for name in found
+    ]
+    return (
+        f"Did you mean {' or '.join(f'{name}{sign}{value}' for name in found)}?" if found else None
+    )
+
+
+def _paths(node: Any, prefix: str = "") -> Iterator[str]:
+    """Every key of a configuration, with its dots."""
+    for key in node if isinstance(node, DictConfig) else ():
+        name = str(key)
+        yield prefix + name
+        if not OmegaConf.is_missing(node, name) and not OmegaConf.is_interpolation(node, name):
+            yield from _paths(node[name], f"{prefix}{name}.")
+
+
+def known_keys() -> set[str]:
+    """Every key and group at the top level."""
+    top = {group for group in KINDS.values() if "/" not in group}
+    return {*RunConfig.__dataclass_fields__, *top}
+
+
+def _skeleton(overrides: Sequence[str], folder: Path | None) -> DictConfig:
+    """The configuration of the choices that were typed, without the keys that were."""
+    folders = [config_dir(), *([folder] if folder else [])]
+    chosen = []
+    for word in overrides:
+        group, sign, value = word.partition("=")
+        if sign and group.startswith("hydra/"):
+            chosen.append(word)
+        elif sign and any((base / group.split("@")[0].lstrip("+")).is_dir() for base in folders):
+            chosen.append(f"{group}={value if value.startswith('[') else value.split(',')[0]}")
+    for words in (chosen, []):
+        try:
+            return compose_whole(words, folder)
+        except Exception:  # a second mistake: its turn comes when the first is mended
+            continue
+    return DictConfig({})
+
+
+def _no_choice(path: str, text: str, overrides: Sequence[str], folder: Path | None) -> ConfigError:
+    groups = [group for group in KINDS.values() if path.startswith(f"{group}/")]
+    group = max(groups, key=len, default=path.rpartition("/")[0])
+    choice = path.removeprefix(f"{group}/")
+    if group == "hydra/launcher" and (extra := choice.partition("_")[0]) in LAUNCHERS:
+        return ConfigError(
+            f"There is no {group}={choice} here: hydra-{extra}-launcher is not installed.",
+            f'It comes with uv pip install "al-bench[{extra}]", in a checkout -e ".[{extra}]".',
+        )
+    valid = {name for name, _ in choices(group, [config_dir(), *([folder] if folder else [])])}
+    listed = re.search(r"Available options in '[^']*':\s*(.*)", text, re.DOTALL)
+    if listed and group != "experiment":  # folders of hydra.searchpath have more
+        valid |= {word for word in listed[1].split("Config search path")[0].split() if word}
+    words = (word.lstrip("+").partition("=") for word in overrides)
+    keys = [key for key, _, value in words if choice in value.split(",")]
+    # As it was typed: strategy@init_strategy= chooses among the strategies too.
+    key = next((key for key in keys if key.split("@")[0] == group), group)
+    return ConfigError(f"There is no {key}={choice}.", choose(choice, valid))

@@ -1,0 +1,270 @@
+"""The jobs that a command line means: each combination of what is swept, by word or by a preset.
+
+Every job is composed here, before any of them begins, so that a key is checked against the choices
+of the job that it goes to.
+"""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.hydra import Hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from al_bench.configuration import own_hydra, until_decided
+from al_bench.configuration.building import check_keys
+from al_bench.configuration.explain import COMPLAINTS, explain
+from al_bench.configuration.schema import RunConfig, check
+from al_bench.configuration.targets import described, locate
+from al_bench.configuration.until_decided import Design
+from al_bench.configuration.words import check_overrides
+from al_bench.errors import ConfigError
+
+# One to a sweep.
+SHARED = ("results", "dry_run", "hydra.launcher", *until_decided.KEYS)
+_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be run.
+
+    Args:
+        of_hydra: The words that set Hydra's own keys; they go to every job.
+        jobs: The other words of each job. Equal jobs are one.
+        is_sweep: Whether these are the jobs of a sweep, even if there is only one.
+        dry_run: Whether only to say what would be done.
+        design: When a sweep that adds seeds looks at its arms; ``None`` where seeds are fixed.
+    """
+
+    of_hydra: tuple[str, ...]
+    jobs: tuple[tuple[str, ...], ...]
+    is_sweep: bool
+    dry_run: bool
+    design: Design | None
+
+
+def plan(
+    hydra: Hydra, words: Sequence[str], multirun: bool = False, folder: Path | None = None
+) -> Plan:
+    """What ``words`` mean.
+
+    Args:
+        hydra: Where choices are found.
+        words: Keys with their values, as they were typed.
+        multirun: Whether ``-m`` was typed.
+        folder: Of ``--config-dir``.
+
+    Raises:
+        ConfigError: A job has no such key or choice, or the jobs cannot be one sweep.
+    """
+    typed = _parsed(hydra, words)
+    of_hydra = tuple(_word(o) for o in typed if o.is_hydra_override())
+    swept = [_word(o) for o in typed if o.is_sweep_override()]
+    for override in typed:
+        if override.is_hydra_override() and override.is_sweep_override():
+            raise ConfigError(f"{_word(override)}: Hydra's own keys cannot be swept.")
+    if multirun and "hydra.mode=RUN" in of_hydra:
+        raise ConfigError("-m makes a sweep, hydra.mode=RUN a single run.", "Leave out one.")
+    typed = [o for o in typed if not o.is_hydra_override()]
+    read = _Reader(hydra, of_hydra, folder)
+    combined = _combinations(typed)
+    # What a preset sweeps is read first: the other words may be meant for what it sweeps over.
+    presets = [tuple(w for w in words if _key(w) == "experiment") or words for words in combined]
+    composed = read.all(presets, swept)
+    is_sweep = multirun or all(job.is_sweep for job in composed)
+    if swept and not is_sweep:
+        raise ConfigError(
+            f"Several values, {swept[0]}, are a sweep.",
+            "Add -m; from Python, call al_bench.run for each.",
+        )
+    all_words: list[tuple[str, ...]] = []
+    for job, words_of_job in zip(composed, combined, strict=True):
+        inner = _own_sweep(hydra, job, typed, folder)
+        if inner and not is_sweep:
+            raise ConfigError(
+                f"The configuration is a sweep of its own, {_word(inner[0])}.", "Add -m."
+            )
+        swept += [_word(o) for o in inner]
+        all_words += _combinations([*inner, *_parsed(hydra, words_of_job)])
+    jobs = read.all(all_words, swept)
+    _check_shared(jobs)
+    if is_sweep and not any(word.lstrip("+").startswith("hydra.mode=") for word in of_hydra):
+        of_hydra = (*of_hydra, "hydra.mode=MULTIRUN")
+    if is_sweep:  # what presets sweep is in the words now; Hydra 1.4 wants one sweeper for all jobs
+        of_hydra = (*of_hydra, "hydra.sweeper.params=null")
+    different = tuple(dict.fromkeys(job.words for job in jobs))
+    designs = {job.design for job in jobs} if is_sweep else {None}
+    if len(designs) > 1:
+        raise ConfigError(
+            f"seeds={until_decided.UNTIL_DECIDED} is for a sweep as a whole.",
+            "Type the command once for each.",
+        )
+    return Plan(of_hydra, different, is_sweep, jobs[0].shared["dry_run"], *designs)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What matters of a composed job; whole configurations of a large sweep would fill the memory.
+
+    Args:
+        words: Its words, without Hydra's own.
+        is_sweep: Whether its configuration asks for a sweep by itself.
+        params: The sweep that its presets bring along.
+        shared: What a sweep has one of, by key.
+        design: When it asks for looks at its sweep.
+    """
+
+    words: tuple[str, ...]
+    is_sweep: bool
+    params: Mapping[str, Any]
+    shared: Mapping[str, Any]
+    design: Design | None
+
+
+def combinations(words: Sequence[str]) -> list[tuple[str, ...]]:
+    """The words of each job of a sweep over ``words``, which nothing has been composed of yet."""
+    with own_hydra.started(RunConfig) as hydra:
+        return _combinations(_parsed(hydra, words))
+
+
+class _Reader:
+    """Composes jobs, and says which of them cannot be."""
+
+    def __init__(self, hydra: Hydra, of_hydra: Sequence[str], folder: Path | None) -> None:
+        self._hydra = hydra
+        self._of_hydra = of_hydra
+        self._folder = folder
+        self._known: dict[tuple[str, ...], _Job] = {}
+
+    def all(self, jobs: Sequence[tuple[str, ...]], swept: Sequence[str]) -> "list[_Job]":
+        """These jobs, whose words come from the sweeps ``swept``.
+
+        Raises:
+            ConfigError: The first complaint, with the choices of every job that has it.
+        """
+        composed: list[_Job] = []
+        refused: list[tuple[Sequence[str], ConfigError, Exception]] = []
+        for job in jobs:
+            try:
+                if job not in self._known:
+                    self._known[job] = self._one(job)
+                composed.append(self._known[job])
+            except COMPLAINTS as error:
+                refused.append((job, explain(error, [*self._of_hydra, *job], self._folder), error))
+            except ConfigError as error:
+                refused.append((job, error, error))
+        if not refused:
+            return composed
+        _, first, cause = refused[0]
+        alike = [job for job, error, _ in refused if error.message == first.message]
+        if len(jobs) == 1 or len(alike) == len(jobs):
+            raise first from cause
+        keys = {_key(word) for word in swept}
+        if found := re.search(r"There is no (?:key ')?(\w+)", first.message):
+            keys = {key for key in keys if re.split(r"[./@]", key)[0] == found[1]} or keys
+        said = dict.fromkeys(" ".join(w for w in job if _key(w) in keys) for job in alike)
+        if any(words in first.message for words in said):
+            raise first from cause
+        raise ConfigError(f"{', '.join(said)}: {first.message}", first.hint) from cause
+
+    def _one(self, words: tuple[str, ...]) -> _Job:
+        config = own_hydra.compose(self._hydra, [*self._of_hydra, *words])
+        check(config)
+        for path, node in described(config.hydra.get("callbacks"), "hydra.callbacks"):
+            locate(str(node["_target_"]), f"{path}._target_")
+        for word in words:
+            self._check_added(config, word)
+        if (sweeper := config.hydra.sweeper.get("_target_")) != _SWEEPER:
+            raise ConfigError(
+                f"hydra.sweeper._target_={sweeper}: al-bench's jobs return no number to optimize.",
+                "Sweep over values: -m key=a,b.",
+            )
+        params: Any = _plain(config.hydra.sweeper.get("params")) or {}
+        shared = {key: _plain(OmegaConf.select(config, key)) for key in SHARED}
+        design = until_decided.design_of(config)
+        return _Job(words, config.hydra.mode == RunMode.MULTIRUN, params, shared, design)
+
+    def _check_added(self, config: DictConfig, word: str) -> None:
+        """Raise ConfigError where ``+key=`` adds a parameter that the class has not."""
+        path = _key(word).partition("@")[0].rpartition(".")[0]
+        node = OmegaConf.select(config, path) if word.startswith("+") and path else None
+        if isinstance(node, DictConfig) and "_target_" in node:
+            check_keys(path, node)
+
+
+def _own_sweep(
+    hydra: Hydra, job: _Job, typed: Sequence[Override], folder: Path | None
+) -> list[Override]:
+    """The sweep that the job's presets bring along, but for keys that were typed."""
+    given = {_key(_word(override)) for override in typed}
+    if presets := job.params.get("experiment"):
+        raise ConfigError(
+            f"A preset sweeps over presets, experiment={presets}.",
+            f"Type -m experiment={presets} instead.",
+        )
+    words = [
+        f"{key}={_typed(value)}" for key, value in job.params.items() if _key(key) not in given
+    ]
+    check_overrides(words, folder)
+    return _parsed(hydra, words)
+
+
+def _typed(value: Any) -> str:
+    """A value of a preset's sweep as one would type it."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_typed, value))}]"
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
+
+
+def _word(override: Override) -> str:
+    return str(override.input_line)
+
+
+def _parsed(hydra: Hydra, words: Sequence[str]) -> list[Override]:
+    parser = OverridesParser.create(config_loader=hydra.config_loader)
+    return parser.parse_overrides(list(words))
+
+
+def _combinations(overrides: Sequence[Override]) -> list[tuple[str, ...]]:
+    """The words of each job: a value of every sweep, and all that is not swept."""
+    values = []
+    for override in overrides:
+        if not override.is_sweep_override():
+            values.append([_word(override)])
+        elif override.is_discrete_sweep():
+            key = override.get_key_element()
+            values.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            raise ConfigError(
+                f"{_word(override)} names no values to sweep over.", "Write them: a,b,c."
+            )
+    return list(itertools.product(*values))
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
+
+
+def _check_shared(jobs: Sequence[_Job]) -> None:
+    """Raise ConfigError where jobs differ in what a sweep has one of."""
+    for key in SHARED:
+        for job in jobs:
+            if job.shared[key] != jobs[0].shared[key]:
+                raise ConfigError(
+                    f"{' '.join(jobs[0].words)} and {' '.join(job.words)} differ in {key}, of "
+                    "which a sweep has one.",
+                    "Type the command once for each.",
+                )

@@ -1,0 +1,201 @@
+"""What is typed after ``al-bench run``, checked word by word before Hydra reads it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.errors import OverrideParseException
+
+from al_bench import paths
+from al_bench.commands.list import KINDS, choices
+from al_bench.configuration.config_dir import config_dir
+from al_bench.configuration.schema import REQUIRED, RunConfig
+from al_bench.errors import ConfigError
+
+FOLDER = "--config-dir"
+FLAGS = "Keys are written key=value; flags are -m, --config-dir FOLDER, --cfg job and --help."
+
+
+@dataclass(frozen=True)
+class Words:
+    """What was typed.
+
+    Args:
+        arguments: All of it, flags first: argparse takes no keys on both sides of one.
+        overrides: The keys with their values.
+        folder: Of ``--config-dir``.
+        multirun: Whether ``-m`` is there.
+        only_shows: Whether they ask for a page, the configuration or a completion, not for a run.
+    """
+
+    arguments: list[str]
+    overrides: list[str]
+    folder: Path | None
+    multirun: bool
+    only_shows: bool
+
+
+def read(arguments: Sequence[str]) -> Words:
+    """What ``arguments`` ask for.
+
+    Raises:
+        ConfigError: There is no such flag or folder, or a word cannot be meant.
+    """
+    arguments = _one_word(arguments)
+    keys = [word for word in arguments if "=" in word and not word.startswith("-")]
+    ordered = [*(word for word in arguments if word not in keys), *paths.quoted(keys)]
+    parser = get_args_parser()
+    setattr(parser, "error", _refuse_flag)  # noqa: B010  # argparse would print a page and exit
+    parsed = parser.parse_args(ordered)
+    if parsed.cfg is None and (parsed.package or parsed.resolve):
+        flag = "--package" if parsed.package else "--resolve"
+        raise ConfigError(f"{flag} shows the configuration and runs nothing.", "Add --cfg job.")
+    for flag in ("config_name", "config_path", "experimental_rerun"):
+        if getattr(parsed, flag) is not None:
+            raise ConfigError(f"al-bench run has no flag --{flag.replace('_', '-')}.", FLAGS)
+    if parsed.cfg is not None and parsed.multirun:
+        raise ConfigError("--cfg shows the configuration of one job.", "Leave out -m.")
+    folder = None if parsed.config_dir is None else paths.opened(parsed.config_dir).resolve()
+    if folder is not None:
+        if not parsed.config_dir or not folder.is_dir():
+            raise ConfigError(f"There is no folder {parsed.config_dir}, given by --config-dir.")
+        ordered = [f"{FOLDER}={folder}" if w.startswith(f"{FOLDER}=") else w for w in ordered]
+    if not parsed.help:
+        check_overrides(parsed.overrides, folder)
+        check_once(parsed.overrides)
+    shows = (parsed.help, parsed.hydra_help, parsed.shell_completion, parsed.cfg, parsed.info)
+    return Words(ordered, parsed.overrides, folder, parsed.multirun, any(shows))
+
+
+def _one_word(arguments: Sequence[str]) -> list[str]:
+    """The arguments with ``--config-dir FOLDER`` as one word: a folder's name may hold ``=``."""
+    joined: list[str] = []
+    for word in arguments:
+        if joined and joined[-1] in (FOLDER, "-cd"):
+            joined[-1] = f"{FOLDER}={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def check_overrides(overrides: Sequence[str], folder: Path | None = None) -> None:
+    """Raise ConfigError unless every word is a key and a value that it can have."""
+    for word in overrides:
+        if any("\ud800" <= sign <= "\udfff" for sign in word):
+            raise ConfigError(
+                f"{word!r} has signs that are no text in this locale.", "Set LC_ALL=C.UTF-8."
+            )
+        if "=" not in word and not word.startswith("~"):
+            raise ConfigError(f"{word!r} is not key=value.", _meant(word, folder))
+        try:
+            (override,) = OverridesParser.create().parse_overrides([word])
+        except OverrideParseException as error:
+            said = " ".join(str(error).split()).split(" See https")[0]
+            raise ConfigError(
+                f"{word!r} cannot be read ({said}).",
+                "Values with special signs take quotes of their own: \"key='my value'\".",
+            ) from error
+        _check_override(override, word)
+
+
+def check_once(overrides: Sequence[str]) -> None:
+    """Raise ConfigError where a key has two values: Hydra takes the last and says nothing.
+
+    ``+key=`` and ``++key=`` give a value as ``key=`` does, ``~key`` gives none, and the several
+    values of a sweep, ``key=a,b``, are one word.
+    """
+    given: dict[tuple[str, str | None], str] = {}
+    for word in overrides:
+        (override,) = OverridesParser.create().parse_overrides([word])
+        if override.is_delete():
+            continue
+        name, _, value = word.lstrip("+").partition("=")
+        key = (override.key_or_group, override.package)
+        if key not in given:
+            given[key] = value
+        else:
+            first = given[key]
+            raise ConfigError(f"{name} is given twice: {first} and {value}.", "Type it once.")
+
+
+def _check_override(override: Override, word: str) -> None:
+    key = override.key_or_group
+    if not key:
+        raise ConfigError(f"{word!r} has no key.", "Write key=value.")
+    if key == "results" and override.is_sweep_override():
+        raise ConfigError(
+            f"{word}: a sweep has one results folder.",
+            "Type the command once for each, and a folder with a comma in its name in quotes of "
+            "its own: \"results='a,b'\".",
+        )
+    if not (override.is_delete() or override.is_sweep_override()):
+        paths.check_typed(key, override.value())
+    if key in KINDS.values() and (override.package or key not in REQUIRED):
+        _check_null(override, word)
+    if override.is_sweep_override():
+        return
+    if key == "init_strategy" and isinstance(value := override.value(), str):
+        raise ConfigError(
+            f"{word}: a strategy that buys the initial set is chosen by its group.",
+            f"Write strategy@init_strategy={value}.",
+        )
+    if key not in REQUIRED or override.package:  # strategy@init_strategy may be null
+        return
+    chosen: Any = None if override.is_delete() else override.value()
+    if isinstance(chosen, str):
+        return
+    hint = f"See al-bench list {_kind(key)}."
+    if isinstance(chosen, list):
+        if key != "pool":
+            raise ConfigError(
+                f"{word}: there is one {key} to a run.",
+                f"For a run each: -m {key}={','.join(map(str, chosen))}.",
+            )
+        if not chosen:
+            raise ConfigError(f"{word} names no pool.", "Write pool=full for all points.")
+        return
+    raise ConfigError(f"{word}: every run has one {key}, chosen by name.", hint)
+
+
+def _check_null(override: Override, word: str) -> None:
+    """Raise ConfigError where a group that may be absent is null: Hydra takes it away by ~."""
+    value = override.value()
+    name = word.lstrip("+~").partition("=")[0]
+    if isinstance(value, ChoiceSweep) and None in value.list:
+        hint = f"Type the command once for the others, and once with ~{name}."
+    elif value is None and not override.is_delete():
+        hint = f"Write ~{name}."
+    else:
+        return
+    raise ConfigError(f"{word}: null is no choice.", hint)
+
+
+def _kind(group: str) -> str:
+    return next(kind for kind, known in KINDS.items() if known == group)
+
+
+def _meant(word: str, folder: Path | None) -> str:
+    """What someone who typed a word without ``=`` may have meant."""
+    folders = [config_dir(), *([folder] if folder else [])]
+    for kind, group in KINDS.items():
+        if word in (group, kind):
+            return f"Write {group}=…, one of those that al-bench list {kind} shows."
+        if word in dict(choices(group, folders)):
+            return f"Did you mean {group}={word}?"
+    known = [*RunConfig.__dataclass_fields__, *KINDS.values()]
+    return f"Write {word}=…" if word in known else FLAGS
+
+
+def _refuse_flag(message: str) -> NoReturn:
+    unknown = message.removeprefix("unrecognized arguments: ")
+    if unknown == message:
+        raise ConfigError(f"{message}.", FLAGS)
+    flag = unknown.split()[0]
+    key = flag.lstrip("-").split("=")[0].replace("-", "_")
+    known = RunConfig.__dataclass_fields__
+    hint = f"Write {key}=…" if key in known else FLAGS
+    raise ConfigError(f"al-bench run has no flag {flag}.", hint)

@@ -1,0 +1,1 @@
+"""One trial: its rounds of fit, evaluation, selection and labeling."""

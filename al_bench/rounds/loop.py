@@ -1,0 +1,48 @@
+"""The rounds: fit, evaluate, select, label. Knows neither configuration nor file formats."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from al_bench.errors import within
+from al_bench.rounds.evaluation import evaluate
+from al_bench.rounds.trial import Trial
+from al_bench.training.trainer import Fitted, Trainer
+
+
+class RoundStore(Protocol):
+    """Where rounds go; a committed round survives anything."""
+
+    def commit(self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]) -> None:
+        """Make a round durable."""
+
+    def finish(self, trial: Trial) -> None:
+        """The trial has come to its end."""
+
+    def fail(self, trial: Trial, error: Exception) -> None:
+        """The trial was stopped by an error."""
+
+
+def execute(trials: Sequence[Trial], trainer: Trainer, store: RoundStore) -> None:
+    """Run all trials to their end, round by round; a trial that fails leaves the others alone."""
+    while ready := [trial for trial in trials if not trial.finished]:
+        for trial, fitted in trainer.fit(ready):
+            try:
+                with within("A class of this run"):
+                    advance(trial, fitted, store)
+            except Exception as error:
+                trial.finished = True
+                store.fail(trial, error)
+
+
+def advance(trial: Trial, fitted: Fitted | Exception, store: RoundStore) -> None:
+    """Evaluate, select, commit and label one trial after its fit."""
+    if isinstance(fitted, Exception):
+        raise fitted
+    row = trial.row({**fitted.diagnostics, **evaluate(fitted.posterior, trial)})
+    trial.weights = fitted.weights  # where the next round starts, also one that is looked ahead to
+    selection = trial.select(fitted.posterior, row)
+    acquired = trial.acquisitions(selection)
+    store.commit(trial, row, acquired)  # durable before the next round starts
+    trial.label(row, acquired)
+    if trial.finished:
+        store.finish(trial)

@@ -1,0 +1,310 @@
+"""The pool as a strategy sees it: every quantity on demand, at most once, within a memory budget.
+
+N pool points, M labeled points, T target inputs, K posterior samples, C classes, D features.
+"""
+
+import copy
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from al_bench.data.base import Inputs, Pool
+from al_bench.data.sources import Sources
+from al_bench.data.target import Targets, effective_number
+from al_bench.errors import AlBenchError, ConfigError, keyed
+from al_bench.models.base import SAMPLES, GradientFactors, Network, Posterior
+from al_bench.models.chunks import chunked
+from al_bench.rounds.label_access import LabelAccess
+from al_bench.strategies.base import LABELS, ScoreFn, Selection, Strategy
+from al_bench.training.trainer import Trainable
+
+# What a strategy may know of earlier rounds: nothing of the test set.
+HISTORY = ("round", "num_labeled", "num_queried", "validation_accuracy", "validation_nll", "notes")
+
+OF_POOL = {"log_probs", "pool"}  # names of what is held with a row a position
+
+Computed = TypeVar("Computed", Tensor, GradientFactors)
+
+
+class Viewed(Trainable, Protocol):
+    """What a view needs of a trial."""
+
+    pool: Pool
+    targets: Targets
+    labeled: list[int]
+    rows: list[dict[str, Any]]
+
+    def available(self) -> Tensor:
+        """(N,) pool indices that can be bought."""
+
+    def state_for(self, strategy: Strategy) -> str | None:
+        """What this strategy has left for itself in the round before, as JSON."""
+
+
+@dataclass
+class Clock:
+    """Seconds spent in the posterior, by a view and by its restrictions."""
+
+    seconds: float = 0.0
+
+
+class View:
+    """The pool of one trial in one round, seen through a fitted posterior by a strategy.
+
+    Attributes:
+        notes: What the view itself has to say of the round, beside the strategy's notes.
+        seconds_select: Time the strategy took beside that, after ``timed_select``.
+    """
+
+    def __init__(self, trial: Viewed, posterior: Posterior, strategy: Strategy) -> None:
+        self.indices = trial.available()
+        self.num_classes = trial.num_classes
+        self.num_samples = posterior.num_samples
+        self.seed = trial.streams.seed
+        self.round = trial.round
+        self.history: Sequence[Mapping[str, Any]] = [
+            {key: row.get(key) for key in HISTORY} for row in trial.rows
+        ]
+        state = trial.state_for(strategy)
+        self.state: Mapping[str, Any] | None = json.loads(state) if state else None
+        self._clock = Clock()
+        self.seconds_select = 0.0
+        self._posterior = posterior
+        self._strategy = strategy
+        self._inputs = trial.pool.inputs
+        self._labeled = trial.labeled_set()
+        self._targets = trial.targets
+        self._target_key = partial(trial.streams.generator, "target", trial.round)
+        # Nothing else of the pool: a strategy must not find labels or a test set by accident.
+        self._sources = Sources.of(trial.pool)
+        privileged = LABELS in strategy.needs
+        self._label_access = LabelAccess(trial, trial.pool) if privileged else None
+        self._device = trial.engine.device
+        self._chunk_bytes = trial.engine.chunk_bytes
+        # From labels of one class, or of none, a forest learns the same in all its trees.
+        told = trial.round == 0 and len(set(self._labeled.labels.tolist())) > 1
+        self._must_differ = SAMPLES in strategy.needs and told
+        self.notes: dict[str, float] = {}  # shared with restrictions
+        self._held: dict[str, Tensor] = {}
+        self._factors: dict[str, GradientFactors] = {}
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def seconds_score(self) -> float:
+        """Time spent in the posterior so far."""
+        return self._clock.seconds
+
+    @property
+    def labeled_indices(self) -> Tensor:
+        """(M,) int64, the pool indices of the labeled set, in the order in which it was labeled."""
+        return self._labeled.indices
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Names of the data sets that the pool is made of."""
+        return self._sources.origins
+
+    def holds(self, indices: Tensor, source_indices: Tensor, origins: Sequence[str] | None) -> bool:
+        """Whether the pool's points at ``indices`` (n,) are those of their data sets."""
+        return self._sources.hold(indices, source_indices, origins)
+
+    @property
+    def source_indices(self) -> Tensor:
+        """(N,) int64, the index in the data set of every position."""
+        return self._sources.indices(self.indices)
+
+    @property
+    def labeled_source_indices(self) -> Tensor:
+        """(M,) int64, the same of the labeled set, in the order in which it was labeled."""
+        return self._sources.indices(self._labeled.indices)
+
+    def log_probs(self, num_samples: int | None = None) -> Tensor:
+        """(N, K, C) float32 log-probabilities; ``num_samples`` may ask for fewer than K."""
+        count = self._sample_count(num_samples)
+        held = self._held.get("log_probs")
+        if held is None or held.shape[1] < count:
+            self._held["log_probs"] = held = torch.cat(list(self._stream_log_probs(count)))
+        return held[:, :count]
+
+    def score(self, functions: Sequence[ScoreFn], num_samples: int | None = None) -> list[Tensor]:
+        """Each pointwise score of the whole pool, (N,) float64; (N, K, C) is never held."""
+        count = self._sample_count(num_samples)
+        held = self._held.get("log_probs")
+        parts: list[list[Tensor]] = [[] for _ in functions]
+        for log_probs in self._stream_log_probs(count) if held is None else self._cut(count):
+            for part, function in zip(parts, functions, strict=True):
+                part.append(_scored(function, log_probs))
+        return [torch.cat(part) for part in parts]
+
+    def features(self) -> Tensor:
+        """(N, D) float32 features of the pool."""
+        return self._features("pool", self.indices)
+
+    def labeled_features(self) -> Tensor:
+        """(M, D) float32 features of the labeled set, in the order in which it was labeled."""
+        return self._features("labeled", self._labeled.indices)
+
+    def labels(self) -> Tensor:
+        """(M,) int64 labels of the labeled set, in the same order."""
+        return self._labeled.labels
+
+    def inputs(self, positions: Tensor) -> Tensor:
+        """(n, *input_shape) float32 inputs of the pool at ``positions``."""
+        return self._inputs.gather(self.indices[positions], self._device)
+
+    def labeled_inputs(self) -> Tensor:
+        """(M, *input_shape) float32 inputs of the labeled set, in the order it was labeled in."""
+        return self._inputs.gather(self._labeled.indices, self._device)
+
+    def gradient_factors(self) -> GradientFactors:
+        """Factors of the last-layer gradients of the pool: (N, C) and (N, D), float32."""
+        return self._gradient_factors("pool", self._inputs, self.indices)
+
+    def labeled_gradient_factors(self) -> GradientFactors:
+        """The same of the labeled set, (M, C) and (M, D), in the order it was labeled in."""
+        return self._gradient_factors("labeled", self._inputs, self._labeled.indices)
+
+    def target_log_probs(self, num_targets: int, num_samples: int | None = None) -> Tensor:
+        """(T, K, C) log-probabilities of T target inputs under the same posterior samples."""
+        count = self._sample_count(num_samples)
+        drawn = self._draw_targets(num_targets)
+        name = f"target_log_probs {num_targets}"
+        held = self._held.get(name)
+        if held is None or held.shape[1] < count:
+            inputs = self._targets.inputs
+            parts = self._chunks(inputs, drawn, lambda x: self._posterior.log_probs(x, count))
+            self._held[name] = held = torch.cat(list(parts))
+        return held[:, :count]
+
+    def target_gradient_factors(self, num_targets: int) -> GradientFactors:
+        """Factors of the last-layer gradients of the same T target inputs: (T, C) and (T, D)."""
+        drawn = self._draw_targets(num_targets)
+        return self._gradient_factors(f"target {num_targets}", self._targets.inputs, drawn)
+
+    def network(self) -> Network:
+        """A float32 copy of the network in evaluation mode, the strategy's own."""
+        return self._posterior.network()
+
+    def pool_labels(self) -> Tensor:
+        """(N,) int64 labels of the pool, or REFUSED, for a strategy that declares LABELS."""
+        return self._privilege().labels(self.indices)
+
+    def look_ahead(self, positions: Tensor, reference: Tensor) -> float:
+        """Mean log-likelihood, in nats, of ``reference`` once ``positions`` are labeled too."""
+        return self._privilege().look_ahead(self.indices[positions], self.indices[reference])
+
+    def restricted(self, positions: Tensor, state: Mapping[str, Any] | None = None) -> "View":
+        """A view of the points at ``positions`` alone: the model is not shown the others."""
+        other = copy.copy(self)
+        other.indices, other.state = self.indices[positions], state
+        other._held, other._factors = dict(self._held), dict(self._factors)
+        for name in OF_POOL & self._held.keys():
+            other._held[name] = self._held[name][positions]
+        for name in OF_POOL & self._factors.keys():
+            factors = self._factors[name]
+            other._factors[name] = GradientFactors(*(factor[positions] for factor in factors))
+        return other
+
+    def timed_select(self, batch_size: int, generator: torch.Generator) -> Selection:
+        """The strategy's selection, with the time it took kept in the view."""
+        started = time.perf_counter()
+        selection = self._strategy.select(self, batch_size, generator)
+        self.seconds_select = time.perf_counter() - started - self.seconds_score
+        return selection
+
+    def _privilege(self) -> LabelAccess:
+        if self._label_access is None:
+            raise AlBenchError(
+                f"{type(self._strategy).__name__} looks at labels that it has not bought.",
+                "A control says so: its needs contain al_bench.strategies.base.LABELS.",
+            )
+        return self._label_access
+
+    def _draw_targets(self, count: int) -> Tensor:
+        drawn = self._targets.draw(count, self._target_key())
+        if self._targets.groups is not None:
+            self.notes["effective_targets"] = effective_number(drawn)
+        return drawn
+
+    def _sample_count(self, num_samples: int | None) -> int:
+        if num_samples is None:
+            return self.num_samples
+        if not 1 <= num_samples <= self.num_samples:
+            raise ConfigError(
+                f"The strategy asks for {num_samples} posterior samples; the model has "
+                f"{self.num_samples}.",
+                f"Use {keyed('num_samples', self._strategy)}={self.num_samples} or fewer.",
+            )
+        return num_samples
+
+    def _chunks(
+        self, inputs: Inputs, indices: Tensor, compute: Callable[[Tensor], Computed]
+    ) -> Iterator[Computed]:
+        chunks = chunked(self._posterior, inputs, indices, self._device, self._chunk_bytes)
+        while True:
+            started = time.perf_counter()
+            try:
+                computed = compute(next(chunks))
+                if self._device.type == "cuda":
+                    torch.cuda.synchronize(self._device)  # else its time would go to the selection
+            except StopIteration:
+                return
+            finally:
+                self._clock.seconds += time.perf_counter() - started
+            yield computed
+
+    def _stream_log_probs(self, count: int) -> Iterator[Tensor]:
+        for log_probs in self._chunks(
+            self._inputs, self.indices, lambda x: self._posterior.log_probs(x, count)
+        ):
+            if self._must_differ and count > 1:
+                if bool((log_probs == log_probs[:, :1]).all()):
+                    raise AlBenchError(
+                        f"All {count} posterior samples are identical, so the strategy's scores "
+                        "mean nothing.",
+                        "Use a network with dropout, or model=deep_ensemble.",
+                    )
+                self._must_differ = False
+            yield log_probs
+
+    def _cut(self, count: int) -> Iterator[Tensor]:
+        """The log-probabilities that are held, in chunks: scores need room for temporaries."""
+        log_probs = self.log_probs(count)
+        size = max(1, self._chunk_bytes // (8 * log_probs[0].numel()))
+        yield from torch.split(log_probs, size)
+
+    def _features(self, name: str, indices: Tensor) -> Tensor:
+        if name in self._factors:
+            return self._factors[name].features
+        if name not in self._held:
+            parts = self._chunks(self._inputs, indices, self._posterior.features)
+            self._held[name] = torch.cat(list(parts))
+        return self._held[name]
+
+    def _gradient_factors(self, name: str, inputs: Inputs, indices: Tensor) -> GradientFactors:
+        if name not in self._factors:
+            parts = list(self._chunks(inputs, indices, self._posterior.gradient_factors))
+            log_probs = torch.cat([part.log_probs for part in parts])
+            features = torch.cat([part.features for part in parts])
+            self._factors[name] = GradientFactors(log_probs, features)
+        return self._factors[name]
+
+
+def _scored(function: ScoreFn, log_probs: Tensor) -> Tensor:
+    scores: object = function(log_probs)
+    if isinstance(scores, Tensor) and scores.shape == log_probs.shape[:1]:
+        return scores.double().cpu()
+    named = function.func if isinstance(function, partial) else function
+    got = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
+    raise AlBenchError(
+        f"The score {getattr(named, '__qualname__', type(named).__name__)} must return a tensor of "
+        f"one number a point, shape {tuple(log_probs.shape[:1])}, got {got}."
+    )

@@ -1,0 +1,184 @@
+"""Whether the choices of a run go together, told before any work."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from al_bench.budget import Budget
+from al_bench.configuration.schema import Composed
+from al_bench.errors import ConfigError, words_of
+from al_bench.models.base import SAMPLES, Model, NetworkModel
+from al_bench.models.mc_dropout import MCDropout
+from al_bench.seeding import isolated
+from al_bench.strategies.base import LABELS, Strategy
+from al_bench.training.recipe import Recipe
+
+
+def check_choices(
+    composed: Composed,
+    model: Model,
+    recipe: Recipe,
+    budget: Budget,
+    strategies: Mapping[str, Strategy],
+) -> None:
+    """Raise ConfigError unless what was built goes together, as far as no data are needed.
+
+    Args:
+        composed: The run's configuration and the names of its choices.
+        model: Built from it, as are the others.
+        recipe: How the model is trained.
+        budget: How many labels.
+        strategies: By group: ``strategy``, and ``init_strategy`` where one buys the initial set.
+    """
+    if recipe.monitor is not None and budget.validation_size in (0, "0x"):
+        raise ConfigError(
+            f"training.monitor={recipe.monitor} needs a validation set, but "
+            f"budget.validation_size={budget.validation_size}.",
+            "Add for example budget.validation_size=100, or use training=default.",
+        )
+    if "init_strategy" in strategies and (budget.init_size or 0) < 1:
+        raise ConfigError(
+            "init_strategy buys budget.init_size labels, but "
+            f"budget.init_size={'null' if budget.init_size is None else budget.init_size}.",
+            "Add for example budget.init_size=20 budget.init_per_class=null.",
+        )
+    if recipe.start == "warm" and not isinstance(model, NetworkModel):
+        raise ConfigError(
+            f"training.start=warm keeps a network's weights; model={composed.names['model']} has "
+            "none.",
+            "Use training.start=cold.",
+        )
+    _check_evaluation(composed, model)
+    for group, strategy in strategies.items():
+        _check_samples(composed, model, group, strategy)
+
+
+def check_dropout(composed: Composed, model: Model, provided: frozenset[str]) -> None:
+    """Raise ConfigError where MC dropout has nothing to drop: its samples would all be the same.
+
+    Args:
+        composed: The run's configuration and the names of its choices.
+        model: Built from it.
+        provided: What the model provides for this data set.
+    """
+    if isinstance(model, MCDropout) and model.num_samples > 1 and SAMPLES not in provided:
+        names = composed.names
+        network = f"network={names['network']}" if names["network"] else "its network"
+        raise ConfigError(
+            f"model={names['model']} has nothing to drop in {network}: its {model.num_samples} "
+            "posterior samples would all be the same.",
+            "Use model.num_samples=1, or a network that drops units.",
+        )
+
+
+def check_smallest_batch(
+    model: Model, recipe: Recipe, budget: Budget, input_shape: tuple[int, ...], num_classes: int
+) -> None:
+    """Raise ConfigError where a batch of one point comes that the network cannot be trained on.
+
+    Args:
+        model: What is trained.
+        recipe: How.
+        budget: How many labels.
+        input_shape: Of one input.
+        num_classes: C.
+    """
+    if not isinstance(model, NetworkModel):
+        return
+    if recipe.batch_size == 1:
+        hint = "Use training.batch_size=64."
+    elif recipe.epoch_size == 1:
+        hint = "Use training.epoch_size=1024."
+    elif recipe.epoch_size is None and _fewest_labels(budget, num_classes) == 1:
+        hint = "Start with two labels or more: budget.init_size=2 budget.init_per_class=null."
+    else:
+        return
+    with isolated(torch.Generator().manual_seed(0)):
+        network = model.build(input_shape, num_classes).train()
+        try:
+            network(torch.zeros(1, *input_shape))
+        except Exception as error:  # whatever a network says of what it cannot do
+            said = words_of(error).rstrip(".")
+            raise ConfigError(
+                f"The network cannot be trained on a batch of one point: {said}.", hint
+            ) from error
+
+
+def _fewest_labels(budget: Budget, num_classes: int) -> int | None:
+    """Labels of the first round that has any; ``None`` where all are there at once."""
+    if budget.is_full:
+        return None
+    return budget.initial_labels(num_classes) or budget.batch_size
+
+
+def check_needs(
+    composed: Composed, provided: frozenset[str], group: str, strategy: Strategy
+) -> None:
+    """Raise ConfigError unless the model provides what the strategy needs.
+
+    Args:
+        composed: The run's configuration and the names of its choices.
+        provided: What the model provides for this data set.
+        group: ``strategy`` or ``init_strategy``.
+        strategy: Built from that group.
+    """
+    missing = sorted(strategy.needs - provided - {LABELS})
+    if missing:
+        names = composed.names
+        lacks = {
+            "samples": "posterior samples that differ",
+            "features": "features",
+            "gradients": "last-layer gradients",
+            "network": "the gradients of one network",
+        }
+        one_network = "Use model=deterministic or model=mc_dropout."
+        hint = {
+            "samples": "Use model=deep_ensemble, model=mc_dropout with a network that drops units "
+            "(model.network.dropout=0.5), or strategy=entropy.",
+            "gradients": one_network,
+            "network": one_network,
+        }.get(missing[0], "Use another model.")
+        if missing[0] == "samples":
+            for name, usual in (("num_samples", 20), ("num_members", 5)):
+                if composed.config.model.get(name) == 1:
+                    hint = f"Use model.{name}={usual}, or strategy=entropy."
+        what = " and ".join(lacks.get(name, name) for name in missing)
+        network = f" with network={names['network']}" if names["network"] else ""
+        raise ConfigError(
+            f"{_said(group, composed)} needs {what}, which model={names['model']}{network} "
+            "does not provide.",
+            hint,
+        )
+
+
+def _check_evaluation(composed: Composed, model: Model) -> None:
+    """Metrics may use fewer posterior samples than the model has, never more."""
+    evaluated = composed.config.evaluation.get("num_samples")
+    if evaluated is not None and evaluated > model.num_samples:
+        raise ConfigError(
+            f"evaluation.num_samples={evaluated} is more than the {model.num_samples} samples of "
+            f"model={composed.names['model']}.",
+            f"Add model.num_samples={evaluated} or lower evaluation.num_samples.",
+        )
+
+
+def _check_samples(composed: Composed, model: Model, group: str, strategy: Any) -> None:
+    """A strategy may ask for fewer posterior samples than the model has, never for more."""
+    asked = getattr(strategy, "num_samples", None)
+    if asked == 1 and SAMPLES in strategy.needs:
+        raise ConfigError(
+            f"{_said(group, composed)} compares posterior samples, but {group}.num_samples=1.",
+            "Use 2 or more, or null for all of the model's.",
+        )
+    if asked is not None and asked > model.num_samples:
+        raise ConfigError(
+            f"{group}.num_samples={asked} is more than the {model.num_samples} samples of "
+            f"model={composed.names['model']}.",
+            f"Add model.num_samples={asked} or lower {group}.num_samples.",
+        )
+
+
+def _said(group: str, composed: Composed) -> str:
+    """A strategy as it was typed."""
+    return f"strategy={composed.names['strategy']}" if group == "strategy" else group

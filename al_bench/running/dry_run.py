@@ -1,0 +1,76 @@
+"""What a run would do, without doing it."""
+
+from collections.abc import Sequence
+
+from al_bench.data.composition import composition
+from al_bench.running.prepare import Prepared
+from al_bench.running.remaining import Remaining, remaining_of, schedule
+from al_bench.text.duration import about
+from al_bench.text.terminal import spans
+from al_bench.text.visible import in_a_line
+
+
+def describe(prepared: Prepared) -> str:
+    """Sizes, rounds, forward passes to come and the output folder, a line each."""
+    run, trial = prepared.run, prepared.trial(prepared.seeds[0])
+    budget, model = run.budget, run.model
+    rounds = run.num_rounds(trial.num_classes)
+    initial, available = len(trial.labeled), len(trial.available())
+    total = initial if budget.total is None else budget.total
+    batches = "at once" if budget.is_full else f"to {total} in batches of {budget.batch_size}"
+    test = len(trial.test)
+    scored = sum(
+        max(available - step * budget.batch_size, 0) * model.num_samples
+        for step in range(rounds - 1)
+    )
+    samples = min(run.evaluation_samples or model.num_samples, model.num_samples)
+    tested = rounds * (test + len(trial.validation)) * samples
+    trained = sum(round.steps for round in schedule(trial))
+    count = len(prepared.seeds)
+    shape = "×".join(map(str, trial.pool.inputs.input_shape))
+    made_of = composition(trial.pool) if prepared.loaded.transforms else {}
+    lines = [
+        f"run        {run.identity.strategy_label} on {run.identity.task}, "
+        f"{run.identity.model_label}",
+        f"data       pool {len(trial.pool):,}, test {test:,}, inputs {shape}, "
+        f"{trial.num_classes} classes",
+        *(f"{name:<11}{what}" for name, what in made_of.items()),
+        *(f"note       {note}" for note in prepared.notes),
+        f"labels     {initial} {batches}, {len(trial.validation):,} for validation",
+        f"seeds      {count} ({spans(prepared.seeds)})",
+        f"rounds     {rounds} a seed, {rounds * count} in all",
+        f"training   at most {trained:,} steps a seed, {trained * count:,} in all",
+        f"scoring    at most {scored:,} forward passes (points × samples) a seed, "
+        f"{scored * count:,} in all",
+        f"testing    {tested:,} forward passes a seed, {tested * count:,} in all",
+        f"engine     {run.engine.device}, {run.engine.scoring_precision} scoring, "
+        f"{run.engine.training_precision} training, {prepared.workers} worker(s)",
+        f"time       {_time(prepared)}",
+        f"results    {prepared.results / run.identity.folder}",
+    ]
+    return "\n".join(map(in_a_line, lines))
+
+
+def _time(prepared: Prepared) -> str:
+    """How long it will take, from stored runs of the same device; nothing is trained for it."""
+    remaining = remaining_of(prepared)
+    if remaining.is_over:
+        return "none: every seed is done"
+    seconds = remaining.seconds()
+    if seconds is None:
+        engine = prepared.run.engine
+        where = engine.columns()["device_name"] or engine.device
+        return f"not known: nothing like it is stored of {where}; the run says so as it goes on"
+    return f"{about(seconds)}, as measured for {remaining.source}"
+
+
+def in_all(left: Sequence[Remaining]) -> str:
+    """How many jobs a sweep has, and how long they will take."""
+    seconds = [one.seconds() for one in left if not one.is_over]
+    known = [one for one in seconds if one is not None]
+    jobs = f"{len(left)} job{'s' * (len(left) > 1)} in all"
+    if not known:
+        return f"{jobs}: {'time not known' if seconds else 'every seed is done'}"
+    unknown = len(seconds) - len(known)
+    rest = f", beside {unknown} of which it is not known" if unknown else ""
+    return f"{jobs}: {about(sum(known))}, one after the other{rest}"

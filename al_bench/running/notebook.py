@@ -1,0 +1,158 @@
+"""The same from Python: runs and trials from overrides."""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from al_bench import engine
+from al_bench.configuration import own_path
+from al_bench.configuration.explain import COMPLAINTS, explain
+from al_bench.configuration.schema import compose
+from al_bench.configuration.until_decided import design_of
+from al_bench.configuration.words import check_overrides
+from al_bench.errors import ConfigError, ResultsError
+from al_bench.paths import opened, quoted
+from al_bench.results.schema import CURVE
+from al_bench.rounds import loop
+from al_bench.rounds.trial import Trial
+from al_bench.running.dry_run import describe
+from al_bench.running.execution import DONE, run_seeds
+from al_bench.running.prepare import Prepared, prepare
+from al_bench.running.progress import LogReport
+from al_bench.training.trainer import SequentialTrainer, Trainer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+
+def trials(*overrides: str, config_dir: str | Path | None = None) -> list[Trial]:
+    """Trials at their beginning, one a seed; ``execute`` runs them.
+
+    Args:
+        overrides: What one would type after ``al-bench run``, such as ``strategy=batchbald``.
+        config_dir: A folder of your own configuration.
+
+    Raises:
+        ConfigError, DataError: As ``al-bench run`` would say.
+    """
+    with engine.restored():
+        prepared, dry = _prepared(overrides, config_dir)
+        if dry:
+            raise ConfigError("Trials are at their beginning; dry_run=true is for al_bench.run.")
+        return [prepared.trial(seed) for seed in prepared.seeds]
+
+
+def execute(trials: Sequence[Trial], trainer: Trainer | None = None) -> "pd.DataFrame":
+    """Run trials to their end in memory, nothing stored; their curves as a frame.
+
+    Args:
+        trials: From ``trials``; they are advanced in place.
+        trainer: Trains them; ``None`` trains one network after the other.
+
+    Raises:
+        Whatever stops a trial.
+    """
+    import pandas as pd
+
+    store = MemoryStore()
+    with engine.restored():
+        for first in trials[:1]:
+            first.run.engine.set_up()
+        loop.execute(trials, trainer or SequentialTrainer(), store)
+    return pd.DataFrame(store.rows)
+
+
+def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame":
+    """Run what ``al-bench run`` would, in this process, and return its learning curves.
+
+    Finished seeds are read rather than run again. Progress goes to the ``al_bench`` logger.
+    ``dry_run=true`` prints what would be done and does nothing. Threads, flags of torch and an
+    application's own Hydra are as they were afterwards.
+
+    Returns:
+        A row a (seed, round), with the columns of ``al_bench.results.schema.CURVE`` and ``config``
+        (see ``read_curves``); no row of a dry run.
+
+    Raises:
+        ResultsError: A seed failed or is being run elsewhere; the others are stored.
+    """
+    import pandas as pd
+
+    from al_bench.results.frame import read_curves
+
+    with engine.restored(), _path_restored():
+        prepared, dry = _prepared(overrides, config_dir)
+        if dry:
+            print(describe(prepared))
+            return pd.DataFrame(columns=[*CURVE.names, "config"])
+        for note in prepared.notes:
+            logger.warning("%s", note)
+        outcomes = run_seeds(prepared, prepared.seeds, LogReport())
+    missing = [ended for ended in outcomes if ended.status != DONE]
+    if missing:
+        said = "; ".join(f"seed {ended.seed} {ended.status}: {ended.message}" for ended in missing)
+        raise ResultsError(f"Not every seed is done: {said}")
+    curves: Any = read_curves([prepared.results / prepared.run.identity.folder])
+    return curves[curves["seed"].isin(list(prepared.seeds))].reset_index(drop=True)
+
+
+@contextlib.contextmanager
+def _path_restored() -> Iterator[None]:
+    before = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def _prepared(overrides: Sequence[str], config_dir: str | Path | None) -> tuple[Prepared, bool]:
+    """What was asked for, and whether only to say what it would be."""
+    for word in overrides:
+        if not isinstance(word, str):
+            raise ConfigError(
+                f"{word!r} is no text.", 'Give every key=value by itself: "seeds=3", "workers=2".'
+            )
+    overrides = quoted(overrides)
+    folder = None if config_dir is None else opened(config_dir).resolve()
+    if folder is not None and not folder.is_dir():
+        raise ConfigError(f"There is no folder {config_dir}, given as config_dir.")
+    own_path.look_beside(folder)
+    check_overrides(overrides, folder)
+    try:
+        composed = compose(overrides, folder)
+    except COMPLAINTS as error:
+        raise explain(error, overrides, folder) from error
+    if composed.is_sweep:
+        raise ConfigError("This preset is a sweep.", "Run it with al-bench run on a command line.")
+    design_of(composed.config)  # checks its keys
+    return prepare(composed), composed.config.dry_run
+
+
+class MemoryStore:
+    """Keeps committed rounds in memory: for notebooks and tests.
+
+    Attributes:
+        rows: Curve rows of all trials, in the order of their commits.
+        acquired: Acquisition rows likewise.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.acquired: list[dict[str, Any]] = []
+
+    def commit(self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]) -> None:
+        """Keep a round."""
+        self.rows.append(row)
+        self.acquired += acquired
+
+    def finish(self, trial: Trial) -> None:
+        """Nothing is left to do."""
+
+    def fail(self, trial: Trial, error: Exception) -> None:
+        """Raise what stopped the trial."""
+        raise error

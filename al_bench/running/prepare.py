@@ -1,0 +1,299 @@
+"""From a composed configuration to trials: everything is built and checked before any work."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from al_bench.configuration.building import build, build_with
+from al_bench.configuration.schema import Composed, parse_seeds, without_tracker
+from al_bench.configuration.trackers import build_tracker
+from al_bench.data.base import Dataset, DatasetSource, Pool
+from al_bench.data.pool import (
+    Loaded,
+    PoolTransform,
+    Stage,
+    apply_transforms,
+    load_transforms,
+)
+from al_bench.data.target import PoolTargets, TargetDistribution, Targets
+from al_bench.engine import Engine, parse_device
+from al_bench.errors import AlBenchError, ConfigError, choose, placed, require_whole
+from al_bench.masking import remember
+from al_bench.models.base import DirectModel, Model, NetworkModel
+from al_bench.paths import check_typed, opened
+from al_bench.results.store import Resume
+from al_bench.rounds.trial import Run, Trial
+from al_bench.running.compatibility import (
+    check_choices,
+    check_dropout,
+    check_needs,
+    check_smallest_batch,
+)
+from al_bench.running.earlier import of_other_code, under_another_engine
+from al_bench.running.identity import identify
+from al_bench.running.parts import num_targets
+from al_bench.seeding import Streams
+from al_bench.strategies.base import Strategy
+from al_bench.tracking.guard import Tracking
+
+GROUPS = (
+    "dataset",
+    "pool",
+    "model",
+    "training",
+    "budget",
+    "strategy",
+    "init_strategy",
+    "target",
+    "tracker",
+)
+RESUMES = ("same", "any")
+ON_ERROR = ("continue", "stop")
+CHECKED = 10  # seeds whose pools are drawn before any work; a later one that fails does so alone
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A checked run that has not begun.
+
+    Args:
+        run: What all seeds share.
+        seeds: The seeds asked for.
+        results: The results folder.
+        resume: ``same`` or ``any`` engine for half-done trials.
+        on_error: ``continue`` or ``stop``.
+        workers: Processes that share the seeds.
+        dataset: Loaded.
+        loaded: Pool transforms with their data, and the test set in the pool's classes.
+        target: Which inputs' predictions matter.
+        offsets: Stream name to offset.
+        tracking: Tells the experiment tracker, if there is one.
+        notes: Sentences on what may not be as it was asked for.
+    """
+
+    run: Run
+    seeds: Sequence[int]
+    results: Path
+    resume: Resume
+    on_error: str
+    workers: int
+    dataset: Dataset
+    loaded: Loaded
+    target: TargetDistribution
+    offsets: Mapping[str, int]
+    tracking: Tracking
+    notes: Sequence[str] = ()
+
+    def trial(self, seed: int) -> Trial:
+        """The trial of one seed, at its beginning."""
+        streams = Streams(seed, self.offsets)
+        name = self.run.identity.dataset
+        known = self.loaded.known_classes
+        pool = Pool.of(self.dataset.train, self.dataset.num_classes, name, known)
+        pool = apply_transforms(pool, self.loaded.transforms, streams)
+        with placed(self.target):
+            targets = self.target.of(self.dataset, pool)
+        _require(Targets, targets, "target", "of", self.target)
+        return Trial(self.run, streams, pool, targets, self.loaded.test)
+
+
+def prepare(composed: Composed) -> Prepared:
+    """Build and check all of a run: cheap objects first, then the data set, then the fit of both.
+
+    Raises:
+        ConfigError: Something asked for does not exist, is out of range or does not go together.
+        DataError: The data set is missing or damaged.
+    """
+    config = composed.config
+    check_complete(config)
+    remember(OmegaConf.to_container(config, resolve=True))
+    check_typed("results", config.results)
+    seeds = parse_seeds(config.seeds)
+    for key, valid in (("resume", RESUMES), ("on_error", ON_ERROR)):
+        if config[key] not in valid:
+            raise ConfigError(f"{key}={config[key]} is unknown.", choose(config[key], valid))
+    require_whole("workers", config.workers, 1)
+    engine = _engine(config)
+    engine.set_up()  # before any work: a thread a core in every worker would stall them all
+    offsets = {str(key): offset for key, offset in config.streams.items() if offset is not None}
+    Streams(0, offsets)  # checks them
+    chosen = build_strategies(config)
+    target = _target(config.target)
+    model = _model(config.model)
+    recipe = build(config.training, "training")
+    budget = build(config.budget, "budget")
+    samples, bins = _evaluation(config.evaluation)
+    transforms = [_transform(node, name) for name, node in (config.pool or {}).items()]
+    source: DatasetSource = build_with(config.dataset, "dataset", ["load"], "al_bench.data.base")
+    tracker = build_tracker(config.tracker)
+    check_choices(composed, model, recipe, budget, chosen)
+
+    with placed(source):
+        dataset = source.load()
+    _require(Dataset, dataset, "dataset", "load", source)
+    loaded = load_transforms(transforms, dataset)
+    with placed(model):
+        provided = model.check(dataset.train.inputs.input_shape, loaded.num_classes)
+    shape = dataset.train.inputs.input_shape
+    check_smallest_batch(model, recipe, budget, shape, loaded.num_classes)
+    for group, one in chosen.items():
+        check_needs(composed, provided, group, one)
+    check_dropout(composed, model, provided)
+    # Users' arrays are all one choice; each has a name of its own.
+    name = getattr(source, "title", composed.names["dataset"])
+    told = without_tracker(composed)
+    built = {
+        "dataset": source,
+        "pool": transforms,
+        "model": model,
+        "training": recipe,
+        "budget": budget,
+        "target": target,
+        "tracker": tracker,
+        **chosen,
+    }
+    identity = identify(told, name, loaded.fingerprint, built)
+    strategy, init_strategy = chosen["strategy"], chosen.get("init_strategy")
+    run = Run(identity, model, recipe, strategy, budget, engine, samples, bins, init_strategy)
+    prepared = Prepared(
+        run=run,
+        seeds=seeds,
+        results=opened(config.results),
+        resume=config.resume,
+        on_error=config.on_error,
+        workers=config.workers,
+        dataset=dataset,
+        loaded=loaded,
+        target=target,
+        offsets=offsets,
+        tracking=Tracking(tracker, identity, engine.columns(), told.config),
+    )
+    for seed in seeds[:CHECKED]:  # the budget fits the pools
+        try:
+            prepared.trial(seed)
+        except AlBenchError as error:
+            raise type(error)(f"Seed {seed}: {error.message}", error.hint) from error
+    few = _few_targets(chosen, prepared.trial(seeds[0]))
+    there = (
+        *under_another_engine(prepared.results / identity.folder, seeds, engine.columns()),
+        *of_other_code(prepared.results, seeds, identity),
+    )
+    return replace(prepared, notes=(*loaded.notes, *few, *there))
+
+
+def _few_targets(strategies: Mapping[str, Strategy], trial: Trial) -> list[str]:
+    """A sentence for each strategy that asks for more target inputs than there are."""
+    there = len(trial.targets.indices)
+    asked = {group: num_targets(strategy) or 0 for group, strategy in strategies.items()}
+    return [
+        f"{group} asks for {count} target inputs; there are {there}, and all are used."
+        for group, count in asked.items()
+        if count > there
+    ]
+
+
+def check_complete(config: Any, groups: Sequence[str] = GROUPS) -> None:
+    """Resolve ``config`` in place; ConfigError where these groups lack a value."""
+    try:
+        OmegaConf.resolve(config)
+        for group in groups:
+            if config[group] and (missing := sorted(OmegaConf.missing_keys(config[group]))):
+                raise ConfigError(f"{missing[0]} has no default.", f"Add {missing[0]}=…")
+    except OmegaConfBaseException as error:
+        where = f"{error.full_key}: " if error.full_key else ""
+        raise ConfigError(f"{where}{str(error).splitlines()[0]}.") from error
+
+
+def _engine(config: Any) -> Engine:
+    device = parse_device(config.device)
+    chunk_bytes = config.chunk_bytes
+    if chunk_bytes is None:
+        chunk_bytes = (64 if device.type == "cpu" else 2048) * 2**20
+    return Engine(
+        device=device,
+        scoring_precision=config.scoring_precision,
+        training_precision=config.training_precision,
+        threads=config.threads,
+        chunk_bytes=chunk_bytes,
+    )
+
+
+def _evaluation(node: Any) -> tuple[int | None, int]:
+    known = ("num_samples", "calibration_bins")
+    for key in node:
+        if key not in known:
+            raise ConfigError(f"evaluation has no parameter {key!r}.", choose(str(key), known))
+    for key in known:
+        if node.get(key) is not None:
+            require_whole(f"evaluation.{key}", node[key], 1)
+    return node.get("num_samples"), node.get("calibration_bins") or 15
+
+
+def build_strategies(config: Any) -> dict[str, Strategy]:
+    """By group: ``strategy``, and ``init_strategy`` where one buys the initial set.
+
+    They are one object where they are the same with the same parameters: it goes on with what it
+    has kept.
+    """
+    built = {"strategy": build_strategy(config.strategy, "strategy")}
+    if config.init_strategy is not None:
+        bought_by = build_strategy(config.init_strategy, "init_strategy")
+        same = config.init_strategy == config.strategy
+        built["init_strategy"] = built["strategy"] if same else bought_by
+    return built
+
+
+def build_strategy(node: Any, group: str) -> Strategy:
+    """The strategy of ``node``; ConfigError when the class lacks something that strategies have."""
+    strategy: Strategy = build(node, group)
+    if not isinstance(getattr(strategy, "needs", None), frozenset):
+        raise ConfigError(
+            f"{group}: {type(strategy).__name__} has no frozenset called needs.",
+            "Write needs = frozenset() for nothing, or name what the model must provide.",
+        )
+    if not callable(getattr(strategy, "select", None)):
+        raise ConfigError(
+            f"{group}: {type(strategy).__name__} has no method select(view, batch_size, generator)."
+        )
+    return strategy
+
+
+def _target(node: Any) -> TargetDistribution:
+    if node is None:
+        return PoolTargets()
+    target: TargetDistribution = build_with(node, "target", ["of"], "al_bench.data.target")
+    return target
+
+
+def _transform(node: Any, name: str) -> PoolTransform:
+    transform: PoolTransform = build(node, f"pool.{name}")
+    if not isinstance(getattr(transform, "stage", None), Stage):
+        raise ConfigError(
+            f"pool.{name}: {type(transform).__name__} has no attribute stage, one of Stage's.",
+            "al_bench.data.pool says what such a class has.",
+        )
+    return transform
+
+
+def _require(kind: type, returned: object, group: str, method: str, owner: object) -> None:
+    """Raise ConfigError unless a method of a user's class has returned what it shall."""
+    if not isinstance(returned, kind):
+        raise ConfigError(
+            f"{group}: {method} of {type(owner).__name__} must return a {kind.__name__}, "
+            f"got {type(returned).__name__}.",
+            f"{kind.__module__} says what that is.",
+        )
+
+
+def _model(node: Any) -> Model:
+    model = build(node, "model")
+    if not isinstance(model, (NetworkModel, DirectModel)):
+        raise ConfigError(
+            f"model: {type(model).__name__} is neither a NetworkModel nor a DirectModel.",
+            "al_bench.models.base says what those have.",
+        )
+    return model

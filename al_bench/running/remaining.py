@@ -1,0 +1,410 @@
+"""How long what is left of a run will take, from rounds that were measured.
+
+A round takes the longer the more labels there are, so seconds are looked up by the number of
+labels: in stored curves of the same device before anything has run, and in the run's own rounds as
+they come. Nothing here may fail a run: what cannot be read is not known.
+"""
+
+import itertools
+import logging
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from al_bench.errors import ResultsError
+from al_bench.results import damage, manifest, parquet, sweeps
+from al_bench.results.history import TrialPaths
+from al_bench.results.identity import RunIdentity
+from al_bench.results.schema import CURVE, MEASURED
+from al_bench.text.duration import about
+
+if TYPE_CHECKING:
+    from al_bench.running.prepare import Prepared
+
+logger = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+
+SECONDS = tuple(name for name in MEASURED if name.startswith("seconds_"))
+# Rounds of another precision or number of threads say nothing of how long these will take.
+SAME = ("device", "device_name", "scoring_precision", "training_precision", "threads")
+FILES = 20  # curves that are read at most
+FOLDERS = 200  # runs that are looked at for them
+JOBS = 5  # of a sweep, whose time is counted
+_COLUMNS = ("run_id", "protocol_id", "pool", "network", "training", "strategy", "num_labeled")
+
+
+class Pace:
+    """Seconds of a round by its number of labels.
+
+    Args:
+        stored: Labels and seconds of rounds of stored curves, in any order.
+    """
+
+    def __init__(self, stored: Iterable[tuple[int, float]] = ()) -> None:
+        self._stored = _typical(stored)
+        self._first: tuple[int, float] | None = None
+        self._own: list[tuple[int, float]] = []
+
+    def add(self, labels: int, seconds: float) -> None:
+        """A round of this run has taken so long.
+
+        The first one has loaded libraries beside: it counts as long as nothing else is known.
+        """
+        if self._first is None:
+            self._first = (labels, seconds)
+        else:
+            self._own.append((labels, seconds))
+
+    def seconds(self, labels: Sequence[int]) -> Array | None:
+        """What rounds of so many labels will take, each; ``None`` where no round is known.
+
+        Where there are stored rounds these are scaled by what the run's own have taken, so that a
+        machine that is busier than it was is seen; else the run's own are extended.
+        """
+        own = _typical(self._own)
+        if not own and not self._stored and self._first is not None:
+            own = _typical([self._first])
+        if not own or not self._stored:
+            return _predicted(own or self._stored, labels)
+        stored = _predicted(self._stored, labels)
+        expected = _predicted(self._stored, list(own))
+        assert stored is not None
+        assert expected is not None
+        total = float(expected.sum())
+        scaled = stored * (sum(own.values()) / total if total > 0 else 1.0)
+        return np.array([own.get(count, at) for count, at in zip(labels, scaled, strict=True)])
+
+
+def _typical(rounds: Iterable[tuple[int, float]]) -> dict[int, float]:
+    """Median seconds of each number of labels, ascending."""
+    found: dict[int, list[float]] = {}
+    for labels, seconds in rounds:
+        found.setdefault(labels, []).append(seconds)
+    return {labels: statistics.median(found[labels]) for labels in sorted(found)}
+
+
+def _predicted(typical: Mapping[int, float], labels: Sequence[int]) -> Array | None:
+    """What is typical there; between two the line; beyond them the slope of all, if it rises."""
+    if not typical:
+        return None
+    counts, seconds = np.array(list(typical), dtype=float), np.array(list(typical.values()))
+    wanted = np.asarray(labels, dtype=float)
+    found = np.interp(wanted, counts, seconds)
+    if len(counts) > 1:
+        distance = counts - counts.mean()
+        slope = max(float(distance @ seconds / (distance @ distance)), 0.0)
+        found += slope * (wanted - np.clip(wanted, counts[0], counts[-1]))
+    result: Array = np.maximum(found, 0.0)
+    return result
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is known of a round before it has run.
+
+    Args:
+        labels: It trains on so many.
+        steps: Of training, at most; 0 where nothing is trained by steps.
+    """
+
+    labels: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """Stored rounds that tell how long a run will take.
+
+    Args:
+        rounds: Labels and seconds of each.
+        source: Whose they are, in a phrase; empty where there are none.
+        done: Rounds of each seed of the run itself; ``None`` where nothing is left to do.
+    """
+
+    rounds: Sequence[tuple[int, float]] = ()
+    source: str = ""
+    done: Mapping[int, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job is in its sweep.
+
+    Args:
+        number: The job's, from 0.
+        jobs: How many there are.
+        side_by_side: Whether several run at a time: then each speaks for itself alone.
+        earlier: Seconds that some of the jobs before have taken in all.
+    """
+
+    number: int
+    jobs: int
+    side_by_side: bool = False
+    earlier: Sequence[float] = ()
+
+    def others(self, whole: float) -> float:
+        """What the jobs behind this one take, if they are like it and those before.
+
+        Args:
+            whole: What this job takes from beginning to end.
+        """
+        mean = (sum(self.earlier) + whole) / (len(self.earlier) + 1)
+        return (self.jobs - self.number - 1) * mean
+
+
+class Remaining:
+    """What is left of a run, round by round.
+
+    Args:
+        stored: Rounds of before.
+        schedule: The rounds of a seed.
+        seeds: All seeds that were asked for.
+        workers: Processes that share them.
+        place: Where the run is among the jobs of its sweep, if it is one of several.
+    """
+
+    def __init__(
+        self,
+        stored: Known,
+        schedule: Sequence[Round],
+        seeds: Sequence[int],
+        workers: int = 1,
+        place: Place | None = None,
+    ) -> None:
+        self.source = stored.source
+        self.place = place
+        self._pace = Pace(stored.rounds)
+        self._schedule = schedule
+        self._workers = workers
+        self._seeds = len(seeds)  # only those that have begun are kept one by one
+        done = {seed: number for seed, number in stored.done.items() if seed in seeds}
+        self._done = {s: len(schedule) if n is None else n for s, n in done.items()}
+
+    def begin(self, seed: int, rounds_done: int) -> None:
+        """The seed starts, or goes on after so many rounds."""
+        self._done[seed] = rounds_done
+
+    def round(self, seed: int, row: Mapping[str, Any]) -> None:
+        """A round is done, with this curve row."""
+        self._pace.add(row["num_labeled"], seconds_of(row))
+        self._done[seed] = row["round"] + 1
+
+    def end(self, seed: int) -> None:
+        """Nothing is left of the seed, whatever became of it."""
+        self._done[seed] = len(self._schedule)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no round is left."""
+        return all(done >= len(self._schedule) for done in self._rounds_done())
+
+    def seconds(self) -> float | None:
+        """Until all seeds are done; ``None`` where no round is known."""
+        return self._of(self._rounds_done())
+
+    def whole(self) -> float | None:
+        """What the run would take from the beginning."""
+        return self._of(Counter({0: self._seeds}))
+
+    def said(self) -> str:
+        """``about 12 min left``, or ``job 3 of 12, about 40 min left``; empty if not known."""
+        left, whole = self.seconds(), self.whole()
+        others = 0.0
+        if self.place is not None and not self.place.side_by_side:
+            others = self.place.others(whole or 0.0)
+        known = left is not None and not (self.is_over and others == 0)
+        time = f"{about(left + others)} left" if left is not None and known else ""
+        if self.place is None:
+            return time
+        of_it = " of it" if time and self.place.side_by_side else ""
+        return ", ".join(
+            filter(None, [f"job {self.place.number + 1} of {self.place.jobs}", time + of_it])
+        )
+
+    def of_steps(self, seconds: float) -> float | None:
+        """The most that training can take until all seeds are done, at so long a step.
+
+        ``None`` where rounds are known, which tell more.
+        """
+        if self.seconds() is not None:
+            return None
+        steps = np.array([round.steps for round in self._schedule], dtype=float)
+        return self._shared(seconds * steps, self._rounds_done())
+
+    def _rounds_done(self) -> Counter[int]:
+        """How many seeds have done so many rounds."""
+        return Counter(self._done.values()) + Counter({0: self._seeds - len(self._done)})
+
+    def _of(self, rounds_done: Counter[int]) -> float | None:
+        seconds = self._pace.seconds([round.labels for round in self._schedule])
+        return None if seconds is None else self._shared(seconds, rounds_done)
+
+    def _shared(self, seconds: Array, rounds_done: Counter[int]) -> float:
+        left = {done: float(seconds[done:].sum()) for done in rounds_done}
+        total = sum(number * left[done] for done, number in rounds_done.items())
+        # No seed is shared by two processes: the longest of them is a bound of its own.
+        return max(total / max(self._workers, 1), *left.values(), 0.0)
+
+
+def remaining_of(prepared: "Prepared", place: Place | None = None) -> Remaining:
+    """What is left of a prepared run, as far as its results folder tells."""
+    run, trial = prepared.run, prepared.trial(prepared.seeds[0])
+    stored = known(prepared.results, run.identity, run.engine.columns())
+    return Remaining(stored, schedule(trial), prepared.seeds, prepared.workers, place)
+
+
+def place_of(job_folder: Path, number: int, side_by_side: bool, workers: int) -> Place | None:
+    """The place of a job whose record is in this folder; ``None`` where it is the only one."""
+    try:
+        jobs = len(sweeps.read_plan(job_folder.parent))
+        if jobs < 2:
+            return None
+        last = [] if side_by_side else range(max(number - JOBS, 0), number)
+        spent = [_spent(job_folder.parent, job, workers) for job in last]
+        return Place(number, jobs, side_by_side, [found for found in spent if found is not None])
+    except Exception:  # an estimate is not worth a run
+        logger.debug("the sweep's record cannot be read", exc_info=True)
+        return None
+
+
+def _spent(sweep_folder: Path, number: int, workers: int) -> float | None:
+    """Seconds that the trials of a job have taken, by whichever command."""
+    job = sweeps.read_job(sweep_folder / str(number))
+    total, schema = 0.0, pa.schema([CURVE.field(name) for name in SECONDS])
+    for name, seeds in ((job and job.trials) or {}).items():
+        paths = [TrialPaths(sweep_folder.parent.parent / name, seed).curve for seed in seeds]
+        seconds = sum(seconds_of(row) for row in _read(paths[:FILES], schema))
+        total += seconds * len(paths) / max(len(paths[:FILES]), 1)
+    return total / max(workers, 1) if total else None
+
+
+def schedule(trial: Any) -> list[Round]:
+    """The rounds of a seed, where no label is refused and no target is met early.
+
+    Args:
+        trial: An ``al_bench.rounds.trial.Trial`` at its beginning.
+    """
+    run, budget = trial.run, trial.run.budget
+    bought = run.init_strategy is not None
+    first = budget.initial_labels(trial.num_classes) if bought else len(trial.labeled)
+    rounds = range(budget.num_rounds(trial.num_classes))
+    counts = [min(first + i * budget.batch_size, budget.total or first) for i in rounds]
+    networks = getattr(run.model, "num_networks", 0)
+    return [
+        Round(count, run.recipe.steps_per_epoch(max(count, 1)) * run.recipe.max_epochs * networks)
+        for count in ([0, *counts] if bought else counts)
+    ]
+
+
+def seconds_of(row: Mapping[str, Any]) -> float:
+    """What the round of this curve row has taken."""
+    return sum(row.get(name) or 0.0 for name in SECONDS)
+
+
+def known(root: Path, identity: RunIdentity, engine: Mapping[str, Any]) -> Known:
+    """Rounds under a results folder of the run itself, else of runs like it, on the same device.
+
+    Args:
+        root: The results folder.
+        identity: The run to come.
+        engine: Its engine columns.
+    """
+    try:
+        return _known(root, identity, engine)
+    except Exception:  # an estimate is not worth a run
+        logger.debug("stored rounds cannot be read", exc_info=True)
+        return Known()
+
+
+def _known(root: Path, identity: RunIdentity, engine: Mapping[str, Any]) -> Known:
+    own = _rows(sorted((root / identity.folder / "curves").glob("seed=*.parquet"))[:FILES], engine)
+    done = _rounds_done(root / identity.folder)
+    if own:
+        return Known(_measured(own), "the same run", done)
+    run, strategy, model = identity.folder.name, identity.folder.parent, identity.folder.parents[1]
+    near = _rows(_newest(root / strategy, "*", run), engine)
+    tiers: list[tuple[str, Callable[[Mapping[str, Any]], bool]]] = [
+        (
+            f"{identity.strategy} with other parameters",
+            lambda row: row["protocol_id"] == identity.protocol_id,
+        ),
+        (
+            f"{identity.strategy} with another protocol",
+            lambda row: all(
+                row[k] == getattr(identity, k) for k in ("pool", "network", "training")
+            ),
+        ),
+    ]
+    for source, fits in tiers:
+        if found := [row for row in near if fits(row)]:
+            return Known(_measured(found), source, done)
+    others = _rows(_newest(root / model, "*/*", run), engine)
+    found = [row for row in others if row["protocol_id"] == identity.protocol_id]
+    if found:
+        names = sorted({row["strategy"] for row in found})
+        shown = ", ".join(names[:2]) + (" and others" if names[2:] else "")
+        return Known(_measured(found), f"{shown} in the same protocol", done)
+    return Known(done=done)
+
+
+def _newest(folder: Path, runs: str, but: str) -> list[Path]:
+    """Curves of the runs that were written last, two of each."""
+    found = itertools.islice(folder.glob(f"{runs}/curves"), FOLDERS)
+    by_age = sorted((one for one in found if one.parent.name != but), key=_written, reverse=True)
+    files = (sorted(curves.glob("seed=*.parquet"))[:2] for curves in by_age[:FILES])
+    return list(itertools.islice(itertools.chain.from_iterable(files), FILES))
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _rows(files: Iterable[Path], engine: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of these files that the same engine has computed."""
+    schema = pa.schema([CURVE.field(name) for name in (*_COLUMNS, *SAME, *SECONDS)])
+    return [row for row in _read(files, schema) if all(row[name] == engine[name] for name in SAME)]
+
+
+def _read(files: Iterable[Path], schema: pa.Schema) -> Iterator[dict[str, Any]]:
+    for path in files:
+        try:
+            yield from parquet.read(path, schema).to_pylist()
+        except Exception:  # a damaged file is another command's to tell of
+            logger.debug("%s cannot be read", path, exc_info=True)
+
+
+def _measured(rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, float]]:
+    return [(row["num_labeled"], seconds_of(row)) for row in rows]
+
+
+def _rounds_done(folder: Path) -> dict[int, int | None]:
+    found: dict[int, int | None] = {}
+    for path in folder.glob("curves/seed=*.parquet"):
+        number = path.stem.removeprefix("seed=")
+        if number.isdecimal():
+            paths = TrialPaths(folder, int(number))
+            content = manifest.read(paths.manifest) or {}
+            if content.get("status") != manifest.DONE:
+                found[paths.seed] = _num_rounds(path)
+            else:  # what is damaged is computed again
+                wrong = damage.find(paths, content, thorough=True)
+                found[paths.seed] = 0 if any(damage.hurts(paths, one) for one in wrong) else None
+    return found
+
+
+def _num_rounds(path: Path) -> int:
+    try:
+        return parquet.num_rows(path)
+    except ResultsError:  # it will start again
+        return 0

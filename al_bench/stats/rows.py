@@ -1,0 +1,123 @@
+"""A comparison as flat tables, a row an arm."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from al_bench.stats.across import Across
+from al_bench.stats.against_itself import NOMINAL
+from al_bench.stats.arms import ArmResult, ProtocolResult
+from al_bench.stats.comparison import Comparison
+from al_bench.stats.intervals import mean_interval, quartiles
+from al_bench.stats.undefined import reason
+
+
+def arm_rows(comparison: Comparison) -> pd.DataFrame:
+    """A row an arm and protocol; columns are documented in ``docs/comparing.md``.
+
+    Values are in units of the stored metric (0.9, not 90 %), differences are arm less baseline.
+    """
+    return pd.DataFrame(
+        [row for result in comparison.protocols for row in protocol_rows(comparison, result)]
+    )
+
+
+def protocol_rows(comparison: Comparison, result: ProtocolResult) -> list[dict[str, Any]]:
+    """The rows of one protocol."""
+    return [_row(comparison, result, arm) for arm in result.arms]
+
+
+def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict[str, Any]:
+    sign = 1.0 if comparison.measure.higher_is_better else -1.0
+    area = mean_interval(arm.areas)
+    row: dict[str, Any] = {
+        "protocol": result.title,
+        "protocol_id": result.key,
+        "dataset": result.dataset,
+        "metric": comparison.metric,
+        "arm": arm.arm,
+        "sees_labels": arm.sees_labels,
+        "baseline": arm.baseline,
+        "seeds": len(arm.seeds),
+        "labels_from": result.low,
+        "labels_to": result.high,
+        "area": float(area.mean),
+        "area_low": float(area.low),
+        "area_high": float(area.high),
+        "verdict": arm.verdict,
+        "noise_floor": result.noise_floor,
+        "margin": result.margin,
+        "undefined": reason(result, arm),
+    }
+    found = arm.against_itself
+    if found is not None:
+        row |= {"aa_pairs": found.pairs, "aa_splits": found.splits}
+        for word, rate in found.rates.items():
+            row[f"aa_{word.replace(' ', '_')}"] = rate
+        row |= {f"aa_{word}_nominal": rate for word, rate in NOMINAL.items()}
+    if result.compared:
+        row["compared"] = result.compared
+    pair = arm.paired
+    if pair is not None:
+        low, high = sorted((sign * pair.low, sign * pair.high))
+        row |= {
+            "pairs": pair.num_seeds,
+            "difference": sign * pair.mean,
+            "difference_low": low,
+            "difference_high": high,
+            "wins": pair.wins,
+            "ties": pair.ties,
+            "losses": pair.losses,
+            "p": pair.p,
+            "p_holm": arm.p_holm,
+            "p_t": pair.p_t,
+            "p_sign_flip": pair.p_sign_flip,
+            "p_smallest": pair.p_smallest,
+            "p_equivalence": pair.p_equivalence,
+            "p_equivalence_holm": arm.p_equivalence_holm,
+            "seeds_needed": pair.seeds_needed,
+        }
+    if arm.third_differences is not None:
+        names = ("difference_low_third", "difference_middle_third", "difference_high_third")
+        row |= dict(zip(names, (sign * d for d in arm.third_differences), strict=True))
+    if arm.saved is not None:
+        names = ("labels_saved", "labels_saved_low", "labels_saved_high")
+        row |= dict(zip(names, arm.saved, strict=True))
+        row["labels_saved_at_most"] = arm.saved_at_most
+        row["labels_saved_at_start"] = arm.saved_at_start
+    batch = result.batch_size
+    if result.compared:  # arms may have batches of their own
+        batch = int(np.diff(result.curves[arm.arm].counts)[:1].sum())
+    for target, labels in arm.labels_to.items():
+        low, median, high = quartiles(labels)
+        name = f"labels_to_{target:g}"
+        row |= {
+            f"{name}_q25": low,
+            name: median,
+            f"{name}_q75": high,
+            f"{name}_less_a_batch": median - batch,
+            f"{name}_never": int(np.isinf(labels).sum()),
+        }
+    return row
+
+
+def across_rows(found: Across, baseline: str) -> pd.DataFrame:
+    """A row an arm over all protocols: ranks, gains, improvement over the baseline, penalties."""
+    rows = []
+    for a, arm in enumerate(found.arms):
+        own = baseline if baseline in found.arms else found.baselines[a]
+        base = found.arms.index(own) if own in found.arms else None
+        row: dict[str, Any] = {"arm": arm, "protocols": len(found.protocols)}
+        for name, estimate in (("rank", found.ranks), ("gain", found.gain)):
+            row[name] = float(estimate.value[a])
+            row[f"{name}_low"] = float(estimate.low[a])
+            row[f"{name}_high"] = float(estimate.high[a])
+        better = found.improvement
+        for name, part in (("", better.value), ("_low", better.low), ("_high", better.high)):
+            value = math.nan if base is None or base == a else float(part[a, base])
+            row[f"improvement{name}"] = value
+        row["penalty"] = float(found.penalties[:, a].sum())
+        rows.append(row)
+    return pd.DataFrame(rows)
