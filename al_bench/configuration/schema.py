@@ -11,8 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from al_bench.commands.list import choice_file
 from al_bench.configuration import own_hydra
+from al_bench.configuration.choices import choice_file
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.second_dataset import add_second_datasets
 from al_bench.configuration.strategy_label import is_changed, strategy_label

@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import OverrideParseException
 
 from al_bench import paths
-from al_bench.commands.list import KINDS, choices
+from al_bench.configuration.choices import KINDS, choices
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.schema import REQUIRED, RunConfig
 from al_bench.errors import ConfigError

@@ -11,7 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from al_bench.configuration.config_dir import config_dir
 from al_bench.masking import masked_words
 from al_bench.results.checkout import Checkout, Unreadable, installed
 from al_bench.results.imported import source_of
@@ -94,7 +93,7 @@ def code() -> dict[str, dict[str, str]]:
     checkout = Checkout.around(package)
     with contextlib.suppress(Unreadable):
         if checkout is not None and checkout.has(package / "__init__.py"):
-            diff = checkout.difference({}, [package, config_dir()])
+            diff = checkout.difference({}, [package, package.parent / "conf"])
             return {"package": {"commit": checkout.commit, "diff": diff}}
     return {}
 

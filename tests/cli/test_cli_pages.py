@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from al_bench.commands import list as listing
+from al_bench.configuration.choices import KINDS, choices
 from al_bench.configuration.config_dir import config_dir
 
 
@@ -23,9 +23,9 @@ def test_run_help_lists_groups_and_options(al_bench):
     assert stopped.value.code in (0, None)
 
 
-@pytest.mark.parametrize("kind", list(listing.KINDS))
+@pytest.mark.parametrize("kind", list(KINDS))
 def test_every_choice_has_an_introduction(kind):
-    lines = listing.choices(listing.KINDS[kind], [config_dir()])
+    lines = choices(KINDS[kind], [config_dir()])
     assert lines
     assert all(said for _, said in lines), lines
 
@@ -61,7 +61,7 @@ def test_list_knows_every_group_of_choices():
     conf = config_dir()
     groups = {path.parent.relative_to(conf).as_posix() for path in conf.rglob("*/*.yaml")}
     groups = {name for name in groups if not name.startswith(("hydra", "experiment"))}
-    assert groups == set(listing.KINDS.values()) - {"experiment"}
+    assert groups == set(KINDS.values()) - {"experiment"}
 
 
 def test_run_help_points_to_the_list(al_bench, capfd):

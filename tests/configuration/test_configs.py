@@ -2,7 +2,7 @@
 
 import pytest
 
-from al_bench.commands import list as listing
+from al_bench.configuration.choices import choices
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.schema import compose
 from al_bench.errors import DataError
@@ -19,7 +19,7 @@ PACKAGES = {
 
 
 def files(group):
-    return [name for name, _ in listing.choices(group, [config_dir()])]
+    return [name for name, _ in choices(group, [config_dir()])]
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from al_bench.commands.list import KINDS, choices
 from al_bench.configuration.building import build
+from al_bench.configuration.choices import KINDS, choices
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.schema import compose
 from al_bench.errors import AlBenchError, ConfigError, keyed, placed, require_whole
