@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from al_bench.configuration.quoting import quoted
 from al_bench.errors import ConfigError
-from al_bench.paths import check_moved, is_path, keys_in, opened, quoted
+from al_bench.paths import check_moved, is_path, keys_in, opened
 
 TYPED = [
     *("~/x", "2024", "1e3", "007", "1.50", "true", "NaN", "0x1F", "a b", " a", "a=b", "[x].npz"),

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-
 from al_bench.configuration import own_path, words
 from al_bench.configuration.explain import COMPLAINTS, explain
 from al_bench.configuration.schema import Composed, compose
@@ -35,8 +33,7 @@ def check(arguments: list[str]) -> int:
         print(HELP)
         return 0
     typed = words.read(arguments)
-    read = OverridesParser.create().parse_overrides(typed.overrides)
-    if typed.multirun or any(override.is_sweep_override() for override in read):
+    if typed.multirun or words.sweeps(typed.overrides):
         raise ConfigError(
             "al-bench check takes one strategy at a time.", "Type the command once for each."
         )

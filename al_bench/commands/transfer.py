@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from al_bench.configuration.arguments import Command, Option, file_or_folder, switch
 from al_bench.errors import ConfigError, ResultsError
-from al_bench.paths import check_moved, quoted
+from al_bench.paths import check_moved
 from al_bench.text.terminal import warnings_as_lines
 from al_bench.text.visible import in_a_line
 
@@ -59,18 +59,19 @@ def transfer(arguments: Sequence[str]) -> int:
     """
     choices = [word for word in arguments if _CHOICE.fullmatch(word)]
     parsed = COMMAND.parse([word for word in arguments if word not in choices])
-    choices = quoted(choices)
     if parsed is None:
         return 0
-    _check_choices(choices, parsed["config_dir"])
     from al_bench.commands.status import summarize
     from al_bench.configuration.planning import combinations
+    from al_bench.configuration.quoting import quoted
     from al_bench.configuration.trust import Refused, Trust
     from al_bench.running import dry_run
     from al_bench.running.execution import run_seeds
     from al_bench.running.prepare import prepare
     from al_bench.running.progress import LogReport, set_up_logging
 
+    choices = quoted(choices)
+    _check_choices(choices, parsed["config_dir"])
     folders = [Path(word) for word in parsed.words or ["results"]]
     out = Path(parsed["out"] or folders[0])
     changes = {"results": str(out)}

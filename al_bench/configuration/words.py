@@ -13,6 +13,7 @@ from hydra.errors import OverrideParseException
 from al_bench import paths
 from al_bench.configuration.choices import KINDS, choices
 from al_bench.configuration.config_dir import config_dir
+from al_bench.configuration.quoting import quoted
 from al_bench.configuration.schema import REQUIRED, RunConfig
 from al_bench.errors import ConfigError
 
@@ -47,7 +48,7 @@ def read(arguments: Sequence[str]) -> Words:
     """
     arguments = _one_word(arguments)
     keys = [word for word in arguments if "=" in word and not word.startswith("-")]
-    ordered = [*(word for word in arguments if word not in keys), *paths.quoted(keys)]
+    ordered = [*(word for word in arguments if word not in keys), *quoted(keys)]
     parser = get_args_parser()
     setattr(parser, "error", _refuse_flag)  # noqa: B010  # argparse would print a page and exit
     parsed = parser.parse_args(ordered)
@@ -120,6 +121,12 @@ def check_once(overrides: Sequence[str]) -> None:
         else:
             first = given[key]
             raise ConfigError(f"{name} is given twice: {first} and {value}.", "Type it once.")
+
+
+def sweeps(overrides: Sequence[str]) -> bool:
+    """Whether one of these overrides has several values."""
+    read = OverridesParser.create().parse_overrides(list(overrides))
+    return any(override.is_sweep_override() for override in read)
 
 
 def _check_override(override: Override, word: str) -> None:
