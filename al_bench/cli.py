@@ -11,7 +11,7 @@ from al_bench import process
 from al_bench.errors import AlBenchError, ConfigError, barred, choose, scarce, told
 from al_bench.masking import masked_text, masked_words
 
-# Command: module under al_bench.commands, function, what it does. Modules are imported when their command is used.
+# Command: module in al_bench.commands, function, what it does. Modules are imported on use.
 COMMANDS = {
     "run": ("run.command", "run", "run an experiment, or with -m a sweep of them"),
     "plot": ("plot", "plot", "draw learning curves of stored results"),
