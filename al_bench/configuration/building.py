@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from al_bench.configuration.choices import KINDS
 from al_bench.configuration.making import SPECIAL, Failed, make
 from al_bench.configuration.targets import described, locate
 from al_bench.errors import AlBenchError, ConfigError, choose, give_key, told, within
@@ -111,12 +112,13 @@ def _check_parts(path: str, node: Any) -> None:
     """Raise ConfigError where a plain value stands for an object, as in ``strategy.rule=power``."""
     hints = _hints(node)
     for key, value in node.items():
-        kinds = _alternatives(hints.get(str(key)))
-        if isinstance(value, str | int | float) and all(map(_is_part, kinds)):
+        kinds = [kind for kind in _alternatives(hints.get(str(key))) if kind is not type(None)]
+        if isinstance(value, str | int | float) and kinds and all(map(_is_part, kinds)):
             group = f"{path}.{key}".replace(".", "/")
+            chosen = path.partition(".")[0] == "strategy" or group in KINDS.values()
             raise ConfigError(
                 f"{path}.{key} must be an object with a _target_, got {value!r}.",
-                f"Choose one with {group}=…" if path.partition(".")[0] == "strategy" else "",
+                f"Choose one with {group}=…" if chosen else "",
             )
 
 

@@ -9,6 +9,8 @@ KINDS = {
     "models": "model",
     "networks": "model/network",
     "training": "training",
+    "schedules": "training/schedule",
+    "augmentations": "training/augment",
     "strategies": "strategy",
     "scores": "strategy/score",
     "rules": "strategy/rule",

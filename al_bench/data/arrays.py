@@ -161,4 +161,5 @@ def _inputs(x: Array, path: Path, mean: Moments, std: Moments) -> Inputs:
     values = np.empty(x.shape, dtype=np.float32)
     for part, block in blocks(x):
         values[part] = (block.astype(np.float64) - mean) / std
-    return TensorInputs(torch.from_numpy(values))
+    zero = tuple((-mean / std).ravel().tolist())
+    return TensorInputs(torch.from_numpy(values), normalized_zero=zero)

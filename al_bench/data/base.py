@@ -18,6 +18,13 @@ class Inputs(Protocol):
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input: (channels, height, width) for images, (features,) for tables."""
 
+    @property
+    def zero(self) -> Tensor:
+        """What a value of 0 is after normalising, float32: (C, 1, 1) or (1, 1, 1) for images.
+
+        Of tables and others whatever broadcasts against one input. Only augmentations ask for it.
+        """
+
     def __len__(self) -> int: ...
 
     def gather(self, indices: Tensor, device: torch.device) -> Tensor:
@@ -32,11 +39,14 @@ class TensorInputs:
         values: (n, *input_shape), uint8 (read as value / 255) or floating point.
         mean: Subtracted per channel (axis 1) after the division; a number or one a channel.
         std: Divided by afterwards.
+        normalized_zero: Where the values are normalised already, what 0 was made into: a number or
+            one a channel. ``None`` where it follows from ``mean`` and ``std``.
     """
 
     values: Tensor
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    normalized_zero: tuple[float, ...] | None = None
     _resident: dict[torch.device, tuple[Tensor, Tensor, Tensor]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -45,6 +55,13 @@ class TensorInputs:
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input."""
         return tuple(self.values.shape[1:])
+
+    @property
+    def zero(self) -> Tensor:
+        """What a value of 0 is after normalising."""
+        if self.normalized_zero is not None:
+            return torch.tensor(self.normalized_zero).view(-1, *(1,) * (self.values.ndim - 2))
+        return self._affine(torch.device("cpu"))[1][0]
 
     def __len__(self) -> int:
         return len(self.values)

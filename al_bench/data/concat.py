@@ -29,6 +29,11 @@ class ConcatInputs:
         """Shape of one input."""
         return self.first.input_shape
 
+    @property
+    def zero(self) -> Tensor:
+        """What a value of 0 is after normalising."""
+        return self.first.zero
+
     def __len__(self) -> int:
         return len(self.first) + len(self.second)
 

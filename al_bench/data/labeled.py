@@ -3,6 +3,7 @@
 M labeled points, n of a batch.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,6 +63,11 @@ class Batches:
 
     def __len__(self) -> int:
         return len(self._points)
+
+    @functools.cached_property
+    def zero(self) -> Tensor:
+        """What a value of 0 is after normalising, on the device."""
+        return self._points.inputs.zero.to(self._device)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -37,6 +37,11 @@ class MappedInputs:
         """Shape of one input."""
         return self.values.shape[1:]
 
+    @property
+    def zero(self) -> Tensor:
+        """What a value of 0 is after normalising."""
+        return torch.from_numpy((-self.mean / self.std).astype(np.float32))
+
     def __len__(self) -> int:
         return len(self.values)
 

@@ -38,6 +38,11 @@ class RepeatedInputs:
         """Shape of one input."""
         return self.base.input_shape
 
+    @property
+    def zero(self) -> Tensor:
+        """What a value of 0 is after normalising, without noise."""
+        return self.base.zero
+
     def __len__(self) -> int:
         return self.copies * len(self.base)
 

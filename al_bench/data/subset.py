@@ -25,6 +25,11 @@ class IndexedInputs:
         """Shape of one input."""
         return self.base.input_shape
 
+    @property
+    def zero(self) -> Tensor:
+        """What a value of 0 is after normalising."""
+        return self.base.zero
+
     def __len__(self) -> int:
         return len(self.indices)
 

@@ -139,6 +139,7 @@ def prepare(composed: Composed) -> Prepared:
     with placed(model):
         provided = model.check(dataset.train.inputs.input_shape, loaded.num_classes)
     shape = dataset.train.inputs.input_shape
+    recipe.check(dataset.train.inputs, recipe.max_epochs)
     check_smallest_batch(model, recipe, budget, shape, loaded.num_classes)
     for group, one in chosen.items():
         check_needs(composed, provided, group, one)

@@ -12,8 +12,9 @@ from al_bench.engine import PRECISIONS, Engine
 from al_bench.errors import TrainingError, within
 from al_bench.models.base import DirectModel, Model, Network, NetworkModel, Posterior
 from al_bench.seeding import Streams, isolated
+from al_bench.training.draws import Generators
+from al_bench.training.epochs import train
 from al_bench.training.recipe import Recipe
-from al_bench.training.sgd import train
 
 Weights = list[dict[str, Tensor]]  # a state dict a network
 
@@ -116,9 +117,8 @@ def _fit_networks(trial: Trainable, model: NetworkModel, watch: Callable[[], Non
         if warm and trial.weights is not None:
             _load(network, trial.weights, member)
         network.to(engine.device)
-        order = streams.generator("order", trial.round, member)
-        mask = streams.generator("mask", trial.round, member)
-        runs.append(train(network, labeled, validation, recipe, order, mask, engine, watch))
+        generators = Generators.of(streams, trial.round, member)
+        runs.append(train(network, labeled, validation, recipe, generators, engine, watch))
         networks.append(network)
     posterior = model.posterior(
         networks,

@@ -1,4 +1,4 @@
-"""Train one network by stochastic gradient descent, with early stopping.
+"""Train one network epoch by epoch: the one place that watches validation and stops early.
 
 M labeled points, n of a batch.
 """
@@ -7,18 +7,17 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from al_bench.data.labeled import Batches, LabeledSet
-from al_bench.engine import PRECISIONS, Engine
+from al_bench.engine import Engine
 from al_bench.errors import TrainingError, keyed
 from al_bench.models.base import Network
-from al_bench.models.masks import draw_masks
+from al_bench.training.draws import Drawn, Generators, draw_epoch
 from al_bench.training.recipe import Recipe
+from al_bench.training.step import Points, in_training_precision, take_step
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,8 @@ class Training:
     steps: int
     epochs: int
     best_epoch: int | None  # the epoch whose weights were kept, from 1
-    train_loss: float | None  # mean over the last epoch's points, nats
-    train_accuracy: float | None  # of the kept weights, no unit dropped
+    train_loss: float | None  # mean over the last epoch's points of what is minimised, nats
+    train_accuracy: float | None  # of the kept weights, no unit dropped, no input changed
 
 
 def train(
@@ -37,8 +36,7 @@ def train(
     labeled: LabeledSet,
     validation: LabeledSet,
     recipe: Recipe,
-    order: torch.Generator,
-    mask: torch.Generator,
+    generators: Generators,
     engine: Engine,
     watch: Callable[[], None] = lambda: None,
 ) -> Training:
@@ -49,8 +47,7 @@ def train(
         labeled: The training set; an empty one leaves the network as it is.
         validation: Watched when the recipe monitors something.
         recipe: How.
-        order: Draws the order of training points.
-        mask: Draws dropout masks.
+        generators: Draw batches, masks and augmentation.
         engine: Device and precision.
         watch: Called after each step.
 
@@ -63,6 +60,7 @@ def train(
     read = labeled.on(engine.device, engine.chunk_bytes)
     read_validation = validation.on(engine.device, engine.chunk_bytes)
     optimizer = recipe.make_optimizer(network)
+    per_epoch = recipe.steps_per_epoch(len(labeled))
     best_value, best_epoch, best_state = -math.inf, 0, None
     steps = epoch = 0
     mean_loss = math.nan
@@ -70,14 +68,12 @@ def train(
         network.train()
         total = torch.zeros((), device=engine.device)
         count = 0
-        for places in recipe.batches(len(labeled), order):
-            inputs, labels = read(places)
-            loss = _loss(network, inputs, labels, mask, engine)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            total += loss.detach() * len(places)
-            count += len(places)
+        for drawn in draw_epoch(network, recipe, len(labeled), generators, engine):
+            rate = recipe.learning_rate_in(steps, per_epoch, recipe.max_epochs)
+            points = _points(read, drawn, recipe)
+            step = take_step(network, optimizer, points, recipe, rate, engine)
+            total += step.loss * len(points.labels)
+            count += len(points.labels)
             steps += 1
             watch()
         mean_loss = float(total) / count
@@ -106,27 +102,21 @@ def train(
     )
 
 
-def _loss(
-    network: Network, inputs: Tensor, labels: Tensor, mask: torch.Generator, engine: Engine
-) -> Tensor:
-    masks = draw_masks(network, len(labels), mask, engine.device)
-    with _autocast(engine):
-        logits = network(inputs, masks)  # (n, C)
-    return F.cross_entropy(logits.float(), labels)
-
-
-def _autocast(engine: Engine) -> Any:
-    dtype = PRECISIONS[engine.training_precision]
-    return torch.autocast(engine.device.type, dtype=dtype, enabled=dtype != torch.float32)
+def _points(read: Batches, drawn: Drawn, recipe: Recipe) -> Points:
+    """The points of a step, changed where the recipe says so."""
+    inputs, labels = read(drawn.places)
+    if recipe.augment is not None and drawn.uniform is not None:
+        inputs = recipe.augment(inputs, drawn.uniform, read.zero)
+    return Points(inputs, labels, drawn.masks)
 
 
 @torch.inference_mode()
 def _assess(network: Network, read: Batches, engine: Engine) -> tuple[float, float]:
-    """Accuracy and mean NLL (nats) with no unit dropped."""
+    """Accuracy and mean NLL (nats) with no unit dropped and no input changed."""
     network.eval()
     correct = nll = torch.zeros((), dtype=torch.float64, device=engine.device)
     for inputs, labels in read:
-        with _autocast(engine):
+        with in_training_precision(engine):
             logits = network(inputs)
         correct = correct + (logits.argmax(dim=1) == labels).sum()
         nll = nll + F.cross_entropy(logits.double(), labels, reduction="sum")

@@ -9,9 +9,10 @@ from al_bench.engine import Engine
 from al_bench.errors import TrainingError
 from al_bench.models.networks.mlp import mlp
 from al_bench.seeding import isolated
-from al_bench.training import sgd
+from al_bench.training import epochs
+from al_bench.training.draws import Generators
+from al_bench.training.epochs import train
 from al_bench.training.recipe import Recipe
-from al_bench.training.sgd import train
 
 ENGINE = Engine(torch.device("cpu"))
 
@@ -34,8 +35,8 @@ def fit(recipe, labeled=None, validation=None, engine=ENGINE):
     net = network()
     labeled = blobs(30) if labeled is None else labeled
     validation = blobs(0) if validation is None else validation
-    generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
-    return net, train(net, labeled, validation, recipe, *generators, engine)
+    generators = Generators(*(torch.Generator().manual_seed(seed) for seed in (1, 2, 3)))
+    return net, train(net, labeled, validation, recipe, generators, engine)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_training_twice_gives_the_same_bits():
 def test_early_stopping_restores_the_weights_of_the_best_epoch(monkeypatch):
     values = iter([0.5, 0.9, 0.8, 0.9, 0.7, 1.0])  # a tie is no improvement
     states = []
-    assess = sgd._assess
+    assess = epochs._assess
 
     def scripted(net, read, engine):
         if len(read) != 7:
@@ -72,7 +73,7 @@ def test_early_stopping_restores_the_weights_of_the_best_epoch(monkeypatch):
         states.append({name: value.clone() for name, value in net.state_dict().items()})
         return next(values), 0.0
 
-    monkeypatch.setattr(sgd, "_assess", scripted)
+    monkeypatch.setattr(epochs, "_assess", scripted)
     recipe = Recipe(epoch_size=64, max_epochs=30, monitor="accuracy", patience=3)
     net, training = fit(recipe, validation=blobs(7, seed=5))
     assert (training.best_epoch, training.epochs) == (2, 5)
