@@ -14,6 +14,8 @@ PACKAGES = {
     "model": "model",
     "model/network": "model.network",
     "training": "training",
+    "training/schedule": "training.schedule",
+    "training/augment": "training.augment",
     "budget": "budget",
 }  # strategies, scores and rules: tests/contract
 

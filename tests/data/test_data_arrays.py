@@ -9,7 +9,10 @@ import torch
 
 from al_bench.data import array_files
 from al_bench.data.arrays import Arrays
+from al_bench.data.concat import ConcatInputs
 from al_bench.data.mapped import MappedInputs
+from al_bench.data.repeat import RepeatedInputs
+from al_bench.data.subset import IndexedInputs
 from al_bench.errors import ConfigError, DataError
 
 CPU = torch.device("cpu")
@@ -275,3 +278,24 @@ def test_options_that_cannot_be_meant_are_refused_before_loading() -> None:
         Arrays("")
     with pytest.raises(ConfigError, match=r"^standardize must be true or false, got 1"):
         Arrays("x.npz", standardize=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("write", [npz, folder])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_a_value_of_zero_is_known_as_it_is_after_normalising(
+    tmp_path: Path, write: Callable[[Path, Values], str], dtype: Any, standardize: bool
+) -> None:
+    values = images()
+    values["x_train"][0] = 0
+    values = {key: x.astype(dtype) if key[0] == "x" else x for key, x in values.items()}
+    train = Arrays(write(tmp_path, values), standardize=standardize).load().train
+    for inputs in (
+        train.inputs,
+        IndexedInputs(train.inputs, torch.arange(2)),
+        RepeatedInputs(train.inputs, 2, noise_std=0.0, key=1),
+        ConcatInputs(train.inputs, train.inputs),
+    ):
+        black = inputs.gather(torch.tensor([0]), CPU)[0]  # (3, 8, 8)
+        torch.testing.assert_close(inputs.zero.expand(3, 8, 8), black)
+        assert inputs.zero.shape == (3, 1, 1)

@@ -8,11 +8,14 @@ from al_bench.data.labeled import LabeledSet
 from al_bench.engine import Engine
 from al_bench.errors import TrainingError
 from al_bench.models.networks.mlp import mlp
-from al_bench.seeding import isolated
+from al_bench.seeding import Streams, isolated
 from al_bench.training import epochs
+from al_bench.training.augment import CropFlip
 from al_bench.training.draws import Generators
 from al_bench.training.epochs import train
 from al_bench.training.recipe import Recipe
+from al_bench.training.schedules import Cosine
+from al_bench.training.step import take_step
 
 ENGINE = Engine(torch.device("cpu"))
 
@@ -115,3 +118,86 @@ def test_training_in_bfloat16_keeps_float32_weights_and_learns():
     net, training = fit(Recipe(learning_rate=0.01, max_epochs=3), engine=engine)
     assert training.train_accuracy == 1.0
     assert {value.dtype for value in net.state_dict().values()} == {torch.float32}
+
+
+def images(n):
+    values = torch.randint(256, (n, 1, 6, 6), dtype=torch.uint8)
+    return LabeledSet(TensorInputs(values, (0.3,), (0.4,)), torch.arange(n), torch.arange(n) % 3)
+
+
+class Seen(torch.nn.Module):
+    """A linear network that keeps what it is shown, in training and otherwise."""
+
+    mask_units = ()
+    dropout = 0.0
+
+    def __init__(self):
+        super().__init__()
+        self.output = torch.nn.Linear(36, 3)
+        self.shown = {True: [], False: []}
+
+    def forward(self, inputs, masks=None):
+        self.shown[self.training].append(inputs.detach().clone())
+        return self.output(inputs.flatten(1))
+
+
+def test_only_training_inputs_are_augmented_each_time_anew():
+    labeled, validation = images(5), images(4)
+    recipe = Recipe(
+        batch_size=5,
+        epoch_size=None,
+        max_epochs=3,
+        monitor="nll",
+        patience=9,
+        augment=CropFlip(2),
+    )
+    generators = Generators.of(Streams(0), 0, 0)
+    net = Seen()
+    train(net, labeled, validation, recipe, generators, ENGINE)
+    cpu = torch.device("cpu")
+    plain = [each.inputs.gather(each.indices, cpu) for each in (validation, labeled)]
+    for shown, expected in zip(net.shown[False], [plain[0]] * 3 + [plain[1]], strict=True):
+        assert torch.equal(shown, expected)
+    again = Generators.of(Streams(0), 0, 0)
+    for shown in net.shown[True]:
+        places = torch.randperm(5, generator=again.order)
+        uniform = torch.rand(5, 3, generator=again.augment)
+        changed = CropFlip(2)(plain[1][places], uniform, labeled.inputs.zero)
+        assert torch.equal(shown, changed)
+    assert not torch.equal(net.shown[True][0], net.shown[True][1])
+
+
+def test_a_schedule_runs_over_all_epochs_and_begins_anew_in_the_next_training(monkeypatch):
+    rates = []
+
+    def taken(network, optimizer, points, how, learning_rate, engine):
+        rates.append(learning_rate)
+        return take_step(network, optimizer, points, how, learning_rate, engine)
+
+    monkeypatch.setattr(epochs, "take_step", taken)
+    recipe = Recipe(epoch_size=None, batch_size=10, max_epochs=4, schedule=Cosine(), start="warm")
+    fit(recipe)
+    first = list(rates)
+    fit(recipe)
+    assert len(first) == 12
+    assert first == sorted(first, reverse=True)
+    assert first[0] == recipe.learning_rate
+    assert rates == first * 2
+
+
+def test_everything_together_learns():
+    recipe = Recipe(
+        optimizer="sgd",
+        learning_rate=0.2,
+        momentum=0.9,
+        nesterov=True,
+        epoch_size=None,
+        batch_size=8,
+        max_epochs=20,
+        label_smoothing=0.1,
+        clip_norm=1.0,
+        schedule=Cosine(warmup_epochs=2),
+    )
+    _, training = fit(recipe)
+    assert training.train_accuracy == 1.0
+    assert 0.2 < training.train_loss < 0.7  # at least 0.29: the labels' own entropy is in it
