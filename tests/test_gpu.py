@@ -10,6 +10,7 @@ import al_bench
 from al_bench.cli import main
 from al_bench.models.base import SAMPLES, NetworkModel
 from al_bench.rounds.view import View
+from al_bench.training.augment import CropFlip
 from al_bench.training.trainer import initial_network
 
 pytestmark = [
@@ -115,6 +116,16 @@ def test_every_strategy_runs(name, tmp_path):
     )
     assert curves["num_labeled"].tolist() == [20, 30, 40]
     assert curves["peak_device_memory_bytes"].min() > 0
+
+
+def test_images_are_cropped_and_flipped_alike_on_either_device():
+    images, uniform = torch.rand(500, 3, 32, 32), torch.rand(500, 3)
+    zero = torch.tensor([-1.0, -2.0, -3.0]).view(3, 1, 1)
+    changed = [
+        CropFlip()(images.to(device), uniform.to(device), zero.to(device)).cpu()
+        for device in (CPU, GPU)
+    ]
+    assert torch.equal(*changed)
 
 
 @pytest.mark.parametrize("model", MODELS)
