@@ -1,8 +1,11 @@
 import pytest
 import torch
 
+from al_bench.data.base import TensorInputs
 from al_bench.errors import ConfigError
+from al_bench.training.augment import CropFlip
 from al_bench.training.recipe import Recipe
+from al_bench.training.schedules import Cosine
 
 
 def generator():
@@ -57,3 +60,39 @@ def test_full_batch_is_one_step_with_all_points():
 def test_a_wrong_recipe_is_refused_with_a_reason(wrong, said):
     with pytest.raises(ConfigError, match=said):
         Recipe(**wrong)
+
+
+class Unsaid:
+    """Inputs that do not say what black is."""
+
+    input_shape = (1, 4, 4)
+
+
+class Half:
+    factor_is = 0.5
+
+    def factor(self, step, steps_per_epoch, max_epochs):
+        return self.factor_is
+
+
+class Stuck(Half):
+    factor_is = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        (Recipe(schedule=Stuck()), "The factor of a learning rate must be a number from 0"),
+        (Recipe(schedule=Cosine(warmup_epochs=10)), "below the number of epochs, which is 10"),
+        (Recipe(augment=CropFlip()), "Unsaid does not say what a value of 0 is"),
+    ],
+)
+def test_a_schedule_or_augmentation_that_does_not_fit_is_refused(recipe, said):
+    with pytest.raises(ConfigError, match=said):
+        recipe.check(Unsaid(), recipe.max_epochs)
+
+
+def test_what_fits_is_not():
+    images = TensorInputs(torch.zeros(2, 3, 4, 4))
+    Recipe(schedule=Half(), augment=CropFlip()).check(images, 10)
+    Recipe().check(Unsaid(), 10)
