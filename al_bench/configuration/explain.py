@@ -124,7 +124,9 @@ def _no_key(key: str, overrides: Sequence[str], folder: Path | None) -> ConfigEr
     if not parts:
         return ConfigError(f"{key} cannot be taken away or replaced.")
     if node is None:
-        group = {"init_strategy": "strategy@init_strategy"}.get(where, where.replace(".", "/"))
+        nested = where.replace(".", "/")
+        typed_as = {"init_strategy": "strategy@init_strategy"}.get(where, where)
+        group = nested if nested in KINDS.values() else typed_as
         return ConfigError(message, f"{where} is null; choose one with {group}=…")
     if not OmegaConf.is_dict(node):
         return ConfigError(message, f"{where} has no keys of its own.")
