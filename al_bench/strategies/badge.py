@@ -5,6 +5,7 @@ N pool points, C classes, D features, B batch size.
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -43,6 +44,7 @@ class Badge:
     """
 
     first_center: str = "uniform"
+    needs: ClassVar[frozenset[str]] = frozenset({GRADIENTS})
 
     def __post_init__(self) -> None:
         if self.first_center not in FIRST_CENTERS:
@@ -50,11 +52,6 @@ class Badge:
                 f"{keyed('first_center')} is {self.first_center!r}.",
                 choose(str(self.first_center), FIRST_CENTERS, f"{keyed('first_center')}="),
             )
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Gradient factors."""
-        return frozenset({GRADIENTS})
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in the order in which they were drawn.

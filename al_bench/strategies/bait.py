@@ -5,6 +5,7 @@ N pool points, M labeled points, C classes, D features, B batch size, p = C·D w
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -44,15 +45,11 @@ class Bait:
 
     regularization: float = 1.0
     oversampling: int = 2
+    needs: ClassVar[frozenset[str]] = frozenset({GRADIENTS})
 
     def __post_init__(self) -> None:
         require_number("regularization", self.regularization, above=0)
         require_whole("oversampling", self.oversampling, 1)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Gradient factors."""
-        return frozenset({GRADIENTS})
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Points left by the backward pass, in the order in which the forward pass added them.

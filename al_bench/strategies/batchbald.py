@@ -5,6 +5,7 @@ N pool points, K posterior samples, C classes, B batch size.
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -45,16 +46,12 @@ class BatchBALD:
     max_configurations: int = 10_000
     tolerance: float = 0.0001
     num_samples: int | None = None
+    needs: ClassVar[frozenset[str]] = frozenset({SAMPLES})
 
     def __post_init__(self) -> None:
         require_whole("max_configurations", self.max_configurations, 1)
         require_number("tolerance", self.tolerance, 0)
         check_num_samples(self.num_samples)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Posterior samples that differ."""
-        return frozenset({SAMPLES})
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are the information that each pick added, in nats.

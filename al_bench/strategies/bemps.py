@@ -5,6 +5,7 @@ N pool points, T target inputs, K posterior samples, C classes, B batch size.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -46,16 +47,12 @@ class BEMPS(ABC):
     num_targets: int = 100
     share: float = 0.5
     num_samples: int | None = None
+    needs: ClassVar[frozenset[str]] = frozenset({SAMPLES})
 
     def __post_init__(self) -> None:
         require_whole("num_targets", self.num_targets, 1)
         require_number("share", self.share, above=0, most=1)
         check_num_samples(self.num_samples)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Posterior samples that differ."""
-        return frozenset({SAMPLES})
 
     @abstractmethod
     def changes(self, log_probs: Tensor, target_log_probs: Tensor) -> Tensor:

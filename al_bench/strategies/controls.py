@@ -5,6 +5,7 @@ N pool points, M labeled points, C classes, B batch size.
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -28,11 +29,7 @@ class BalancedRandom:
     """
 
     count_labeled: bool = True
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """The labels of the pool."""
-        return frozenset({LABELS})
+    needs: ClassVar[frozenset[str]] = frozenset({LABELS})
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks of the classes in turn; no scores.
@@ -79,15 +76,11 @@ class Oracle:
 
     candidates: int = 20
     reference: int = 200
+    needs: ClassVar[frozenset[str]] = frozenset({LABELS})
 
     def __post_init__(self) -> None:
         require_whole("candidates", self.candidates, 1)
         require_whole("reference", self.reference, 1)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """The labels of the pool."""
-        return frozenset({LABELS})
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are the mean log-likelihood reached with each, in nats.

@@ -4,6 +4,7 @@ N pool points, T target inputs, K posterior samples, C classes.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -40,14 +41,10 @@ class EPIG:
     """
 
     num_targets: int = 100
+    needs: ClassVar[frozenset[str]] = frozenset({SAMPLES})
 
     def __post_init__(self) -> None:
         require_whole("num_targets", self.num_targets, 1)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Posterior samples that differ."""
-        return frozenset({SAMPLES})
 
     def of_pool(self, view: PoolView, num_samples: int | None) -> Tensor:
         """Nats, float64, at least 0, (N,); the same for points with the same predictions."""
@@ -74,14 +71,10 @@ class CoreMSE:
     """
 
     num_targets: int = 100
+    needs: ClassVar[frozenset[str]] = frozenset({SAMPLES})
 
     def __post_init__(self) -> None:
         require_whole("num_targets", self.num_targets, 1)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Posterior samples that differ."""
-        return frozenset({SAMPLES})
 
     def of_pool(self, view: PoolView, num_samples: int | None) -> Tensor:
         """Scores, float64, at least 0, (N,); the same for points with the same predictions."""

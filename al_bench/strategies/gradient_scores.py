@@ -8,6 +8,7 @@ additive, so a batch of the highest can be redundant; a stochastic rule helps.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,10 +29,7 @@ class ExpectedGradientLength:
     O(N (C + D)).
     """
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """Gradient factors."""
-        return frozenset({GRADIENTS})
+    needs: ClassVar[frozenset[str]] = frozenset({GRADIENTS})
 
     def of_pool(self, view: PoolView, num_samples: int | None) -> Tensor:
         """(N,) float64 scores, at least 0.
@@ -52,10 +50,7 @@ class GraNd:
     early in training. O(N (C + D)).
     """
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """Gradient factors."""
-        return frozenset({GRADIENTS})
+    needs: ClassVar[frozenset[str]] = frozenset({GRADIENTS})
 
     def of_pool(self, view: PoolView, num_samples: int | None) -> Tensor:
         """(N,) float64 scores, at least 0.

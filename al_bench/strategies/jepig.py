@@ -67,14 +67,10 @@ class JEPIG:
     tolerance: float = 0.0001
     num_samples: int | None = None
     numerics_version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[str]] = frozenset({SAMPLES})
 
     def __post_init__(self) -> None:
         _check(self.num_targets, self.max_configurations, self.tolerance, self.num_samples)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Posterior samples that differ."""
-        return frozenset({SAMPLES})
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are what each pick added, in nats.
@@ -127,14 +123,10 @@ class EvalBALD:
     tolerance: float = 0.0001
     num_samples: int | None = None
     numerics_version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[str]] = frozenset({SAMPLES})
 
     def __post_init__(self) -> None:
         _check(self.num_targets, self.max_configurations, self.tolerance, self.num_samples)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Posterior samples that differ."""
-        return frozenset({SAMPLES})
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are what each pick added, in nats.

@@ -5,6 +5,7 @@ N pool points, T target inputs, K posterior samples, C classes, B batch size.
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -52,15 +53,11 @@ class PIG:
 
     num_targets: int = 100
     num_samples: int | None = None
+    needs: ClassVar[frozenset[str]] = frozenset({SAMPLES, LABELS})
 
     def __post_init__(self) -> None:
         require_whole("num_targets", self.num_targets, 1)
         check_num_samples(self.num_samples)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Posterior samples that differ, and the labels of the pool."""
-        return frozenset({SAMPLES, LABELS})
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are what each label gains, in nats.

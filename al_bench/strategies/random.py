@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -13,10 +14,7 @@ from al_bench.strategies.rules import top
 class Random:
     """Uniform draws without replacement; looks at nothing."""
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """Nothing."""
-        return frozenset()
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """B positions drawn uniformly; no scores."""

@@ -5,6 +5,7 @@ N pool points, K posterior samples, C classes, B batch size.
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -40,14 +41,10 @@ class SieveBALD:
     """
 
     num_samples: int | None = None
+    needs: ClassVar[frozenset[str]] = frozenset({SAMPLES})
 
     def __post_init__(self) -> None:
         check_num_samples(self.num_samples)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Posterior samples that differ."""
-        return frozenset({SAMPLES})
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are BALD less the shared information, in nats.

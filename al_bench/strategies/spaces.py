@@ -4,7 +4,7 @@ N pool points, M labeled points, D features.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -40,11 +40,7 @@ class LastLayer:
     """
 
     normalize: bool = False
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Features."""
-        return frozenset({FEATURES})
+    needs: ClassVar[frozenset[str]] = frozenset({FEATURES})
 
     def pool(self, view: PoolView) -> Tensor:
         """(N, D) features of the pool; ValueError when one is NaN or infinite."""
@@ -64,11 +60,7 @@ class Inputs:
     """
 
     normalize: bool = False
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Nothing."""
-        return frozenset()
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     def pool(self, view: PoolView) -> Tensor:
         """(N, D) inputs of the pool."""
@@ -92,14 +84,10 @@ class Embeddings:
 
     path: str
     normalize: bool = False
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
         self._file()  # refused now rather than after the first training
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Nothing."""
-        return frozenset()
 
     def pool(self, view: PoolView) -> Tensor:
         """(N, D) embeddings of the pool; copies of a point have the same.

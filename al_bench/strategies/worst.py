@@ -5,6 +5,7 @@ N pool points, M labeled points, D features, B batch size.
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,10 +25,7 @@ class Worst:
     that sees no labels. Greedy relies on nothing here: a batch that is worse still may exist.
     """
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """Features."""
-        return frozenset({FEATURES})
+    needs: ClassVar[frozenset[str]] = frozenset({FEATURES})
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in that order; scores are minus the distance at which each was picked.
