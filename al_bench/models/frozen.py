@@ -1,4 +1,4 @@
-"""What the posteriors over networks have in common: frozen copies, outputs, bytes a point needs.
+"""What the posteriors over networks have in common: frozen copies and their outputs.
 
 n points, C classes, D features.
 """
@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from al_bench.models import memory
 from al_bench.models.base import GradientFactors, Network
 
 
@@ -29,6 +30,18 @@ def normalized(logits: Tensor) -> Tensor:
     return F.log_softmax(logits, dim=-1, dtype=torch.float32)
 
 
+def bytes_per_point(
+    network: Network, input_shape: tuple[int, ...], masks: Sequence[Tensor] | None = None
+) -> int:
+    """Working memory of one point's way to the logits, in bytes, under ``masks`` where given."""
+    weight = network.output.weight
+
+    def forward(inputs: Tensor) -> Tensor:
+        return network(inputs, masks)
+
+    return memory.bytes_per_point(forward, input_shape, weight.dtype, weight.device)
+
+
 def mean_features(networks: Sequence[Network], inputs: Tensor) -> Tensor:
     """Features (n, D), float32, with no unit dropped; those of several networks side by side."""
     with torch.inference_mode():
@@ -46,25 +59,6 @@ def gradient_factors(network: Network, inputs: Tensor) -> GradientFactors:
         features = network.body(network.prefix(inputs.to(network.output.weight.dtype)))
         log_probs = normalized(network.output(features))
     return GradientFactors(log_probs.clone(), features.to(torch.float32).clone())
-
-
-def bytes_per_point(network: Network, input_shape: tuple[int, ...]) -> int:
-    """Working memory of one point's way to the logits, in bytes: three of its largest tensors."""
-    sizes = [0]
-
-    def record(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        sizes.append(max(output.nbytes, *(tensor.nbytes for tensor in args)))
-
-    leaves = [module for module in network.modules() if not list(module.children())]
-    hooks = [leaf.register_forward_hook(record) for leaf in leaves]
-    weight = network.output.weight
-    try:
-        with torch.inference_mode():
-            network(torch.zeros(1, *input_shape, dtype=weight.dtype, device=weight.device))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return 3 * max(sizes)
 
 
 def checked_count(num_samples: int | None, available: int) -> int:

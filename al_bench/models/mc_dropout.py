@@ -115,9 +115,11 @@ class MCDropoutPosterior:
 
     def chunk_size(self, input_shape: tuple[int, ...], chunk_bytes: int) -> int:
         """Points that may be shown at once within ``chunk_bytes`` of working memory, at least 1."""
-        results = 4 * self.num_samples * self._network.output.out_features
-        size = chunk_bytes // (bytes_per_point(self._network, input_shape) + results)
-        points = tiling_for(self._network.output.weight.device).points
+        output = self._network.output
+        masks = [mask[:1].to(output.weight.dtype) for mask in self._masks]
+        results = 4 * self.num_samples * output.out_features
+        size = chunk_bytes // (bytes_per_point(self._network, input_shape, masks) + results)
+        points = tiling_for(output.weight.device).points
         return max(1, size if size < points else size // points * points)  # whole tiles
 
 
