@@ -24,11 +24,10 @@ from al_bench.checking.pools import POOLS
 from al_bench.checking.probing import CheckFailure, DoesNotApply, cases, require, select
 from al_bench.checking.views import FakeView, seeded
 from al_bench.errors import ConfigError, told
-from al_bench.models.base import FEATURES, GRADIENTS, NETWORK, SAMPLES
+from al_bench.models.base import GRADIENTS, SAMPLES
+from al_bench.models.capabilities import CAPABILITIES
 from al_bench.strategies.base import LABELS, PoolView, Strategy
 from al_bench.strategies.contract import fault
-
-CAPABILITIES = frozenset({SAMPLES, FEATURES, GRADIENTS, NETWORK, LABELS})
 
 Check = Callable[[Strategy], None]
 
@@ -39,8 +38,8 @@ def declares_what_it_needs(strategy: Strategy) -> None:
     require(dataclasses.is_dataclass(strategy), f"{kind.__name__} is no dataclass")
     parameters: Any = getattr(kind, "__dataclass_params__", None)
     require(parameters.frozen, f"{kind.__name__} is not frozen: write @dataclass(frozen=True)")
-    unknown = sorted(strategy.needs - CAPABILITIES)
-    known = ", ".join(sorted(CAPABILITIES))
+    unknown = sorted(strategy.needs - CAPABILITIES.keys() - {LABELS})
+    known = ", ".join(sorted({*CAPABILITIES, LABELS}))
     require(not unknown, f"needs {', '.join(map(str, unknown))}, known are {known}")
 
 

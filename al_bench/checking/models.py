@@ -13,15 +13,15 @@ from torch import Tensor
 
 from al_bench.checking.probing import DoesNotApply, require
 from al_bench.information.entropies import predictive_log_probs
-from al_bench.models.base import NETWORK, SAMPLES, Posterior
-from al_bench.rounds.trial import Trial
+from al_bench.models.base import NETWORK, Posterior
+from al_bench.models.capabilities import CAPABILITIES, ROUNDING, offered
 from al_bench.training.trainer import fit_one
 
 MOST_POINTS = 1_000
+FEW_POINTS = 100  # shown at once
 WORSE_ACCURACY = 0.05  # and no accident of the points that were drawn
 WORSE_NLL = 0.5  # nats
 LEAST = math.log(1e-12)  # log-probabilities count as no lower
-ROUNDING = 1e-3  # of log-probabilities, between chunks and within a sum
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,24 @@ def samples_are_functions(case: Case) -> None:
         require(float(first) < ROUNDING, "num_samples=1 is not the first of all samples")
 
 
-def samples_differ(case: Case) -> None:
-    """Posterior samples differ where the model says that it has some."""
-    if SAMPLES not in case.posterior.provides:
-        raise DoesNotApply("has no posterior samples that differ")
-    found = case.log_probs()
-    equal = bool((found == found[:, :1]).all())
-    require(not equal, f"all {found.shape[1]} samples are the same")
+def capabilities_are_known(case: Case) -> None:
+    """What it says that it provides is known."""
+    unknown = sorted(case.posterior.provides - CAPABILITIES.keys())
+    known = ", ".join(sorted(CAPABILITIES))
+    require(not unknown, f"provides {', '.join(map(str, unknown))}, known are {known}")
+
+
+def keeps_its_promise(name: str) -> Check:
+    """The check of a capability, told in the words of its line in the table."""
+
+    def keeps(case: Case) -> None:
+        if name not in case.posterior.provides:
+            raise DoesNotApply(f"has no {CAPABILITIES[name].words}")
+        said = CAPABILITIES[name].fault(case.posterior, case.inputs[:FEW_POINTS])
+        require(said is None, str(said))
+
+    keeps.__doc__ = f"{CAPABILITIES[name].promise}."
+    return keeps
 
 
 def average_is_as_good_as_the_weights(case: Case) -> None:
@@ -98,7 +109,7 @@ def average_is_as_good_as_the_weights(case: Case) -> None:
     posterior = case.posterior
     if NETWORK not in posterior.provides or posterior.num_samples == 1:
         raise DoesNotApply("has no samples around one network")
-    network = posterior.network().eval()
+    network = offered(posterior, NETWORK)()
     with torch.no_grad():
         parts = [network(part).log_softmax(dim=1) for part in torch.split(case.inputs, 100)]
     own, average = torch.cat(parts).double(), predictive_log_probs(case.log_probs())
@@ -117,9 +128,12 @@ def average_is_as_good_as_the_weights(case: Case) -> None:
     require(not worse and losses[1] - losses[0] < WORSE_NLL, said)
 
 
-CHECKS: tuple[Check, ...] = (
-    predictions_are_distributions,
-    samples_are_functions,
-    samples_differ,
-    average_is_as_good_as_the_weights,
-)
+def checks() -> tuple[Check, ...]:
+    """All of them, one of each capability that there is among them."""
+    return (
+        predictions_are_distributions,
+        samples_are_functions,
+        capabilities_are_known,
+        *(keeps_its_promise(name) for name in CAPABILITIES),
+        average_is_as_good_as_the_weights,
+    )

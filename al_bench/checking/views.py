@@ -3,7 +3,7 @@
 N pool points, M labeled points, T target inputs, K posterior samples, C classes, D features.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from al_bench.errors import ConfigError
-from al_bench.models.base import GradientFactors, Network
+from al_bench.models.base import GRADIENTS, GradientFactors, Network
+from al_bench.models.capabilities import CAPABILITIES, asked_of_view
 from al_bench.seeding import isolated
 from al_bench.strategies.base import ScoreFn
 
@@ -67,6 +68,15 @@ class FakeView:
         if self.order is None:
             self.order = torch.arange(len(self.given))
         self.num_indices = self.num_indices or len(self.given)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """The method of a capability, as in a real view, by the example of its line."""
+        asked = asked_of_view(name)
+        if asked is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        capability, which = asked
+        points: Callable[..., tuple[Tensor, Tensor]] = getattr(self, f"_{which}_points")
+        return lambda *args: _example(capability, points(*args))
 
     def __len__(self) -> int:
         return len(self.given)
@@ -132,12 +142,13 @@ class FakeView:
 
     def gradient_factors(self) -> GradientFactors:
         """The average prediction and the embedding."""
-        return GradientFactors(_mean(self.given), self.embedding)
+        factors: GradientFactors = _example(GRADIENTS, self._pool_points())
+        return factors
 
     def labeled_gradient_factors(self) -> GradientFactors:
         """Random predictions and the labeled features."""
-        given = log_probs(self.num_labeled, 1, self.num_classes, seed=11)
-        return GradientFactors(_mean(given), self.labeled_features())
+        factors: GradientFactors = _example(GRADIENTS, self._labeled_points())
+        return factors
 
     def target_log_probs(self, num_targets: int, num_samples: int | None = None) -> Tensor:
         """(T, K, C) random predictions."""
@@ -146,8 +157,8 @@ class FakeView:
 
     def target_gradient_factors(self, num_targets: int) -> GradientFactors:
         """Their average, and random features."""
-        features = torch.randn(num_targets, self.embedding.shape[1], generator=seeded(13))
-        return GradientFactors(_mean(self.target_log_probs(num_targets)), features)
+        factors: GradientFactors = _example(GRADIENTS, self._target_points(num_targets))
+        return factors
 
     def network(self) -> Network:
         """A network that takes the embedding."""
@@ -171,13 +182,27 @@ class FakeView:
             state=state,
         )
 
+    def _pool_points(self) -> tuple[Tensor, Tensor]:
+        return self.given, self.embedding
+
+    def _labeled_points(self) -> tuple[Tensor, Tensor]:
+        given = log_probs(self.num_labeled, 1, self.num_classes, seed=11)
+        return given, self.labeled_features()
+
+    def _target_points(self, count: int) -> tuple[Tensor, Tensor]:
+        features = torch.randn(count, self.embedding.shape[1], generator=seeded(13))
+        return self.target_log_probs(count), features
+
     def permuted(self, order: Tensor) -> "FakeView":
         """The same pool in another order: position i holds what was at ``order[i]``."""
         return self.restricted(order, self.state)
 
 
-def _mean(given: Tensor) -> Tensor:
-    return given.logsumexp(dim=1).log_softmax(dim=-1)
+def _example(capability: str, points: tuple[Tensor, Tensor]) -> Any:
+    """What the table says that is given for points of these log-probabilities and features."""
+    example = CAPABILITIES[capability].example
+    assert example is not None  # else a view has a method of its own
+    return example(*points)
 
 
 def log_probs(

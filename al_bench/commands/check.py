@@ -72,7 +72,7 @@ def _of_strategy(composed: Composed) -> bool:
 
 
 def _of_model(composed: Composed) -> bool:
-    from al_bench.checking.models import CHECKS, Case
+    from al_bench.checking.models import Case, checks
     from al_bench.running.prepare import prepare
 
     prepared = prepare(composed)
@@ -86,7 +86,7 @@ def _of_model(composed: Composed) -> bool:
         f"{case.num_labeled} labels of {composed.names['dataset']}, provides {provides}"
     )
     print(in_a_line(said))
-    return _is_broken(CHECKS, case, kind.__name__)
+    return _is_broken(checks(), case, kind.__name__)
 
 
 def _is_broken(checks: Iterable[Callable[[Any], None]], subject: Any, name: str) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from al_bench.data.labeled import Batches
 
+# Names of ``al_bench.models.capabilities.CAPABILITIES``, which says what each is.
 SAMPLES = "samples"  # log-probabilities that differ between posterior samples
 FEATURES = "features"  # the inputs of the last linear layer
 GRADIENTS = "gradients"  # one last linear layer, so gradient factors exist
@@ -90,22 +91,19 @@ class Posterior(Protocol):
 
     @property
     def provides(self) -> frozenset[str]:
-        """Which of SAMPLES, FEATURES, GRADIENTS, NETWORK it offers."""
+        """Names of what it offers beside predictions, each a line of ``CAPABILITIES``.
+
+        It has the method that the table names: ``features(inputs) -> (n, D)`` float32 of the mean
+        network (no unit dropped) with FEATURES, ``gradient_factors(inputs) -> GradientFactors`` of
+        that network with GRADIENTS, and with NETWORK ``network() -> Network``, a float32 copy in
+        evaluation mode, the caller's own.
+        """
 
     def log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
         """Log-probabilities (n, K, C), float32, of the first ``num_samples`` samples (all if None).
 
         Entries may be -inf (a tree that has never seen a class).
         """
-
-    def features(self, inputs: Tensor) -> Tensor:
-        """Features (n, D), float32, of the mean network (no unit dropped); with FEATURES."""
-
-    def gradient_factors(self, inputs: Tensor) -> GradientFactors:
-        """Factors of the last-layer gradients of the mean network; with GRADIENTS."""
-
-    def network(self) -> Network:
-        """A float32 copy of the network in evaluation mode, the caller's own; with NETWORK."""
 
     def chunk_size(self, input_shape: tuple[int, ...], chunk_bytes: int) -> int:
         """Points that may be shown at once within ``chunk_bytes`` of working memory, at least 1."""
@@ -119,7 +117,7 @@ class Model(Protocol):
         """K."""
 
     def check(self, input_shape: tuple[int, ...], num_classes: int) -> frozenset[str]:
-        """Which of SAMPLES, FEATURES, GRADIENTS, NETWORK its posteriors offer for such a data set.
+        """Names of what its posteriors provide for such a data set.
 
         Raises:
             ConfigError: The model cannot take that data set.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from al_bench.data.labeled import Batches
 from al_bench.errors import ConfigError, keyed, require_whole
-from al_bench.models.base import SAMPLES, GradientFactors, Network
+from al_bench.models.base import SAMPLES
 from al_bench.models.frozen import checked_count
 
 
@@ -56,18 +56,6 @@ class ForestPosterior:
             known = tree.predict_proba(table, check_input=False)  # (n, c)
             probs[:, k, self._classes] = torch.from_numpy(known).to(torch.float32)
         return probs.log_().to(inputs.device)
-
-    def features(self, inputs: Tensor) -> Tensor:
-        """A forest has none."""
-        raise NotImplementedError("a random forest has no features")
-
-    def gradient_factors(self, inputs: Tensor) -> GradientFactors:
-        """A forest has none."""
-        raise NotImplementedError("a random forest has no gradients")
-
-    def network(self) -> Network:
-        """A forest has none."""
-        raise NotImplementedError("a random forest has no network")
 
     def chunk_size(self, input_shape: tuple[int, ...], chunk_bytes: int) -> int:
         """Points that may be shown at once within ``chunk_bytes`` of working memory, at least 1."""

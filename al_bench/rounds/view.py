@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,8 +18,17 @@ from al_bench.data.base import Inputs, Pool
 from al_bench.data.sources import Sources
 from al_bench.data.target import Targets, effective_number
 from al_bench.errors import AlBenchError, ConfigError, keyed
-from al_bench.models.base import SAMPLES, GradientFactors, Network, Posterior
-from al_bench.models.chunks import chunked
+from al_bench.models.base import (
+    FEATURES,
+    GRADIENTS,
+    NETWORK,
+    SAMPLES,
+    GradientFactors,
+    Network,
+    Posterior,
+)
+from al_bench.models.capabilities import CAPABILITIES, asked_of_view, offered
+from al_bench.models.chunks import chunked, joined, rows_at
 from al_bench.rounds.label_access import LabelAccess
 from al_bench.strategies.base import LABELS, ScoreFn, Selection, Strategy
 from al_bench.training.trainer import Trainable
@@ -27,9 +36,18 @@ from al_bench.training.trainer import Trainable
 # What a strategy may know of earlier rounds: nothing of the test set.
 HISTORY = ("round", "num_labeled", "num_queried", "validation_accuracy", "validation_nll", "notes")
 
-OF_POOL = {"log_probs", "pool"}  # names of what is held with a row a position
+Computed = TypeVar("Computed")
 
-Computed = TypeVar("Computed", Tensor, GradientFactors)
+
+class Points(NamedTuple):
+    """Points that a posterior is shown, under a name of their own."""
+
+    name: str
+    inputs: Inputs
+    indices: Tensor
+
+
+POOL = "pool"  # the name of those with a row a position
 
 
 class Viewed(Trainable, Protocol):
@@ -91,8 +109,16 @@ class View:
         told = trial.round == 0 and len(set(self._labeled.labels.tolist())) > 1
         self._must_differ = SAMPLES in strategy.needs and told
         self.notes: dict[str, float] = {}  # shared with restrictions
-        self._held: dict[str, Tensor] = {}
-        self._factors: dict[str, GradientFactors] = {}
+        self._held: dict[tuple[str, str], Any] = {}  # by what it is, and of which points
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """The method of a capability, of the pool, or of labeled points or targets by a prefix."""
+        asked = asked_of_view(name)
+        if asked is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        capability, which = asked
+        points: Callable[..., Points] = getattr(self, f"_{which}_points")
+        return lambda *args: self._given(capability, points(*args))
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -129,15 +155,17 @@ class View:
     def log_probs(self, num_samples: int | None = None) -> Tensor:
         """(N, K, C) float32 log-probabilities; ``num_samples`` may ask for fewer than K."""
         count = self._sample_count(num_samples)
-        held = self._held.get("log_probs")
+        held = self._held.get(("log_probs", POOL))
         if held is None or held.shape[1] < count:
-            self._held["log_probs"] = held = torch.cat(list(self._stream_log_probs(count)))
-        return held[:, :count]
+            held = torch.cat(list(self._stream_log_probs(count)))
+            self._held["log_probs", POOL] = held
+        shown: Tensor = held[:, :count]
+        return shown
 
     def score(self, functions: Sequence[ScoreFn], num_samples: int | None = None) -> list[Tensor]:
         """Each pointwise score of the whole pool, (N,) float64; (N, K, C) is never held."""
         count = self._sample_count(num_samples)
-        held = self._held.get("log_probs")
+        held = self._held.get(("log_probs", POOL))
         parts: list[list[Tensor]] = [[] for _ in functions]
         for log_probs in self._stream_log_probs(count) if held is None else self._cut(count):
             for part, function in zip(parts, functions, strict=True):
@@ -146,11 +174,11 @@ class View:
 
     def features(self) -> Tensor:
         """(N, D) float32 features of the pool."""
-        return self._features("pool", self.indices)
+        return self._features(self._pool_points())
 
     def labeled_features(self) -> Tensor:
         """(M, D) float32 features of the labeled set, in the order in which it was labeled."""
-        return self._features("labeled", self._labeled.indices)
+        return self._features(self._labeled_points())
 
     def labels(self) -> Tensor:
         """(M,) int64 labels of the labeled set, in the same order."""
@@ -166,32 +194,34 @@ class View:
 
     def gradient_factors(self) -> GradientFactors:
         """Factors of the last-layer gradients of the pool: (N, C) and (N, D), float32."""
-        return self._gradient_factors("pool", self._inputs, self.indices)
+        factors: GradientFactors = self._given(GRADIENTS, self._pool_points())
+        return factors
 
     def labeled_gradient_factors(self) -> GradientFactors:
         """The same of the labeled set, (M, C) and (M, D), in the order it was labeled in."""
-        return self._gradient_factors("labeled", self._inputs, self._labeled.indices)
+        factors: GradientFactors = self._given(GRADIENTS, self._labeled_points())
+        return factors
 
     def target_log_probs(self, num_targets: int, num_samples: int | None = None) -> Tensor:
         """(T, K, C) log-probabilities of T target inputs under the same posterior samples."""
         count = self._sample_count(num_samples)
-        drawn = self._draw_targets(num_targets)
-        name = f"target_log_probs {num_targets}"
-        held = self._held.get(name)
+        points = self._target_points(num_targets)
+        held = self._held.get(("log_probs", points.name))
         if held is None or held.shape[1] < count:
-            inputs = self._targets.inputs
-            parts = self._chunks(inputs, drawn, lambda x: self._posterior.log_probs(x, count))
-            self._held[name] = held = torch.cat(list(parts))
-        return held[:, :count]
+            parts = self._chunks(points, lambda x: self._posterior.log_probs(x, count))
+            self._held["log_probs", points.name] = held = torch.cat(list(parts))
+        shown: Tensor = held[:, :count]
+        return shown
 
     def target_gradient_factors(self, num_targets: int) -> GradientFactors:
         """Factors of the last-layer gradients of the same T target inputs: (T, C) and (T, D)."""
-        drawn = self._draw_targets(num_targets)
-        return self._gradient_factors(f"target {num_targets}", self._targets.inputs, drawn)
+        factors: GradientFactors = self._given(GRADIENTS, self._target_points(num_targets))
+        return factors
 
     def network(self) -> Network:
         """A float32 copy of the network in evaluation mode, the strategy's own."""
-        return self._posterior.network()
+        network: Network = self._offered(NETWORK)()
+        return network
 
     def pool_labels(self) -> Tensor:
         """(N,) int64 labels of the pool, or REFUSED, for a strategy that declares LABELS."""
@@ -205,12 +235,10 @@ class View:
         """A view of the points at ``positions`` alone: the model is not shown the others."""
         other = copy.copy(self)
         other.indices, other.state = self.indices[positions], state
-        other._held, other._factors = dict(self._held), dict(self._factors)
-        for name in OF_POOL & self._held.keys():
-            other._held[name] = self._held[name][positions]
-        for name in OF_POOL & self._factors.keys():
-            factors = self._factors[name]
-            other._factors[name] = GradientFactors(*(factor[positions] for factor in factors))
+        other._held = {
+            (what, name): rows_at(held, positions) if name == POOL else held
+            for (what, name), held in self._held.items()
+        }
         return other
 
     def timed_select(self, batch_size: int, generator: torch.Generator) -> Selection:
@@ -228,11 +256,17 @@ class View:
             )
         return self._label_access
 
-    def _draw_targets(self, count: int) -> Tensor:
+    def _pool_points(self) -> Points:
+        return Points(POOL, self._inputs, self.indices)
+
+    def _labeled_points(self) -> Points:
+        return Points("labeled", self._inputs, self._labeled.indices)
+
+    def _target_points(self, count: int) -> Points:
         drawn = self._targets.draw(count, self._target_key())
         if self._targets.groups is not None:
             self.notes["effective_targets"] = effective_number(drawn)
-        return drawn
+        return Points(f"target {count}", self._targets.inputs, drawn)
 
     def _sample_count(self, num_samples: int | None) -> int:
         if num_samples is None:
@@ -245,9 +279,8 @@ class View:
             )
         return num_samples
 
-    def _chunks(
-        self, inputs: Inputs, indices: Tensor, compute: Callable[[Tensor], Computed]
-    ) -> Iterator[Computed]:
+    def _chunks(self, points: Points, compute: Callable[[Tensor], Computed]) -> Iterator[Computed]:
+        _, inputs, indices = points
         chunks = chunked(self._posterior, inputs, indices, self._device, self._chunk_bytes)
         while True:
             started = time.perf_counter()
@@ -263,7 +296,7 @@ class View:
 
     def _stream_log_probs(self, count: int) -> Iterator[Tensor]:
         for log_probs in self._chunks(
-            self._inputs, self.indices, lambda x: self._posterior.log_probs(x, count)
+            self._pool_points(), lambda x: self._posterior.log_probs(x, count)
         ):
             if self._must_differ and count > 1:
                 if bool((log_probs == log_probs[:, :1]).all()):
@@ -281,21 +314,26 @@ class View:
         size = max(1, self._chunk_bytes // (8 * log_probs[0].numel()))
         yield from torch.split(log_probs, size)
 
-    def _features(self, name: str, indices: Tensor) -> Tensor:
-        if name in self._factors:
-            return self._factors[name].features
-        if name not in self._held:
-            parts = self._chunks(self._inputs, indices, self._posterior.features)
-            self._held[name] = torch.cat(list(parts))
-        return self._held[name]
+    def _features(self, points: Points) -> Tensor:
+        factors: GradientFactors | None = self._held.get((GRADIENTS, points.name))
+        features: Tensor = self._given(FEATURES, points) if factors is None else factors.features
+        return features
 
-    def _gradient_factors(self, name: str, inputs: Inputs, indices: Tensor) -> GradientFactors:
-        if name not in self._factors:
-            parts = list(self._chunks(inputs, indices, self._posterior.gradient_factors))
-            log_probs = torch.cat([part.log_probs for part in parts])
-            features = torch.cat([part.features for part in parts])
-            self._factors[name] = GradientFactors(log_probs, features)
-        return self._factors[name]
+    def _given(self, capability: str, points: Points) -> Any:
+        """What the posterior gives for ``points``, a row a point, computed at most once."""
+        key = capability, points.name
+        if key not in self._held:
+            self._held[key] = joined(list(self._chunks(points, self._offered(capability))))
+        return self._held[key]
+
+    def _offered(self, capability: str) -> Callable[..., Any]:
+        if capability not in self._posterior.provides:
+            raise AlBenchError(
+                f"{type(self._strategy).__name__} looks at {CAPABILITIES[capability].words}, which "
+                "the model does not provide.",
+                f"A strategy says so before any work: its needs contain {capability!r}.",
+            )
+        return offered(self._posterior, capability)
 
 
 def _scored(function: ScoreFn, log_probs: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ import torch
 
 from al_bench.budget import Budget
 from al_bench.configuration.schema import Composed
-from al_bench.errors import ConfigError, words_of
+from al_bench.errors import ConfigError, choose, words_of
 from al_bench.models.base import SAMPLES, Model, NetworkModel
+from al_bench.models.capabilities import CAPABILITIES
 from al_bench.models.mc_dropout import MCDropout
 from al_bench.seeding import isolated
 from al_bench.strategies.base import LABELS, Strategy
@@ -124,26 +125,20 @@ def check_needs(
         strategy: Built from that group.
     """
     missing = sorted(strategy.needs - provided - {LABELS})
+    for name in missing:
+        if name not in CAPABILITIES:
+            raise ConfigError(
+                f"{_said(group, composed)} needs {name!r}, which is nothing that a model provides.",
+                choose(name, {*CAPABILITIES, LABELS}),
+            )
     if missing:
         names = composed.names
-        lacks = {
-            "samples": "posterior samples that differ",
-            "features": "features",
-            "gradients": "last-layer gradients",
-            "network": "the gradients of one network",
-        }
-        one_network = "Use model=deterministic or model=mc_dropout."
-        hint = {
-            "samples": "Use model=deep_ensemble, model=mc_dropout with a network that drops units "
-            "(model.network.dropout=0.5), or strategy=entropy.",
-            "gradients": one_network,
-            "network": one_network,
-        }.get(missing[0], "Use another model.")
-        if missing[0] == "samples":
+        hint = CAPABILITIES[missing[0]].hint
+        if missing[0] == SAMPLES:
             for name, usual in (("num_samples", 20), ("num_members", 5)):
                 if composed.config.model.get(name) == 1:
                     hint = f"Use model.{name}={usual}, or strategy=entropy."
-        what = " and ".join(lacks.get(name, name) for name in missing)
+        what = " and ".join(CAPABILITIES[name].words for name in missing)
         network = f" with network={names['network']}" if names["network"] else ""
         raise ConfigError(
             f"{_said(group, composed)} needs {what}, which model={names['model']}{network} "

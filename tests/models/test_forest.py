@@ -100,9 +100,6 @@ def test_a_forest_is_a_direct_model_with_samples_alone():
     assert RandomForest(1).check((1, 8, 8), 10) == frozenset()
     posterior = fitted(RandomForest(2), *digits(20))
     assert posterior.provides == {SAMPLES}
-    for ask in (posterior.features, posterior.gradient_factors):
-        with pytest.raises(NotImplementedError):
-            ask(digits(1)[0])
     with pytest.raises(ValueError, match="between 1 and 2"):
         posterior.log_probs(digits(1)[0], 3)
     assert posterior.chunk_size((1, 8, 8), 1) == 1
