@@ -11,11 +11,12 @@ from pool_views import FakeView, log_probs, seeded
 from strategy_files import ALL, ASKING, CONF, FILES, NAMES, built, choices, configured, together
 
 from al_bench.checking import laws
-from al_bench.checking.checks import CAPABILITIES, CHECKS
+from al_bench.checking.checks import CHECKS
 from al_bench.checking.pools import disagreeing
 from al_bench.checking.probing import DoesNotApply
 from al_bench.configuration.building import build
 from al_bench.models.base import SAMPLES
+from al_bench.models.capabilities import CAPABILITIES
 from al_bench.strategies.base import LABELS
 from al_bench.strategies.pointwise import Pointwise
 from al_bench.strategies.rules import Power, Softmax, Softrank
@@ -109,7 +110,7 @@ def test_first_line_says_what_the_model_must_provide(name):
     needs = built(name).needs
     first = (CONF / "strategy" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
     said = {word for words in re.findall(r"needs ([a-z, ]+)", first) for word in words.split()}
-    said = {word.strip(",") for word in said} & (CAPABILITIES - {LABELS})
+    said = {word.strip(",") for word in said} & CAPABILITIES.keys()
     assert said == needs - {LABELS}
     assert ("sees labels" in first) == (LABELS in needs)
 

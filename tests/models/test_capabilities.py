@@ -1,4 +1,4 @@
-"""What posteriors offer is one table: a line more is a message, a view's method and a check more."""
+"""What posteriors offer is one table: a line more is a message, a method and a check more."""
 
 import dataclasses
 
