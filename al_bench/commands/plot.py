@@ -42,8 +42,8 @@ COMMAND = Command(
         ),
         Option(
             "figure",
-            "figures to draw: modules of al_bench.plots by name, your own by dotted name, all for "
-            "whatever there is to show",
+            "figures to draw: modules of al_bench.plots by name, a function or module of your own "
+            "by dotted name, all for whatever there is to show",
             list(DEFAULT),
             listed(text),
         ),
@@ -127,7 +127,7 @@ def _plot(
     reach: Sequence[float] | None,
     at: Sequence[int] | None,
 ) -> None:
-    from al_bench.plots.figures import Options, available, find, save
+    from al_bench.plots.figures import Options, available, drawn, find, save
     from al_bench.plots.table import tables, tables_at
     from al_bench.results.frame import read_curves
     from al_bench.stats.summary import mark_controls, marked, metrics, unequal_seeds
@@ -165,7 +165,7 @@ def _plot(
                 trust=trust,
                 explain=reasons.append,
             )
-            figures = draw(frame, options)
+            figures = drawn(name, draw, frame, options)
             fresh = {file: figures[file] for file in figures if file not in written}
             written |= fresh.keys()
             for file in save(fresh, out, format):

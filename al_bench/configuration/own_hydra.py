@@ -26,7 +26,7 @@ from al_bench.errors import ConfigError
 from al_bench.paths import opened
 
 CONFIG_NAME = "config"
-OF_CLASSES = ("dataset", "model", "strategy", "target")  # a choice of these is an object
+OF_CLASSES = ("dataset", "model", "strategy", "target", "training")  # choices that are objects
 # Hydra 1.3 wants to be told whose behavior it has and replaces what is stored; later ones warn of
 # the first, and ask to be told the second.
 _IS_1_3 = __version__.startswith("1.3.")

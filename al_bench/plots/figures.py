@@ -4,10 +4,10 @@ A figure is a module with a function ``draw(frame, options)``: from the rows of 
 figures by file name (no ending), an empty dict where it has nothing to show; then it may tell the
 reason to ``options.explain``. A figure that is the same whatever the metric keeps the metric out of
 its file names. Its docstring's first line says what it shows. Put it into this package, or anywhere
-and name it with its dots (``figure=mine.heatmap``); nothing else has to be touched. Build figures
-from ``matplotlib.figure.Figure`` within ``style.look()``, never through pyplot, which keeps them
-alive. There a dollar is a dollar, for names may have one; a text of your own that is mathematics
-takes ``parse_math=True``.
+and name it with its dots (``figure=mine.heatmap``, ``figure=mine.draw_heatmap``); nothing else has
+to be touched. Build figures from ``matplotlib.figure.Figure`` within ``style.look()``, never
+through pyplot, which keeps them alive. There a dollar is a dollar, for names may have one; a text
+of your own that is mathematics takes ``parse_math=True``.
 """
 
 import importlib
@@ -15,12 +15,14 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
+from al_bench.configuration.targets import locate
 from al_bench.configuration.trust import Trust
-from al_bench.errors import ConfigError, choose
+from al_bench.errors import AlBenchError, ConfigError, choose, within
 from al_bench.plots import __path__ as _package_path
 from al_bench.plots import style
 from al_bench.results import outputs
@@ -75,7 +77,7 @@ def available() -> dict[str, Draw]:
 
 
 def find(name: str) -> Draw:
-    """The figure of that name, or the one in the module of that dotted name.
+    """The figure of that name, or the function or module of that dotted name.
 
     Raises:
         ConfigError: There is none.
@@ -85,12 +87,28 @@ def find(name: str) -> Draw:
         return figures[name]
     if "." not in name:
         raise ConfigError(f"There is no figure {name!r}.", choose(name, figures))
-    try:
-        draw: Draw = importlib.import_module(name).draw
-    except (ImportError, AttributeError) as error:
-        message = f"The figure {name!r} cannot be used ({error})."
-        raise ConfigError(message, "It must be a module with a function draw.") from error
-    return draw
+    found = locate(name, "figure")
+    own: Draw | None = getattr(found, "draw", None) if isinstance(found, ModuleType) else found
+    if not callable(own):
+        raise ConfigError(
+            f"figure={name} is no figure.",
+            "Name a function of the rows of curves and the options, or a module whose draw is one.",
+        )
+    return own
+
+
+def drawn(name: str, draw: Draw, frame: pd.DataFrame, options: Options) -> "Mapping[str, Figure]":
+    """What a figure draws; AlBenchError where one of a user's own returns something else."""
+    from matplotlib.figure import Figure
+
+    with within(f"figure={name}"):
+        figures: object = draw(frame, options)
+    if isinstance(figures, Mapping) and all(isinstance(one, Figure) for one in figures.values()):
+        return figures
+    got = type(figures).__name__
+    if isinstance(figures, Mapping):
+        got += " of " + ", ".join(sorted({type(one).__name__ for one in figures.values()}))
+    raise AlBenchError(f"figure={name} must return matplotlib figures by file name, got a {got}.")
 
 
 def save(figures: "Mapping[str, Figure]", folder: Path, formats: Sequence[str]) -> Iterator[Path]:

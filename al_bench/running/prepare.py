@@ -39,6 +39,7 @@ from al_bench.running.parts import num_targets
 from al_bench.seeding import Streams
 from al_bench.strategies.base import Strategy
 from al_bench.tracking.guard import Tracking
+from al_bench.training.recipe import Recipe
 
 GROUPS = (
     "dataset",
@@ -124,7 +125,7 @@ def prepare(composed: Composed) -> Prepared:
     chosen = build_strategies(config)
     target = _target(config.target)
     model = _model(config.model)
-    recipe = build(config.training, "training")
+    recipe = _recipe(config.training)
     budget = build(config.budget, "budget")
     samples, bins = _evaluation(config.evaluation)
     transforms = [_transform(node, name) for name, node in (config.pool or {}).items()]
@@ -261,6 +262,16 @@ def build_strategy(node: Any, group: str) -> Strategy:
             f"{group}: {type(strategy).__name__} has no method select(view, batch_size, generator)."
         )
     return strategy
+
+
+def _recipe(node: Any) -> Recipe:
+    recipe = build(node, "training")
+    if not isinstance(recipe, Recipe):
+        raise ConfigError(
+            f"training: {type(recipe).__name__} is no Recipe.",
+            "Derive the class from al_bench.training.recipe.Recipe.",
+        )
+    return recipe
 
 
 def _target(node: Any) -> TargetDistribution:

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from al_bench.view import View
 from labeled_points import NOTHING
 from pool_views import FakeView, log_probs
 
@@ -20,7 +21,6 @@ from al_bench.models.mc_dropout import MCDropout
 from al_bench.models.networks.mlp import mlp
 from al_bench.strategies.base import Selection
 from al_bench.strategies.rules import top
-from al_bench.view import View
 
 HEIGHT = "height"
 LINE = Capability(

@@ -8,7 +8,7 @@ import pytest
 from al_bench import cli
 from al_bench.commands import plot as command
 from al_bench.commands.plot import plot
-from al_bench.errors import ConfigError, ResultsError
+from al_bench.errors import AlBenchError, ConfigError, ResultsError
 
 PNG = "format=png"  # the quickest to write
 
@@ -183,7 +183,7 @@ def test_a_metric_that_these_results_lack_is_refused_before_anything_is_written(
 def test_an_unknown_figure_or_key_names_its_neighbours(results):
     assert refusal(results, "figure=curve").endswith("Did you mean 'curves'?")
     assert refusal(results, "metrics=test_nll").endswith("Did you mean 'metric'?")
-    assert "'no.such.module' cannot be used" in refusal(results, "figure=no.such.module")
+    assert "there is no module 'no'" in refusal(results, "figure=no.such.module")
 
 
 @pytest.mark.parametrize(
@@ -219,10 +219,24 @@ def test_a_figure_of_ones_own_is_a_module_with_draw(results, tmp_path, monkeypat
         "    figure.suptitle(f'{len(frame)} rows of {options.metric}')\n"
         "    return {'rows': figure}\n"
     )
+    (tmp_path / "mine" / "several.py").write_text(
+        "from mine.rows import draw\n"
+        "number = 3\n"
+        "def wrong(frame, options):\n    return {'wrong': 3}\n"
+        "def leaving(frame, options):\n    raise SystemExit\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert plot([str(results), "figure=mine.rows,mine.nothing", PNG]) == 0
+    for words in ("mine.rows,mine.nothing", "mine.several.draw,mine.nothing"):
+        assert plot([str(results), f"figure={words}", PNG]) == 0
     printed = capsys.readouterr()
     assert {path.name for path in (results / "plots").iterdir()} == {"rows.png"}
+    for name, said, kind in (
+        ("number", "figure=mine.several.number is no figure", ConfigError),
+        ("drew", "mine.several has no 'drew'. Did you mean 'mine.several.draw'?", ConfigError),
+        ("wrong", "figures by file name, got a dict of int", AlBenchError),
+        ("leaving", "figure=mine.several.leaving must not end the process", AlBenchError),
+    ):
+        assert said in refusal(results, f"figure=mine.several.{name}", kind=kind)
     assert "mine.nothing has nothing to show for test_accuracy." in printed.err
 
 
