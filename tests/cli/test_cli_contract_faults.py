@@ -30,6 +30,10 @@ class Faulty:
         return Selection(positions, scores, notes)
 
 @dataclass(frozen=True)
+class Misspelt(Faulty):
+    needs = frozenset({"feature"})
+
+@dataclass(frozen=True)
 class Leaves:
     needs = frozenset()
 
@@ -45,6 +49,15 @@ def own(tmp_path):
     folder.mkdir(parents=True)
     (folder / "faulty.yaml").write_text("_target_: my_faults_module.Faulty\nfault: none\n")
     (folder / "leaves.yaml").write_text("_target_: my_faults_module.Leaves\n")
+
+
+def test_a_need_that_no_model_could_meet_is_refused_with_the_near_one(al_bench, own):
+    code, _, err = al_bench("run", "strategy=my_faults_module.Misspelt", "dry_run=true")
+    assert code == 2
+    assert (
+        "strategy=my_faults_module.Misspelt needs 'feature', which is nothing that a model "
+        "provides. Did you mean 'features'?"
+    ) in err
 
 
 @pytest.mark.slow

@@ -68,6 +68,7 @@ BAD = [
     (["pool=[subset]", "pool.subset.size=9000"], "9000"),
     (["+foo=1"], "There is no key 'foo'. Valid: baseline, budget,"),
     (["model.num_samples=1"], "does not provide. Use model.num_samples=20, or strategy=entropy."),
+    (["training=al_bench.data.digits.Digits"], "training: Digits is no Recipe. Derive the class"),
     (["pool=[nope]"], "There is no pool=nope. Valid: contaminate, full,"),
     (["dataset=my.npz"], "a file is no data set. Write dataset=arrays dataset.path=my.npz."),
     (["pool=[]"], "pool=[] names no pool. Write pool=full"),
