@@ -36,6 +36,8 @@ from al_bench.training.trainer import Trainable
 # What a strategy may know of earlier rounds: nothing of the test set.
 HISTORY = ("round", "num_labeled", "num_queried", "validation_accuracy", "validation_nll", "notes")
 
+POOL = "pool"  # the name of the points that have a position each
+
 Computed = TypeVar("Computed")
 
 
@@ -45,9 +47,6 @@ class Points(NamedTuple):
     name: str
     inputs: Inputs
     indices: Tensor
-
-
-POOL = "pool"  # the name of those with a row a position
 
 
 class Viewed(Trainable, Protocol):

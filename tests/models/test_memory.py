@@ -1,6 +1,10 @@
 """The working memory of a point, against what can be counted by hand."""
 
+import os
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +23,7 @@ from al_bench.models.networks.mlp import mlp
 from al_bench.models.networks.resnet import resnet18
 
 CPU = torch.device("cpu")
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 WEIGHT = torch.zeros(100, 100)
 
 
@@ -140,3 +145,44 @@ def test_masks_count_where_samples_are_masked():
         [Masked()], NOTHING, torch.Generator().manual_seed(0), torch.float32
     )
     assert posterior.chunk_size((1,), 10 * 2**20) == 10 * 2**20 // (3 * 8000 + 24) // 32 * 32
+
+
+RESIDENT = """
+import torch
+from functools import partial
+from strategy_benchmarks.memory import with_peak
+from al_bench.models.frozen import bytes_per_point, frozen_copy
+from al_bench.models.networks.cnn import batchbald_cnn, digits_cnn
+from al_bench.models.networks.resnet import resnet18
+
+torch.set_num_threads(1)
+for factory, shape, count in (
+    (batchbald_cnn, (1, 28, 28), 1000),
+    (digits_cnn, (1, 8, 8), 8000),
+    (partial(resnet18, width=8), (3, 16, 16), 2000),
+):
+    network = frozen_copy(factory(input_shape=shape, num_classes=10), torch.float32)
+
+    def scored(count):
+        with torch.inference_mode():
+            return network(torch.zeros(count, *shape)).sum()
+
+    scored(8)  # what is loaded and built once
+    peaks = [with_peak(lambda: scored(n))[1] for n in (count, 2 * count)]
+    if peaks[0] is not None:
+        print((peaks[1] - peaks[0]) / count / bytes_per_point(network, shape))
+"""
+
+
+@pytest.mark.slow
+def test_what_is_reckoned_is_what_becomes_resident():
+    # With a threshold of their own, tensors are given back to the system as soon as they are gone.
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "PYTHONPATH": str(SCRIPTS)}
+    command = [sys.executable, "-c", RESIDENT]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    shares = [float(line) for line in told.stdout.split()]
+    if not shares:
+        pytest.skip("the system does not tell what a process holds at most")
+    # Three of the largest tensors are reckoned for the first two, what is alive for the last.
+    for share, least in zip(shares, (0.5, 0.6, 0.95), strict=True):
+        assert least < share < 1.03
