@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from al_bench.view import View
 from labeled_points import NOTHING
 from pool_views import FakeView, log_probs
 
@@ -19,6 +18,7 @@ from al_bench.models.ensemble import DeepEnsemble
 from al_bench.models.forest import ForestPosterior
 from al_bench.models.mc_dropout import MCDropout
 from al_bench.models.networks.mlp import mlp
+from al_bench.rounds.view import View
 from al_bench.strategies.base import Selection
 from al_bench.strategies.rules import top
 
