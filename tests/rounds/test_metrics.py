@@ -164,7 +164,7 @@ def test_shapes_that_do_not_fit_are_refused(shape, num_labels):
 def test_rows_say_by_which_definitions_they_were_measured(quick):
     curves = al_bench.run(*quick, "seeds=1")
     assert curves["metrics_version"].tolist() == [1] * len(curves)
-    reference = Path(__file__).parents[1] / "results" / "reference"
+    reference = Path(__file__).parents[2] / "results" / "reference"
     one = next(reference.rglob("curves/seed=0.parquet"))
     before = al_bench.read_curves(one)
     assert before["metrics_version"].isna().all()
