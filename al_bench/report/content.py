@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from al_bench.commands.status import told_apart
 from al_bench.masking import masked_command, masked_text
 from al_bench.plots.figures import Options, available
 from al_bench.report.publishing import (
@@ -25,6 +24,7 @@ from al_bench.report.words import verdicts
 from al_bench.results import ledger, manifest, plain, sweeps
 from al_bench.results.frame import read_curves
 from al_bench.results.history import TrialPaths
+from al_bench.results.ledger_words import told_apart
 from al_bench.results.wording import Shown, differing, typed
 from al_bench.stats.across import across
 from al_bench.stats.comparison import Comparison, compare

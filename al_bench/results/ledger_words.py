@@ -1,0 +1,54 @@
+"""How the runs of a results folder differ, in the words that tell them apart."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from al_bench.results import settings, wording
+from al_bench.results.ledger import Entry
+
+
+def told_apart(entries: Iterable[Entry]) -> dict[Path, tuple[str, ...]]:
+    """How runs of one data set and model differ beside their strategies, by folder.
+
+    Strategies of one name are told apart too.
+    """
+    runs = {entry.folder: entry for entry in entries if entry.folder and entry.names}
+    alike: dict[tuple[str, str], list[Path]] = {}
+    for folder, entry in runs.items():
+        alike.setdefault((entry.task, entry.model), []).append(folder)
+    found: dict[Path, tuple[str, ...]] = {}
+    for folders in alike.values():
+        labels = {runs[folder].strategy_label for folder in folders}
+        if len(labels) < len(folders):  # else their strategies tell them apart
+            found |= _words([runs[folder] for folder in folders])
+    return found
+
+
+def _words(runs: Sequence[Entry]) -> dict[Path, tuple[str, ...]]:
+    """How these runs differ but for their strategies; where those are equal too, in anything."""
+    aside = ("dataset", "pool", "model")
+    first = {run.protocol_id: run for run in runs}  # one run says it all, and files are many
+    words = wording.told_apart(
+        [_shown(run) for run in first.values()],
+        aside,
+        covers=lambda key: key.partition(".")[0] != "strategy",
+    )
+    said = dict(zip(first, words, strict=True))
+    found: dict[Path, tuple[str, ...]] = {}
+    equal: dict[tuple[str, str], list[Entry]] = {}
+    for run in runs:
+        equal.setdefault((run.strategy_label, run.protocol_id), []).append(run)
+    for (_, protocol), group in equal.items():
+        more: Sequence[tuple[str, ...]] = [()]
+        if len(group) > 1:
+            more = wording.told_apart([_shown(run) for run in group], aside)
+        for run, own in zip(group, more, strict=True):
+            assert run.folder is not None
+            found[run.folder] = said[protocol] + own
+    return found
+
+
+def _shown(run: Entry) -> wording.Shown:
+    names = {group: run.names[name] for group, name in wording.NAMES.items()}
+    assert run.folder is not None
+    return wording.Shown(names, settings.of_run(run.folder) or {})
