@@ -12,7 +12,6 @@ import torch
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from al_bench.errors import ConfigError, choose, require_whole
-from al_bench.results.schema import NUMERICS_VERSION
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 MOST_THREADS = 4096  # more than any machine has; far more cannot be started
@@ -46,7 +45,7 @@ class Engine:
         require_whole("chunk_bytes", self.chunk_bytes, 1)
 
     def columns(self) -> dict[str, Any]:
-        """The engine's columns of a curve row."""
+        """The engine's columns of a curve row; the store adds the version of its numerics."""
         return {
             "device": self.device.type,  # which of several equal ones does not matter
             "device_name": device_name(self.device),
@@ -57,7 +56,6 @@ class Engine:
             "pack_width": None,  # trained one by one
             "torch_version": torch.__version__,
             "al_bench_version": version("al-bench"),
-            "numerics_version": NUMERICS_VERSION,
         }
 
     def set_up(self) -> None:

@@ -4,6 +4,7 @@ A curve has a row a (trial, round); acquisitions have a row a labeled point.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -184,6 +185,11 @@ _BEYOND = {
     "list<item: int64>": _has_negative,
     "list<item: double>": _has_unbounded,
 }
+
+
+def engine_columns(engine: Mapping[str, Any]) -> dict[str, Any]:
+    """Every column of ``ENGINE``: an engine's own, and which numerics al-bench has."""
+    return {**engine, "numerics_version": engine.get("numerics_version", NUMERICS_VERSION)}
 
 
 def table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:

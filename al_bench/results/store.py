@@ -37,7 +37,14 @@ from al_bench.results.history import (
 )
 from al_bench.results.identity import RunIdentity
 from al_bench.results.manifest import DONE, FAILED, INTERRUPTED, Manifest, read
-from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, SCHEMA_VERSION, table
+from al_bench.results.schema import (
+    ACQUISITIONS,
+    CURVE,
+    ENGINE,
+    SCHEMA_VERSION,
+    engine_columns,
+    table,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +65,7 @@ class Store:
         self,
         identity: RunIdentity,
         seed: int,
-        engine_columns: Mapping[str, Any],
+        engine: Mapping[str, Any],
         resume: Resume = "same",
     ) -> "TrialFiles":
         """Take a trial for this process, with what it has already done.
@@ -72,7 +79,8 @@ class Store:
         Args:
             identity: The run.
             seed: The trial.
-            engine_columns: Every column named in ``schema.ENGINE``.
+            engine: The columns named in ``schema.ENGINE``; ``numerics_version`` is added where it
+                is not among them.
             resume: ``"same"`` or ``"any"``.
 
         Raises:
@@ -82,8 +90,9 @@ class Store:
         """
         if resume not in ("same", "any"):
             raise ConfigError(f"resume must be same or any, got {resume!r}.")
-        if set(engine_columns) != set(ENGINE):
-            raise ValueError(f"engine columns must be {ENGINE}, got {tuple(engine_columns)}")
+        columns = engine_columns(engine)
+        if set(columns) != set(ENGINE):
+            raise ValueError(f"engine columns must be {ENGINE}, got {tuple(columns)}")
         paths = TrialPaths(self.root / identity.folder, seed)
         inside.require(paths.folder, paths.name)
         for folder in paths.folders:
@@ -92,7 +101,7 @@ class Store:
         try:
             for folder in (*paths.folders, paths.checkpoint(0).parent):
                 atomic.clean(folder, paths.name)
-            return TrialFiles(paths, lock, identity, dict(engine_columns), resume)
+            return TrialFiles(paths, lock, identity, columns, resume)
         except BaseException:
             lock.release()
             raise

@@ -11,6 +11,7 @@ from al_bench.errors import AlBenchError, within, words_of
 from al_bench.masking import masked
 from al_bench.results.identity import RunIdentity
 from al_bench.results.manifest import INTERRUPTED
+from al_bench.results.schema import engine_columns
 from al_bench.tracking.base import TrackedTrial, Tracker
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Tracking:
     ) -> None:
         self._tracker = tracker
         self._identity = identity
-        self._engine = engine
+        self._engine = engine_columns(engine)
         self._config: Any = masked(OmegaConf.to_container(config, resolve=True))
         self._runs: dict[int, Any] = {}  # by seed: those that are open
 
