@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from al_bench.configuration import own_path, words
 from al_bench.configuration.explain import COMPLAINTS, explain
-from al_bench.configuration.schema import Composed, compose
+from al_bench.configuration.schema import Composed, check_complete, compose
 from al_bench.errors import ConfigError, told, within
 from al_bench.text.visible import in_a_line
 
@@ -59,7 +59,7 @@ def _of_strategy(composed: Composed) -> bool:
     import torch
 
     from al_bench.checking.checks import CHECKS
-    from al_bench.running.prepare import build_strategy, check_complete
+    from al_bench.running.prepare import build_strategy
 
     check_complete(composed.config, ["strategy"])
     strategy = build_strategy(composed.config.strategy, "strategy")

@@ -258,8 +258,6 @@ def _composed(
     A group that is chosen (``model=``) is taken whole; a key of one that is not
     (``training.max_epochs=``) is changed in the stored one.
     """
-    from omegaconf import OmegaConf
-
     from al_bench.configuration.explain import COMPLAINTS, explain
     from al_bench.configuration.schema import compose
 
@@ -296,7 +294,7 @@ def _composed(
         names["network"] = chosen.names["network"]
     for key in (*whole, *(key for key in keys if key not in whole)):
         path = key.replace("/", ".")
-        replaced[path] = OmegaConf.select(chosen.config, path)
+        replaced[path] = chosen.value(path)
     _check_total(order, replaced.get("budget.total"))
     label = f"{trial.content['strategy_label']}@{trial.content['model']}"
     return trial.composed(replaced, trust, **names, strategy="replay", strategy_label=label)

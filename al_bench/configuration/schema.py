@@ -10,6 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from al_bench.configuration import own_hydra
 from al_bench.configuration.choices import choice_file
@@ -22,6 +23,17 @@ from al_bench.errors import ConfigError, choose, near, require_whole
 # Groups whose choices describe objects, and those from which every run has a choice.
 OBJECTS = ("dataset", "pool", "model", "budget", "training", "strategy", "target", "tracker")
 REQUIRED = ("dataset", "pool", "model", "budget", "training", "strategy", "evaluation")
+BUILT = (
+    "dataset",
+    "pool",
+    "model",
+    "training",
+    "budget",
+    "strategy",
+    "init_strategy",
+    "target",
+    "tracker",
+)
 
 
 @dataclass
@@ -102,6 +114,35 @@ class Composed:
     names: Mapping[str, str]
     strategy_label: str
     is_sweep: bool
+
+    def value(self, key: str) -> Any:
+        """What is at a dotted key; ``None`` where nothing is."""
+        return OmegaConf.select(self.config, key)
+
+    def resolved(self) -> dict[str, Any]:
+        """The configuration as plain mappings and lists, its interpolations resolved."""
+        content: Any = OmegaConf.to_container(self.config, resolve=True)
+        return content
+
+    def stored_text(self, instead: dict[str, Any] | None = None) -> str:
+        """The YAML in which the configuration is stored.
+
+        Args:
+            instead: Its content with what must not be stored left out.
+        """
+        return OmegaConf.to_yaml(self.config if instead is None else OmegaConf.create(instead))
+
+
+def check_complete(config: Any, groups: Sequence[str] = BUILT) -> None:
+    """Resolve ``config`` in place; ConfigError where these groups lack a value."""
+    try:
+        OmegaConf.resolve(config)
+        for group in groups:
+            if config[group] and (missing := sorted(OmegaConf.missing_keys(config[group]))):
+                raise ConfigError(f"{missing[0]} has no default.", f"Add {missing[0]}=…")
+    except OmegaConfBaseException as error:
+        where = f"{error.full_key}: " if error.full_key else ""
+        raise ConfigError(f"{where}{str(error).splitlines()[0]}.") from error
 
 
 def without_tracker(composed: Composed) -> Composed:

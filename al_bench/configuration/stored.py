@@ -15,7 +15,7 @@ from al_bench.configuration.schema import REQUIRED, Composed, RunConfig
 from al_bench.configuration.trust import Trust
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.masking import masked_keys
-from al_bench.paths import keys_in
+from al_bench.paths import check_moved, keys_in
 from al_bench.results import configured, manifest, plain
 from al_bench.results.history import TrialPaths
 from al_bench.text.visible import in_a_line
@@ -149,6 +149,34 @@ def read(path: Path, instead: Mapping[str, Any] | None = None) -> DictConfig:
     if missing := sorted(OmegaConf.missing_keys(whole)):
         raise ResultsError(f"{path} has no value of {in_a_line(missing[0])}.")
     return whole
+
+
+def read_part(
+    path: Path, seed: int, groups: Sequence[str], moved: Mapping[str, str], trust: Trust
+) -> DictConfig:
+    """Some groups of the configuration of a run, which may be built.
+
+    Args:
+        path: ``config.yaml`` of the run.
+        seed: A trial of it, whose manifest knows the code that it was made with.
+        groups: Those that are kept.
+        moved: Dotted key to where something lies now.
+        trust: Which classes the configuration may name beside al-bench's.
+
+    Raises:
+        ConfigError: Nothing can be moved at such a key, a value is masked, or a class that may not
+            be built is named.
+        ResultsError: It cannot be read, or holds what no stored configuration does.
+    """
+    config = read(path)
+    check_moved(moved, places(config))
+    config = OmegaConf.masked_copy(config, list(groups))
+    content = manifest.read(TrialPaths(path.parent, seed).manifest) or {}
+    require_buildable(config, content, trust, path)
+    for key, place in moved.items():
+        OmegaConf.update(config, key, place)
+    require_unmasked(config)
+    return config
 
 
 def places(config: DictConfig) -> list[str]:

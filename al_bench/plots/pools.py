@@ -11,10 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from al_bench.errors import AlBenchError, DataError, placed
-from al_bench.paths import check_moved
 from al_bench.plots.figures import Options
-from al_bench.results import manifest
-from al_bench.results.history import TrialPaths
 
 if TYPE_CHECKING:
     from al_bench.data.base import Pool
@@ -90,22 +87,14 @@ def _config(folders: Sequence[Path], runs: set[str]) -> Path | None:
 
 def _pool(path: Path, dataset: str, seed: int, options: Options) -> "Pool":
     """The pool of one seed from a run's configuration; nothing is downloaded."""
-    from omegaconf import OmegaConf
-
     from al_bench.configuration.building import build
-    from al_bench.configuration.stored import places, read, require_buildable, require_unmasked
+    from al_bench.configuration.stored import read_part
     from al_bench.data.base import Pool
     from al_bench.data.pool import apply_transforms, load_transforms
     from al_bench.seeding import Streams
 
-    config = read(path)
-    check_moved(options.moved, places(config))
-    config = OmegaConf.masked_copy(config, ["dataset", "pool", "streams"])
-    content = manifest.read(TrialPaths(path.parent, seed).manifest) or {}
-    require_buildable(config, content, options.trust, path)
-    for key, place in options.moved.items():
-        OmegaConf.update(config, key, place)
-    require_unmasked(config)
+    groups = ("dataset", "pool", "streams")
+    config = read_part(path, seed, groups, options.moved, options.trust)
     source = build(config.dataset, "dataset")
     with placed(source):
         loaded = source.load()

@@ -5,8 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from al_bench.configuration.schema import Composed
 from al_bench.configuration.stored import StoredTrial
 from al_bench.configuration.targets import described, locate, module_of
@@ -47,7 +45,7 @@ def identify(
         ConfigError: The source of one's own code is not to be had as it was imported, or the
             configuration is what a stored one must not be (``plain``).
     """
-    container: Any = OmegaConf.to_container(composed.config, resolve=True)
+    container = composed.resolved()
     meaning = {key: value for key, value in container.items() if key not in ENGINE_KEYS}
     for group in ("strategy", "init_strategy", "target"):
         meaning[group] = with_contents(meaning[group])
@@ -81,7 +79,7 @@ def identify(
         task=names["dataset"] if names["pool"] == "full" else f"{names['dataset']}/{names['pool']}",
         **names,
         strategy_label=masked_text(composed.strategy_label),
-        config=_stored_config(composed.config, container),
+        config=_stored_config(composed, container),
         protocol=_masked_json(text),
         part_versions=beside["part_versions"],
         own_code=code.hashes,
@@ -90,9 +88,9 @@ def identify(
     )
 
 
-def _stored_config(config: Any, container: Any) -> str:
+def _stored_config(composed: Composed, container: dict[str, Any]) -> str:
     hidden = masked(container)
-    text = OmegaConf.to_yaml(config if hidden == container else OmegaConf.create(hidden))
+    text = composed.stored_text(None if hidden == container else hidden)
     try:
         plain.from_yaml(text.encode())
     except plain.Unfit as error:

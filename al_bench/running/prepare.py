@@ -5,11 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from al_bench.configuration.building import build, build_with
-from al_bench.configuration.schema import Composed, parse_seeds, without_tracker
+from al_bench.configuration.schema import Composed, check_complete, parse_seeds, without_tracker
 from al_bench.configuration.trackers import build_tracker
 from al_bench.data.base import Dataset, DatasetSource, Pool
 from al_bench.data.pool import (
@@ -41,17 +38,6 @@ from al_bench.strategies.base import Strategy
 from al_bench.tracking.guard import Tracking
 from al_bench.training.recipe import Recipe
 
-GROUPS = (
-    "dataset",
-    "pool",
-    "model",
-    "training",
-    "budget",
-    "strategy",
-    "init_strategy",
-    "target",
-    "tracker",
-)
 RESUMES = ("same", "any")
 ON_ERROR = ("continue", "stop")
 CHECKED = 10  # seeds whose pools are drawn before any work; a later one that fails does so alone
@@ -111,7 +97,7 @@ def prepare(composed: Composed) -> Prepared:
     """
     config = composed.config
     check_complete(config)
-    remember(OmegaConf.to_container(config, resolve=True))
+    remember(composed.resolved())
     check_typed("results", config.results)
     seeds = parse_seeds(config.seeds)
     for key, valid in (("resume", RESUMES), ("on_error", ON_ERROR)):
@@ -172,7 +158,7 @@ def prepare(composed: Composed) -> Prepared:
         loaded=loaded,
         target=target,
         offsets=offsets,
-        tracking=Tracking(tracker, identity, engine.columns(), told.config),
+        tracking=Tracking(tracker, identity, engine.columns(), told.resolved()),
     )
     for seed in seeds[:CHECKED]:  # the budget fits the pools
         try:
@@ -196,18 +182,6 @@ def _few_targets(strategies: Mapping[str, Strategy], trial: Trial) -> list[str]:
         for group, count in asked.items()
         if count > there
     ]
-
-
-def check_complete(config: Any, groups: Sequence[str] = GROUPS) -> None:
-    """Resolve ``config`` in place; ConfigError where these groups lack a value."""
-    try:
-        OmegaConf.resolve(config)
-        for group in groups:
-            if config[group] and (missing := sorted(OmegaConf.missing_keys(config[group]))):
-                raise ConfigError(f"{missing[0]} has no default.", f"Add {missing[0]}=…")
-    except OmegaConfBaseException as error:
-        where = f"{error.full_key}: " if error.full_key else ""
-        raise ConfigError(f"{where}{str(error).splitlines()[0]}.") from error
 
 
 def _engine(config: Any) -> Engine:

@@ -5,8 +5,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from al_bench.errors import AlBenchError, within, words_of
 from al_bench.masking import masked
 from al_bench.results.identity import RunIdentity
@@ -26,7 +24,7 @@ class Tracking:
         tracker: Where trials are shown; ``None`` is nowhere.
         identity: The run.
         engine: The engine columns.
-        config: The run's configuration without the tracker.
+        config: The run's resolved configuration without the tracker.
     """
 
     def __init__(
@@ -34,12 +32,12 @@ class Tracking:
         tracker: Tracker | None,
         identity: RunIdentity,
         engine: Mapping[str, Any],
-        config: DictConfig,
+        config: Mapping[str, Any],
     ) -> None:
         self._tracker = tracker
         self._identity = identity
         self._engine = engine_columns(engine)
-        self._config: Any = masked(OmegaConf.to_container(config, resolve=True))
+        self._config: Any = masked(config)
         self._runs: dict[int, Any] = {}  # by seed: those that are open
 
     def begin(self, seed: int, rows: Sequence[Mapping[str, Any]]) -> None:

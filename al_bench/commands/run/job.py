@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
@@ -18,7 +18,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig
 
 from al_bench import process
 from al_bench.configuration import own_hydra, own_path, sweep
@@ -74,7 +73,7 @@ def _run(hydra: Hydra, planned: Plan) -> int:
     codes: list[int] = []
     errors: list[Exception] = []
 
-    def job(config: DictConfig) -> None:
+    def job(config: Any) -> None:
         try:
             record = sweep.JobRecord.of_running_job(config.results)
             with within("A class of this run"):
@@ -230,7 +229,7 @@ def _begin_worker(parent: int, folder: str) -> None:
     process.end_with(parent)
 
 
-def _run_sweep_job(own_folders: Sequence[str], config: DictConfig) -> int:
+def _run_sweep_job(own_folders: Sequence[str], config: Any) -> int:
     """Run one job of a sweep; a failure is shown, stored and left to the summary."""
     own_path.search(own_folders)
     record = sweep.JobRecord.of_running_job(config.results)
