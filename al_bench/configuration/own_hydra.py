@@ -1,15 +1,21 @@
-"""Hydra over al-bench's configuration, apart from the one that an application may be using."""
+"""Hydra over al-bench's configuration, apart from the one that an application may be using.
 
+It is the one module for what differs between Hydra's versions, and for what Hydra keeps to itself:
+the public functions print and exit, or leave their state to the whole process.
+"""
+
+import argparse
 import contextlib
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra import __version__, version
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra as Hydra
+from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -17,7 +23,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
-from hydra.types import RunMode
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from al_bench.configuration.config_dir import config_dir
@@ -26,6 +33,7 @@ from al_bench.errors import ConfigError
 from al_bench.paths import opened
 
 CONFIG_NAME = "config"
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OF_CLASSES = ("dataset", "model", "strategy", "target", "training")  # choices that are objects
 # Hydra 1.3 wants to be told whose behavior it has and replaces what is stored; later ones warn of
 # the first, and ask to be told the second.
@@ -81,6 +89,25 @@ def compose(hydra: Hydra, words: Sequence[str]) -> DictConfig:
     """The configuration of these words with Hydra's own part; logging is left alone."""
     store_classes(words)
     return hydra.compose_config(CONFIG_NAME, list(words), RunMode.RUN)
+
+
+def flags() -> argparse.ArgumentParser:
+    """What reads Hydra's own flags."""
+    parser: argparse.ArgumentParser = get_args_parser()
+    return parser
+
+
+def launching(
+    hydra: Hydra, config: DictConfig, task: Callable[[Any], Any]
+) -> tuple[Launcher, Callbacks]:
+    """The launcher of a sweep, which does ``task`` for each job, and who is told of the sweep."""
+    callbacks = Callbacks(config)
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=callbacks),
+        task_function=task,
+        config=config,
+    )
+    return launcher, callbacks
 
 
 def store_classes(words: Sequence[str]) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
@@ -20,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from al_bench.configuration import own_hydra, until_decided
 from al_bench.configuration.building import check_keys
 from al_bench.configuration.explain import COMPLAINTS, explain
+from al_bench.configuration.own_hydra import Hydra
 from al_bench.configuration.schema import RunConfig, check
 from al_bench.configuration.targets import described, locate
 from al_bench.configuration.until_decided import Design
@@ -28,7 +28,6 @@ from al_bench.errors import ConfigError
 
 # One to a sweep.
 SHARED = ("results", "dry_run", "hydra.launcher", *until_decided.KEYS)
-_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ class _Reader:
             locate(str(node["_target_"]), f"{path}._target_")
         for word in words:
             self._check_added(config, word)
-        if (sweeper := config.hydra.sweeper.get("_target_")) != _SWEEPER:
+        if (sweeper := config.hydra.sweeper.get("_target_")) != own_hydra.BASIC_SWEEPER:
             raise ConfigError(
                 f"hydra.sweeper._target_={sweeper}: al-bench's jobs return no number to optimize.",
                 "Sweep over values: -m key=a,b.",

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import OverrideParseException
 
 from al_bench import paths
+from al_bench.configuration import own_hydra
 from al_bench.configuration.choices import KINDS, choices
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.quoting import quoted
@@ -49,7 +49,7 @@ def read(arguments: Sequence[str]) -> Words:
     arguments = _one_word(arguments)
     keys = [word for word in arguments if "=" in word and not word.startswith("-")]
     ordered = [*(word for word in arguments if word not in keys), *quoted(keys)]
-    parser = get_args_parser()
+    parser = own_hydra.flags()
     setattr(parser, "error", _refuse_flag)  # noqa: B010  # argparse would print a page and exit
     parsed = parser.parse_args(ordered)
     if parsed.cfg is None and (parsed.package or parsed.resolve):

@@ -12,17 +12,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra._internal.callbacks import Callbacks
-from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
-from hydra.types import HydraContext, RunMode
+from hydra.types import RunMode
 
 from al_bench import process
 from al_bench.configuration import own_hydra, own_path, sweep
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.explain import UNREADABLE
+from al_bench.configuration.own_hydra import Hydra
 from al_bench.configuration.planning import Plan, plan
 from al_bench.configuration.schema import Composed, RunConfig, composed_job, named
 from al_bench.configuration.words import Words
@@ -99,12 +97,8 @@ def _run_sweep(hydra: Hydra, planned: Plan) -> int:
         RunMode.MULTIRUN,
         with_log_configuration=True,
     )
-    callbacks = Callbacks(config)
-    launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=callbacks),
-        task_function=functools.partial(_run_sweep_job, own_path.searched()),
-        config=config,
-    )
+    task = functools.partial(_run_sweep_job, own_path.searched())
+    launcher, callbacks = own_hydra.launching(hydra, config, task)
     apart: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
     if hasattr(launcher, "joblib"):  # its settings: workers outlive a parent that is killed
         launcher.joblib |= {"initializer": _begin_worker, "initargs": (os.getpid(), os.getcwd())}
