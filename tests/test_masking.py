@@ -11,6 +11,7 @@ def _forgotten(monkeypatch):
     monkeypatch.setattr(masking, "_known", set())
 
 
+@pytest.mark.promise("Secrets stay home")
 @pytest.mark.parametrize(
     "key",
     [

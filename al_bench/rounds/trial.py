@@ -186,6 +186,7 @@ class Trial:
         return state
 
     state_for.numerics_version = 1  # type: ignore[attr-defined]
+    state_for.numerics_name = "al_bench.trial.Trial.state_for"  # type: ignore[attr-defined]
 
     def row(self, measured: Mapping[str, Any]) -> dict[str, Any]:
         """The curve row of this round, without what the selection adds."""

@@ -76,10 +76,11 @@ def numerics_versions(made: Iterable[Any]) -> dict[str, int]:
     """The numerics version of each class or function that has one, by its full name.
 
     It is an attribute ``numerics_version``, absent until the same parameters give other numbers
-    than before for the first time. A subclass has its base's unless it says otherwise.
+    than before for the first time. A subclass has its base's unless it says otherwise. What lay
+    elsewhere when it was first counted keeps that name, ``numerics_name``, since ids hold it.
     """
     return {
-        f"{one.__module__}.{one.__qualname__}": version
+        getattr(one, "numerics_name", f"{one.__module__}.{one.__qualname__}"): version
         for one in made
         if isinstance(version := getattr(one, "numerics_version", None), int)
     }

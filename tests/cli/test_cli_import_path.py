@@ -84,6 +84,7 @@ def full(names, tmp_path_factory):
     return folder
 
 
+@pytest.mark.promise("The current folder is no program")
 @pytest.mark.slow
 def test_no_file_here_is_run_by_commands_on_results(full):
     words = ["run", "-m", "strategy=random,bald", *TINY, "seeds=1", "results=of_sweep"]
@@ -114,6 +115,7 @@ def test_no_file_here_is_run_by_commands_on_results(full):
     assert python(full, sys.executable, driver, json.dumps(commands))[1] == ""
 
 
+@pytest.mark.promise("The current folder is no program")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("begin", "words"),
@@ -131,6 +133,7 @@ def test_ones_own_classes_run_beside_any_file_in_every_process(full, tmp_path, b
     assert len(list(tmp_path.glob("results/digits/mc_dropout/*own*/*/curves/seed=*.parquet"))) == 2
 
 
+@pytest.mark.promise("The current folder is no program")
 @pytest.mark.slow
 def test_processes_that_a_call_from_python_starts_find_no_file_here_either(tmp_path):
     (tmp_path / "here").mkdir()
@@ -231,6 +234,7 @@ def test_what_lies_beside_the_folder_of_configuration_comes_first(al_bench, tmp_
     assert "ValueError: here" in al_bench("run", "strategy=own_twice.Own")[2]
 
 
+@pytest.mark.promise("The current folder is no program")
 def test_a_command_leaves_the_path_as_it_was(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["al-bench"])

@@ -11,6 +11,7 @@ from al_bench.results import provenance
 STRATEGY = "from al_bench.strategies.random import Random\n\n\nclass Mine(Random):\n    pass\n"
 
 
+@pytest.mark.promise("A repository runs nothing")
 @pytest.mark.slow
 def test_only_ones_own_classes_are_compared_with_their_commit(quick_run, tmp_path):
     def git(*arguments):

@@ -78,6 +78,7 @@ def typed(base, words):
     return [word.replace("RANDOM", str(random.relative_to(base))) for word in words]
 
 
+@pytest.mark.promise("Looking at results runs nothing of theirs")
 @pytest.mark.parametrize("words", READING.values(), ids=list(READING))
 def test_what_only_reads_writes_nothing_and_says_nothing_of_folders_that_are_not_theirs(
     base, words
@@ -110,6 +111,7 @@ def test_commands_that_must_write_say_so_in_a_line_with_what_to_type(base, words
     assert listing(base / "r") == before
 
 
+@pytest.mark.promise("One odd file is named and left out")
 @pytest.mark.parametrize("what", ["", "manifests", "curves", "manifests/seed=0.json"])
 def test_what_may_not_be_read_is_named_and_left_out(base, what):
     folder = base / f"odd-{what.replace('/', '-')}"

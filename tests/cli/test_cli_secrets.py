@@ -64,6 +64,7 @@ def everything(folder):
     return found
 
 
+@pytest.mark.promise("Secrets stay home")
 @pytest.mark.slow
 def test_secrets_are_stored_and_published_nowhere(al_bench, quick_run, own, tmp_path, monkeypatch):
     typed = (*own, "+strategy.token=sk-strategy")
@@ -101,6 +102,7 @@ def test_secrets_are_stored_and_published_nowhere(al_bench, quick_run, own, tmp_
     assert (code, out.splitlines()[-1][:9]) == (0, "The same:"), out + err
 
 
+@pytest.mark.promise("Secrets stay home")
 @pytest.mark.slow
 def test_the_id_is_hashed_before_a_secret_is_masked(quick_run, own, tmp_path):
     for token in ("sk-strategy", "sk-another"):

@@ -66,6 +66,7 @@ def edit_stored(tmp_path, old, new):
     path.write_text(json.dumps(content))
 
 
+@pytest.mark.promise("Repeating results builds only what al-bench ships")
 def test_ones_own_class_is_not_run_unless_one_says_so(own, tmp_path):
     shutil.copy(tmp_path / "code" / "own_trusted.py", ".")  # a folder to be in is no permission
     code, out, err = own("rerun", str(manifest(tmp_path)))
@@ -98,6 +99,7 @@ def test_ones_own_class_is_run_from_the_current_folder_once_it_was_shown(
     assert first.endswith(" runs strategy=own_trusted.Own (own_trusted.py).")
 
 
+@pytest.mark.promise("Repeating results builds only what al-bench ships")
 @pytest.mark.parametrize("name", ["own_trusted", "own_helper"])
 def test_edited_code_is_not_run_from_beside_the_folder_of_configuration(own, tmp_path, name):
     path = tmp_path / "code" / f"{name}.py"

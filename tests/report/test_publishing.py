@@ -6,6 +6,7 @@ import pytest
 from al_bench.report.publishing import published_frame, without_places
 
 
+@pytest.mark.promise("Secrets stay home")
 @pytest.mark.parametrize(
     ("text", "said"),
     [

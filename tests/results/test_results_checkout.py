@@ -109,6 +109,7 @@ def missing_object(repository):
     path.unlink()
 
 
+@pytest.mark.promise("A repository runs nothing")
 @pytest.mark.parametrize("is_partial", [False, True])
 def test_no_program_of_the_repository_is_run(repository, monkeypatch, is_partial):
     mark = repository.parent / "run"

@@ -51,6 +51,7 @@ def unharmed(home):
     return {path.name: path.read_text() for path in home.iterdir()} == {"id_rsa": PRIVATE}
 
 
+@pytest.mark.promise("Nothing outside the folder is read or written")
 @pytest.mark.parametrize("way", ["link", "dangling", "pipe"])
 @pytest.mark.parametrize("name", FILES)
 def test_a_trial_is_not_worked_on_through_a_link(name, way, results, home):
@@ -71,6 +72,7 @@ def test_a_trial_is_not_worked_on_in_a_folder_elsewhere(name, results, home):
     assert unharmed(home)
 
 
+@pytest.mark.promise("Nothing outside the folder is read or written")
 @pytest.mark.parametrize("way", ["link", "dangling", "pipe"])
 @pytest.mark.parametrize("name", FILES)
 def test_what_leads_out_is_not_read(name, way, results, home, tmp_path, capsys, caplog):
@@ -101,6 +103,7 @@ def test_a_folder_that_leads_out_is_named(name, results, home, caplog):
     assert f"{folder} is a link" in caplog.text
 
 
+@pytest.mark.promise("Nothing outside the folder is read or written")
 def test_a_merge_does_not_write_through_links(results, home, tmp_path, capsys):
     target = shutil.copytree(results, tmp_path / "target")
     places = fake_trials.trial_paths(target, 0)
@@ -131,6 +134,7 @@ def test_results_that_are_a_link_themselves_are_read_and_written(results, tmp_pa
     assert cli.main(["info", str(tmp_path / "run")]) == 0
 
 
+@pytest.mark.promise("Nothing outside the folder is read or written")
 def test_records_of_sweeps_are_not_written_elsewhere(tmp_path, home):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / sweeps.FOLDER).symlink_to(home)
@@ -139,6 +143,7 @@ def test_records_of_sweeps_are_not_written_elsewhere(tmp_path, home):
     assert unharmed(home)
 
 
+@pytest.mark.promise("Nothing outside the folder is read or written")
 def test_figures_are_not_written_to_a_folder_elsewhere(results, home, capsys):
     (results / "plots").symlink_to(home)
     assert cli.main(["plot", str(results), "format=svg"]) == 1
@@ -153,6 +158,7 @@ def test_nobody_holds_a_trial_through_a_pipe(results):
     assert locks.held_by(path) is None
 
 
+@pytest.mark.promise("One odd file is named and left out")
 @pytest.mark.slow
 def test_a_link_costs_its_trial_alone(tmp_path, home, capsys):
     words = [
@@ -174,6 +180,7 @@ def test_a_link_costs_its_trial_alone(tmp_path, home, capsys):
     assert unharmed(home)
 
 
+@pytest.mark.promise("Nothing outside the folder is read or written")
 @pytest.mark.slow
 def test_a_report_does_not_publish_what_a_link_leads_to(tmp_path, home, stored, capsys):
     results = shutil.copytree(stored, tmp_path / "results")

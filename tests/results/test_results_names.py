@@ -94,6 +94,7 @@ def steering(tmp_path, instant_fsync):
     return write(tmp_path / "r", STEERING[:4], seeds=1)
 
 
+@pytest.mark.promise("Text is text")
 def test_names_are_shown_as_they_are(markup, typed):
     for command in ("status", "compare"):
         printed = typed(command, "r")
@@ -101,6 +102,7 @@ def test_names_are_shown_as_they_are(markup, typed):
             assert name in printed, command
 
 
+@pytest.mark.promise("Text is text")
 def test_no_name_steers_the_terminal(steering, typed):
     run = next(steering.glob("*/*/*/*"))
     for words in (["status", "r"], ["compare", "r"], ["info", str(run)]):
@@ -111,6 +113,7 @@ def test_no_name_steers_the_terminal(steering, typed):
         assert in_a_line(name) in typed("status", "r")
 
 
+@pytest.mark.promise("Text is text")
 @pytest.mark.slow
 def test_every_name_is_shown_by_every_command(tmp_path, instant_fsync, typed):
     root = write(tmp_path / "r", MIXED[1:])
@@ -153,6 +156,7 @@ class Elements(html.parser.HTMLParser):
         self.said.append(data)
 
 
+@pytest.mark.promise("Text is text")
 @pytest.mark.slow
 def test_a_report_holds_names_as_text_alone(tmp_path, instant_fsync, typed):
     names = ("<b>x</b>", '"><script>a', "{{ 7*7 }}<!--", "\x1b[1m\u202e\n$\\foo$")
@@ -173,6 +177,7 @@ def test_a_report_holds_names_as_text_alone(tmp_path, instant_fsync, typed):
         assert not CONTROL.search(drawn)
 
 
+@pytest.mark.promise("Text is text")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_pictures_write_names_and_no_formulas(tmp_path, instant_fsync, typed):
@@ -195,6 +200,7 @@ def test_pictures_write_names_and_no_formulas(tmp_path, instant_fsync, typed):
     assert {path.parent.name for path in tmp_path.rglob("*.svg")} == {"plots"}
 
 
+@pytest.mark.promise("Text is text")
 def test_cells_that_a_spreadsheet_would_compute_get_a_quote(tmp_path, instant_fsync, typed):
     write(tmp_path / "r", ("=cmd()", "a=b"), seeds=1)
     typed("export", "r", "out=a.csv")
@@ -301,6 +307,7 @@ def test_only_one_module_makes_consoles_and_tables():
     assert "safe" not in (package / "report" / "page.html").read_text()
 
 
+@pytest.mark.promise("Nothing outside the folder is read or written")
 def test_figures_stay_in_their_folder_and_have_no_formulas(tmp_path):
     from matplotlib.figure import Figure
 
@@ -334,6 +341,7 @@ def test_a_bar_of_a_library_begins_its_line_anew():
     assert written["stdout"].getvalue() == r"\r50 %\r\x1b[A"
 
 
+@pytest.mark.promise("Text is text")
 def test_advice_to_load_a_file_unsafely_is_not_passed_on(tmp_path, instant_fsync, typed):
     import io
 

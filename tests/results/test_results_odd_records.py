@@ -236,12 +236,14 @@ def look(folder, data, more=()):
             folder.says(*words)
 
 
+@pytest.mark.promise("Looking at results runs nothing of theirs")
 @given(data=st.data())
 @settings(EXAMPLES, max_examples=4)
 def test_no_odd_file_ends_a_command_or_is_obeyed(folder, data):
     look(folder, data)
 
 
+@pytest.mark.promise("Looking at results runs nothing of theirs")
 @pytest.mark.slow
 @given(data=st.data())
 @settings(EXAMPLES, max_examples=60)
@@ -249,6 +251,7 @@ def test_no_odd_file_of_many_ends_a_command_or_is_obeyed(folder, data):
     look(folder, data)
 
 
+@pytest.mark.promise("One odd file is named and left out")
 @pytest.mark.slow
 @given(data=st.data())
 @settings(EXAMPLES, max_examples=6)

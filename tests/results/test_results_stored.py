@@ -136,6 +136,7 @@ PLACES = {
 }
 
 
+@pytest.mark.promise("Repeating results builds only what al-bench ships")
 @pytest.mark.parametrize("where", ["config", "footer"])
 @pytest.mark.parametrize("key", PLACES)
 def test_what_al_bench_does_not_ship_is_not_built(trial, capsys, key, where):
@@ -146,6 +147,7 @@ def test_what_al_bench_does_not_ship_is_not_built(trial, capsys, key, where):
     assert key in line
 
 
+@pytest.mark.promise("Repeating results builds only what al-bench ships")
 @pytest.mark.parametrize(
     "target",
     [
@@ -162,6 +164,7 @@ def test_only_data_sets_are_built_in_the_place_of_one(trial, capsys, target):
     assert "dataset" in said(capsys, "rerun", trial.manifest)
 
 
+@pytest.mark.promise("Repeating results builds only what al-bench ships")
 @pytest.mark.parametrize("target", ["os.system", "builtins.exec", "evil_module._run", "x"])
 def test_some_things_are_not_built_whatever_is_typed(trial, capsys, target):
     plant(trial, yaml.safe_dump(changed("strategy", {"_target_": target})))
@@ -177,6 +180,7 @@ def test_keys_with_which_hydra_builds_otherwise_are_refused(trial, capsys):
     assert "_partial_ must be true or false" in said(capsys, "rerun", trial.manifest)
 
 
+@pytest.mark.promise("Repeating results builds only what al-bench ships")
 @pytest.mark.parametrize("where", ["config", "footer", "edited"])
 @pytest.mark.parametrize(
     ("key", "value"),
@@ -203,6 +207,7 @@ def test_an_edited_file_that_names_something_else_is_not_passed_over(trial, caps
     assert "strategy.rule=evil_module.run, which its run did not" in line
 
 
+@pytest.mark.promise("Looking at results runs nothing of theirs")
 @pytest.mark.parametrize(
     "config",
     [
@@ -248,6 +253,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.promise("One odd file is named and left out")
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_what_is_no_configuration_is_refused_in_a_line(trial, capsys, name):
     plant(trial, UNREADABLE[name])
@@ -290,6 +296,7 @@ def test_a_value_of_another_kind_is_told(trial, capsys):
     assert "config.yaml cannot be read: Value 'many'" in said(capsys, "rerun", trial.manifest)
 
 
+@pytest.mark.promise("Repeating results builds only what al-bench ships")
 def test_nothing_is_downloaded_and_what_is_typed_is_not_taken_from_there(trial):
     mixed = {"_target_": "al_bench.data.contaminate.Contaminate", "dataset": {"download": True}}
     config = CONFIG | {
@@ -310,6 +317,7 @@ def test_nothing_is_downloaded_and_what_is_typed_is_not_taken_from_there(trial):
     assert found.tracker is None
 
 
+@pytest.mark.promise("Nothing outside the folder is read or written")
 def test_a_path_that_leads_to_no_regular_file_is_not_waited_for(trial, capsys, tmp_path):
     os.mkfifo(tmp_path / "there")
     nodes = {
@@ -332,6 +340,7 @@ def test_a_path_that_leads_to_no_regular_file_is_not_waited_for(trial, capsys, t
     assert "x_train.npy cannot be read" in said(capsys, "rerun", trial.manifest)
 
 
+@pytest.mark.promise("Looking at results runs nothing of theirs")
 @pytest.mark.slow
 def test_other_commands_read_a_hostile_folder_as_data(trial, capsys):
     plant(trial, yaml.safe_dump(changed("dataset", EVIL) | {"tracker": EVIL}))
@@ -348,6 +357,7 @@ def test_other_commands_read_a_hostile_folder_as_data(trial, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.promise("Repeating results builds only what al-bench ships")
 @pytest.mark.slow
 def test_transfer_leaves_a_hostile_run_out(trial, capsys):
     plant(trial, yaml.safe_dump(changed("dataset", EVIL)))
@@ -355,6 +365,7 @@ def test_transfer_leaves_a_hostile_run_out(trial, capsys):
     assert "dataset=evil_module.run" in said(capsys, *words)
 
 
+@pytest.mark.promise("Repeating results builds only what al-bench ships")
 def test_trust_shows_what_would_run_before_it_does(trial, capsys):
     plant(trial, yaml.safe_dump(changed("strategy.rule", {"_target_": "absent_module.Rule"})))
     line = said(capsys, "rerun", trial.manifest)
