@@ -97,7 +97,9 @@ def make(root: Path, num_runs: int) -> int:
         }
         skill = 0.0 if arm == 0 else 0.02 * generator.standard_normal()
         identity = write(folder, {**names, "seed": 0}, skill, generator, ROUNDS, footer)
-        (folder / "locks" / "seed=0.lock").write_text('{"host": "elsewhere", "pid": 1}', encoding="utf-8")
+        (folder / "locks" / "seed=0.lock").write_text(
+            '{"host": "elsewhere", "pid": 1}', encoding="utf-8"
+        )
         (folder / "manifests" / "seed=0.json").write_text(
             json.dumps(manifest(folder, identity)), encoding="utf-8"
         )
