@@ -42,7 +42,7 @@ class _Stream:
         self._is_clean = is_clean
         self._stream = stream
         self._for_show = for_show
-        self._is_lost = False
+        self._lost = threading.Event()  # shared by all that write to it, so that it is told once
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -50,7 +50,9 @@ class _Stream:
     @property
     def drawn(self) -> "_Stream":
         """The same for what is clean already and has colors."""
-        return _Stream(self._name, self._stream, self._for_show, is_clean=True)
+        clean = _Stream(self._name, self._stream, self._for_show, is_clean=True)
+        clean._lost = self._lost
+        return clean
 
     def write(self, text: str) -> int:
         with self._writing():
@@ -75,9 +77,9 @@ class _Stream:
         try:
             yield
         except OSError as error:
-            if self._is_lost:
+            if self._lost.is_set():
                 return
-            self._is_lost = True
+            self._lost.set()
             with contextlib.suppress(OSError, ValueError):  # what is left in it has a place to go
                 devnull = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(devnull, self._stream.fileno())
