@@ -409,12 +409,13 @@ def test_every_choice_and_every_committed_result_names_what_is_shipped(pytestcon
 def test_what_could_not_be_read_again_is_not_stored():
     from omegaconf import OmegaConf
 
+    from al_bench.configuration.schema import Composed
     from al_bench.running.identity import _stored_config
 
     container = {"strategy": {"pattern": "a${b}"}}
-    config = OmegaConf.create(container)
+    composed = Composed(OmegaConf.create(container), {}, "", is_sweep=False)
     with pytest.raises(ConfigError, match=r"cannot be stored .* 'strategy.pattern' holds \$\{"):
-        _stored_config(config, container)
+        _stored_config(composed, container)
 
 
 def test_yaml_is_read_as_it_is_written():
