@@ -22,7 +22,8 @@ def own(tmp_path, monkeypatch):
     """Writes files of one's own into a folder that is imported from; forgets them at the end."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(imported, "_held", {})
-    monkeypatch.setattr(imported, "_seen", dict(imported._seen))
+    seen = {name: spec for name, spec in imported._seen.items() if name in sys.modules}
+    monkeypatch.setattr(imported, "_seen", seen)  # without what other tests have imported and left
     before = set(sys.modules)
 
     def write(**files):
