@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hydra.utils import get_object
 
-from al_bench.configuration.schema import compose
+from al_bench.configuration.composing import compose
 from al_bench.running.prepare import build_strategy
 from al_bench.strategies.base import LABELS
 from al_bench.strategies.pointwise import Pointwise

@@ -14,7 +14,7 @@ import pytest
 from strategy_files import configured
 
 from al_bench.configuration.building import build
-from al_bench.configuration.schema import compose, without_tracker
+from al_bench.configuration.composing import compose, without_tracker
 from al_bench.configuration.targets import locate
 from al_bench.data.target import ClassTargets, PoolTargets
 from al_bench.rounds.trial import Trial

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import al_bench
-from al_bench.configuration.schema import compose
+from al_bench.configuration.composing import compose
 from al_bench.errors import ConfigError
 from al_bench.running.dry_run import describe
 from al_bench.running.prepare import prepare

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from al_bench.configuration import own_path, words
+from al_bench.configuration.composing import Composed, check_complete, compose
 from al_bench.configuration.explain import COMPLAINTS, explain
-from al_bench.configuration.schema import Composed, check_complete, compose
 from al_bench.errors import ConfigError, told, within
 from al_bench.text.visible import in_a_line
 

@@ -19,7 +19,7 @@ from al_bench.text.terminal import warnings_as_lines
 from al_bench.text.visible import in_a_line
 
 if TYPE_CHECKING:
-    from al_bench.configuration.schema import Composed
+    from al_bench.configuration.composing import Composed
     from al_bench.configuration.stored import StoredTrial
     from al_bench.configuration.trust import Trust
     from al_bench.results.ledger import Entry
@@ -258,8 +258,8 @@ def _composed(
     A group that is chosen (``model=``) is taken whole; a key of one that is not
     (``training.max_epochs=``) is changed in the stored one.
     """
+    from al_bench.configuration.composing import compose
     from al_bench.configuration.explain import COMPLAINTS, explain
-    from al_bench.configuration.schema import compose
 
     trial = order.trial
     keys = [word.partition("=")[0] for word in choices]

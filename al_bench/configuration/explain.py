@@ -13,8 +13,9 @@ from yaml import MarkedYAMLError, YAMLError
 
 from al_bench.configuration.building import parameters_of
 from al_bench.configuration.choices import KINDS, choice_file, choices
+from al_bench.configuration.composing import compose_whole
 from al_bench.configuration.config_dir import config_dir
-from al_bench.configuration.schema import RunConfig, compose_whole
+from al_bench.configuration.schema import RunConfig
 from al_bench.errors import ConfigError, choose, near
 
 # What composing a configuration may raise.

@@ -18,9 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from al_bench.configuration import own_hydra, until_decided
 from al_bench.configuration.building import check_keys
+from al_bench.configuration.composing import check
 from al_bench.configuration.explain import COMPLAINTS, explain
 from al_bench.configuration.own_hydra import Hydra
-from al_bench.configuration.schema import RunConfig, check
+from al_bench.configuration.schema import RunConfig
 from al_bench.configuration.targets import described, locate
 from al_bench.configuration.until_decided import Design
 from al_bench.configuration.words import check_overrides

@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from al_bench.configuration import shipped, trust
-from al_bench.configuration.schema import REQUIRED, Composed, RunConfig
+from al_bench.configuration.composing import Composed
+from al_bench.configuration.schema import REQUIRED, RunConfig
 from al_bench.configuration.trust import Trust
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.masking import masked_keys

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from al_bench.budget import Budget
-from al_bench.configuration.schema import Composed
+from al_bench.configuration.composing import Composed
 from al_bench.errors import ConfigError, choose, words_of
 from al_bench.models.base import SAMPLES, Model, NetworkModel
 from al_bench.models.capabilities import CAPABILITIES

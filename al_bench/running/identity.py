@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from al_bench.configuration.schema import Composed
+from al_bench.configuration.composing import Composed
 from al_bench.configuration.stored import StoredTrial
 from al_bench.configuration.targets import described, locate, module_of
 from al_bench.errors import AlBenchError, ConfigError

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from al_bench import engine
 from al_bench.configuration import own_path
+from al_bench.configuration.composing import compose
 from al_bench.configuration.explain import COMPLAINTS, explain
 from al_bench.configuration.quoting import quoted
-from al_bench.configuration.schema import compose
 from al_bench.configuration.until_decided import design_of
 from al_bench.configuration.words import check_overrides
 from al_bench.errors import ConfigError, ResultsError

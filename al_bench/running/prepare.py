@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from al_bench.configuration.building import build, build_with
-from al_bench.configuration.schema import Composed, check_complete, parse_seeds, without_tracker
+from al_bench.configuration.composing import Composed, check_complete, without_tracker
+from al_bench.configuration.schema import parse_seeds
 from al_bench.configuration.trackers import build_tracker
 from al_bench.data.base import Dataset, DatasetSource, Pool
 from al_bench.data.pool import (

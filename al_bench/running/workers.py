@@ -13,7 +13,7 @@ from typing import Any
 
 from al_bench import process
 from al_bench.configuration import own_path
-from al_bench.configuration.schema import Composed
+from al_bench.configuration.composing import Composed
 from al_bench.errors import AlBenchError, told
 from al_bench.results.own_code import require_unedited
 from al_bench.running.execution import (

@@ -1,6 +1,6 @@
 """A model that has no network, from the command line."""
 
-from al_bench.configuration.schema import compose
+from al_bench.configuration.composing import compose
 
 FEW = ("model=random_forest", "model.num_trees=4", "budget.total=30", "seeds=1")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from al_bench.configuration.schema import check_complete, compose
+from al_bench.configuration.composing import check_complete, compose
 from al_bench.running import notebook
 from al_bench.running.prepare import build_strategy
 from al_bench.strategies.batchbald import BatchBALD

@@ -3,8 +3,8 @@
 import pytest
 
 from al_bench.configuration.choices import choices
+from al_bench.configuration.composing import compose
 from al_bench.configuration.config_dir import config_dir
-from al_bench.configuration.schema import compose
 from al_bench.errors import DataError
 from al_bench.running.prepare import build, prepare
 from al_bench.seeding import STREAMS

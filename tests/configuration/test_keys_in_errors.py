@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 
 from al_bench.configuration.building import build
 from al_bench.configuration.choices import KINDS, choices
+from al_bench.configuration.composing import compose
 from al_bench.configuration.config_dir import config_dir
-from al_bench.configuration.schema import compose
 from al_bench.errors import AlBenchError, ConfigError, keyed, placed, require_whole
 from al_bench.running.prepare import prepare
 

@@ -6,7 +6,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from al_bench.configuration.building import build
-from al_bench.configuration.schema import compose
+from al_bench.configuration.composing import compose
 
 CONF = Path(__file__).parents[2] / "conf"
 WITHOUT_DEFAULT = {

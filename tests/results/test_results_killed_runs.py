@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from breaking_disk import BreakingDisk, Killed
 
-from al_bench.configuration.schema import compose
+from al_bench.configuration.composing import compose
 from al_bench.results.frame import read_acquisitions, read_curves
 from al_bench.results.schema import MEASURED
 from al_bench.rounds import loop

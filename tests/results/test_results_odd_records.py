@@ -88,7 +88,7 @@ def watch():
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     """A sweep of two runs of two seeds, as it leaves them: a folder of results."""
-    from al_bench.configuration.schema import compose
+    from al_bench.configuration.composing import compose
     from al_bench.running.prepare import prepare
 
     root = tmp_path_factory.mktemp("stored") / "results"

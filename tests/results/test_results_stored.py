@@ -409,7 +409,7 @@ def test_every_choice_and_every_committed_result_names_what_is_shipped(pytestcon
 def test_what_could_not_be_read_again_is_not_stored():
     from omegaconf import OmegaConf
 
-    from al_bench.configuration.schema import Composed
+    from al_bench.configuration.composing import Composed
     from al_bench.running.identity import _stored_config
 
     container = {"strategy": {"pattern": "a${b}"}}

@@ -18,11 +18,12 @@ from hydra.types import RunMode
 
 from al_bench import process
 from al_bench.configuration import own_hydra, own_path, sweep
+from al_bench.configuration.composing import Composed, composed_job, named
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.explain import UNREADABLE
 from al_bench.configuration.own_hydra import Hydra
 from al_bench.configuration.planning import Plan, plan
-from al_bench.configuration.schema import Composed, RunConfig, composed_job, named
+from al_bench.configuration.schema import RunConfig
 from al_bench.configuration.words import Words
 from al_bench.errors import AlBenchError, Stopped, told, within
 from al_bench.results import sweeps
