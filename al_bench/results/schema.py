@@ -58,9 +58,12 @@ MEASURED = (
     "seconds_evaluate",
     "seconds_score",
     "seconds_select",
+    "seconds_irreducible",
     "peak_memory_bytes",
     "peak_device_memory_bytes",
 )
+
+SAMPLING = "sampling"  # the setting whose labels are known, and whose steps are chosen for
 
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:
@@ -96,6 +99,18 @@ CURVE = pa.schema(
         pa.field("init_strategy", pa.string()),  # who bought the initial set; null: it was drawn
         pa.field("label_access", pa.bool_()),  # true: a control that sees labels not yet bought
         pa.field("strategy_state", pa.string()),  # JSON object: what it gets back next round
+        pa.field("setting", pa.string()),  # "sampling": labels are known; null: they are bought
+        pa.field("num_holdout", pa.int64()),
+        pa.field("total_steps", pa.int64()),  # optimizer steps so far
+        pa.field("candidates_seen", pa.int64()),
+        pa.field("selected_wrong", pa.float64()),  # shares of the points chosen in this round
+        pa.field("selected_known", pa.float64()),
+        pa.field("selected_outside", pa.float64()),
+        pa.field("selected_seen", pa.float64()),
+        pa.field("selected_class_counts", pa.list_(pa.int64())),  # (C,)
+        pa.field("irreducible_accuracy", pa.float64()),  # these three in round 0 alone
+        pa.field("irreducible_nll", pa.float64()),
+        pa.field("seconds_irreducible", pa.float64()),
         _required("device", pa.string()),
         pa.field("device_name", pa.string()),
         _required("scoring_precision", pa.string()),
