@@ -4,19 +4,18 @@ import contextlib
 import functools
 import logging
 import os
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from al_bench import process
+from al_bench.commands.run.together import run_composed
 from al_bench.configuration import own_hydra, own_path, sweep
 from al_bench.configuration.composing import Composed, composed_job, named
 from al_bench.configuration.config_dir import config_dir
@@ -28,12 +27,6 @@ from al_bench.configuration.words import Words
 from al_bench.errors import AlBenchError, Stopped, told, within
 from al_bench.results import sweeps
 from al_bench.results.provenance import command
-from al_bench.text.terminal import print_table
-from al_bench.text.visible import in_a_line
-
-if TYPE_CHECKING:
-    from al_bench.running.prepare import Prepared
-    from al_bench.running.remaining import Remaining
 
 logger = logging.getLogger(__name__)
 
@@ -174,48 +167,6 @@ def _say_sweep(hydra: Hydra, planned: Plan) -> int:
         raise errors[0]
     print(dry_run.in_all(left))
     return 0
-
-
-def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
-    """Run one composed configuration to its end; 0 when every seed is done, else 1."""
-    from al_bench.running import dry_run, progress
-    from al_bench.running.execution import DONE, run_seeds
-    from al_bench.running.prepare import prepare
-    from al_bench.running.workers import run_in_workers
-    from al_bench.text.console import Console
-
-    progress.set_up_logging()
-    console = Console(width=None if sys.stdout.isatty() else 160)  # a pipe has no width
-    prepared = prepare(composed)
-    if composed.config.dry_run:
-        print(dry_run.describe(prepared), flush=True)  # a worker may be ended any time
-        return 0
-    for note in prepared.notes:
-        logger.warning("%s", note)
-    identity = prepared.run.identity
-    record.covers(identity, prepared.seeds)
-    title = f"{identity.strategy_label} on {identity.task}, {identity.model_label}"
-    remaining = _remaining(prepared, record)
-    said = remaining.said()
-    console.print(in_a_line(f"{title}{f': {said}' if said else ''}"))
-    refused = record.disagreement(identity.own_code) if composed.is_sweep else None
-    with progress.make_report(console, prepared.seeds, remaining) as report:
-        if prepared.workers > 1 and len(prepared.seeds) > 1 and refused is None:
-            outcomes = run_in_workers(composed, prepared, report)
-        else:
-            outcomes = run_seeds(prepared, prepared.seeds, report, refused=refused)
-    print_table(console, progress.outcome_table(title, outcomes))
-    print(f"results: {prepared.results / identity.folder}")
-    return 0 if all(ended.status == DONE for ended in outcomes) else 1
-
-
-def _remaining(prepared: "Prepared", record: sweep.JobRecord) -> "Remaining":
-    """What is left of the run, and where it is in its sweep."""
-    from al_bench.running.remaining import place_of, remaining_of
-
-    one_by_one = str(HydraConfig.get().launcher.get("_target_")).endswith("BasicLauncher")
-    place = place_of(record.folder, record.number, not one_by_one, prepared.workers)
-    return remaining_of(prepared, place)
 
 
 def _begin_worker(parent: int, folder: str) -> None:
