@@ -14,7 +14,7 @@ LINES = (
     ("cli",),
     ("commands",),
     ("running", "report", "checking"),
-    ("rounds", "plots"),
+    ("rounds", "sampling", "plots"),
     ("configuration",),
     ("tracking", "stats"),
     ("strategies", "training"),

@@ -26,25 +26,26 @@ def fault(answer: object, batch_size: int, pool_size: int) -> str | None:
     if not tuple(positions.shape) == tuple(scores.shape) == (batch_size,):
         return f"{tuple(positions.shape)} positions and {tuple(scores.shape)} scores"
     if positions.dtype != torch.int64:
-        return f"positions are {_kind(positions)}, not int64"
+        return f"positions are {kind_of(positions)}, not int64"
     if scores.dtype != torch.float64:
-        return f"scores are {_kind(scores)}, not float64"
+        return f"scores are {kind_of(scores)}, not float64"
     if {positions.device.type, scores.device.type} != {"cpu"}:
         return "positions or scores are not on the CPU"
     chosen = positions.tolist()
     if len(set(chosen)) != batch_size:
-        return f"positions {_some(chosen)} repeat themselves"
+        return f"positions {some_of(chosen)} repeat themselves"
     if not (min(chosen) >= 0 and max(chosen) < pool_size):
-        return f"positions {_some(chosen)} of {pool_size}"
+        return f"positions {some_of(chosen)} of {pool_size}"
     if scores.isinf().any():
         at = positions[scores.isinf()].tolist()
-        return f"scores at positions {_some(at)} are infinite (NaN where there is none)"
-    return _no_json("notes", answer.notes) or (
-        None if answer.state is None else _no_json("state", answer.state)
+        return f"scores at positions {some_of(at)} are infinite (NaN where there is none)"
+    return json_fault("notes", answer.notes) or (
+        None if answer.state is None else json_fault("state", answer.state)
     )
 
 
-def _no_json(name: str, content: object) -> str | None:
+def json_fault(name: str, content: object) -> str | None:
+    """What keeps a mapping called ``name`` from being stored, in a phrase; ``None`` if nothing."""
     if not isinstance(content, Mapping):
         return f"{name} are a {type(content).__name__}, no mapping"
     if wrong := [key for key in content if not isinstance(key, str)]:
@@ -56,9 +57,11 @@ def _no_json(name: str, content: object) -> str | None:
     return None
 
 
-def _kind(values: Tensor) -> str:
+def kind_of(values: Tensor) -> str:
+    """The numbers' type, as messages name it."""
     return str(values.dtype).removeprefix("torch.")
 
 
-def _some(numbers: list[int]) -> str:
+def some_of(numbers: list[int]) -> str:
+    """Up to twenty of these numbers, as messages show them."""
     return str(numbers) if len(numbers) <= 20 else f"[{', '.join(map(str, numbers[:20]))}, …]"
