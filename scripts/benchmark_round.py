@@ -24,9 +24,8 @@ from torch import nn
 
 from al_bench.engine import PRECISIONS, device_name
 from al_bench.models.base import NetworkModel
+from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.rounds.evaluation import evaluate
-from al_bench.rounds.trial import Trial
-from al_bench.rounds.view import View
 from al_bench.running import notebook
 from al_bench.training.trainer import fit_one
 
@@ -68,7 +67,7 @@ def main() -> None:
     report(trial, timed, rate, floors, asked.out)
 
 
-def run_phases(trial: Trial) -> dict[str, float]:
+def run_phases(trial: ActiveLearningTrial) -> dict[str, float]:
     """Seconds of one round's phases; the trial stays where it is."""
     device = trial.engine.device
     seconds = {}
@@ -83,7 +82,7 @@ def run_phases(trial: Trial) -> dict[str, float]:
     lap("fit")
     evaluate(fitted.posterior, trial)
     lap("evaluate")
-    view = View(trial, fitted.posterior, trial.run.strategy)
+    view = trial.view(fitted.posterior, trial.run.strategy)
     view.log_probs()
     lap("score")
     generator = trial.streams.generator("select")
@@ -111,7 +110,7 @@ def gemm_rate(dtype: torch.dtype, device: torch.device) -> float:
     return 4 * 2 * size**3 / (now_on(device) - started)
 
 
-def flops(trial: Trial) -> dict[str, float]:
+def flops(trial: ActiveLearningTrial) -> dict[str, float]:
     """Least operations of each phase; selection has no floor of this kind.
 
     A posterior sample keeps about half of the units on either side of a layer. The layer after the
@@ -133,7 +132,7 @@ def flops(trial: Trial) -> dict[str, float]:
     }
 
 
-def layer_flops(trial: Trial) -> tuple[float, list[tuple[float, int]]]:
+def layer_flops(trial: ActiveLearningTrial) -> tuple[float, list[tuple[float, int]]]:
     """Operations of one forward pass of one point, before and after the first dropout layer.
 
     After it: a pair a layer, its operations and the taps of its kernel (1 for a dense layer).
@@ -165,7 +164,7 @@ def layer_flops(trial: Trial) -> tuple[float, list[tuple[float, int]]]:
 
 
 def report(
-    trial: Trial,
+    trial: ActiveLearningTrial,
     timed: dict[str, list[float]],
     rate: float,
     floors: dict[str, float],

@@ -5,7 +5,6 @@ import torch
 from strategy_files import NAMES, built
 
 from al_bench.models.base import SAMPLES
-from al_bench.rounds.view import View
 from al_bench.running import notebook
 from al_bench.strategies.base import LABELS
 from al_bench.training.trainer import fit_one
@@ -47,8 +46,8 @@ def test_it_chooses_on_digits_and_leaves_the_model_as_it_was(trial, posterior, n
     random_state = torch.random.get_rng_state()
     labeled = list(trial.labeled)
 
-    view = View(trial, posterior, strategy)
-    selection = view.timed_select(5, torch.Generator().manual_seed(0))
+    view = trial.view(posterior, strategy)
+    selection = strategy.select(view, 5, torch.Generator().manual_seed(0))
 
     assert len(set(selection.positions.tolist())) == 5
     assert 0 <= selection.positions.min() <= selection.positions.max() < len(view)

@@ -17,7 +17,7 @@ from al_bench.configuration.building import build
 from al_bench.configuration.composing import compose, without_tracker
 from al_bench.configuration.targets import locate
 from al_bench.data.target import ClassTargets, PoolTargets
-from al_bench.rounds.trial import Trial
+from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.running.identity import identify
 from al_bench.running.prepare import build_strategies
 from al_bench.strategies.epig import EPIG
@@ -89,7 +89,7 @@ def assert_changed_where_told(name, found):
 
 
 def test_the_changelog_has_the_versions_of_the_parts():
-    moved = {Trial.state_for.numerics_name: Trial.state_for}
+    moved = {ActiveLearningTrial.state_for.numerics_name: ActiveLearningTrial.state_for}
     for part, (version, _) in changes().items():
         assert (moved.get(part) or locate(part)).numerics_version == version
 

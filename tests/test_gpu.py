@@ -9,7 +9,6 @@ from strategy_files import CONF, NAMES, built
 import al_bench
 from al_bench.cli import main
 from al_bench.models.base import SAMPLES, NetworkModel
-from al_bench.rounds.view import View
 from al_bench.training.augment import CropFlip
 from al_bench.training.trainer import initial_network
 
@@ -56,8 +55,8 @@ def over(origin, trial, device):
 
 def chosen(name, trial, posterior, batch_size=5):
     strategy = built(name, *CHEAPER.get(name, []))
-    view = View(trial, posterior, strategy)
-    return view.timed_select(batch_size, torch.Generator().manual_seed(0))
+    view = trial.view(posterior, strategy)
+    return strategy.select(view, batch_size, torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("name", NAMES)

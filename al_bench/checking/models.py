@@ -15,7 +15,7 @@ from al_bench.checking.probing import DoesNotApply, require
 from al_bench.information.entropies import predictive_log_probs
 from al_bench.models.base import NETWORK, Posterior
 from al_bench.models.capabilities import CAPABILITIES, ROUNDING, offered
-from al_bench.rounds.trial import Trial
+from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.training.trainer import fit_one
 
 MOST_POINTS = 1_000
@@ -42,7 +42,7 @@ class Case:
     num_labeled: int
 
     @classmethod
-    def of(cls, trial: Trial) -> "Case":
+    def of(cls, trial: ActiveLearningTrial) -> "Case":
         """The trial's model after its first fit, and points of its pool."""
         posterior = fit_one(trial).posterior
         left = trial.available()

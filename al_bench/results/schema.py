@@ -5,6 +5,7 @@ A curve has a row a (trial, round); acquisitions have a row a labeled point.
 
 import math
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 import pyarrow as pa
@@ -70,59 +71,88 @@ def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 
 
-CURVE = pa.schema(
-    [
-        *(_required(name, pa.string()) for name in IDENTITY),
-        _required("seed", pa.int64()),
-        _required("round", pa.int64()),
-        _required("num_labeled", pa.int64()),  # size of the set that trained the evaluated model
-        _required("num_queried", pa.int64()),  # labels asked for so far, refused ones included
-        _required("num_validation", pa.int64()),
-        _required("steps", pa.int64()),  # optimizer steps of this round
-        *(pa.field(name, pa.float64()) for name in METRICS),
-        pa.field("metrics_version", pa.int64()),  # of their definitions; null: the first ones
-        pa.field("test_class_accuracy", pa.list_(pa.float64())),  # (C,), null for an absent class
-        pa.field("test_calibration_count", pa.list_(pa.int64())),  # per confidence bin
-        pa.field("test_calibration_confidence", pa.list_(pa.float64())),
-        pa.field("test_calibration_accuracy", pa.list_(pa.float64())),
-        pa.field("epochs", pa.int64()),
-        pa.field("best_epoch", pa.int64()),
-        pa.field("train_loss", pa.float64()),
-        pa.field("train_accuracy", pa.float64()),
-        pa.field("seconds_fit", pa.float64()),
-        pa.field("seconds_evaluate", pa.float64()),
-        pa.field("seconds_score", pa.float64()),
-        pa.field("seconds_select", pa.float64()),
-        pa.field("peak_memory_bytes", pa.int64()),
-        pa.field("peak_device_memory_bytes", pa.int64()),
-        pa.field("notes", pa.string()),  # JSON object: what the strategy reported
-        pa.field("init_strategy", pa.string()),  # who bought the initial set; null: it was drawn
-        pa.field("label_access", pa.bool_()),  # true: a control that sees labels not yet bought
-        pa.field("strategy_state", pa.string()),  # JSON object: what it gets back next round
-        pa.field("setting", pa.string()),  # "sampling": labels are known; null: they are bought
-        pa.field("num_holdout", pa.int64()),
-        pa.field("total_steps", pa.int64()),  # optimizer steps so far
-        pa.field("candidates_seen", pa.int64()),
-        pa.field("selected_wrong", pa.float64()),  # shares of the points chosen in this round
-        pa.field("selected_known", pa.float64()),
-        pa.field("selected_outside", pa.float64()),
-        pa.field("selected_seen", pa.float64()),
-        pa.field("selected_class_counts", pa.list_(pa.int64())),  # (C,)
-        pa.field("irreducible_accuracy", pa.float64()),  # these three in round 0 alone
-        pa.field("irreducible_nll", pa.float64()),
-        pa.field("seconds_irreducible", pa.float64()),
-        _required("device", pa.string()),
-        pa.field("device_name", pa.string()),
-        _required("scoring_precision", pa.string()),
-        _required("training_precision", pa.string()),
-        _required("threads", pa.int64()),
-        _required("chunk_bytes", pa.int64()),
-        pa.field("pack_width", pa.int64()),  # null: trained one by one
-        _required("torch_version", pa.string()),
-        _required("al_bench_version", pa.string()),
-        _required("numerics_version", pa.int64()),
-    ]
+class Owner(Enum):
+    """Who fills a column of a curve; no column has two."""
+
+    RUN = "RunIdentity.columns"
+    STORE = "row_in_full"
+    TRIAL = "Trial.row"
+    TRAINING = "Fitted.diagnostics"
+    EVALUATION = "evaluate"
+    SELECTION = "Trial.select"
+    SAMPLING = "the trial of active sampling"
+    ENGINE = "Engine.columns"
+
+
+# A column a line, in the order in which they are stored: who fills it, and what it holds.
+_COLUMNS: tuple[tuple[Owner, pa.Field], ...] = (
+    *((Owner.RUN, _required(name, pa.string())) for name in IDENTITY),
+    (Owner.STORE, _required("seed", pa.int64())),
+    (Owner.TRIAL, _required("round", pa.int64())),
+    # The size of the set that trained the evaluated model.
+    (Owner.TRIAL, _required("num_labeled", pa.int64())),
+    # Labels asked for so far, refused ones included.
+    (Owner.TRIAL, _required("num_queried", pa.int64())),
+    (Owner.TRIAL, _required("num_validation", pa.int64())),
+    (Owner.TRAINING, _required("steps", pa.int64())),  # optimizer steps of this round
+    *((Owner.EVALUATION, pa.field(name, pa.float64())) for name in METRICS),
+    # Of the metrics' definitions; null: the first ones.
+    (Owner.EVALUATION, pa.field("metrics_version", pa.int64())),
+    # (C,), null for an absent class.
+    (Owner.EVALUATION, pa.field("test_class_accuracy", pa.list_(pa.float64()))),
+    (Owner.EVALUATION, pa.field("test_calibration_count", pa.list_(pa.int64()))),  # per bin
+    (Owner.EVALUATION, pa.field("test_calibration_confidence", pa.list_(pa.float64()))),
+    (Owner.EVALUATION, pa.field("test_calibration_accuracy", pa.list_(pa.float64()))),
+    (Owner.TRAINING, pa.field("epochs", pa.int64())),
+    (Owner.TRAINING, pa.field("best_epoch", pa.int64())),
+    (Owner.TRAINING, pa.field("train_loss", pa.float64())),
+    (Owner.TRAINING, pa.field("train_accuracy", pa.float64())),
+    (Owner.TRAINING, pa.field("seconds_fit", pa.float64())),
+    (Owner.EVALUATION, pa.field("seconds_evaluate", pa.float64())),
+    (Owner.SELECTION, pa.field("seconds_score", pa.float64())),
+    (Owner.SELECTION, pa.field("seconds_select", pa.float64())),
+    (Owner.EVALUATION, pa.field("peak_memory_bytes", pa.int64())),
+    (Owner.EVALUATION, pa.field("peak_device_memory_bytes", pa.int64())),
+    (Owner.SELECTION, pa.field("notes", pa.string())),  # JSON object: what the strategy reported
+    (Owner.RUN, pa.field("init_strategy", pa.string())),  # buys the initial set; null: drawn
+    # True: a control that sees labels not yet bought.
+    (Owner.TRIAL, pa.field("label_access", pa.bool_())),
+    # JSON object: what the strategy gets back next round.
+    (Owner.SELECTION, pa.field("strategy_state", pa.string())),
+    # "sampling": labels are known; null: they are bought.
+    (Owner.SAMPLING, pa.field("setting", pa.string())),
+    (Owner.SAMPLING, pa.field("num_holdout", pa.int64())),
+    (Owner.SAMPLING, pa.field("total_steps", pa.int64())),  # optimizer steps so far
+    (Owner.SAMPLING, pa.field("candidates_seen", pa.int64())),
+    # Shares of the points chosen in this round.
+    (Owner.SAMPLING, pa.field("selected_wrong", pa.float64())),
+    (Owner.SAMPLING, pa.field("selected_known", pa.float64())),
+    (Owner.SAMPLING, pa.field("selected_outside", pa.float64())),
+    (Owner.SAMPLING, pa.field("selected_seen", pa.float64())),
+    (Owner.SAMPLING, pa.field("selected_class_counts", pa.list_(pa.int64()))),  # (C,)
+    # In round 0 alone.
+    (Owner.SAMPLING, pa.field("irreducible_accuracy", pa.float64())),
+    (Owner.SAMPLING, pa.field("irreducible_nll", pa.float64())),
+    (Owner.SAMPLING, pa.field("seconds_irreducible", pa.float64())),
+    (Owner.ENGINE, _required("device", pa.string())),
+    (Owner.ENGINE, pa.field("device_name", pa.string())),
+    (Owner.ENGINE, _required("scoring_precision", pa.string())),
+    (Owner.ENGINE, _required("training_precision", pa.string())),
+    (Owner.ENGINE, _required("threads", pa.int64())),
+    (Owner.ENGINE, _required("chunk_bytes", pa.int64())),
+    (Owner.ENGINE, pa.field("pack_width", pa.int64())),  # null: trained one by one
+    (Owner.ENGINE, _required("torch_version", pa.string())),
+    (Owner.ENGINE, _required("al_bench_version", pa.string())),
+    (Owner.STORE, _required("numerics_version", pa.int64())),
 )
+
+CURVE = pa.schema([field for _, field in _COLUMNS])
+
+
+def filled_by(owner: Owner) -> frozenset[str]:
+    """The columns of a curve that one of their owners fills."""
+    return frozenset(field.name for who, field in _COLUMNS if who is owner)
+
 
 ACQUISITIONS = pa.schema(
     [
@@ -205,6 +235,20 @@ _BEYOND = {
 def engine_columns(engine: Mapping[str, Any]) -> dict[str, Any]:
     """Every column of ``ENGINE``: an engine's own, and which numerics al-bench has."""
     return {**engine, "numerics_version": engine.get("numerics_version", NUMERICS_VERSION)}
+
+
+def row_in_full(
+    row: Mapping[str, Any], run: Mapping[str, Any], seed: int, engine: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A curve's row: what a round has measured, with what all rows of its trial have in common.
+
+    Args:
+        row: Of the round.
+        run: ``RunIdentity.columns``.
+        seed: The trial's.
+        engine: ``Engine.columns``.
+    """
+    return {**row, **run, **engine_columns(engine), "seed": seed}
 
 
 def table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:

@@ -43,6 +43,7 @@ from al_bench.results.schema import (
     ENGINE,
     SCHEMA_VERSION,
     engine_columns,
+    row_in_full,
     table,
 )
 
@@ -170,7 +171,7 @@ class TrialFiles:
         row: Mapping[str, Any],
         acquisitions: Sequence[Mapping[str, Any]],
         checkpoint: Mapping[str, Any] | None = None,
-    ) -> None:
+    ) -> dict[str, Any]:
         """Store one round durably. If this raises, the round is not stored and may be repeated.
 
         Args:
@@ -178,6 +179,9 @@ class TrialFiles:
             acquisitions: The points this round bought, best first; at round 0 also the initial
                 set, with round ``None``. The run id and the seed are filled in.
             checkpoint: What a warm start needs, for ``torch.save``: tensors and plain values.
+
+        Returns:
+            The curve row with what was filled in.
 
         Raises:
             ResultsError: The disk refuses, or the trial was taken over by another process.
@@ -191,7 +195,7 @@ class TrialFiles:
         if any(bought.get("round") not in allowed for bought in acquisitions):
             raise ValueError(f"acquisitions of round {round} must say so")
         keys = {"run_id": self._identity.run_id, "seed": self.seed}
-        full = {**row, **self._identity.columns, **self._engine, "seed": self.seed}
+        full = row_in_full(row, self._identity.columns, self.seed, self._engine)
         curve = _append(self._curve, [full], CURVE)
         bought_rows = [{**bought, **keys} for bought in acquisitions]
         acquired = _append(self._acquisitions, bought_rows, ACQUISITIONS)
@@ -224,6 +228,7 @@ class TrialFiles:
         }
         if checkpoint is not None:
             self._remove_checkpoints(keep=round)
+        return full
 
     def finish(self, reason: str) -> None:
         """The trial is done, for ``reason`` (which stop rule); it will not be restarted."""

@@ -1,9 +1,10 @@
-"""The rounds: fit, evaluate, select, label. Knows neither configuration nor file formats."""
+"""The loop of active learning: fit, evaluate, select, label; it knows no configuration or file."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from al_bench.errors import within
+from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.rounds.evaluation import evaluate
 from al_bench.rounds.trial import Trial
 from al_bench.training.trainer import Fitted, Trainer
@@ -12,8 +13,10 @@ from al_bench.training.trainer import Fitted, Trainer
 class RoundStore(Protocol):
     """Where rounds go; a committed round survives anything."""
 
-    def commit(self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]) -> None:
-        """Make a round durable."""
+    def commit(
+        self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Make a round durable; its row with what all rows of the trial have in common."""
 
     def finish(self, trial: Trial) -> None:
         """The trial has come to its end."""
@@ -22,7 +25,7 @@ class RoundStore(Protocol):
         """The trial was stopped by an error."""
 
 
-def execute(trials: Sequence[Trial], trainer: Trainer, store: RoundStore) -> None:
+def execute(trials: Sequence[ActiveLearningTrial], trainer: Trainer, store: RoundStore) -> None:
     """Run all trials to their end, round by round; a trial that fails leaves the others alone."""
     while ready := [trial for trial in trials if not trial.finished]:
         for trial, fitted in trainer.fit(ready):
@@ -34,15 +37,15 @@ def execute(trials: Sequence[Trial], trainer: Trainer, store: RoundStore) -> Non
                 store.fail(trial, error)
 
 
-def advance(trial: Trial, fitted: Fitted | Exception, store: RoundStore) -> None:
+def advance(trial: ActiveLearningTrial, fitted: Fitted | Exception, store: RoundStore) -> None:
     """Evaluate, select, commit and label one trial after its fit."""
     if isinstance(fitted, Exception):
         raise fitted
     row = trial.row({**fitted.diagnostics, **evaluate(fitted.posterior, trial)})
     trial.weights = fitted.weights  # where the next round starts, also one that is looked ahead to
-    selection = trial.select(fitted.posterior, row)
-    acquired = trial.acquisitions(selection)
-    store.commit(trial, row, acquired)  # durable before the next round starts
-    trial.label(row, acquired)
+    picks = trial.select(fitted.posterior, row)
+    # Durable before the next round starts.
+    row = store.commit(trial, {**row, **picks.columns}, picks.acquired)
+    trial.label(row, picks.acquired)
     if trial.finished:
         store.finish(trial)

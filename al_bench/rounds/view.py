@@ -4,7 +4,6 @@ N pool points, M labeled points, T target inputs, K posterior samples, C classes
 """
 
 import copy
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from al_bench.models.base import (
 from al_bench.models.capabilities import CAPABILITIES, asked_of_view, offered
 from al_bench.models.chunks import chunked, joined, rows_at
 from al_bench.rounds.label_access import LabelAccess
-from al_bench.strategies.base import LABELS, ScoreFn, Selection, Strategy
+from al_bench.strategies.base import LABELS, ScoreFn
 from al_bench.training.trainer import Trainable
 
 # What a strategy may know of earlier rounds: nothing of the test set.
@@ -60,8 +59,20 @@ class Viewed(Trainable, Protocol):
     def available(self) -> Tensor:
         """(N,) pool indices that can be bought."""
 
-    def state_for(self, strategy: Strategy) -> str | None:
-        """What this strategy has left for itself in the round before, as JSON."""
+
+@dataclass(frozen=True)
+class Viewer:
+    """The strategy that looks through a view, as far as the view must know it.
+
+    Args:
+        name: What messages call it.
+        needs: What it has declared that it looks at.
+        state: What it has left for itself in the round before.
+    """
+
+    name: str
+    needs: frozenset[str]
+    state: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -76,10 +87,9 @@ class View:
 
     Attributes:
         notes: What the view itself has to say of the round, beside the strategy's notes.
-        seconds_select: Time the strategy took beside that, after ``timed_select``.
     """
 
-    def __init__(self, trial: Viewed, posterior: Posterior, strategy: Strategy) -> None:
+    def __init__(self, trial: Viewed, posterior: Posterior, viewer: Viewer) -> None:
         self.indices = trial.available()
         self.num_classes = trial.num_classes
         self.num_samples = posterior.num_samples
@@ -88,25 +98,23 @@ class View:
         self.history: Sequence[Mapping[str, Any]] = [
             {key: row.get(key) for key in HISTORY} for row in trial.rows
         ]
-        state = trial.state_for(strategy)
-        self.state: Mapping[str, Any] | None = json.loads(state) if state else None
+        self.state = viewer.state
         self._clock = Clock()
-        self.seconds_select = 0.0
         self._posterior = posterior
-        self._strategy = strategy
+        self._name = viewer.name
         self._inputs = trial.pool.inputs
         self._labeled = trial.labeled_set()
         self._targets = trial.targets
         self._target_key = partial(trial.streams.generator, "target", trial.round)
         # Nothing else of the pool: a strategy must not find labels or a test set by accident.
         self._sources = Sources.of(trial.pool)
-        privileged = LABELS in strategy.needs
+        privileged = LABELS in viewer.needs
         self._label_access = LabelAccess(trial, trial.pool) if privileged else None
         self._device = trial.engine.device
         self._chunk_bytes = trial.engine.chunk_bytes
         # From labels of one class, or of none, a forest learns the same in all its trees.
         told = trial.round == 0 and len(set(self._labeled.labels.tolist())) > 1
-        self._must_differ = SAMPLES in strategy.needs and told
+        self._must_differ = SAMPLES in viewer.needs and told
         self.notes: dict[str, float] = {}  # shared with restrictions
         self._held: dict[tuple[str, str], Any] = {}  # by what it is, and of which points
 
@@ -240,17 +248,10 @@ class View:
         }
         return other
 
-    def timed_select(self, batch_size: int, generator: torch.Generator) -> Selection:
-        """The strategy's selection, with the time it took kept in the view."""
-        started = time.perf_counter()
-        selection = self._strategy.select(self, batch_size, generator)
-        self.seconds_select = time.perf_counter() - started - self.seconds_score
-        return selection
-
     def _privilege(self) -> LabelAccess:
         if self._label_access is None:
             raise AlBenchError(
-                f"{type(self._strategy).__name__} looks at labels that it has not bought.",
+                f"{self._name} looks at labels that it has not bought.",
                 "A control says so: its needs contain al_bench.strategies.base.LABELS.",
             )
         return self._label_access
@@ -274,7 +275,7 @@ class View:
             raise ConfigError(
                 f"The strategy asks for {num_samples} posterior samples; the model has "
                 f"{self.num_samples}.",
-                f"Use {keyed('num_samples', self._strategy)}={self.num_samples} or fewer.",
+                f"Use {keyed('num_samples')}={self.num_samples} or fewer.",
             )
         return num_samples
 
@@ -328,7 +329,7 @@ class View:
     def _offered(self, capability: str) -> Callable[..., Any]:
         if capability not in self._posterior.provides:
             raise AlBenchError(
-                f"{type(self._strategy).__name__} looks at {CAPABILITIES[capability].words}, which "
+                f"{self._name} looks at {CAPABILITIES[capability].words}, which "
                 "the model does not provide.",
                 f"A strategy says so before any work: its needs contain {capability!r}.",
             )

@@ -14,6 +14,7 @@ from al_bench.results.inside import LedOutside
 from al_bench.results.locks import TrialHeld
 from al_bench.results.own_code import require_unedited
 from al_bench.results.store import Store, TrialFiles
+from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.rounds.loop import execute
 from al_bench.rounds.trial import Trial
 from al_bench.running.prepare import Prepared
@@ -103,20 +104,22 @@ class Rounds:
 
     def begin(self, trial: Trial) -> None:
         """Tell that the trial starts or goes on."""
-        self._report.begin(trial.seed, len(trial.rows), num_rounds(trial))
+        self._report.begin(trial.seed, len(trial.rows), trial.num_rounds)
         self._tracking.begin(trial.seed, trial.rows)
 
-    def commit(self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]) -> None:
+    def commit(
+        self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]
+    ) -> dict[str, Any]:
         """Make the round durable."""
         require_unedited(trial.run.identity.own_code)
-        checkpoint = None if trial.weights is None else {"weights": trial.weights}
-        self._files[trial.seed].commit(row, acquired, checkpoint)
-        self._report.round(trial.seed, row, num_rounds(trial))
-        self._tracking.round(trial.seed, row)
+        full = self._files[trial.seed].commit(row, acquired, trial.checkpoint)
+        self._report.round(trial.seed, full, trial.num_rounds)
+        self._tracking.round(trial.seed, full)
+        return full
 
     def finish(self, trial: Trial) -> None:
         """Record that the trial has come to its end."""
-        self._files[trial.seed].finish(_reason(trial))
+        self._files[trial.seed].finish(trial.reason)
         self._files.pop(trial.seed).close()
         self.end(outcome(trial.seed, DONE, trial.rows))
 
@@ -251,7 +254,7 @@ def _run_claimable(
     held: dict[int, TrialHeld] = {}
     files: dict[int, TrialFiles] = {}
     rounds = Rounds(files, report, prepared.tracking, prepared.on_error)
-    trials = []
+    trials: list[ActiveLearningTrial] = []
     with _interrupting(rounds):
         for seed in seeds:
             try:
@@ -274,14 +277,12 @@ def _run_claimable(
                 rounds.refuse(seed, history.rows, len(history.rows), error)
                 continue
             try:
-                trial.restore(history.rows, history.acquisitions)
+                trial.restore(history.rows, history.acquisitions, history.checkpoint)
                 if refused is not None:
                     raise refused
             except AlBenchError as error:
                 rounds.fail(trial, error)
                 continue
-            if history.checkpoint is not None:
-                trial.weights = history.checkpoint["weights"]
             rounds.begin(trial)
             if trial.finished:
                 rounds.finish(trial)
@@ -299,11 +300,6 @@ def _interrupting(rounds: Rounds) -> Iterator[None]:
         rounds.interrupt()  # nothing is left to interrupt after a complete run
 
 
-def num_rounds(trial: Trial) -> int:
-    """Rounds of a trial whose budget is spent to the end."""
-    return trial.run.num_rounds(trial.num_classes)
-
-
 def outcome(
     seed: int, status: str, rows: Sequence[dict[str, Any]], message: str | None = None
 ) -> SeedOutcome:
@@ -312,14 +308,3 @@ def outcome(
         return SeedOutcome(seed, status, 0, message=message)
     last = rows[-1]
     return SeedOutcome(seed, status, len(rows), last["num_labeled"], last["test_accuracy"], message)
-
-
-def _reason(trial: Trial) -> str:
-    budget, last = trial.run.budget, trial.rows[-1]
-    if budget.left(last["num_queried"]) <= 0:
-        return "budget"
-    reached = last["validation_accuracy"]
-    target = budget.target_accuracy
-    if target is not None and reached is not None and reached >= target:
-        return "target accuracy"
-    return "pool is empty"

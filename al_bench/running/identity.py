@@ -22,7 +22,7 @@ from al_bench.results.identity import (
     with_contents,
 )
 from al_bench.results.own_code import own_code
-from al_bench.rounds.trial import Trial
+from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.running.parts import made_of, num_targets, numerics_versions, parts
 from al_bench.strategies.cluster_margin import ClusterMargin
 from al_bench.strategies.replay import Replay
@@ -64,7 +64,7 @@ def identify(
     code = own_code(itertools.chain(*made.values()))
     del made["tracker"]
     if _both_cluster(list(strategies.values())):
-        made["state"] = [Trial.state_for]
+        made["state"] = [ActiveLearningTrial.state_for]
     beside = _beside(made, strategies)
     for group in ("strategy", "state"):
         made.pop(group, None)

@@ -16,8 +16,9 @@ from al_bench.configuration.until_decided import design_of
 from al_bench.configuration.words import check_overrides
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.paths import opened
-from al_bench.results.schema import CURVE
+from al_bench.results.schema import CURVE, row_in_full
 from al_bench.rounds import loop
+from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.rounds.trial import Trial
 from al_bench.running.dry_run import describe
 from al_bench.running.execution import DONE, run_seeds
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def trials(*overrides: str, config_dir: str | Path | None = None) -> list[Trial]:
+def trials(*overrides: str, config_dir: str | Path | None = None) -> list[ActiveLearningTrial]:
     """Trials at their beginning, one a seed; ``execute`` runs them.
 
     Args:
@@ -48,7 +49,9 @@ def trials(*overrides: str, config_dir: str | Path | None = None) -> list[Trial]
         return [prepared.trial(seed) for seed in prepared.seeds]
 
 
-def execute(trials: Sequence[Trial], trainer: Trainer | None = None) -> "pd.DataFrame":
+def execute(
+    trials: Sequence[ActiveLearningTrial], trainer: Trainer | None = None
+) -> "pd.DataFrame":
     """Run trials to their end in memory, nothing stored; their curves as a frame.
 
     Args:
@@ -146,10 +149,15 @@ class MemoryStore:
         self.rows: list[dict[str, Any]] = []
         self.acquired: list[dict[str, Any]] = []
 
-    def commit(self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]) -> None:
+    def commit(
+        self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]
+    ) -> dict[str, Any]:
         """Keep a round."""
-        self.rows.append(row)
-        self.acquired += acquired
+        run, seed = trial.run.identity, trial.seed
+        full = row_in_full(row, run.columns, seed, trial.engine.columns())
+        self.rows.append(full)
+        self.acquired += [{**bought, "run_id": run.run_id, "seed": seed} for bought in acquired]
+        return full
 
     def finish(self, trial: Trial) -> None:
         """Nothing is left to do."""

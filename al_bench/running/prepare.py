@@ -24,7 +24,7 @@ from al_bench.masking import remember
 from al_bench.models.base import DirectModel, Model, NetworkModel
 from al_bench.paths import check_typed, opened
 from al_bench.results.store import Resume
-from al_bench.rounds.trial import Run, Trial
+from al_bench.rounds.active_learning import ActiveLearningRun, ActiveLearningTrial
 from al_bench.running.compatibility import (
     check_choices,
     check_dropout,
@@ -63,7 +63,7 @@ class Prepared:
         notes: Sentences on what may not be as it was asked for.
     """
 
-    run: Run
+    run: ActiveLearningRun
     seeds: Sequence[int]
     results: Path
     resume: Resume
@@ -76,7 +76,7 @@ class Prepared:
     tracking: Tracking
     notes: Sequence[str] = ()
 
-    def trial(self, seed: int) -> Trial:
+    def trial(self, seed: int) -> ActiveLearningTrial:
         """The trial of one seed, at its beginning."""
         streams = Streams(seed, self.offsets)
         name = self.run.identity.dataset
@@ -86,7 +86,7 @@ class Prepared:
         with placed(self.target):
             targets = self.target.of(self.dataset, pool)
         _require(Targets, targets, "target", "of", self.target)
-        return Trial(self.run, streams, pool, targets, self.loaded.test)
+        return self.run.trial(streams, pool, targets, self.loaded.test)
 
 
 def prepare(composed: Composed) -> Prepared:
@@ -146,8 +146,17 @@ def prepare(composed: Composed) -> Prepared:
         **chosen,
     }
     identity = identify(told, name, loaded.fingerprint, built)
-    strategy, init_strategy = chosen["strategy"], chosen.get("init_strategy")
-    run = Run(identity, model, recipe, strategy, budget, engine, samples, bins, init_strategy)
+    run = ActiveLearningRun(
+        identity=identity,
+        model=model,
+        recipe=recipe,
+        strategy=chosen["strategy"],
+        budget=budget,
+        engine=engine,
+        evaluation_samples=samples,
+        calibration_bins=bins,
+        init_strategy=chosen.get("init_strategy"),
+    )
     prepared = Prepared(
         run=run,
         seeds=seeds,
@@ -174,7 +183,7 @@ def prepare(composed: Composed) -> Prepared:
     return replace(prepared, notes=(*loaded.notes, *few, *there))
 
 
-def _few_targets(strategies: Mapping[str, Strategy], trial: Trial) -> list[str]:
+def _few_targets(strategies: Mapping[str, Strategy], trial: ActiveLearningTrial) -> list[str]:
     """A sentence for each strategy that asks for more target inputs than there are."""
     there = len(trial.targets.indices)
     asked = {group: num_targets(strategy) or 0 for group, strategy in strategies.items()}

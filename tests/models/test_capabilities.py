@@ -18,7 +18,6 @@ from al_bench.models.ensemble import DeepEnsemble
 from al_bench.models.forest import ForestPosterior
 from al_bench.models.mc_dropout import MCDropout
 from al_bench.models.networks.mlp import mlp
-from al_bench.rounds.view import View
 from al_bench.strategies.base import Selection
 from al_bench.strategies.rules import top
 
@@ -93,7 +92,7 @@ def verdicts(posterior):
 def test_a_view_gives_what_a_line_adds_once(line, make_trials, posterior):
     (trial,) = make_trials("strategy=random", "seeds=1")
     posterior = High(posterior)
-    view = View(trial, posterior, trial.run.strategy)
+    view = trial.view(posterior, trial.run.strategy)
     heights = view.height()
     assert torch.equal(heights, view.inputs(torch.arange(len(view))).flatten(1).sum(dim=1))
     assert torch.equal(view.labeled_height(), view.labeled_inputs().flatten(1).sum(dim=1))
@@ -109,7 +108,7 @@ def test_a_view_gives_what_a_line_adds_once(line, make_trials, posterior):
 def test_a_view_refuses_what_the_model_does_not_provide(line, make_trials):
     (trial,) = make_trials("strategy=random", "seeds=1")
     forest = ForestPosterior([], torch.empty(0, dtype=torch.int64), 2, 10, frozenset({SAMPLES}))
-    view = View(trial, forest, trial.run.strategy)
+    view = trial.view(forest, trial.run.strategy)
     for ask in (view.height, view.features, view.gradient_factors, view.network):
         with pytest.raises(AlBenchError, match=r"Random looks at .*, which the model does not"):
             ask()

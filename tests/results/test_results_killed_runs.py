@@ -15,7 +15,7 @@ from al_bench.configuration.composing import compose
 from al_bench.results.frame import read_acquisitions, read_curves
 from al_bench.results.schema import MEASURED
 from al_bench.rounds import loop
-from al_bench.rounds.trial import Trial
+from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.running import execution
 from al_bench.running.prepare import prepare
 from al_bench.training import trainer
@@ -113,9 +113,9 @@ def test_a_run_killed_at_a_disk_operation_ends_as_if_undisturbed(
 PHASES = [
     (trainer, "fit_one"),
     (loop, "evaluate"),
-    (Trial, "select"),
-    (Trial, "acquisitions"),
-    (Trial, "label"),
+    (ActiveLearningTrial, "row"),
+    (ActiveLearningTrial, "select"),
+    (ActiveLearningTrial, "label"),
     (execution.Rounds, "commit"),
     (execution.Rounds, "finish"),
 ]

@@ -5,7 +5,7 @@ import torch
 
 from al_bench.data.base import Examples
 from al_bench.errors import AlBenchError, ConfigError
-from al_bench.rounds.trial import Trial
+from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.running import notebook
 from al_bench.strategies.base import Selection
 from al_bench.strategies.random import Random
@@ -87,7 +87,7 @@ def test_a_missing_class_is_named_when_per_class_was_asked(make_trials):
     budget = dataclasses.replace(trial.run.budget, init_size=None, init_per_class=1)
     run = dataclasses.replace(trial.run, budget=budget)
     with pytest.raises(ConfigError, match="0 points of class 10"):
-        Trial(run, trial.streams, pool, trial.targets, trial.test)
+        ActiveLearningTrial(run, trial.streams, pool, trial.targets, trial.test)
 
 
 def test_refused_points_are_counted_as_queried_and_never_trained_on(make_trials):
@@ -95,7 +95,7 @@ def test_refused_points_are_counted_as_queried_and_never_trained_on(make_trials)
     refused = torch.zeros(len(trial.pool), dtype=torch.bool)
     refused[::2] = True
     pool = dataclasses.replace(trial.pool, refused=refused)
-    trial = Trial(trial.run, trial.streams, pool, trial.targets, trial.test)
+    trial = ActiveLearningTrial(trial.run, trial.streams, pool, trial.targets, trial.test)
     frame = notebook.execute([trial])
     assert frame["num_queried"].tolist() == [20, 30, 40, 50, 60]
     assert frame["num_labeled"].iloc[-1] < 60

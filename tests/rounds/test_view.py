@@ -7,7 +7,6 @@ import torch.nn.functional as F
 
 from al_bench.errors import AlBenchError, ConfigError
 from al_bench.models.base import SAMPLES
-from al_bench.rounds.view import View
 from al_bench.running import notebook
 from al_bench.strategies.base import LABELS, REFUSED, Selection
 from al_bench.strategies.scores import bald, entropy
@@ -25,8 +24,8 @@ def posterior(trial):
 
 
 def test_streamed_scores_equal_scores_of_the_whole_tensor(trial, posterior):
-    streamed = View(trial, posterior, trial.run.strategy).score([bald, entropy])
-    whole = View(trial, posterior, trial.run.strategy)
+    streamed = trial.view(posterior, trial.run.strategy).score([bald, entropy])
+    whole = trial.view(posterior, trial.run.strategy)
     whole.log_probs()
     held = whole.score([bald, entropy])
     for one, other in zip(streamed, held, strict=True):
@@ -34,26 +33,26 @@ def test_streamed_scores_equal_scores_of_the_whole_tensor(trial, posterior):
 
 
 def test_chunks_do_not_change_what_a_view_shows(trial, posterior):
-    plain = View(trial, posterior, trial.run.strategy).log_probs()
+    plain = trial.view(posterior, trial.run.strategy).log_probs()
     run = trial.run
     trial.run = dataclasses.replace(run, engine=dataclasses.replace(run.engine, chunk_bytes=2**17))
-    small = View(trial, posterior, trial.run.strategy).log_probs()
+    small = trial.view(posterior, trial.run.strategy).log_probs()
     torch.testing.assert_close(plain, small, rtol=0, atol=1e-5)
     assert plain.shape == (1277, 4, 10)
 
 
 def test_fewer_samples_are_the_first_ones(trial, posterior):
-    view = View(trial, posterior, trial.run.strategy)
+    view = trial.view(posterior, trial.run.strategy)
     few = view.log_probs(2)
     torch.testing.assert_close(
-        few, View(trial, posterior, trial.run.strategy).log_probs()[:, :2], rtol=0, atol=1e-5
+        few, trial.view(posterior, trial.run.strategy).log_probs()[:, :2], rtol=0, atol=1e-5
     )
     with pytest.raises(ConfigError, match="asks for 5 posterior samples; the model has 4"):
         view.log_probs(5)
 
 
 def test_positions_stand_for_available_pool_points(trial, posterior):
-    view = View(trial, posterior, trial.run.strategy)
+    view = trial.view(posterior, trial.run.strategy)
     assert len(view) == 1297 - 20
     assert not set(view.indices.tolist()) & set(trial.labeled)
     positions = torch.tensor([5, 0, 9])
@@ -79,21 +78,21 @@ class SameSamples:
 
 def test_identical_samples_stop_a_strategy_that_compares_them(trial):
     with pytest.raises(AlBenchError, match="All 4 posterior samples are identical"):
-        View(trial, SameSamples(), trial.run.strategy).score([bald])
+        trial.view(SameSamples(), trial.run.strategy).score([bald])
 
 
 def test_scoring_and_selecting_leave_the_model_as_it_was(trial, posterior):
-    view = View(trial, posterior, trial.run.strategy)
+    view = trial.view(posterior, trial.run.strategy)
     before = view.log_probs().clone()
     trial.run.strategy.select(
-        View(trial, posterior, trial.run.strategy), 10, torch.Generator().manual_seed(0)
+        trial.view(posterior, trial.run.strategy), 10, torch.Generator().manual_seed(0)
     )
-    assert torch.equal(View(trial, posterior, trial.run.strategy).log_probs(), before)
+    assert torch.equal(trial.view(posterior, trial.run.strategy).log_probs(), before)
     assert torch.equal(view.log_probs(), before)
 
 
 def test_a_view_reaches_no_labels_but_those_of_the_labeled_set(trial, posterior):
-    view = View(trial, posterior, trial.run.strategy)
+    view = trial.view(posterior, trial.run.strategy)
     reachable = [
         value
         for value in vars(view).values()
@@ -119,7 +118,7 @@ class Cheat:
 
 
 def test_a_control_sees_labels_and_is_marked_in_the_results(trial, posterior):
-    view = View(trial, posterior, Cheat())
+    view = trial.view(posterior, Cheat())
     assert torch.equal(view.pool_labels(), trial.pool.labels[view.indices])
     trial.run = dataclasses.replace(trial.run, strategy=Cheat())
     frame = notebook.execute([trial])
@@ -132,7 +131,7 @@ def test_a_control_on_a_contaminated_pool_knows_which_answers_it_will_get(make_t
     mixed = ("pool=contaminate", "pool.contaminate.source=digits", "strategy=balanced_random")
     size = ("budget.init_size=null", "budget.init_per_class=2", "budget.batch_size=20")
     (trial,) = make_trials(*mixed, *size, "seeds=1", "budget.total=40")
-    view = View(trial, fit_one(trial).posterior, trial.run.strategy)
+    view = trial.view(fit_one(trial).posterior, trial.run.strategy)
     answers = view.pool_labels()
     assert torch.equal(answers == REFUSED, trial.pool.refused[view.indices])
     assert 0 < int((answers == REFUSED).sum()) < len(view)
@@ -147,7 +146,7 @@ def test_an_honest_strategy_is_not_marked(make_trials):
 
 
 def test_looking_ahead_is_the_next_rounds_model(trial, posterior):
-    view = View(trial, posterior, Cheat())
+    view = trial.view(posterior, Cheat())
     positions, reference = torch.tensor([3, 8, 1]), torch.arange(100, 160)
     expected = view.look_ahead(positions, reference)
     labeled = list(trial.labeled)
@@ -164,7 +163,7 @@ def test_looking_ahead_is_the_next_rounds_model(trial, posterior):
 
 
 def test_gradient_factors_are_those_of_autograd(trial, posterior):
-    view = View(trial, posterior, trial.run.strategy)
+    view = trial.view(posterior, trial.run.strategy)
     log_probs, features = view.gradient_factors()
     network = view.network()
     positions = torch.tensor([4, 700])
@@ -179,23 +178,23 @@ def test_gradient_factors_are_those_of_autograd(trial, posterior):
 
 
 def test_the_network_of_a_view_is_the_strategys_own(trial, posterior):
-    view = View(trial, posterior, trial.run.strategy)
+    view = trial.view(posterior, trial.run.strategy)
     before = view.gradient_factors().log_probs.clone()
     network = view.network()
     assert not network.training
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
-    fresh = View(trial, posterior, trial.run.strategy)
+    fresh = trial.view(posterior, trial.run.strategy)
     assert torch.equal(fresh.gradient_factors().log_probs, before)
 
 
 def test_target_inputs_are_drawn_once_a_round_under_the_same_samples(trial, posterior):
-    view = View(trial, posterior, trial.run.strategy)
+    view = trial.view(posterior, trial.run.strategy)
     targets = view.target_log_probs(30)
     assert targets.shape == (30, 4, 10)
     assert torch.equal(view.target_log_probs(12, 3), targets[:12, :3])
-    assert torch.equal(View(trial, posterior, Cheat()).target_log_probs(30), targets)
+    assert torch.equal(trial.view(posterior, Cheat()).target_log_probs(30), targets)
     drawn = trial.targets.draw(30, trial.streams.generator("target", 0))
     everything = torch.arange(len(trial.pool))
     whole = torch.cat(
@@ -207,7 +206,7 @@ def test_target_inputs_are_drawn_once_a_round_under_the_same_samples(trial, post
     torch.testing.assert_close(targets, whole[drawn], rtol=0, atol=1e-5)
     assert view.target_gradient_factors(12).features.shape == (12, view.features().shape[1])
     trial.round = 1
-    other = View(trial, posterior, trial.run.strategy).target_log_probs(30)
+    other = trial.view(posterior, trial.run.strategy).target_log_probs(30)
     assert not torch.equal(other, targets)
     assert len(view.target_log_probs(2000, num_samples=1)) == len(trial.pool)  # all there are
 
@@ -216,16 +215,15 @@ def test_class_targets_note_what_their_draws_are_worth(make_trials):
     share = "target.proportions=[1,1,0,0,0,0,0,0,0,0]"
     (trial,) = make_trials("seeds=1", "target=classes", share, "strategy=epig")
     posterior, row = fit_one(trial).posterior, {"num_queried": 20, "validation_accuracy": None}
-    trial.select(posterior, row)
-    assert json.loads(row["notes"])["effective_targets"] == 100
+    added = trial.select(posterior, row).columns
+    assert json.loads(added["notes"])["effective_targets"] == 100
     (other,) = make_trials("seeds=1", "strategy=epig")
-    other.select(posterior, row := {"num_queried": 20, "validation_accuracy": None})
-    assert "effective_targets" not in row.get("notes", "")
+    assert "effective_targets" not in other.select(posterior, row).columns.get("notes", "")
 
 
 def test_source_indices_name_points_of_the_data_set(make_trials):
     (trial,) = make_trials("seeds=1", "pool=repeat", "strategy=random")
-    view = View(trial, fit_one(trial).posterior, trial.run.strategy)
+    view = trial.view(fit_one(trial).posterior, trial.run.strategy)
     assert torch.equal(view.source_indices, trial.pool.source_index[view.indices])
     assert view.labeled_source_indices.tolist() == trial.pool.source_index[trial.initial].tolist()
     assert view.labeled_indices.tolist() == trial.labeled
@@ -234,7 +232,7 @@ def test_source_indices_name_points_of_the_data_set(make_trials):
         trial.pool, origin=torch.ones(len(trial.pool), dtype=torch.int64), origins=("a", "b")
     )
     trial.pool = mixed
-    view = View(trial, fit_one(trial).posterior, trial.run.strategy)
+    view = trial.view(fit_one(trial).posterior, trial.run.strategy)
     with pytest.raises(ConfigError, match="mixes a and b"):
         _ = view.source_indices
     assert view.origins == ("a", "b")
@@ -247,7 +245,7 @@ def test_refused_points_are_not_predicted_by_a_look_ahead(trial):
     refused = torch.zeros(len(trial.pool), dtype=torch.bool)
     refused[trial.available()[50:]] = True
     trial.pool = dataclasses.replace(trial.pool, refused=refused)
-    view = View(trial, fit_one(trial).posterior, Cheat())
+    view = trial.view(fit_one(trial).posterior, Cheat())
     positions = torch.tensor([3])
     whole = view.look_ahead(positions, torch.arange(40, 60))
     assert whole == view.look_ahead(positions, torch.arange(40, 50))

@@ -166,12 +166,11 @@ def test_an_oracle_refuses_sizes_of_nothing_and_likelihoods_that_are_nan():
 
 def test_an_oracle_buys_better_points_than_chance_on_digits(make_trials):
     """Through the public door: the look-ahead really trains, and its choice is the best tried."""
-    from al_bench.rounds.view import View
     from al_bench.training.trainer import fit_one
 
     (trial,) = make_trials("strategy=oracle", "strategy.candidates=3", "seeds=1")
     strategy = trial.run.strategy
-    view = View(trial, fit_one(trial).posterior, strategy)
+    view = trial.view(fit_one(trial).posterior, strategy)
     selection = strategy.select(view, 1, seeded(0))
     order = torch.randperm(len(view), generator=seeded(0))
     reference = order.flip(0)[:200]

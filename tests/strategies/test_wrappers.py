@@ -10,7 +10,6 @@ from scipy.stats import chi2, rankdata, zscore
 
 from al_bench.errors import ConfigError
 from al_bench.models.base import FEATURES, SAMPLES
-from al_bench.rounds.view import View
 from al_bench.strategies.balance import balanced_classes
 from al_bench.strategies.base import LABELS, Selection
 from al_bench.strategies.batchbald import BatchBALD
@@ -258,7 +257,7 @@ def test_weights_that_mean_nothing_are_refused(arguments, said):
 
 def test_a_restricted_view_shows_the_model_only_its_points(make_trials):
     (trial,) = make_trials("seeds=1")
-    whole = View(trial, fit_one(trial).posterior, Subsample(Worst()))
+    whole = trial.view(fit_one(trial).posterior, Subsample(Worst()))
     positions = torch.tensor([700, 3, 41])
     part = whole.restricted(positions, {"a": 1})
     assert len(part) == 3
