@@ -22,6 +22,7 @@ from al_bench.checking.laws import (
 )
 from al_bench.checking.pools import POOLS
 from al_bench.checking.probing import CheckFailure, DoesNotApply, cases, require, select
+from al_bench.checking.properties import declared, global_state
 from al_bench.checking.views import FakeView, seeded
 from al_bench.errors import ConfigError, told
 from al_bench.models.base import GRADIENTS, SAMPLES
@@ -34,13 +35,7 @@ Check = Callable[[Strategy], None]
 
 def declares_what_it_needs(strategy: Strategy) -> None:
     """Is a frozen dataclass whose needs are known."""
-    kind = type(strategy)
-    require(dataclasses.is_dataclass(strategy), f"{kind.__name__} is no dataclass")
-    parameters: Any = getattr(kind, "__dataclass_params__", None)
-    require(parameters.frozen, f"{kind.__name__} is not frozen: write @dataclass(frozen=True)")
-    unknown = sorted(strategy.needs - CAPABILITIES.keys() - {LABELS})
-    known = ", ".join(sorted({*CAPABILITIES, LABELS}))
-    require(not unknown, f"needs {', '.join(map(str, unknown))}, known are {known}")
+    declared(strategy, frozenset({*CAPABILITIES, LABELS}))
 
 
 def batch_is_well_formed(strategy: Strategy) -> None:
@@ -73,12 +68,12 @@ def leaves_everything_as_it_was(strategy: Strategy) -> None:
     """What the view gives is left unchanged, and so are the global random generators."""
     for name, batch_size, view in cases():
         before = view.given.clone(), view.embedding.clone(), view.order.clone()
-        state = _global_state()
+        state = global_state()
         select(strategy, view, batch_size, f"{name}, B={batch_size}")
         after = view.given, view.embedding, view.order
         for what, was, now in zip(("log_probs", "features", "indices"), before, after, strict=True):
             require(torch.equal(was, now), f"{name}, B={batch_size}: changes the view's {what}")
-        left = _global_state() == state
+        left = global_state() == state
         require(left, f"{name}, B={batch_size}: draws from or seeds a global generator")
 
 
@@ -184,9 +179,3 @@ def _require_refused(strategy: Strategy, view: PoolView, what: str) -> None:
     except Exception as error:
         raise CheckFailure(f"{what}: {told(error)}, not a ConfigError") from error
     raise CheckFailure(f"{what} is accepted")
-
-
-def _global_state() -> tuple[bytes, bytes, object]:
-    numpy_state: Any = np.random.get_state()  # noqa: NPY002
-    torch_state = torch.random.get_rng_state().numpy().tobytes()
-    return torch_state, numpy_state[1].tobytes(), (numpy_state[2], random.getstate())

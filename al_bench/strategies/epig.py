@@ -85,13 +85,21 @@ class CoreMSE:
 
 
 def _of_pool(score: ScoreFn, view: PoolView, num_samples: int | None) -> Tensor:
-    """Scores (N,) of the pool, bitwise equal for copies of a point.
+    """Scores (N,) of the pool, bitwise equal for copies of a point."""
+    scores, names = view.score([score, fingerprint], num_samples)
+    return same_for_copies(scores, torch.unique(names, return_inverse=True)[1])
+
+
+def same_for_copies(scores: Tensor, group: Tensor) -> Tensor:
+    """Scores (N,) that are bitwise equal within a group, but where they differ by more than that.
 
     In a matrix product in float32 the last bits depend on the place of a column, and would decide
     between copies where the generator should.
+
+    Args:
+        scores: (N,) float64.
+        group: (N,) int64, the same for copies of a point.
     """
-    scores, names = view.score([score, fingerprint], num_samples)
-    group = torch.unique(names, return_inverse=True)[1]
     lowest = torch.full_like(scores, torch.inf).scatter_reduce(0, group, scores, "amin")[group]
     return torch.where(scores - lowest < ROUNDING, lowest, scores)
 

@@ -38,6 +38,22 @@ def finite(features: Tensor) -> Tensor:
     return features
 
 
+def label_errors(log_probs: Tensor, labels: Tensor) -> Tensor:
+    """Errors p - e_y of predictions.
+
+    Args:
+        log_probs: Log-probabilities (n, C).
+        labels: y, (n,) int64.
+
+    Returns:
+        (n, C) float64, exact to rounding where p_y is close to 1.
+    """
+    log_probs = log_probs.double()
+    errors = log_probs.exp()
+    at = labels[:, None]
+    return errors.scatter_(1, at, log_probs.gather(1, at).expm1())
+
+
 def pseudo_label_errors(log_probs: Tensor) -> Tensor:
     """Errors p - e_ŷ of predictions; the pseudo-label ŷ is the most probable class.
 
@@ -47,10 +63,7 @@ def pseudo_label_errors(log_probs: Tensor) -> Tensor:
     Returns:
         (n, C) float64, exact to rounding where p_ŷ is close to 1.
     """
-    log_probs = log_probs.double()
-    errors = log_probs.exp()
-    labels = log_probs.argmax(dim=1, keepdim=True)
-    return errors.scatter_(1, labels, log_probs.gather(1, labels).expm1())
+    return label_errors(log_probs, log_probs.double().argmax(dim=1))
 
 
 def row_norms(rows: Tensor) -> Tensor:

@@ -39,6 +39,7 @@ def train(
     generators: Generators,
     engine: Engine,
     watch: Callable[[], None] = lambda: None,
+    after_epoch: Callable[[], object] | None = None,
 ) -> Training:
     """Train ``network`` in place.
 
@@ -50,6 +51,7 @@ def train(
         generators: Draw batches, masks and augmentation.
         engine: Device and precision.
         watch: Called after each step.
+        after_epoch: Called after each epoch, when ``network`` has its weights.
 
     Raises:
         TrainingError: The loss is not finite.
@@ -82,6 +84,8 @@ def train(
                 f"The training loss became {mean_loss} in epoch {epoch}.",
                 f"Try one below {keyed('learning_rate', recipe)}={recipe.learning_rate}.",
             )
+        if after_epoch is not None:
+            after_epoch()
         if recipe.monitor is not None and recipe.patience is not None:
             accuracy, nll = _assess(network, read_validation, engine)
             value = accuracy if recipe.monitor == "accuracy" else -nll

@@ -1,0 +1,28 @@
+"""What checks of strategies and of selections ask alike."""
+
+import dataclasses
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+from al_bench.checking.probing import require
+
+
+def declared(subject: Any, known: frozenset[str]) -> None:
+    """Require a frozen dataclass whose ``needs`` are all ``known``."""
+    kind = type(subject)
+    require(dataclasses.is_dataclass(subject), f"{kind.__name__} is no dataclass")
+    parameters: Any = getattr(kind, "__dataclass_params__", None)
+    require(parameters.frozen, f"{kind.__name__} is not frozen: write @dataclass(frozen=True)")
+    unknown = sorted(subject.needs - known)
+    valid = ", ".join(sorted(known))
+    require(not unknown, f"needs {', '.join(map(str, unknown))}, known are {valid}")
+
+
+def global_state() -> tuple[bytes, bytes, object]:
+    """Where the global random generators of torch, NumPy and Python stand."""
+    numpy_state: Any = np.random.get_state()  # noqa: NPY002
+    torch_state = torch.random.get_rng_state().numpy().tobytes()
+    return torch_state, numpy_state[1].tobytes(), (numpy_state[2], random.getstate())
