@@ -17,15 +17,23 @@ def draw_validation(pool: Pool, budget: Budget, streams: Streams) -> Tensor:
         ConfigError: The pool has fewer than ``budget.validation_size``.
     """
     size = budget.validation_labels(pool.num_classes)
-    drawn = torch.randperm(len(pool), generator=streams.generator("split"))
-    drawn = drawn[~pool.refused[drawn]]
-    drawn = drawn[_first_copies(pool, drawn)]
+    drawn = different_points(pool, streams)
     if size > len(drawn):
         raise ConfigError(
             f"budget.validation_size={size} is more than the {len(drawn)} different points with "
             "labels."
         )
     return drawn[:size]
+
+
+def different_points(pool: Pool, streams: Streams) -> Tensor:
+    """(n,) int64 indices of all points with labels, one of each with its copies, as "split" says.
+
+    Points are set apart from the front of them, those for validation first.
+    """
+    drawn = torch.randperm(len(pool), generator=streams.generator("split"))
+    drawn = drawn[~pool.refused[drawn]]
+    return drawn[_first_copies(pool, drawn)]
 
 
 def draw_initial(pool: Pool, validation: Tensor, budget: Budget, streams: Streams) -> Tensor:

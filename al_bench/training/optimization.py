@@ -71,7 +71,7 @@ class Optimization:
                 f"Add {keyed('optimizer')}=sgd {keyed('momentum')}=0.9.",
             )
 
-    def check(self, inputs: Inputs, max_epochs: int) -> None:
+    def check(self, inputs: Inputs, max_epochs: float) -> None:
         """Raise ConfigError unless schedule and augmentation suit what will be trained on.
 
         Args:
@@ -98,7 +98,7 @@ class Optimization:
         kind = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
         return kind(network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
 
-    def learning_rate_in(self, step: int, steps_per_epoch: int, max_epochs: int) -> float:
+    def learning_rate_in(self, step: int, steps_per_epoch: int, max_epochs: float) -> float:
         """The learning rate in a step, counted from 0 over all epochs."""
         if self.schedule is None:
             return self.learning_rate

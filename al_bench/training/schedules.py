@@ -15,7 +15,7 @@ from al_bench.errors import ConfigError, keyed, require_list, require_number
 class Schedule(Protocol):
     """What a file under ``conf/training/schedule`` builds."""
 
-    def factor(self, step: int, steps_per_epoch: int, max_epochs: int) -> float:
+    def factor(self, step: int, steps_per_epoch: int, max_epochs: float) -> float:
         """What the recipe's learning rate is multiplied by in a step, at least 0.
 
         Args:
@@ -43,19 +43,19 @@ class Constant:
     def __post_init__(self) -> None:
         require_number("warmup_epochs", self.warmup_epochs, 0)
 
-    def factor(self, step: int, steps_per_epoch: int, max_epochs: int) -> float:
+    def factor(self, step: int, steps_per_epoch: int, max_epochs: float) -> float:
         """What the learning rate is multiplied by in ``step`` (from 0)."""
         if self.warmup_epochs >= max_epochs:
             raise ConfigError(
                 f"{keyed('warmup_epochs', self)}={self.warmup_epochs} must be below the number of "
-                f"epochs, which is {max_epochs}."
+                f"epochs, which is {max_epochs:g}."
             )
         warmup = round(self.warmup_epochs * steps_per_epoch)
         if step < warmup:
             return (step + 1) / warmup
         return self._afterwards(step, warmup, steps_per_epoch, max_epochs)
 
-    def _afterwards(self, step: int, warmup: int, steps_per_epoch: int, max_epochs: int) -> float:
+    def _afterwards(self, step: int, warmup: int, steps_per_epoch: int, max_epochs: float) -> float:
         """The factor in a step after the ``warmup`` first ones."""
         return 1.0
 
@@ -77,7 +77,7 @@ class Cosine(Constant):
         super().__post_init__()
         require_number("final", self.final, 0, 1)
 
-    def _afterwards(self, step: int, warmup: int, steps_per_epoch: int, max_epochs: int) -> float:
+    def _afterwards(self, step: int, warmup: int, steps_per_epoch: int, max_epochs: float) -> float:
         share = (step - warmup) / max(1, steps_per_epoch * max_epochs - warmup)
         return self.final + (1.0 - self.final) * (1.0 + math.cos(math.pi * share)) / 2.0
 
@@ -108,11 +108,11 @@ class Milestones(Constant):
             )
         require_number("gamma", self.gamma, above=0, below=1)
 
-    def _afterwards(self, step: int, warmup: int, steps_per_epoch: int, max_epochs: int) -> float:
+    def _afterwards(self, step: int, warmup: int, steps_per_epoch: int, max_epochs: float) -> float:
         if self.epochs[-1] >= max_epochs:
             raise ConfigError(
                 f"{keyed('epochs', self)}={list(self.epochs)} must lie below the number of epochs, "
-                f"which is {max_epochs}.",
+                f"which is {max_epochs:g}.",
                 "Give smaller ones, or choose training/schedule=cosine, which follows that number.",
             )
         passed = sum(step >= round(epoch * steps_per_epoch) for epoch in self.epochs)
@@ -140,7 +140,7 @@ class OneCycle:
         require_number("initial", self.initial, most=1, above=0)
         require_number("final", self.final, 0, 1)
 
-    def factor(self, step: int, steps_per_epoch: int, max_epochs: int) -> float:
+    def factor(self, step: int, steps_per_epoch: int, max_epochs: float) -> float:
         """What the learning rate is multiplied by in ``step`` (from 0)."""
         steps = steps_per_epoch * max_epochs
         top = max(0.0, self.rise * steps - 1)

@@ -1,0 +1,44 @@
+"""The loop of active sampling: train some steps, evaluate, commit; it knows no configuration."""
+
+from collections.abc import Callable, Sequence
+
+from al_bench.errors import within
+from al_bench.rounds.evaluation import evaluate
+from al_bench.rounds.loop import RoundStore
+from al_bench.sampling.trial import SamplingTrial
+
+
+def execute(
+    trials: Sequence[SamplingTrial],
+    store: RoundStore,
+    watch: Callable[[SamplingTrial], None] = lambda trial: None,
+) -> None:
+    """Run all trials to their end, one after the other; one that fails leaves the others alone.
+
+    Args:
+        trials: At whatever rounds they are.
+        store: Where their rounds go.
+        watch: Called after each step.
+    """
+    while ready := [trial for trial in trials if not trial.finished]:
+        trial = ready[0]
+        try:
+            with within("A class of this run"):
+                while not trial.finished:
+                    advance(trial, store, watch)
+        except Exception as error:
+            trial.finished = True
+            store.fail(trial, error)
+
+
+def advance(
+    trial: SamplingTrial, store: RoundStore, watch: Callable[[SamplingTrial], None]
+) -> None:
+    """One round of a trial: its steps, if any, its evaluation and its commit."""
+    for step in trial.steps():
+        trial.take_step(step)
+        watch(trial)
+    row = trial.row(evaluate(trial.posterior(), trial))
+    trial.go_on(store.commit(trial, row, []))  # durable before the next round starts
+    if trial.finished:
+        store.finish(trial)
