@@ -123,8 +123,8 @@ def set_up_environment() -> None:
     """Set what libraries read from the environment, for this process and those that it starts."""
     os.environ.pop("MPLBACKEND", None)  # figures are files, whatever a notebook draws on
     # Python's tracker cleans up after processes that were ended at once; it need not tell.
-    filters = (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker")
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, filters))
+    filters = [*filter(None, (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"))]
+    os.environ["PYTHONWARNINGS"] = ",".join(dict.fromkeys(",".join(filters).split(",")))
     os.environ["PYTHONSAFEPATH"] = "1"  # else Python looks for its own modules in this folder first
 
 

@@ -67,7 +67,7 @@ def run_tests(folder: Path, arguments: Sequence[str]) -> tuple[bool, str]:
 def table(found: dict[str, dict[str, str]], results: dict[str, str]) -> str:
     """Versions of what pyproject.toml names and the results, a column for each environment."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needs = [*project["dependencies"], "hydra-joblib-launcher"]
+    needs = [*project["dependencies"], "hydra-joblib-launcher", "hydra-submitit-launcher"]
     rows = [["", *found], ["---"] * (len(found) + 1)]
     for need in needs:
         name = need.partition(">")[0]

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
+from al_bench.configuration import launchers
 from al_bench.configuration.building import parameters_of
 from al_bench.configuration.choices import KINDS, choice_file, choices
 from al_bench.configuration.composing import compose_whole
@@ -21,8 +22,6 @@ from al_bench.errors import ConfigError, choose, near
 # What composing a configuration may raise.
 UNREADABLE = (YAMLError, UnicodeDecodeError)
 COMPLAINTS = (HydraException, OmegaConfBaseException, *UNREADABLE)
-
-LAUNCHERS = ("joblib", "submitit")  # an extra each
 
 _KINDS: dict[Any, str] = {
     int: "a whole number",
@@ -208,11 +207,8 @@ def _no_choice(path: str, text: str, overrides: Sequence[str], folder: Path | No
     groups = [group for group in KINDS.values() if path.startswith(f"{group}/")]
     group = max(groups, key=len, default=path.rpartition("/")[0])
     choice = path.removeprefix(f"{group}/")
-    if group == "hydra/launcher" and (extra := choice.partition("_")[0]) in LAUNCHERS:
-        return ConfigError(
-            f"There is no {group}={choice} here: hydra-{extra}-launcher is not installed.",
-            f'It comes with uv pip install "al-bench[{extra}]", in a checkout -e ".[{extra}]".',
-        )
+    if group == launchers.GROUP and (error := launchers.missing(choice)):
+        return error
     valid = {name for name, _ in choices(group, [config_dir(), *([folder] if folder else [])])}
     listed = re.search(r"Available options in '[^']*':\s*(.*)", text, re.DOTALL)
     if listed and group != "experiment":  # folders of hydra.searchpath have more

@@ -127,7 +127,6 @@ BAD = [
     (["hydra.run.dir=x"], "hydra.run.dir=x: al-bench makes its own folders"),
     (["-m", "hydra.sweep.dir=x"], "hydra.sweep.dir=x: al-bench makes its own folders"),
     (["hydra.output_subdir=.hydra"], "hydra.output_subdir=.hydra: al-bench makes its own folders"),
-    (["hydra/launcher=submitit_slurm"], "hydra-submitit-launcher is not installed. It comes with"),
     (["-m", "hydra.launcher.n_jobs=1,2"], "Hydra's own keys cannot be swept"),
     (["-m", "strategy=random", "budget.total=interval(1,2)"], "names no values to sweep over"),
     (["--cfg", "job", "-m"], "--cfg shows the configuration of one job. Leave out -m."),

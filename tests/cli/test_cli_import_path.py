@@ -9,6 +9,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from every_launcher import LAUNCHERS
 
 from al_bench import cli, process
 from al_bench.configuration import own_path
@@ -122,7 +123,6 @@ def test_no_file_here_is_run_by_commands_on_results(full):
     [
         ([SCRIPT], ["strategy=own_of_path.Own", "seeds=2", "workers=2"]),
         ([sys.executable, "-m", "al_bench"], ["--config-dir", "mine", "strategy=own", "workers=2"]),
-        ([SCRIPT], ["--config-dir", "mine", "-m", "strategy=own,random", "hydra/launcher=joblib"]),
     ],
 )
 def test_ones_own_classes_run_beside_any_file_in_every_process(full, tmp_path, begin, words):
@@ -131,6 +131,19 @@ def test_ones_own_classes_run_beside_any_file_in_every_process(full, tmp_path, b
     said, ran = python(full, *begin, *words)
     assert ran == "", said
     assert len(list(tmp_path.glob("results/digits/mc_dropout/*own*/*/curves/seed=*.parquet"))) == 2
+
+
+@pytest.mark.promise("The current folder is no program")
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_ones_own_classes_run_beside_any_file_in_the_jobs_of_every_launcher(
+    full, tmp_path, launcher
+):
+    beside = ("--config-dir", "mine", "-m", "strategy=own,own_of_path.Own")
+    words = ["run", *beside, *TINY, "seeds=2", f"results={tmp_path / 'results'}", *launcher]
+    said, ran = python(full, SCRIPT, *words)
+    assert ran == "", said
+    assert "4 done" in said
 
 
 @pytest.mark.promise("The current folder is no program")

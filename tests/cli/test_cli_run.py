@@ -65,20 +65,6 @@ def test_workers_give_the_same_curves(quick_run, curves):
 
 
 @pytest.mark.slow
-def test_joblib_gives_the_same_curves(quick_run, curves):
-    quick_run("-m", "strategy=random,bald", "results=basic")
-    code, out, err = quick_run(
-        "-m",
-        "strategy=random,bald",
-        "results=joblib",
-        "hydra/launcher=joblib",
-        "hydra.launcher.n_jobs=2",
-    )
-    assert code == 0, out + err
-    pd.testing.assert_frame_equal(curves("basic"), curves("joblib"))
-
-
-@pytest.mark.slow
 def test_a_failing_job_is_shown_recorded_and_run_again_alone(quick_run, al_bench, tmp_path):
     code, out, _ = quick_run("-m", "strategy=random,broken", "results=r")
     assert code == 2  # no job has begun

@@ -1,30 +1,25 @@
 """``al-bench run``: one Hydra job, or a sweep of them."""
 
-import contextlib
-import functools
 import logging
 import os
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from al_bench import process
+from al_bench.commands.run import launching
 from al_bench.commands.run.together import run_composed
-from al_bench.configuration import own_hydra, own_path, sweep
-from al_bench.configuration.composing import Composed, composed_job, named
+from al_bench.configuration import launchers, own_hydra, sweep
+from al_bench.configuration.composing import composed_job, named
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.explain import UNREADABLE
 from al_bench.configuration.own_hydra import Hydra
 from al_bench.configuration.planning import Plan, plan
 from al_bench.configuration.schema import RunConfig
 from al_bench.configuration.words import Words
-from al_bench.errors import AlBenchError, Stopped, told, within
+from al_bench.errors import AlBenchError, told, within
 from al_bench.results import sweeps
 from al_bench.results.provenance import command
 
@@ -91,36 +86,27 @@ def _run_sweep(hydra: Hydra, planned: Plan) -> int:
         RunMode.MULTIRUN,
         with_log_configuration=True,
     )
-    task = functools.partial(_run_sweep_job, own_path.searched())
-    launcher, callbacks = own_hydra.launching(hydra, config, task)
-    apart: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
-    if hasattr(launcher, "joblib"):  # its settings: workers outlive a parent that is killed
-        launcher.joblib |= {"initializer": _begin_worker, "initargs": (os.getpid(), os.getcwd())}
-        apart = own_path.unseen
     folder = Path(config.hydra.sweep.dir)
-    callbacks.on_multirun_start(config=config, config_name=own_hydra.CONFIG_NAME)
     number, at_once = 0, config.hydra.sweeper.get("max_batch_size")
     try:
-        for jobs in _stages(planned, folder):
-            size = at_once or len(jobs)
-            for first in range(0, len(jobs), size):
-                together = jobs[first : first + size]
-                with apart():
-                    launched = launcher.launch(together, initial_job_idx=number)
-                for ended in launched:
-                    _ = ended.return_value  # raises what Hydra met
-                number += len(together)
-            if sweeps.stopped(folder):
-                break
-    except BrokenProcessPool as error:  # what has not begun stays planned
-        raise AlBenchError(
-            "The process of a job was killed, perhaps for memory, and all others with it.",
-            "Run the same command again to go on; fewer hydra.launcher.n_jobs= take less memory.",
-        ) from error
+        with launching.started(hydra, config) as (launcher, callbacks):
+            callbacks.on_multirun_start(config=config, config_name=own_hydra.CONFIG_NAME)
+            for jobs in _stages(planned, folder):
+                size = at_once or len(jobs)
+                for first in range(0, len(jobs), size):
+                    together = jobs[first : first + size]
+                    waited = launching.launch(launcher, together, number)
+                    number += len(together)
+                if not waited and planned.design is not None:
+                    raise launching.does_not_wait(config)
+                if sweeps.stopped(folder):
+                    break
+            callbacks.on_multirun_end(config=config, config_name=own_hydra.CONFIG_NAME)
+    except launching.Lost:
+        raise
     except Exception:
         sweep.withdraw(folder)
         raise
-    callbacks.on_multirun_end(config=config, config_name=own_hydra.CONFIG_NAME)
     return summarize_sweep(folder)
 
 
@@ -153,8 +139,9 @@ def _say_sweep(hydra: Hydra, planned: Plan) -> int:
         jobs = Stages(jobs, planned.design, Path(), dry_run=True).next()
     for number, words in enumerate(jobs):
         try:
-            composed = named(own_hydra.compose(hydra, [*planned.of_hydra, *words]))
-            _choose_gpu(composed, number)
+            config = own_hydra.compose(hydra, [*planned.of_hydra, *words])
+            composed = named(config)
+            launching.choose_gpu(composed, number, launchers.kind(config))
             prepared = prepare(composed)
             print(dry_run.describe(prepared), flush=True)
             left.append(remaining_of(prepared))
@@ -167,41 +154,3 @@ def _say_sweep(hydra: Hydra, planned: Plan) -> int:
         raise errors[0]
     print(dry_run.in_all(left))
     return 0
-
-
-def _begin_worker(parent: int, folder: str) -> None:
-    os.chdir(folder)  # part of what a worker is known by: one of another folder is not used again
-    process.set_up_streams()
-    process.end_with(parent)
-
-
-def _run_sweep_job(own_folders: Sequence[str], config: Any) -> int:
-    """Run one job of a sweep; a failure is shown, stored and left to the summary."""
-    own_path.search(own_folders)
-    record = sweep.JobRecord.of_running_job(config.results)
-    if record.stopped():
-        return 1  # the summary says so
-    try:
-        composed = composed_job(config)
-        _choose_gpu(composed, record.number)
-        with within("A class of this run"):
-            return run_composed(composed, record)
-    except Exception as error:
-        said = told(error)
-        text = "".join(traceback.format_exception(error))
-        if not isinstance(error, Stopped):  # else it is the failure of a trial, which has a record
-            record.refused(said, text)
-        if config.on_error == "stop":
-            record.stop_sweep()
-        shown = error if config.verbose else None
-        logger.error("job %d failed: %s", record.number, said, exc_info=shown)
-        return 1
-
-
-def _choose_gpu(composed: Composed, number: int) -> None:
-    """Let the jobs of a sweep take the GPUs in turn; no launcher assigns them."""
-    import torch
-
-    if composed.config.device == "auto":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        composed.config.device = f"cuda:{number % count}" if count else "auto"
