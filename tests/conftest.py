@@ -1,7 +1,10 @@
 import sys
 
+import composed_once
 import pytest
 import torch
+
+composed_once.install()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,0 +1,69 @@
+"""Hydra composes each combination of choices once a process; values are applied to a copy.
+
+Composing takes a tenth of a second, most tests do it, and few of them with choices of their own:
+what they type differs in values, which Hydra applies to a composed configuration as ever.
+``al-bench`` in a process of its own knows nothing of this.
+"""
+
+import copy
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+from hydra._internal import config_loader_impl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.defaults_list import DefaultsList
+from hydra.core.config_store import ConfigStore
+
+from al_bench.configuration.config_dir import config_dir
+
+_create = config_loader_impl.create_defaults_list
+_compose = ConfigLoaderImpl._compose_config_from_defaults_list
+_lists: dict[Hashable, DefaultsList] = {}
+_composed: dict[int, Any] = {}  # by the identity of the defaults that ``_lists`` keeps
+
+
+def install() -> None:
+    config_loader_impl.create_defaults_list = _defaults
+    ConfigLoaderImpl._compose_config_from_defaults_list = _configuration
+
+
+def _defaults(
+    repo: Any, config_name: str, overrides_list: Any, prepend_hydra: bool, skip_missing: bool
+) -> DefaultsList:
+    values = [override for override in overrides_list if _is_value(override, repo)]
+    choices = [o.input_line for o in overrides_list if not any(o is value for value in values)]
+    schema = ConfigStore.instance().repo["schema.yaml"].node._metadata.object_type
+    sources = [
+        (source.provider, source.path, *_files(source.path)) for source in repo.get_sources()
+    ]
+    key = (config_name, *choices, prepend_hydra, skip_missing, schema, *sources)
+    if key not in _lists:
+        _lists[key] = _create(repo, config_name, overrides_list, prepend_hydra, skip_missing)
+    known = _lists[key]
+    return DefaultsList(known.defaults, known.defaults_tree, values, known.overrides)
+
+
+def _is_value(override: Any, repo: Any) -> bool:
+    """Whether Hydra takes it for a value, which has no part in what is composed of which files."""
+    if override.is_sweep_override():
+        return False
+    is_choice = repo.group_exists(override.key_or_group)
+    return not is_choice or isinstance(override.value(), dict)
+
+
+def _files(folder: str) -> list[tuple[str, int, int]]:
+    """What lies in a user's own folder, as long as nobody touches it."""
+    if folder == str(config_dir()) or not Path(folder).is_absolute():
+        return []
+    facts = [(str(path), path.stat()) for path in sorted(Path(folder).rglob("*"))]
+    return [(name, fact.st_mtime_ns, fact.st_size) for name, fact in facts]
+
+
+def _configuration(loader: Any, defaults: Any, repo: Any) -> Any:
+    place = id(defaults)
+    if place not in _composed:
+        if all(defaults is not known.defaults for known in _lists.values()):
+            return _compose(loader, defaults=defaults, repo=repo)
+        _composed[place] = _compose(loader, defaults=defaults, repo=repo)
+    return copy.deepcopy(_composed[place])
