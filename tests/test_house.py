@@ -1,12 +1,14 @@
 """Which room of the package may import which: read from the source, also within functions."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "al_bench"
+TESTS = Path(__file__).parent
 
 # From above to below: a room may import those of lines below its own, and modules of its own.
 LINES = (
@@ -127,3 +129,10 @@ def test_one_module_knows_the_inside_of_hydra(arrows):
         if name != OF_HYDRA and any(other.startswith("hydra._internal") for other in others)
     ]
     assert not wrong, f"{', '.join(wrong)} import hydra._internal: that belongs into {OF_HYDRA}."
+
+
+def test_test_modules_of_different_folders_have_different_names():
+    """They are imported by their name alone, and the second of a name is refused."""
+    names = Counter(path.name for path in TESTS.rglob("*.py"))
+    twice = [name for name, times in names.items() if times > 1 and name != "conftest.py"]
+    assert not twice, f"{', '.join(twice)}: put the folder into the name."
