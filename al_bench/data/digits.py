@@ -1,6 +1,8 @@
 """The data set that needs no download: scikit-learn's handwritten digits."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
@@ -21,9 +23,7 @@ class Digits:
 
     def load(self) -> Dataset:
         """Read the images out of the scikit-learn package."""
-        from sklearn.datasets import load_digits
-
-        x, y = load_digits(return_X_y=True)
+        x, y = _read()
         images = (x / 16).astype(np.float32).reshape(-1, 1, 8, 8)  # grey values 0 … 16
         labels = y.astype(np.int64)
         # The legacy generator: its stream is frozen, so the split is the same under every numpy.
@@ -41,3 +41,20 @@ class Digits:
             mean=(MEAN,),
             std=(STD,),
         )
+
+
+def _read() -> tuple[np.ndarray, np.ndarray]:
+    """Grey values (1797, 64) from 0 to 16, and labels (1797,).
+
+    Of the file itself where it is found: importing scikit-learn takes as long as importing torch.
+    """
+    spec = find_spec("sklearn")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        path = Path(folder, "datasets", "data", "digits.csv.gz")
+        if path.is_file():
+            table = np.loadtxt(path, delimiter=",")
+            return table[:, :-1], table[:, -1]
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    return x, y

@@ -21,6 +21,10 @@ class _Watch(TorchDispatchMode):
         self.largest = [self._note(inputs)]  # tensor that each operation gave, bytes
         self.alive = [self.largest[0]]  # together, after each
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else it is imported, which takes as long as importing torch
+
     def __torch_dispatch__(
         self,
         operation: Callable[..., Any],

@@ -1,6 +1,9 @@
 """How one step changes the weights of a network: what all recipes say, whoever takes the steps."""
 
+import functools
+import inspect
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -88,14 +91,15 @@ class Optimization:
     def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         """A fresh optimizer of the network's parameters."""
         if self.optimizer == "sgd":
-            return torch.optim.SGD(
+            sgd: type[torch.optim.SGD] = _uncompiled(torch.optim.SGD)
+            return sgd(
                 network.parameters(),
                 lr=self.learning_rate,
                 momentum=self.momentum,
                 weight_decay=self.weight_decay,
                 nesterov=bool(self.nesterov),
             )
-        kind = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
+        kind = _uncompiled(torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW)
         return kind(network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
 
     def learning_rate_in(self, step: int, steps_per_epoch: int, max_epochs: float) -> float:
@@ -104,6 +108,18 @@ class Optimization:
             return self.learning_rate
         with placed(self.schedule):
             return self.learning_rate * self.schedule.factor(step, steps_per_epoch, max_epochs)
+
+
+@functools.cache
+def _uncompiled(kind: Any) -> Any:
+    """The same optimizer without the wrappers that are for torch's compiler.
+
+    They import it, unused, which takes as long as importing torch.
+    """
+    names = ("add_param_group", "zero_grad")
+    own = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    own["step"] = torch.no_grad()(inspect.unwrap(kind.step))
+    return type(kind.__name__, (kind,), own)
 
 
 def _check_augment(augment: Augmentation, inputs: Inputs, hint: str) -> None:

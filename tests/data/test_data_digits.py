@@ -20,6 +20,11 @@ def test_digits_are_the_same_content_each_time() -> None:
     assert first.fingerprint == second.fingerprint == "488bea75011656eb7a54ca153489a7bc"
 
 
+def test_digits_are_those_that_scikit_learn_reads(monkeypatch) -> None:
+    monkeypatch.setattr("al_bench.data.digits.find_spec", lambda name: None)
+    assert Digits().load().fingerprint == "488bea75011656eb7a54ca153489a7bc"
+
+
 def test_training_digits_are_standardised() -> None:
     train = Digits().load().train
     inputs = train.inputs.gather(torch.arange(len(train)), CPU)

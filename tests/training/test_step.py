@@ -144,3 +144,27 @@ def test_a_step_tells_its_loss_and_logits_of_before():
     torch.testing.assert_close(step.loss, by_hand(logits, batch.labels, None, 0.0))
     assert not step.loss.requires_grad
     assert not step.logits.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "options"),
+    [
+        (Optimization(weight_decay=0.01), torch.optim.Adam, {}),
+        (Optimization("adamw", weight_decay=0.01), torch.optim.AdamW, {}),
+        (Optimization("sgd", 0.1, 0.9, True), torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    ],
+    ids=lambda value: getattr(value, "optimizer", None),
+)
+def test_optimizers_have_the_bits_and_the_state_of_those_of_torch(how, kind, options):
+    own, net = network(), network()
+    optimizers = [
+        how.make_optimizer(own),
+        kind(net.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay, **options),
+    ]
+    for seed in range(3):
+        for one, optimizer in zip((own, net), optimizers, strict=True):
+            take_step(one, optimizer, points(seed=seed), how, how.learning_rate, ENGINE)
+    assert_equal(own, net)
+    states = [optimizer.state_dict() for optimizer in optimizers]
+    assert str(states[0]) == str(states[1])
+    assert isinstance(optimizers[0], kind)
