@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from al_bench.errors import DataError, keyed, words_of
+from al_bench.errors import DataError, choose, keyed, words_of
 from al_bench.paths import opened
 
 Array = NDArray[np.generic]
@@ -44,13 +44,14 @@ def read_arrays(path: Path) -> dict[str, Array]:
         return {key: _member(path, archive, key) for key in _wanted(archive.files)}
 
 
-def read_array(typed: str, key: str, mapped: bool = False) -> Array:
-    """The one array of a ``.npy`` file.
+def read_array(typed: str, key: str, mapped: bool = False, name: str | None = None) -> Array:
+    """The one array of a ``.npy`` file, or one of an ``.npz`` file by its name.
 
     Args:
         typed: Its path.
         key: Where that was given, for errors.
         mapped: Leave it on the disk.
+        name: Of the array in an ``.npz`` file; ``None`` wants a ``.npy`` file.
 
     Raises:
         DataError: There is no such file, or it holds anything else.
@@ -66,6 +67,8 @@ def read_array(typed: str, key: str, mapped: bool = False) -> Array:
     with _reading(f"{key}={typed}", write), path.open("rb") as file:
         start = file.read(len(ZIP))
         file.seek(0)
+        if name is not None:
+            return _named(file, name, said, start == ZIP)
         if start == ZIP:
             names = ", ".join(zipfile.ZipFile(file).namelist()).replace(".npy", "")
             raise DataError(f"{said}: it holds several arrays ({names}), and one is needed.", write)
@@ -74,6 +77,18 @@ def read_array(typed: str, key: str, mapped: bool = False) -> Array:
         if mapped:
             return np.lib.format.open_memmap(path, mode="r")
         return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _named(file: BinaryIO, name: str, said: str, is_archive: bool) -> Array:
+    if not is_archive:
+        raise DataError(
+            f"{said}: it is no .npz file, in which there could be an array called {name}.",
+            "Set array=null for a .npy file.",
+        )
+    archive = np.load(file, allow_pickle=False)
+    if name not in archive.files:
+        raise DataError(f"{said}: it has no array {name!r}.", choose(name, archive.files))
+    return np.asarray(archive[name])
 
 
 def _read_folder(path: Path) -> dict[str, Array]:

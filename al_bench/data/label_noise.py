@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,10 +12,18 @@ from torch import Tensor
 from al_bench.data.array_files import read_array
 from al_bench.data.base import Dataset, Pool
 from al_bench.data.pool import PoolTransform, Stage
-from al_bench.errors import ConfigError, DataError, choose, keyed, require_number
+from al_bench.errors import (
+    ConfigError,
+    DataError,
+    choose,
+    keyed,
+    require_list,
+    require_number,
+    require_whole,
+)
 from al_bench.seeding import Streams
 
-KINDS = ("uniform", "pair", "file")
+KINDS = ("uniform", "pair", "structured", "file")
 
 
 @dataclass(frozen=True)
@@ -29,16 +38,23 @@ class LabelNoise:
     Args:
         kind: ``uniform``: each label becomes, with probability ``rate``, one of the C - 1 others.
             ``pair``: it becomes the next class, c + 1 modulo C (Han et al. 2018,
-            arXiv:1804.06872). ``file``: the labels of ``path``.
+            arXiv:1804.06872). ``structured``: it becomes what ``mistakes`` says of its class
+            (Mindermann et al. 2022, arXiv:2206.07137). ``file``: the labels of ``path``.
         rate: Probability of a wrong label, 0 to 1; ``file`` does not use it.
         path: A ``.npy`` file of whole numbers, one a training point of the data set in its order
             (by ``source_index``), in the classes of the pool: after ``remap``.
+        array: The name of the array with these numbers where ``path`` is an ``.npz`` file of
+            several, such as ``aggre_label`` of CIFAR-10N (Wei et al. 2022, arXiv:2110.12088).
+        mistakes: The class that each class is mistaken for with probability ``rate``, its own where
+            it is not.
     """
 
     stage: ClassVar[Stage] = Stage.LABEL_NOISE
     kind: str = "uniform"
     rate: float = 0.1
     path: str | None = None
+    array: str | None = None
+    mistakes: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -50,6 +66,25 @@ class LabelNoise:
                 f"{'null' if self.path is None else self.path} do not go together.",
                 f"Use {keyed('kind')}=file {keyed('path')}=labels.npy.",
             )
+        self._check_mistakes()
+        if self.array is not None and self.path is None:
+            raise ConfigError(
+                f"{keyed('array')}={self.array} needs a file, and {keyed('path')} is null.",
+                f"Use {keyed('kind')}=file {keyed('path')}=labels.npz.",
+            )
+
+    def _check_mistakes(self) -> None:
+        example = f"{keyed('mistakes')}=[0,1,2,5,9,5,6,7,8,7]"
+        if (self.kind == "structured") != (self.mistakes is not None):
+            raise ConfigError(
+                f"{keyed('kind')}={self.kind} and mistakes="
+                f"{'null' if self.mistakes is None else self.mistakes} do not go together.",
+                f"Use {keyed('kind')}=structured {example}.",
+            )
+        if self.mistakes is not None:
+            require_list("mistakes", self.mistakes)
+            for label in self.mistakes:
+                require_whole(f"A class in {keyed('mistakes')}", label, 0)
 
     def load(self, dataset: Dataset) -> tuple[PoolTransform, str | None]:
         """The transform with the labels of the file, and their fingerprint.
@@ -59,7 +94,7 @@ class LabelNoise:
         """
         if self.path is None:
             return self, None
-        values = read_array(self.path, keyed("path", self))
+        values = read_array(self.path, keyed("path", self), name=self.array)
         if values.shape != (len(dataset.train),) or values.dtype.kind not in "iu":
             raise DataError(
                 f"{keyed('path')}={self.path} has shape {values.shape} and type "
@@ -71,7 +106,11 @@ class LabelNoise:
         return given, fingerprint
 
     def __call__(self, pool: Pool, streams: Streams) -> Pool:
-        """The pool with noisy labels; what is refused stays so."""
+        """The pool with noisy labels; what is refused stays so.
+
+        Raises:
+            ConfigError: ``mistakes`` are not those of the pool's classes.
+        """
         generator = streams.generator("noise", member=self.stage)
         n = len(pool)
         wrong = torch.rand(n, dtype=torch.float64, generator=generator) < self.rate
@@ -80,8 +119,19 @@ class LabelNoise:
         if self.kind == "uniform":
             step = torch.randint(1, max(2, len(answers)), (n,), generator=generator)
         noisy = answers[(torch.searchsorted(answers, pool.labels) + step) % len(answers)]
+        if self.mistakes is not None:
+            noisy = self._mistaken(pool)
         labels = torch.where(wrong & ~pool.refused, noisy, pool.labels)
         return dataclasses.replace(pool, labels=labels)
+
+    def _mistaken(self, pool: Pool) -> Tensor:
+        taken, count = list(self.mistakes or ()), pool.num_classes
+        if len(taken) != count or max(taken) >= count:
+            raise ConfigError(
+                f"{keyed('mistakes', self)} is {taken}; the pool has {count} classes.",
+                f"Give one a class, each from 0 to {count - 1}.",
+            )
+        return torch.tensor(taken)[pool.labels]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from al_bench.sampling.base import CandidateView, Chosen
+from al_bench.sampling.irreducible import IrreducibleModel
 from al_bench.strategies.base import ScoreFn, check_num_samples
 from al_bench.strategies.rules import BatchRule
 from al_bench.strategies.scores import needs_of
@@ -41,11 +42,13 @@ class Scored:
             learning has for predictions alone (``al_bench.strategies.scores``).
         rule: Scores (n,) to positions (B,) (``al_bench.strategies.rules``).
         num_samples: Posterior samples to score with; ``None`` takes all K of the model.
+        irreducible: Gives the irreducible losses, for a score that needs them.
     """
 
     score: CandidateScore | ScoreFn
     rule: BatchRule
     num_samples: int | None = None
+    irreducible: IrreducibleModel | None = None
 
     def __post_init__(self) -> None:
         check_num_samples(self.num_samples)

@@ -131,8 +131,56 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ({"rate": 1.1}, r"rate must be a number from 0 and at most 1, got 1\.1"),
         ({"kind": "file"}, r"kind=file and path=null do not go together"),
         ({"path": "a.npy"}, r"kind=uniform and path=a\.npy do not go together"),
+        ({"array": "a"}, r"array=a needs a file, and path is null"),
+        ({"kind": "structured"}, r"kind=structured and mistakes=null do not go together"),
+        ({"mistakes": [0, 0]}, r"kind=uniform and mistakes=\[0, 0\] do not go together"),
+        ({"kind": "structured", "mistakes": 3}, r"mistakes must be a list"),
+        ({"kind": "structured", "mistakes": [0, -1]}, r"A class in mistakes"),
     ],
 )
 def test_requests_that_make_no_sense_are_refused(wanted: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         LabelNoise(**wanted)  # type: ignore[arg-type]
+
+
+def test_structured_noise_mistakes_some_classes_for_given_ones() -> None:
+    noise = LabelNoise("structured", 0.5, mistakes=[0, 3, 2, 4, 4])
+    pool = noise(make_pool(), Streams(0))
+    wrong = pool.labels != pool.true_labels
+    assert set(pool.true_labels[wrong].tolist()) == {1, 3}
+    for known, taken in ((1, 3), (3, 4)):
+        of_class = pool.true_labels == known
+        assert set(pool.labels[of_class & wrong].tolist()) == {taken}
+        assert binomtest(int((of_class & wrong).sum()), int(of_class.sum()), 0.5).pvalue > 1e-4
+    for mistakes in ([0, 1, 2, 3], [0, 1, 2, 3, 5]):
+        with pytest.raises(ConfigError, match=r"mistakes is \[0, 1, 2, 3.*the pool has 5 classes"):
+            LabelNoise("structured", 0.5, mistakes=mistakes)(make_pool(), Streams(0))
+
+
+def of_archive(tmp_path: Path, array: str | None) -> tuple[object, str | None]:
+    path = tmp_path / "human.npz"
+    np.savez(path, clean_label=np.arange(20) % 5, aggre_label=np.arange(20) // 4)
+    train = Examples(make_pool(20).inputs, make_pool(20).labels)
+    noise = LabelNoise("file", path=str(path), array=array)
+    return noise.load(Dataset(train, train, tuple("abcde"), "f00d"))
+
+
+def test_an_array_of_several_is_read_by_its_name(tmp_path: Path) -> None:
+    loaded, fingerprint = of_archive(tmp_path, "aggre_label")
+    pool = loaded(make_pool(20), Streams(0))  # type: ignore[operator]
+    assert pool.labels.tolist() == [i // 4 for i in range(20)]
+    assert fingerprint != of_archive(tmp_path, "clean_label")[1]
+    np.save(tmp_path / "alone.npy", np.arange(20) // 4)
+    train = Examples(make_pool(20).inputs, make_pool(20).labels)
+    data = Dataset(train, train, tuple("abcde"), "f00d")
+    assert LabelNoise("file", path=str(tmp_path / "alone.npy")).load(data)[1] == fingerprint
+    with pytest.raises(DataError, match=r"no \.npz file, in which there could be .* aggre_label"):
+        LabelNoise("file", path=str(tmp_path / "alone.npy"), array="aggre_label").load(data)
+
+
+def test_an_archive_without_a_name_or_with_a_wrong_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"several arrays \(clean_label, aggre_label\)"):
+        of_archive(tmp_path, None)
+    with pytest.raises(DataError, match="no array 'aggre'") as caught:
+        of_archive(tmp_path, "aggre")
+    assert "aggre_label" in str(caught.value.hint)

@@ -9,8 +9,8 @@ from torch import nn
 from al_bench.errors import ConfigError
 from al_bench.models.masks import draw_masks
 from al_bench.models.networks.blocks import BlockNetwork, Conv, Dense
-from al_bench.models.networks.cnn import batchbald_cnn, digits_cnn, emnist_cnn
-from al_bench.models.networks.mlp import mlp
+from al_bench.models.networks.cnn import batchbald_cnn, digits_cnn, emnist_cnn, small_cnn
+from al_bench.models.networks.mlp import mlp, rho_mlp
 from al_bench.models.networks.resnet import resnet18
 
 CPU = torch.device("cpu")
@@ -44,6 +44,36 @@ def test_emnist_cnn_has_the_published_layers():
     assert network.output.weight.shape == (47, 512)
     assert network.mask_units == (32, 64, 128, 512)
     assert size(network) == 320 + 18_496 + 73_856 + 1_049_088 + 24_111
+
+
+def test_small_cnn_has_the_published_layers():
+    network = small_cnn(input_shape=(3, 32, 32), num_classes=10)
+    assert [tuple(layer.weight.shape) for layer in network.layers] == [
+        (64, 3, 3, 3),
+        (128, 64, 3, 3),
+        (256, 128, 3, 3),
+        (128, 1024),
+        (256, 128),
+    ]
+    assert [block.padding for block in network.blocks[:3]] == [0, 0, 0]
+    assert [block.pool for block in network.blocks[:3]] == [2, 2, 2]
+    assert network.output.weight.shape == (10, 256)
+    assert network.mask_units == ()
+    assert small_cnn(input_shape=(3, 32, 32), num_classes=10, dropout=0.5).mask_units == (
+        *(64, 128, 256),
+        *(128, 256),
+    )
+
+
+def test_rho_mlp_has_the_published_layers():
+    network = rho_mlp(input_shape=(1, 28, 28), num_classes=10)
+    assert [tuple(layer.weight.shape) for layer in network.layers] == [
+        (512, 784),
+        (512, 512),
+        (512, 512),
+    ]
+    assert network.output.weight.shape == (10, 512)
+    assert network.mask_units == ()
 
 
 def test_resnet18_for_cifar_has_the_published_size_and_keeps_the_resolution_in_its_stem():
@@ -177,7 +207,8 @@ def test_inputs_that_do_not_fit_are_refused_with_the_networks_that_do(factory, s
 
 
 @pytest.mark.parametrize(
-    ("factory", "least"), [(batchbald_cnn, 16), (emnist_cnn, 14), (digits_cnn, 4), (resnet18, 8)]
+    ("factory", "least"),
+    [(batchbald_cnn, 16), (emnist_cnn, 14), (digits_cnn, 4), (resnet18, 8), (small_cnn, 22)],
 )
 def test_the_smallest_image_that_is_accepted_works(factory, least):
     network = factory(input_shape=(1, least, least), num_classes=3).eval()

@@ -74,3 +74,27 @@ def digits_cnn(
         Dense(64),
     )
     return BlockNetwork(input_shape, num_classes, blocks, dropout)
+
+
+def small_cnn(
+    *, input_shape: tuple[int, ...], num_classes: int, dropout: float = 0.0
+) -> BlockNetwork:
+    """The small network of RHO-LOSS (Mindermann et al. 2022, arXiv:2206.07137).
+
+    Three 3×3 convolutions of 64, 128 and 256 channels without padding, each with a 2×2 max-pool,
+    then 128 and 256 units. 32×32 images leave 1,024 features after the convolutions. The paper uses
+    it for irreducible losses of CIFAR-10, and without dropout.
+
+    Args:
+        input_shape: (channels, height, width), at least 22×22.
+        num_classes: C.
+        dropout: Probability with which a channel or unit is dropped; MC dropout needs some.
+
+    Raises:
+        ConfigError: The inputs are not images of that size.
+    """
+    require("small_cnn", input_shape, num_classes)
+    require_dropout(dropout)
+    convolutions = (Conv(64, 3, pool=2), Conv(128, 3, pool=2), Conv(256, 3, pool=2))
+    blocks = (*convolutions, Dense(128), Dense(256))
+    return BlockNetwork(input_shape, num_classes, blocks, dropout)

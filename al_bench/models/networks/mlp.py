@@ -35,3 +35,21 @@ def mlp(
     for width in hidden:
         require_whole(f"A width in {keyed('hidden')}", width, 1)
     return BlockNetwork(input_shape, num_classes, [Dense(width) for width in hidden], dropout)
+
+
+def rho_mlp(
+    *, input_shape: tuple[int, ...], num_classes: int, dropout: float = 0.0
+) -> BlockNetwork:
+    """The MNIST network of RHO-LOSS (Mindermann et al. 2022, arXiv:2206.07137).
+
+    Three layers of 512 units with ReLU; inputs of any shape are flattened. The paper uses it
+    without dropout but for selections that need posterior samples.
+
+    Args:
+        input_shape: Shape of one input.
+        num_classes: C.
+        dropout: Probability with which a hidden unit is dropped; MC dropout needs some.
+    """
+    require("rho_mlp", input_shape, num_classes)
+    require_dropout(dropout)
+    return BlockNetwork(input_shape, num_classes, [Dense(512)] * 3, dropout)

@@ -9,6 +9,8 @@ SMALLEST_IMAGE: dict[str, int | None] = {
     "emnist_cnn": 14,
     "mlp": None,
     "resnet18": 8,
+    "rho_mlp": None,
+    "small_cnn": 22,
 }
 
 
