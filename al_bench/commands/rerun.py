@@ -134,7 +134,7 @@ def _repeated(composed: Any, before: "StoredTrial") -> "tuple[pd.DataFrame, pa.T
     from al_bench.results.history import TrialPaths
     from al_bench.results.schema import ACQUISITIONS
     from al_bench.results.source_hash import differing
-    from al_bench.running.execution import DONE, run_seeds
+    from al_bench.running.execution import DONE, assignments, run_trials
     from al_bench.running.prepare import prepare
     from al_bench.running.progress import LogReport, set_up_logging
 
@@ -153,7 +153,7 @@ def _repeated(composed: Any, before: "StoredTrial") -> "tuple[pd.DataFrame, pa.T
         raise ConfigError(
             f"out={prepared.results} already holds this trial.", "Name an empty folder, or none."
         )
-    (outcome,) = run_seeds(prepared, [seed], LogReport())
+    (outcome,) = run_trials(assignments(prepared, [seed]), LogReport())
     if outcome.status != DONE:
         raise ResultsError(f"The repetition is {outcome.status}: {outcome.message}.")
     curve = read_curves(stored.curve)

@@ -66,7 +66,7 @@ def transfer(arguments: Sequence[str]) -> int:
     from al_bench.configuration.quoting import quoted
     from al_bench.configuration.trust import Refused, Trust
     from al_bench.running import dry_run
-    from al_bench.running.execution import run_seeds
+    from al_bench.running.execution import assignments, run_trials
     from al_bench.running.prepare import prepare
     from al_bench.running.progress import LogReport, set_up_logging
 
@@ -110,7 +110,7 @@ def transfer(arguments: Sequence[str]) -> int:
         print(in_a_line(f"{composed.strategy_label}, {composed.names['model']}"))
         for note in prepared.notes:
             print(f"note: {in_a_line(note)}", file=sys.stderr)
-        run_seeds(prepared, prepared.seeds, LogReport())
+        run_trials(assignments(prepared), LogReport())
         folder = prepared.results / prepared.run.identity.folder
         trials |= {(folder, seed) for seed in prepared.seeds}
     if parsed["dry_run"]:

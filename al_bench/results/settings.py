@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from al_bench.results import parquet, plain
-from al_bench.results.identity import ENGINE_KEYS, PATHS
+from al_bench.results.identity import ENGINE_KEYS, PATHS, RunIdentity
 
 Settings = Mapping[str, Any]
 
@@ -60,6 +60,17 @@ def flat(node: Any, prefix: str = "") -> dict[str, Any]:
         for name, child in node.items()
         for key, value in flat(child, f"{prefix}{name}.").items()
     }
+
+
+def of_identity(identity: RunIdentity) -> Settings:
+    """Settings of a run that may not be stored yet."""
+    return (
+        _settings(
+            json.dumps(plain.from_yaml(identity.config.encode())).encode(),
+            identity.protocol.encode(),
+        )
+        or {}
+    )
 
 
 def of_run(folder: Path) -> Settings | None:

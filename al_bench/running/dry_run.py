@@ -53,7 +53,7 @@ def describe(prepared: Prepared) -> str:
 
 def _time(prepared: Prepared) -> str:
     """How long it will take, from stored runs of the same device; nothing is trained for it."""
-    remaining = remaining_of(prepared)
+    remaining = remaining_of([prepared])
     if remaining.is_over:
         return "none: every seed is done"
     seconds = remaining.seconds()

@@ -1,24 +1,24 @@
-"""Run the seeds of one prepared run: claim, restore, execute, in this process or in several."""
+"""Run the trials of prepared runs in this process: claim, restore, execute."""
 
 import contextlib
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from al_bench.errors import AlBenchError, Stopped, told
+from al_bench import engine
+from al_bench.errors import AlBenchError, Stopped, told, within
 from al_bench.results import locks
-from al_bench.results.history import TrialPaths
-from al_bench.results.inside import LedOutside
 from al_bench.results.locks import TrialHeld
+from al_bench.results.manifest import INTERRUPTED
 from al_bench.results.own_code import require_unedited
 from al_bench.results.store import Store, TrialFiles
+from al_bench.results.trial_key import TrialKey
 from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.rounds.loop import execute
 from al_bench.rounds.trial import Trial
 from al_bench.running.prepare import Prepared
-from al_bench.tracking.guard import Tracking
 from al_bench.training.trainer import SequentialTrainer
 
 DONE, FAILED, HELD = "done", "failed", "held"
@@ -27,11 +27,31 @@ AT_ONCE = 100  # trials under way: each has a pool in memory and an open lock
 
 
 @dataclass(frozen=True)
-class SeedOutcome:
-    """How one seed of a run ended.
+class Assignment:
+    """A trial that is to be run.
 
     Args:
-        seed: The seed.
+        prepared: Its run.
+        seed: Its seed.
+        refused: Why it must fail unless it is done already; ``None`` runs it.
+    """
+
+    prepared: Prepared
+    seed: int
+    refused: AlBenchError | None = None
+
+    @property
+    def key(self) -> TrialKey:
+        """What tells the trial from others."""
+        return self.prepared.key(self.seed)
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """How one trial ended.
+
+    Args:
+        key: The trial.
         status: ``done``, ``failed`` or ``held`` (another process has it).
         rounds: Rounds committed.
         num_labeled: Labels in the last of them.
@@ -39,7 +59,7 @@ class SeedOutcome:
         message: What went wrong.
     """
 
-    seed: int
+    key: TrialKey
     status: str
     rounds: int
     num_labeled: int | None = None
@@ -48,30 +68,30 @@ class SeedOutcome:
 
 
 class Report(Protocol):
-    """Who hears of a run while it goes on."""
+    """Who hears of trials while they go on."""
 
-    def begin(self, seed: int, rounds_done: int, num_rounds: int) -> None:
-        """A seed starts or goes on."""
+    def begin(self, key: TrialKey, rounds_done: int, num_rounds: int) -> None:
+        """A trial starts or goes on."""
 
-    def steps(self, seed: int, steps: int, seconds: float) -> None:
+    def steps(self, key: TrialKey, steps: int, seconds: float) -> None:
         """So many steps of the first round have taken so long; heard once, if it is a long one."""
 
-    def round(self, seed: int, row: dict[str, Any], num_rounds: int) -> None:
+    def round(self, key: TrialKey, row: dict[str, Any], num_rounds: int) -> None:
         """A round is committed."""
 
-    def end(self, outcome: SeedOutcome) -> None:
-        """A seed has ended."""
+    def end(self, outcome: TrialOutcome) -> None:
+        """A trial has ended."""
 
 
 class FirstSteps:
-    """Tells the report of the first round's steps, long before it ends.
+    """Tells of the first round's steps, long before it ends.
 
     Args:
-        report: Hears of them.
+        tell: Gets a trial, its steps and the seconds that they took.
     """
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
+    def __init__(self, tell: Callable[[Trial, int, float], None]) -> None:
+        self._tell = tell
         self._steps = 0
         self._started = 0.0
         self._is_over = False
@@ -85,150 +105,246 @@ class FirstSteps:
             self._started = now  # the first step loads libraries
         seconds = now - self._started
         if seconds >= FIRST_STEPS_SECONDS:
-            self._report.steps(trial.seed, self._steps, seconds)
+            self._tell(trial, self._steps, seconds)
         self._is_over = bool(trial.rows) or seconds >= FIRST_STEPS_SECONDS
         self._steps += 1
 
 
 class Rounds:
-    """The loop's store: commits each trial's rounds to its files."""
+    """The loop's store: commits each trial's rounds to the files of its run.
 
-    def __init__(
-        self, files: dict[int, TrialFiles], report: Report, tracking: Tracking, on_error: str
-    ) -> None:
-        self._files = files  # by seed
+    Args:
+        report: Hears of every round.
+
+    Attributes:
+        trials: Those under way, of whichever runs; one that has ended is let go of, with its pool.
+        outcomes: How trials have ended.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self.trials: list[ActiveLearningTrial] = []
+        self.outcomes: list[TrialOutcome] = []
         self._report = report
-        self._tracking = tracking
-        self._on_error = on_error
-        self.outcomes: list[SeedOutcome] = []
+        self._claims: dict[TrialKey, tuple[Assignment, TrialFiles]] = {}
+        self._keys: dict[Trial, TrialKey] = {}
 
-    def begin(self, trial: Trial) -> None:
-        """Tell that the trial starts or goes on."""
-        self._report.begin(trial.seed, len(trial.rows), trial.num_rounds)
-        self._tracking.begin(trial.seed, trial.rows)
+    def take(self, assignment: Assignment) -> None:
+        """Claim a trial and bring it to where it left off; one that is done needs no more.
+
+        Raises:
+            TrialHeld: Another process has it.
+        """
+        prepared, key = assignment.prepared, assignment.key
+        run = prepared.run
+        try:
+            files = Store(prepared.results).claim(
+                run.identity, key.seed, run.engine.columns(), prepared.resume
+            )
+        except TrialHeld:
+            raise
+        except AlBenchError as error:  # its files may not be touched: of this run alone, perhaps
+            self._end(assignment, FAILED, [], told(error))
+            self._stop(assignment, told(error), error)
+            return
+        history = files.history
+        if files.is_done:
+            files.close()
+            self._end(assignment, DONE, history.rows)
+            return
+        self._claims[key] = (assignment, files)
+        try:
+            with within("A class of this run"):
+                trial = prepared.trial(key.seed)
+        except Exception as error:  # its pool is too small, for one
+            self._refuse(key, history.rows, len(history.rows), error)
+            return
+        self._keys[trial] = key
+        self.trials.append(trial)
+        try:
+            trial.restore(history.rows, history.acquisitions, history.checkpoint)
+            if assignment.refused is not None:
+                raise assignment.refused
+        except AlBenchError as error:
+            self.fail(trial, error)
+            return
+        self._report.begin(key, len(trial.rows), trial.num_rounds)
+        prepared.tracking.begin(key, trial.rows)
+        if trial.finished:
+            self.finish(trial)
+
+    def steps(self, trial: Trial, steps: int, seconds: float) -> None:
+        """Tell of the first steps of a trial."""
+        self._report.steps(self._keys[trial], steps, seconds)
 
     def commit(
         self, trial: Trial, row: dict[str, Any], acquired: list[dict[str, Any]]
     ) -> dict[str, Any]:
         """Make the round durable."""
+        key = self._keys[trial]
+        assignment, files = self._claims[key]
         require_unedited(trial.run.identity.own_code)
-        full = self._files[trial.seed].commit(row, acquired, trial.checkpoint)
-        self._report.round(trial.seed, full, trial.num_rounds)
-        self._tracking.round(trial.seed, full)
+        full = files.commit(row, acquired, trial.checkpoint)
+        self._report.round(key, full, trial.num_rounds)
+        assignment.prepared.tracking.round(key, full)
         return full
 
     def finish(self, trial: Trial) -> None:
         """Record that the trial has come to its end."""
-        self._files[trial.seed].finish(trial.reason)
-        self._files.pop(trial.seed).close()
-        self.end(outcome(trial.seed, DONE, trial.rows))
+        assignment, files = self._claims[self._keys[trial]]
+        files.finish(trial.reason)
+        del self._claims[self._let_go(trial)]
+        files.close()
+        self._end(assignment, DONE, trial.rows)
 
     def fail(self, trial: Trial, error: Exception) -> None:
         """Record why the trial stopped; its committed rounds stay."""
-        self.refuse(trial.seed, trial.rows, trial.round, error)
-
-    def refuse(
-        self, seed: int, rows: Sequence[dict[str, Any]], round: int, error: Exception
-    ) -> None:
-        """Record why a seed with these committed rows stopped in this round."""
-        text = "".join(traceback.format_exception(error))
-        # On a full disk the failure cannot be stored; it is still told.
-        with self._files.pop(seed) as files, contextlib.suppress(OSError, AlBenchError):
-            files.fail(error, text, round)
-        message = f"round {round}: {told(error)}"
-        self.end(outcome(seed, FAILED, rows, message))
-        if self._on_error == "stop":
-            raise Stopped(f"Seed {seed} failed in {message}") from error
-
-    def unclaimed(self, seed: int, error: Exception) -> None:
-        """Tell of a seed whose files may not be touched."""
-        self.end(outcome(seed, FAILED, [], told(error)))
-        if self._on_error == "stop":
-            raise Stopped(f"Seed {seed} failed: {told(error)}") from error
+        self._refuse(self._let_go(trial), trial.rows, trial.round, error)
 
     def interrupt(self) -> None:
         """Let go of trials that are not at their end."""
         with contextlib.ExitStack() as stack:
-            for files in self._files.values():
+            for key, (assignment, files) in self._claims.items():
                 stack.callback(files.close)
-            for files in self._files.values():
+                stack.callback(assignment.prepared.tracking.end, key, INTERRUPTED)
+            for _, files in self._claims.values():
                 with contextlib.suppress(OSError, AlBenchError):
                     files.interrupt()
-            self._files.clear()
-            stack.callback(self._tracking.interrupt)
+            self._claims.clear()
 
-    def end(self, outcome: SeedOutcome) -> None:
-        """Tell how a seed ended."""
-        self.outcomes.append(outcome)
-        self._report.end(outcome)
-        self._tracking.end(outcome.seed, outcome.status)
+    def _let_go(self, trial: Trial) -> TrialKey:
+        self.trials[:] = [other for other in self.trials if other is not trial]
+        return self._keys.pop(trial)
+
+    def _refuse(
+        self, key: TrialKey, rows: Sequence[dict[str, Any]], round: int, error: Exception
+    ) -> None:
+        """Record why a trial with these committed rows stopped in this round."""
+        assignment, claimed = self._claims.pop(key)
+        text = "".join(traceback.format_exception(error))
+        # On a full disk the failure cannot be stored; it is still told.
+        with claimed as files, contextlib.suppress(OSError, AlBenchError):
+            files.fail(error, text, round)
+        message = f"round {round}: {told(error)}"
+        self._end(assignment, FAILED, rows, message)
+        self._stop(assignment, message, error)
+
+    def _end(
+        self,
+        assignment: Assignment,
+        status: str,
+        rows: Sequence[dict[str, Any]],
+        message: str | None = None,
+    ) -> None:
+        """Tell how a trial ended."""
+        ended = _outcome(assignment.key, status, rows, message)
+        self.outcomes.append(ended)
+        self._report.end(ended)
+        assignment.prepared.tracking.end(ended.key, status)
+
+    def _stop(self, assignment: Assignment, message: str, error: Exception) -> None:
+        """Raise Stopped where the run says that a failed trial is the end."""
+        if assignment.prepared.on_error == "stop":
+            raise Stopped(f"Seed {assignment.seed} failed: {message}") from error
 
 
-def run_seeds(
+def assignments(
     prepared: Prepared,
-    seeds: Sequence[int],
-    report: Report,
+    seeds: Sequence[int] | None = None,
     refused: AlBenchError | None = None,
-) -> list[SeedOutcome]:
-    """Run these seeds in this process, one network at a time; seeds held elsewhere come last.
-
-    Finished seeds are not run again; half-done ones go on after their last committed round.
+) -> list[Assignment]:
+    """The trials of a run.
 
     Args:
         prepared: The run.
-        seeds: Which of its seeds.
+        seeds: Which of its seeds; ``None`` is all that were asked for.
+        refused: Why those that are not done must fail; ``None`` runs them.
+    """
+    return [Assignment(prepared, s, refused) for s in (prepared.seeds if seeds is None else seeds)]
+
+
+def first_seeds_first(runs: Sequence[Sequence[Assignment]]) -> list[Assignment]:
+    """The trials of several runs, each once: the first seed of every run, the second of every one.
+
+    However early a sweep is stopped, its runs have much the same seeds.
+    """
+    most = max(map(len, runs), default=0)
+    in_turn = (run[place] for place in range(most) for run in runs if place < len(run))
+    found: dict[TrialKey, Assignment] = {}
+    for assignment in in_turn:
+        found.setdefault(assignment.key, assignment)
+    return list(found.values())
+
+
+def run_trials(assignments: Sequence[Assignment], report: Report) -> list[TrialOutcome]:
+    """Run trials of whichever runs in this process, one network at a time.
+
+    Finished trials are not run again; half-done ones go on after their last committed round. A
+    trial that fails leaves the others alone. Those that are held elsewhere come last.
+
+    Args:
+        assignments: The trials, in the order in which they are begun.
         report: Hears of every round.
-        refused: Why seeds that are not done must fail; ``None`` runs them.
     """
-    outcomes = run_free_seeds(prepared, seeds, report, report_held=False, refused=refused)
-    if held := [ended.seed for ended in outcomes if ended.status == HELD]:
-        settle(prepared, held)
-        outcomes = [ended for ended in outcomes if ended.status != HELD]
-        outcomes += run_free_seeds(prepared, held, report, refused=refused)
-    return sorted(outcomes, key=lambda ended: ended.seed)
+    return held_last(
+        assignments, lambda some, is_last: run_free_trials(some, report, report_held=is_last)
+    )
 
 
-def settle(prepared: Prepared, seeds: Sequence[int]) -> None:
-    """Find out who of those that hold these seeds still lives, and free the seeds of the others.
+def held_last(
+    assignments: Sequence[Assignment],
+    run: Callable[[Sequence[Assignment], bool], list[TrialOutcome]],
+) -> list[TrialOutcome]:
+    """Run trials; those that others hold are tried once more when all others have ended.
 
     Args:
-        prepared: The run.
-        seeds: Those of its seeds that others hold.
+        assignments: The trials.
+        run: Runs some of them; told whether it is the last time.
+
+    Returns:
+        How they ended, run by run in the order of their seeds.
     """
-    folder = prepared.results / prepared.run.identity.folder
-    locks.settle([TrialPaths(folder, seed).lock for seed in seeds])
+    outcomes = run(assignments, False)
+    held = {ended.key for ended in outcomes if ended.status == HELD}
+    if held:
+        locks.settle([key.paths.lock for key in held])
+        outcomes = [ended for ended in outcomes if ended.key not in held]
+        outcomes += run([one for one in assignments if one.key in held], True)
+    folders = {one.prepared.folder: place for place, one in reversed(list(enumerate(assignments)))}
+    return sorted(outcomes, key=lambda ended: (folders[ended.key.folder], ended.key.seed))
 
 
-def run_free_seeds(
-    prepared: Prepared,
-    seeds: Sequence[int],
-    report: Report,
-    report_held: bool = True,
-    refused: AlBenchError | None = None,
-) -> list[SeedOutcome]:
-    """As ``run_seeds``, without another try of seeds that are held elsewhere.
+def run_free_trials(
+    assignments: Sequence[Assignment], report: Report, report_held: bool = True
+) -> list[TrialOutcome]:
+    """As ``run_trials``, without another try of trials that are held elsewhere.
 
     Args:
-        prepared: The run.
-        seeds: Which of its seeds.
+        assignments: The trials, in the order in which they are begun.
         report: Hears of every round.
-        report_held: Tell the report of seeds that another process holds.
-        refused: Why seeds that are not done must fail; ``None`` runs them.
+        report_held: Tell the report of trials that another process holds.
     """
-    prepared.run.engine.set_up()  # again: what was loaded since has threads of its own
-    store = Store(prepared.results)
-    outcomes: list[SeedOutcome] = []
+    outcomes: list[TrialOutcome] = []
     at_once = _at_once()
-    for first in range(0, len(seeds), at_once):
-        part = seeds[first : first + at_once]
-        ended, held = _run_claimable(prepared, part, report, store, refused)
-        outcomes += ended
-        for seed, holder in held.items():
-            left = SeedOutcome(seed, HELD, rounds=0, message=str(holder))
-            if report_held:
-                report.end(left)
-            outcomes.append(left)
+    for group in alike(assignments):
+        with engine.restored():
+            group[0].prepared.run.engine.set_up()  # again: what was loaded since has threads too
+            for first in range(0, len(group), at_once):
+                outcomes += _run_part(group[first : first + at_once], report, report_held)
     return outcomes
+
+
+def alike(assignments: Sequence[Assignment]) -> list[list[Assignment]]:
+    """Groups of trials that may run side by side, in the order of their first ones.
+
+    Their runs agree in all that a process has one of: threads, and the settings of torch that go
+    with a kind of device; and in how many processes share them.
+    """
+    groups: dict[tuple[Any, ...], list[Assignment]] = {}
+    for one in assignments:
+        set_up = one.prepared.run.engine
+        key = (set_up.threads, set_up.device.type, one.prepared.workers)
+        groups.setdefault(key, []).append(one)
+    return list(groups.values())
 
 
 def _at_once() -> int:
@@ -243,53 +359,22 @@ def _at_once() -> int:
     return max(1, min(AT_ONCE, limit // 4))
 
 
-def _run_claimable(
-    prepared: Prepared,
-    seeds: Sequence[int],
-    report: Report,
-    store: Store,
-    refused: AlBenchError | None,
-) -> tuple[list[SeedOutcome], dict[int, TrialHeld]]:
-    run = prepared.run
-    held: dict[int, TrialHeld] = {}
-    files: dict[int, TrialFiles] = {}
-    rounds = Rounds(files, report, prepared.tracking, prepared.on_error)
-    trials: list[ActiveLearningTrial] = []
+def _run_part(
+    assignments: Sequence[Assignment], report: Report, report_held: bool
+) -> list[TrialOutcome]:
+    held: list[TrialOutcome] = []
+    rounds = Rounds(report)
     with _interrupting(rounds):
-        for seed in seeds:
+        for assignment in assignments:
             try:
-                claimed = store.claim(run.identity, seed, run.engine.columns(), prepared.resume)
+                rounds.take(assignment)
             except TrialHeld as holder:
-                held[seed] = holder
-                continue
-            except LedOutside as error:
-                rounds.unclaimed(seed, error)
-                continue
-            history = claimed.history
-            if claimed.is_done:
-                claimed.close()
-                rounds.end(outcome(seed, DONE, history.rows))
-                continue
-            files[seed] = claimed
-            try:
-                trial = prepared.trial(seed)
-            except AlBenchError as error:  # its pool is too small, for one
-                rounds.refuse(seed, history.rows, len(history.rows), error)
-                continue
-            try:
-                trial.restore(history.rows, history.acquisitions, history.checkpoint)
-                if refused is not None:
-                    raise refused
-            except AlBenchError as error:
-                rounds.fail(trial, error)
-                continue
-            rounds.begin(trial)
-            if trial.finished:
-                rounds.finish(trial)
-            else:
-                trials.append(trial)
-        execute(trials, SequentialTrainer(FirstSteps(report)), rounds)
-    return rounds.outcomes, held
+                held.append(TrialOutcome(assignment.key, HELD, rounds=0, message=str(holder)))
+        # It looks at rounds.trials anew before each round, so that those that ended are gone.
+        execute(rounds.trials, SequentialTrainer(FirstSteps(rounds.steps)), rounds)
+    for ended in held if report_held else ():
+        report.end(ended)
+    return rounds.outcomes + held
 
 
 @contextlib.contextmanager
@@ -300,11 +385,11 @@ def _interrupting(rounds: Rounds) -> Iterator[None]:
         rounds.interrupt()  # nothing is left to interrupt after a complete run
 
 
-def outcome(
-    seed: int, status: str, rows: Sequence[dict[str, Any]], message: str | None = None
-) -> SeedOutcome:
-    """How a seed with these committed rows ended."""
+def _outcome(
+    key: TrialKey, status: str, rows: Sequence[dict[str, Any]], message: str | None = None
+) -> TrialOutcome:
+    """How a trial with these committed rows ended."""
     if not rows:
-        return SeedOutcome(seed, status, 0, message=message)
+        return TrialOutcome(key, status, 0, message=message)
     last = rows[-1]
-    return SeedOutcome(seed, status, len(rows), last["num_labeled"], last["test_accuracy"], message)
+    return TrialOutcome(key, status, len(rows), last["num_labeled"], last["test_accuracy"], message)

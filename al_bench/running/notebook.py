@@ -21,7 +21,7 @@ from al_bench.rounds import loop
 from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.rounds.trial import Trial
 from al_bench.running.dry_run import describe
-from al_bench.running.execution import DONE, run_seeds
+from al_bench.running.execution import DONE, assignments, run_trials
 from al_bench.running.prepare import Prepared, prepare
 from al_bench.running.progress import LogReport
 from al_bench.training.trainer import SequentialTrainer, Trainer
@@ -96,10 +96,12 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
             return pd.DataFrame(columns=[*CURVE.names, "config"])
         for note in prepared.notes:
             logger.warning("%s", note)
-        outcomes = run_seeds(prepared, prepared.seeds, LogReport())
+        outcomes = run_trials(assignments(prepared), LogReport())
     missing = [ended for ended in outcomes if ended.status != DONE]
     if missing:
-        said = "; ".join(f"seed {ended.seed} {ended.status}: {ended.message}" for ended in missing)
+        said = "; ".join(
+            f"seed {ended.key.seed} {ended.status}: {ended.message}" for ended in missing
+        )
         raise ResultsError(f"Not every seed is done: {said}")
     curves: Any = read_curves([prepared.results / prepared.run.identity.folder])
     return curves[curves["seed"].isin(list(prepared.seeds))].reset_index(drop=True)

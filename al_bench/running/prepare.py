@@ -10,13 +10,7 @@ from al_bench.configuration.composing import Composed, check_complete, without_t
 from al_bench.configuration.schema import parse_seeds
 from al_bench.configuration.trackers import build_tracker
 from al_bench.data.base import Dataset, DatasetSource, Pool
-from al_bench.data.pool import (
-    Loaded,
-    PoolTransform,
-    Stage,
-    apply_transforms,
-    load_transforms,
-)
+from al_bench.data.pool import Loaded, PoolTransform, Stage, apply_transforms
 from al_bench.data.target import PoolTargets, TargetDistribution, Targets
 from al_bench.engine import Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose, placed, require_whole
@@ -24,6 +18,7 @@ from al_bench.masking import remember
 from al_bench.models.base import DirectModel, Model, NetworkModel
 from al_bench.paths import check_typed, opened
 from al_bench.results.store import Resume
+from al_bench.results.trial_key import TrialKey
 from al_bench.rounds.active_learning import ActiveLearningRun, ActiveLearningTrial
 from al_bench.running.compatibility import (
     check_choices,
@@ -33,6 +28,7 @@ from al_bench.running.compatibility import (
 )
 from al_bench.running.earlier import of_other_code, under_another_engine
 from al_bench.running.identity import identify
+from al_bench.running.loading import Data
 from al_bench.running.parts import num_targets
 from al_bench.seeding import Streams
 from al_bench.strategies.base import Strategy
@@ -60,6 +56,7 @@ class Prepared:
         target: Which inputs' predictions matter.
         offsets: Stream name to offset.
         tracking: Tells the experiment tracker, if there is one.
+        composed: What all this was built from.
         notes: Sentences on what may not be as it was asked for.
     """
 
@@ -74,7 +71,17 @@ class Prepared:
     target: TargetDistribution
     offsets: Mapping[str, int]
     tracking: Tracking
+    composed: Composed
     notes: Sequence[str] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is stored, absolute."""
+        return (self.results / self.run.identity.folder).absolute()
+
+    def key(self, seed: int) -> TrialKey:
+        """What tells the trial of one seed from those of other runs."""
+        return TrialKey(self.folder, seed)
 
     def trial(self, seed: int) -> ActiveLearningTrial:
         """The trial of one seed, at its beginning."""
@@ -89,8 +96,12 @@ class Prepared:
         return self.run.trial(streams, pool, targets, self.loaded.test)
 
 
-def prepare(composed: Composed) -> Prepared:
+def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     """Build and check all of a run: cheap objects first, then the data set, then the fit of both.
+
+    Args:
+        composed: Its configuration.
+        data: What runs of this process have loaded; ``None`` where it is the only one.
 
     Raises:
         ConfigError: Something asked for does not exist, is out of range or does not go together.
@@ -98,7 +109,8 @@ def prepare(composed: Composed) -> Prepared:
     """
     config = composed.config
     check_complete(config)
-    remember(composed.resolved())
+    resolved = composed.resolved()
+    remember(resolved)
     check_typed("results", config.results)
     seeds = parse_seeds(config.seeds)
     for key, valid in (("resume", RESUMES), ("on_error", ON_ERROR)):
@@ -115,15 +127,15 @@ def prepare(composed: Composed) -> Prepared:
     recipe = _recipe(config.training)
     budget = build(config.budget, "budget")
     samples, bins = _evaluation(config.evaluation)
-    transforms = [_transform(node, name) for name, node in (config.pool or {}).items()]
+    transforms = {name: _transform(node, name) for name, node in (config.pool or {}).items()}
     source: DatasetSource = build_with(config.dataset, "dataset", ["load"], "al_bench.data.base")
     tracker = build_tracker(config.tracker)
     check_choices(composed, model, recipe, budget, chosen)
 
-    with placed(source):
-        dataset = source.load()
+    data = Data() if data is None else data
+    dataset = data.dataset(resolved["dataset"], source)
     _require(Dataset, dataset, "dataset", "load", source)
-    loaded = load_transforms(transforms, dataset)
+    loaded = data.transforms(resolved["pool"] or {}, transforms, resolved["dataset"], dataset)
     with placed(model):
         provided = model.check(dataset.train.inputs.input_shape, loaded.num_classes)
     shape = dataset.train.inputs.input_shape
@@ -137,7 +149,7 @@ def prepare(composed: Composed) -> Prepared:
     told = without_tracker(composed)
     built = {
         "dataset": source,
-        "pool": transforms,
+        "pool": list(transforms.values()),
         "model": model,
         "training": recipe,
         "budget": budget,
@@ -169,6 +181,7 @@ def prepare(composed: Composed) -> Prepared:
         target=target,
         offsets=offsets,
         tracking=Tracking(tracker, identity, engine.columns(), told.resolved()),
+        composed=composed,
     )
     for seed in seeds[:CHECKED]:  # the budget fits the pools
         try:

@@ -1,8 +1,9 @@
-"""What a run says while it goes on and when it has ended."""
+"""What runs say while they go on and when they have ended."""
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,7 +11,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from al_bench import process
 from al_bench.masking import masked_text
-from al_bench.running.execution import DONE, SeedOutcome
+from al_bench.results.trial_key import TrialKey
+from al_bench.running.execution import DONE, TrialOutcome
+from al_bench.running.names import trial_name
 from al_bench.running.remaining import Remaining
 from al_bench.text.console import Console, Table
 from al_bench.text.duration import about, in_words
@@ -18,7 +21,7 @@ from al_bench.text.visible import in_a_line, visible
 
 logger = logging.getLogger(__name__)
 
-BARS = 12  # seeds that get a bar of their own
+BARS = 12  # trials that get a bar of their own; runs likewise, where trials are more
 
 
 class LogReport:
@@ -26,60 +29,79 @@ class LogReport:
 
     Args:
         remaining: Hears of every round, and says how long the others will take.
+        names: Of the runs, by folder, where there are several.
     """
 
-    def __init__(self, remaining: Remaining | None = None) -> None:
+    def __init__(
+        self, remaining: Remaining | None = None, names: Mapping[Path, str] | None = None
+    ) -> None:
         self._remaining = remaining
+        self._names = names or {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None: ...
 
-    def begin(self, seed: int, rounds_done: int, num_rounds: int) -> None:
-        """A seed starts or goes on."""
+    def begin(self, key: TrialKey, rounds_done: int, num_rounds: int) -> None:
+        """A trial starts or goes on."""
         if self._remaining is not None:
-            self._remaining.begin(seed, rounds_done)
+            self._remaining.begin(key, rounds_done)
         if rounds_done:
-            logger.info("seed %d goes on after round %d/%d", seed, rounds_done - 1, num_rounds - 1)
+            said = f"goes on after round {rounds_done - 1}/{num_rounds - 1}"
+            logger.info("%s %s", self._name(key), said)
 
-    def steps(self, seed: int, steps: int, seconds: float) -> None:
+    def steps(self, key: TrialKey, steps: int, seconds: float) -> None:
         """The first round is a long one."""
-        if self._remaining is not None and (said := told_steps(self._remaining, steps, seconds)):
-            logger.info("seed %d: %s", seed, said)
+        if self._remaining is None:
+            return
+        if said := told_steps(self._remaining, self._names, key, steps, seconds):
+            logger.info("%s: %s", self._name(key), said)
 
-    def round(self, seed: int, row: dict[str, Any], num_rounds: int) -> None:
+    def round(self, key: TrialKey, row: dict[str, Any], num_rounds: int) -> None:
         """A round is committed."""
         said = describe(row)
         if self._remaining is not None:
-            self._remaining.round(seed, row)
+            self._remaining.round(key, row)
             said = "; ".join(filter(None, [said, self._remaining.said()]))
-        logger.info("seed %d round %d/%d %s", seed, row["round"], num_rounds - 1, said)
+        logger.info("%s round %d/%d %s", self._name(key), row["round"], num_rounds - 1, said)
 
-    def end(self, outcome: SeedOutcome) -> None:
-        """A seed has ended."""
+    def end(self, outcome: TrialOutcome) -> None:
+        """A trial has ended."""
         if self._remaining is not None:
-            self._remaining.end(outcome.seed)
+            self._remaining.end(outcome.key)
+        name = self._name(outcome.key)
         if outcome.status == DONE:
-            logger.info("seed %d done", outcome.seed)
+            logger.info("%s done", name)
         else:
-            logger.warning("seed %d %s: %s", outcome.seed, outcome.status, outcome.message)
+            logger.warning("%s %s: %s", name, outcome.status, outcome.message)
+
+    def _name(self, key: TrialKey) -> str:
+        return trial_name(key, self._names)
 
 
 class BarReport:
-    """Bars on a terminal: one a seed, and one for all, with the time that is left.
+    """Bars on a terminal: one a trial, one a run where trials are many, and one for all.
 
     Args:
         console: The terminal.
-        seeds: All that were asked for.
+        trials: All that were asked for.
         remaining: Hears of every round, and says how long the others will take.
+        names: Of the runs, by folder, where there are several.
     """
 
-    def __init__(self, console: Console, seeds: Sequence[int], remaining: Remaining) -> None:
+    def __init__(
+        self,
+        console: Console,
+        trials: Sequence[TrialKey],
+        remaining: Remaining,
+        names: Mapping[Path, str],
+    ) -> None:
         self._remaining = remaining
-        self._seeds = list(seeds)
-        self._bars: dict[int | None, TaskID] = {}
-        self._rounds: dict[int, tuple[int, int]] = {}  # seed: done, all
+        self._names = names
+        self._trials = trials
+        self._bars: dict[TrialKey | Path | None, TaskID] = {}
+        self._rounds: dict[TrialKey, tuple[int, int]] = {}  # done, all
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -100,57 +122,72 @@ class BarReport:
     ) -> None:
         self._progress.stop()
 
-    def begin(self, seed: int, rounds_done: int, num_rounds: int) -> None:
-        """A seed starts or goes on."""
-        self._remaining.begin(seed, rounds_done)
-        self._show(seed, rounds_done, num_rounds, "")
+    def begin(self, key: TrialKey, rounds_done: int, num_rounds: int) -> None:
+        """A trial starts or goes on."""
+        self._remaining.begin(key, rounds_done)
+        self._show(key, rounds_done, num_rounds, "")
 
-    def steps(self, seed: int, steps: int, seconds: float) -> None:
+    def steps(self, key: TrialKey, steps: int, seconds: float) -> None:
         """The first round is a long one."""
-        if said := told_steps(self._remaining, steps, seconds):
-            self._progress.console.print(f"seed {seed}: {said}")
+        if said := told_steps(self._remaining, self._names, key, steps, seconds):
+            self._progress.console.print(f"{self._name(key)}: {said}")
 
-    def round(self, seed: int, row: dict[str, Any], num_rounds: int) -> None:
+    def round(self, key: TrialKey, row: dict[str, Any], num_rounds: int) -> None:
         """A round is committed."""
-        self._remaining.round(seed, row)
-        self._show(seed, row["round"] + 1, num_rounds, describe(row))
+        self._remaining.round(key, row)
+        self._show(key, row["round"] + 1, num_rounds, describe(row))
 
-    def end(self, outcome: SeedOutcome) -> None:
-        """A seed has ended."""
-        self._remaining.end(outcome.seed)
+    def end(self, outcome: TrialOutcome) -> None:
+        """A trial has ended."""
+        self._remaining.end(outcome.key)
         if outcome.status == DONE:
             rounds = max(outcome.rounds, 1)
             said = f"done, {outcome.num_labeled} labels, accuracy {outcome.accuracy:.3f}"
-            self._show(outcome.seed, rounds, rounds, said)
+            self._show(outcome.key, rounds, rounds, said)
         else:
-            said = f"seed {outcome.seed} {outcome.status}: {outcome.message}"
+            said = f"{self._name(outcome.key)} {outcome.status}: {outcome.message}"
             self._progress.console.print(in_a_line(said), style="yellow")
 
-    def _show(self, seed: int, done: int, rounds: int, said: str) -> None:
-        self._rounds[seed] = (done, rounds)
-        known = list(self._rounds.values())
-        everything = max(rounds for _, rounds in known) * len(self._seeds)
-        finished = sum(done == rounds for done, rounds in known)
-        trials = f"{finished}/{len(self._seeds)} trials"
-        label = ", ".join(filter(None, [trials, self._remaining.said()]))
-        self._bar(None, "all", sum(done for done, _ in known), everything, label)
-        if len(self._seeds) <= BARS:
-            self._bar(seed, f"seed {seed}", done, rounds, said)
+    def _name(self, key: TrialKey) -> str:
+        return trial_name(key, self._names)
 
-    def _bar(self, key: int | None, name: str, done: int, rounds: int, said: str) -> None:
+    def _show(self, key: TrialKey, done: int, rounds: int, said: str) -> None:
+        self._rounds[key] = (done, rounds)
+        self._sum(None, "all", self._trials, self._remaining.said())
+        if len(self._trials) <= BARS:
+            self._bar(key, self._name(key), done, rounds, said)
+        elif 1 < len(self._names) <= BARS:
+            of_run = [one for one in self._trials if one.folder == key.folder]
+            self._sum(key.folder, self._names[key.folder], of_run)
+
+    def _sum(self, bar: Path | None, name: str, trials: Sequence[TrialKey], more: str = "") -> None:
+        """A bar of several trials; one of which nothing is known has the rounds of the longest."""
+        known = [self._rounds[one] for one in trials if one in self._rounds]
+        unknown = len(trials) - len(known)
+        everything = sum(n for _, n in known) + unknown * max(n for _, n in known)
+        finished = sum(done == rounds for done, rounds in known)
+        said = ", ".join(filter(None, [f"{finished}/{len(trials)} trials", more]))
+        self._bar(bar, name, sum(done for done, _ in known), everything, said)
+
+    def _bar(
+        self, key: TrialKey | Path | None, name: str, done: int, rounds: int, said: str
+    ) -> None:
         if key not in self._bars:
             self._bars[key] = self._progress.add_task(name, total=rounds, said=said)
         self._progress.update(self._bars[key], completed=done, total=rounds, said=said)
 
 
-def told_steps(remaining: Remaining, steps: int, seconds: float) -> str:
-    """What the first steps tell of the time to come; nothing where rounds tell more."""
-    most = remaining.of_steps(seconds / max(steps, 1))
+def told_steps(
+    remaining: Remaining, names: Mapping[Path, str], key: TrialKey, steps: int, seconds: float
+) -> str:
+    """What a trial's first steps tell of the time to come; nothing where rounds tell more."""
+    most = remaining.of_steps(key, seconds / max(steps, 1))
     if most is None:
         return ""
+    name = names.get(key.folder)
     return (
-        f"{steps:,} steps of training took {in_words(seconds)}; by that all training takes at most "
-        f"{about(most)}"
+        f"{steps:,} steps of training took {in_words(seconds)}; by that all training"
+        f"{f' of {name}' if name else ''} takes at most {about(most)}"
     )
 
 
@@ -165,16 +202,19 @@ def describe(row: dict[str, Any]) -> str:
 
 
 def make_report(
-    console: Console, seeds: Sequence[int], remaining: Remaining
+    console: Console,
+    trials: Sequence[TrialKey],
+    remaining: Remaining,
+    names: Mapping[Path, str],
 ) -> LogReport | BarReport:
     """Bars on a terminal, log lines elsewhere."""
     if console.is_terminal:
-        return BarReport(console, seeds, remaining)
-    return LogReport(remaining)
+        return BarReport(console, trials, remaining, names)
+    return LogReport(remaining, names)
 
 
-def outcome_table(title: str, outcomes: Sequence[SeedOutcome]) -> Table:
-    """A row a seed."""
+def outcome_table(title: str, outcomes: Sequence[TrialOutcome]) -> Table:
+    """A row a trial of one run."""
     table = Table(title)
     table.add_column("seed", justify="right")
     table.add_column("status")
@@ -185,7 +225,7 @@ def outcome_table(title: str, outcomes: Sequence[SeedOutcome]) -> Table:
     for ended in outcomes:
         accuracy = "" if ended.accuracy is None else f"{ended.accuracy:.4f}"
         labels = "" if ended.num_labeled is None else str(ended.num_labeled)
-        cells = [str(ended.seed), ended.status, str(ended.rounds), labels, accuracy]
+        cells = [str(ended.key.seed), ended.status, str(ended.rounds), labels, accuracy]
         table.add_row(*cells, *([ended.message or ""] if len(table.columns) > 5 else []))
     return table
 

@@ -1,4 +1,4 @@
-"""How long what is left of a run will take, from rounds that were measured.
+"""How long what is left of some runs will take, from rounds that were measured.
 
 A round takes the longer the more labels there are, so seconds are looked up by the number of
 labels: in stored curves of the same device before anything has run, and in the run's own rounds as
@@ -23,6 +23,7 @@ from al_bench.results import damage, manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.identity import RunIdentity
 from al_bench.results.schema import CURVE, MEASURED
+from al_bench.results.trial_key import TrialKey
 from al_bench.text.duration import about
 
 if TYPE_CHECKING:
@@ -160,45 +161,38 @@ class Place:
         return (self.jobs - self.number - 1) * mean
 
 
-class Remaining:
-    """What is left of a run, round by round.
+class RunLeft:
+    """What is left of one run, round by round.
 
     Args:
         stored: Rounds of before.
         schedule: The rounds of a seed.
         seeds: All seeds that were asked for.
         workers: Processes that share them.
-        place: Where the run is among the jobs of its sweep, if it is one of several.
     """
 
     def __init__(
-        self,
-        stored: Known,
-        schedule: Sequence[Round],
-        seeds: Sequence[int],
-        workers: int = 1,
-        place: Place | None = None,
+        self, stored: Known, schedule: Sequence[Round], seeds: Sequence[int], workers: int = 1
     ) -> None:
         self.source = stored.source
-        self.place = place
+        self._workers = max(workers, 1)
         self._pace = Pace(stored.rounds)
         self._schedule = schedule
-        self._workers = workers
         self._seeds = len(seeds)  # only those that have begun are kept one by one
         done = {seed: number for seed, number in stored.done.items() if seed in seeds}
         self._done = {s: len(schedule) if n is None else n for s, n in done.items()}
 
     def begin(self, seed: int, rounds_done: int) -> None:
-        """The seed starts, or goes on after so many rounds."""
+        """A seed starts, or goes on after so many rounds."""
         self._done[seed] = rounds_done
 
     def round(self, seed: int, row: Mapping[str, Any]) -> None:
-        """A round is done, with this curve row."""
+        """A round of a seed is done, with this curve row."""
         self._pace.add(row["num_labeled"], seconds_of(row))
         self._done[seed] = row["round"] + 1
 
     def end(self, seed: int) -> None:
-        """Nothing is left of the seed, whatever became of it."""
+        """Nothing is left of a seed, whatever became of it."""
         self._done[seed] = len(self._schedule)
 
     @property
@@ -206,13 +200,95 @@ class Remaining:
         """Whether no round is left."""
         return all(done >= len(self._schedule) for done in self._rounds_done())
 
+    def left(self) -> "Left":
+        """What its seeds will take."""
+        return self._of(self._seconds(), self._rounds_done())
+
+    def whole(self) -> "Left":
+        """What they would take from the beginning."""
+        return self._of(self._seconds(), Counter({0: self._seeds}))
+
+    def of_steps(self, seconds: float) -> "Left":
+        """The most that their training can take at so long a step."""
+        steps = np.array([round.steps for round in self._schedule], dtype=float)
+        return self._of(seconds * steps, self._rounds_done())
+
+    def _rounds_done(self) -> Counter[int]:
+        """How many seeds have done so many rounds."""
+        return Counter(self._done.values()) + Counter({0: self._seeds - len(self._done)})
+
+    def _seconds(self) -> Array | None:
+        return self._pace.seconds([round.labels for round in self._schedule])
+
+    def _of(self, seconds: Array | None, rounds_done: Counter[int]) -> "Left":
+        rounds = sum(n * max(len(self._schedule) - done, 0) for done, n in rounds_done.items())
+        if seconds is None:
+            return Left(rounds, None)
+        left = {done: float(seconds[done:].sum()) for done in rounds_done}
+        total = sum(number * left[done] for done, number in rounds_done.items())
+        return Left(rounds, total / self._workers, max(left.values(), default=0.0))
+
+
+@dataclass(frozen=True)
+class Left:
+    """Rounds of a run that are to come.
+
+    Args:
+        rounds: How many, of all its seeds.
+        seconds: How long they take where its processes share them evenly; ``None`` if not known.
+        longest: Seconds of the longest seed, which no two processes share.
+    """
+
+    rounds: int
+    seconds: float | None
+    longest: float = 0.0
+
+
+class Remaining:
+    """What is left of the trials of some runs, round by round.
+
+    Args:
+        runs: By the folder of each.
+        place: Where the run is among the jobs of its sweep, if it is one of several that have
+            processes or turns of their own.
+    """
+
+    def __init__(self, runs: Mapping[Path, RunLeft], place: Place | None = None) -> None:
+        self.place = place
+        self._runs = runs
+
+    @property
+    def source(self) -> str:
+        """Whose the stored rounds are, in a phrase."""
+        return ", ".join(dict.fromkeys(run.source for run in self._runs.values() if run.source))
+
+    def begin(self, key: TrialKey, rounds_done: int) -> None:
+        """The trial starts, or goes on after so many rounds."""
+        self._runs[key.folder].begin(key.seed, rounds_done)
+
+    def round(self, key: TrialKey, row: Mapping[str, Any]) -> None:
+        """A round is done, with this curve row."""
+        self._runs[key.folder].round(key.seed, row)
+
+    def end(self, key: TrialKey) -> None:
+        """Nothing is left of the trial, whatever became of it."""
+        self._runs[key.folder].end(key.seed)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no round is left."""
+        return all(run.is_over for run in self._runs.values())
+
     def seconds(self) -> float | None:
-        """Until all seeds are done; ``None`` where no round is known."""
-        return self._of(self._rounds_done())
+        """Until all trials are done; ``None`` where no round is known.
+
+        Rounds of a run of which nothing is known yet count as the others' do on average.
+        """
+        return self._of([run.left() for run in self._runs.values()])
 
     def whole(self) -> float | None:
-        """What the run would take from the beginning."""
-        return self._of(Counter({0: self._seeds}))
+        """What the runs would take from the beginning."""
+        return self._of([run.whole() for run in self._runs.values()])
 
     def said(self) -> str:
         """``about 12 min left``, or ``job 3 of 12, about 40 min left``; empty if not known."""
@@ -229,36 +305,41 @@ class Remaining:
             filter(None, [f"job {self.place.number + 1} of {self.place.jobs}", time + of_it])
         )
 
-    def of_steps(self, seconds: float) -> float | None:
-        """The most that training can take until all seeds are done, at so long a step.
+    def of_steps(self, key: TrialKey, seconds: float) -> float | None:
+        """The most that training of the trial's run can take, at so long a step.
 
         ``None`` where rounds are known, which tell more.
         """
         if self.seconds() is not None:
             return None
-        steps = np.array([round.steps for round in self._schedule], dtype=float)
-        return self._shared(seconds * steps, self._rounds_done())
+        left = self._runs[key.folder].of_steps(seconds)
+        return max(left.seconds or 0.0, left.longest)
 
-    def _rounds_done(self) -> Counter[int]:
-        """How many seeds have done so many rounds."""
-        return Counter(self._done.values()) + Counter({0: self._seeds - len(self._done)})
-
-    def _of(self, rounds_done: Counter[int]) -> float | None:
-        seconds = self._pace.seconds([round.labels for round in self._schedule])
-        return None if seconds is None else self._shared(seconds, rounds_done)
-
-    def _shared(self, seconds: Array, rounds_done: Counter[int]) -> float:
-        left = {done: float(seconds[done:].sum()) for done in rounds_done}
-        total = sum(number * left[done] for done, number in rounds_done.items())
-        # No seed is shared by two processes: the longest of them is a bound of its own.
-        return max(total / max(self._workers, 1), *left.values(), 0.0)
+    def _of(self, runs: Sequence[Left]) -> float | None:
+        whole = [run.whole() for run in self._runs.values()]
+        known = [(one.rounds, one.seconds) for one in whole if one.seconds is not None]
+        if not known:
+            return None
+        pace = sum(seconds for _, seconds in known) / max(sum(rounds for rounds, _ in known), 1)
+        total = sum(pace * one.rounds if one.seconds is None else one.seconds for one in runs)
+        return max(total, *(one.longest for one in runs))
 
 
-def remaining_of(prepared: "Prepared", place: Place | None = None) -> Remaining:
-    """What is left of a prepared run, as far as its results folder tells."""
-    run, trial = prepared.run, prepared.trial(prepared.seeds[0])
+def remaining_of(runs: Sequence["Prepared"], place: Place | None = None) -> Remaining:
+    """What is left of prepared runs, as far as their results folders tell."""
+    seeds: dict[Path, Sequence[int]] = {}
+    first: dict[Path, Prepared] = {}
+    for run in runs:  # one may be named twice, with other seeds
+        first.setdefault(run.folder, run)
+        before = seeds.get(run.folder)
+        seeds[run.folder] = run.seeds if before is None else sorted({*before, *run.seeds})
+    return Remaining({folder: _left_of(first[folder], seeds[folder]) for folder in seeds}, place)
+
+
+def _left_of(prepared: "Prepared", seeds: Sequence[int]) -> RunLeft:
+    run, trial = prepared.run, prepared.trial(seeds[0])
     stored = known(prepared.results, run.identity, run.engine.columns())
-    return Remaining(stored, schedule(trial), prepared.seeds, prepared.workers, place)
+    return RunLeft(stored, schedule(trial), seeds, prepared.workers)
 
 
 def place_of(job_folder: Path, number: int, side_by_side: bool, workers: int) -> Place | None:

@@ -1,4 +1,4 @@
-"""Share the seeds of a run among processes: a trial depends on itself alone, so nothing changes."""
+"""Share trials among processes: a trial depends on itself alone, so nothing changes."""
 
 import logging
 import multiprocessing
@@ -8,22 +8,26 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
-from al_bench import process
+from al_bench import engine, process
 from al_bench.configuration import own_path
 from al_bench.configuration.composing import Composed
 from al_bench.errors import AlBenchError, told
 from al_bench.results.own_code import require_unedited
+from al_bench.results.trial_key import TrialKey
 from al_bench.running.execution import (
-    HELD,
+    Assignment,
     Report,
-    SeedOutcome,
-    run_free_seeds,
-    run_seeds,
-    settle,
+    TrialOutcome,
+    assignments,
+    run_free_trials,
+    run_trials,
 )
+from al_bench.running.loading import Data
 from al_bench.running.prepare import Prepared, prepare
 
 SECONDS_TO_STOP = 5.0  # after which a worker that does not answer is killed
@@ -37,39 +41,34 @@ class Unprepared(AlBenchError):
     """A worker has not come to the run that was begun."""
 
 
-def run_in_workers(composed: Composed, prepared: Prepared, report: Report) -> list[SeedOutcome]:
-    """Run the seeds in ``workers`` processes, each taking the next seed when it is free.
+def run_in_workers(
+    assignments: Sequence[Assignment], report: Report, report_held: bool = True
+) -> list[TrialOutcome]:
+    """Run trials in ``workers`` processes, each taking the next trial when it is free.
 
-    A process that is killed costs its seed, which has failed; another takes its place.
+    A process that is killed costs its trial, which has failed; another takes its place.
 
     Args:
-        composed: What each of them prepares for itself.
-        prepared: The run that comes of it here.
+        assignments: The trials, in the order in which they are begun; their runs agree in what a
+            process has one of (``alike``).
         report: Hears of every round.
+        report_held: Tell the report of trials that another process holds.
     """
-    outcomes: list[SeedOutcome] = []
-    with _Workers(composed, prepared, report) as workers:
-        waiting: Sequence[int] = prepared.seeds
-        for last in (False, True):  # seeds held elsewhere are done last
-            ended = workers.run(waiting, last)
-            waiting = [] if last else [found.seed for found in ended if found.status == HELD]
-            outcomes += [found for found in ended if found.seed not in waiting]
-            if waiting:
-                settle(prepared, waiting)
-    return sorted(outcomes, key=lambda ended: ended.seed)
+    with _Workers(assignments[0].prepared.workers, report) as workers:
+        return workers.run(assignments, report_held)
 
 
 class _Worker:
     """One process, at the other end of a pipe of its own: what kills it harms no other's."""
 
-    def __init__(self, composed: Composed, own_code: Mapping[str, str]) -> None:
+    def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.messages, theirs = context.Pipe()
-        self.seed: int | None = None  # at work on it
+        self.work: Assignment | None = None  # at work on it
+        self._runs: set[Path] = set()  # that it knows, by folder
         try:
             self.process = context.Process(
-                target=_work,
-                args=(os.getpid(), own_path.searched(), composed, own_code, theirs),
+                target=_work, args=(os.getpid(), own_path.searched(), theirs)
             )
             with own_path.unseen():
                 self.process.start()
@@ -81,16 +80,20 @@ class _Worker:
 
     @property
     def is_gone(self) -> bool:
-        """Whether it has ended between two seeds."""
-        return self.seed is None and not self.process.is_alive()
+        """Whether it has ended between two trials."""
+        return self.work is None and not self.process.is_alive()
 
-    def begin(self, seed: int, report_held: bool) -> None:
-        """Have it run a seed."""
-        self.seed = seed
+    def begin(self, work: Assignment, report_held: bool) -> None:
+        """Have it run a trial, and prepare the run where this is its first one there."""
+        self.work = work
+        run = None
+        if work.prepared.folder not in self._runs:
+            self._runs.add(work.prepared.folder)
+            run = (work.prepared.composed, work.prepared.run.identity.own_code)
         try:
-            self.messages.send((seed, report_held))
+            self.messages.send((work.key, run, report_held))
         except OSError:  # it is gone, which is heard next
-            logger.debug("a worker was gone before it had its seed")
+            logger.debug("a worker was gone before it had its trial")
 
     def loss(self) -> AlBenchError:
         """What to say of a worker that is gone without an answer."""
@@ -104,19 +107,24 @@ class _Worker:
             said = f"crashed ({signal.Signals(-code).name})"
         else:
             said = f"ended with exit code {code}"
+        assert self.work is not None
         return AlBenchError(
-            f"seed {self.seed}'s process {said}.",
+            f"seed {self.work.seed}'s process {said}.",
             "Run the same command again to go on after its last round, with fewer workers= if "
             "memory is short.",
         )
 
 
 class _Workers:
-    """The processes of a run; leaving the ``with`` ends them, whatever state they are in."""
+    """Some processes; leaving the ``with`` ends them, whatever state they are in.
 
-    def __init__(self, composed: Composed, prepared: Prepared, report: Report) -> None:
-        self._composed = composed
-        self._prepared = prepared
+    Args:
+        most: How many there are at most.
+        report: Hears of every round.
+    """
+
+    def __init__(self, most: int, report: Report) -> None:
+        self._most = most
         self._report = report
         self._workers: list[_Worker] = []
 
@@ -140,28 +148,28 @@ class _Workers:
                 worker.process.join()
                 worker.messages.close()
 
-    def run(self, seeds: Sequence[int], report_held: bool) -> list[SeedOutcome]:
-        """How these seeds ended."""
-        left = list(reversed(seeds))
-        ended: list[SeedOutcome] = []
-        while left or any(worker.seed is not None for worker in self._workers):
+    def run(self, assignments: Sequence[Assignment], report_held: bool) -> list[TrialOutcome]:
+        """How these trials ended."""
+        left = list(reversed(assignments))
+        ended: list[TrialOutcome] = []
+        while left or any(worker.work is not None for worker in self._workers):
             self._share(left, report_held)
-            busy = {worker.messages: worker for worker in self._workers if worker.seed is not None}
+            busy = {worker.messages: worker for worker in self._workers if worker.work is not None}
             for messages in wait(list(busy)):
                 ended += self._hear(busy[messages])  # type: ignore[index]
         return ended
 
-    def _share(self, left: list[int], report_held: bool) -> None:
-        """Give seeds that are left to workers that are free, with new ones where some are gone."""
+    def _share(self, left: list[Assignment], report_held: bool) -> None:
+        """Give trials that are left to workers that are free, with new ones where some are gone."""
         for worker in [one for one in self._workers if one.is_gone]:
             self._workers.remove(worker)
             worker.messages.close()
         for worker in self._workers:
-            if worker.seed is None and left:
+            if worker.work is None and left:
                 worker.begin(left.pop(), report_held)
-        while left and len(self._workers) < self._prepared.workers:
+        while left and len(self._workers) < self._most:
             try:
-                worker = _Worker(self._composed, self._prepared.run.identity.own_code)
+                worker = _Worker()
             except OSError as error:
                 said = f"No process could be started ({error.strerror or told(error)})"
                 if not self._workers:
@@ -171,29 +179,29 @@ class _Workers:
             self._workers.append(worker)
             worker.begin(left.pop(), report_held)
 
-    def _hear(self, worker: _Worker) -> list[SeedOutcome]:
-        """Take the next message of a worker; outcomes, once its seed has ended."""
-        seed = worker.seed
-        assert seed is not None
+    def _hear(self, worker: _Worker) -> list[TrialOutcome]:
+        """Take the next message of a worker; outcomes, once its trial has ended."""
+        work = worker.work
+        assert work is not None
         try:
             name, content = worker.messages.recv()
         except (EOFError, OSError):
             self._workers.remove(worker)
             lost = worker.loss()
             worker.messages.close()
-            return run_seeds(self._prepared, [seed], self._report, refused=lost)
+            return run_trials([replace(work, refused=lost)], self._report)
         if name in _HEARD:
             try:
                 getattr(self._report, name)(*content)
             except Exception:
                 logger.exception("a progress message could not be shown")
             return []
-        worker.seed = None
+        worker.work = None
         if isinstance(content, Unprepared):
-            return run_seeds(self._prepared, [seed], self._report, refused=content)
+            return run_trials([replace(work, refused=content)], self._report)
         if isinstance(content, Exception):
             raise content
-        outcomes: list[SeedOutcome] = content
+        outcomes: list[TrialOutcome] = content
         return outcomes
 
 
@@ -216,25 +224,23 @@ class _Forwarded:
         self._messages.send(("end", arguments))
 
 
-def _work(
-    parent: int,
-    own_folders: Sequence[str],
-    composed: Composed,
-    own_code: Mapping[str, str],
-    messages: "Connection[Any, Any]",
-) -> None:
-    """Run one seed after the other as they are asked for, until the parent hangs up."""
+def _work(parent: int, own_folders: Sequence[str], messages: "Connection[Any, Any]") -> None:
+    """Run one trial after the other as they are asked for, until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGTERM, _interrupt)
     process.set_up_streams()
     process.end_with(parent)
     own_path.search(own_folders)
+    data = Data()
+    known: dict[Path, Prepared | Unprepared] = {}  # runs, by folder
+    report = _Forwarded(messages)
     try:
-        prepared = _prepare(composed, own_code)
-        report = _Forwarded(messages)
         while True:
-            seed, report_held = messages.recv()
-            messages.send(("answer", _run_seed(prepared, seed, report, report_held)))
+            key, run, report_held = messages.recv()
+            if run is not None:
+                composed, own_code = run
+                known[key.folder] = _prepare(key.folder, composed, own_code, data)
+            messages.send(("answer", _run_trial(known[key.folder], key, report, report_held)))
     except EOFError:
         return
     except KeyboardInterrupt:
@@ -246,24 +252,33 @@ def _interrupt(signum: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _prepare(composed: Composed, own_code: Mapping[str, str]) -> Prepared | Unprepared:
+def _prepare(
+    folder: Path, composed: Composed, own_code: Mapping[str, str], data: Data
+) -> Prepared | Unprepared:
     try:
-        prepared = prepare(composed)
+        with engine.restored():
+            prepared = prepare(composed, data)
         require_unedited(own_code, prepared.run.identity.own_code)
     except AlBenchError as error:
         return Unprepared(error.message, error.hint)
     except Exception as error:
         return Unprepared(told(error))
+    if prepared.folder != folder:
+        return Unprepared(
+            f"What is run {folder.name} is run {prepared.folder.name} in this process: its data "
+            "were changed meanwhile.",
+            "Start it again; what the changed data give is a run of its own.",
+        )
     return prepared
 
 
-def _run_seed(
-    prepared: Prepared | Unprepared, seed: int, report: Report, report_held: bool
-) -> list[SeedOutcome] | Exception:
+def _run_trial(
+    prepared: Prepared | Unprepared, key: TrialKey, report: Report, report_held: bool
+) -> list[TrialOutcome] | Exception:
     if isinstance(prepared, Unprepared):
         return prepared
     try:
-        return run_free_seeds(prepared, [seed], report, report_held)
+        return run_free_trials(assignments(prepared, [key.seed]), report, report_held)
     except Exception as error:
         sent = error if isinstance(error, AlBenchError) else AlBenchError(told(error))
         sent.add_note(traceback.format_exc())  # for verbose=true

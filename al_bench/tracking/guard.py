@@ -10,6 +10,7 @@ from al_bench.masking import masked
 from al_bench.results.identity import RunIdentity
 from al_bench.results.manifest import INTERRUPTED
 from al_bench.results.schema import engine_columns
+from al_bench.results.trial_key import TrialKey
 from al_bench.tracking.base import TrackedTrial, Tracker
 
 logger = logging.getLogger(__name__)
@@ -38,36 +39,31 @@ class Tracking:
         self._identity = identity
         self._engine = engine_columns(engine)
         self._config: Any = masked(config)
-        self._runs: dict[int, Any] = {}  # by seed: those that are open
+        self._runs: dict[TrialKey, Any] = {}  # those that are open
 
-    def begin(self, seed: int, rows: Sequence[Mapping[str, Any]]) -> None:
-        """A seed starts, or goes on after these committed rows: all of them are shown anew.
+    def begin(self, key: TrialKey, rows: Sequence[Mapping[str, Any]]) -> None:
+        """A trial starts, or goes on after these committed rows: all of them are shown anew.
 
         A row may have been committed by a process that died before it could tell the tracker.
         """
 
         def say(tracker: Tracker) -> None:
-            trial = TrackedTrial(self._identity, seed, self._engine, self._config)
-            self._runs[seed] = run = tracker.start(trial)
+            trial = TrackedTrial(self._identity, key.seed, self._engine, self._config)
+            self._runs[key] = run = tracker.start(trial)
             for row in rows:
                 tracker.log(run, row)
 
         self._tell(say)
 
-    def round(self, seed: int, row: Mapping[str, Any]) -> None:
+    def round(self, key: TrialKey, row: Mapping[str, Any]) -> None:
         """A round is committed."""
-        if seed in self._runs:
-            self._tell(lambda tracker: tracker.log(self._runs[seed], row))
+        if key in self._runs:
+            self._tell(lambda tracker: tracker.log(self._runs[key], row))
 
-    def end(self, seed: int, status: str) -> None:
-        """A seed has ended; of one that never began there is nothing to tell."""
-        if seed in self._runs:
-            self._tell(lambda tracker: tracker.finish(self._runs.pop(seed), status))
-
-    def interrupt(self) -> None:
-        """Seeds that have not ended will not go on in this process."""
-        for seed in list(self._runs):
-            self.end(seed, INTERRUPTED)
+    def end(self, key: TrialKey, status: str) -> None:
+        """A trial has ended, or stops; of one that never began there is nothing to tell."""
+        if key in self._runs:
+            self._tell(lambda tracker: tracker.finish(self._runs.pop(key), status))
 
     def _tell(self, say: Callable[[Tracker], None]) -> None:
         if self._tracker is None:

@@ -17,11 +17,11 @@ from al_bench.results.schema import MEASURED
 from al_bench.rounds import loop
 from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.running import execution
+from al_bench.running.loading import Data
 from al_bench.running.prepare import prepare
 from al_bench.training import trainer
 
 OVERRIDES = (
-    "strategy=bald",
     "seeds=1",
     "budget.total=40",
     "model.num_samples=3",
@@ -48,40 +48,52 @@ class Reported(Silent):
     def __init__(self):
         self.rounds = set()
 
-    def round(self, seed, row, num_rounds):
-        self.rounds.add((seed, row["round"], row["test_nll"]))
+    def round(self, key, row, num_rounds):
+        self.rounds.add((key, row["round"], row["test_nll"]))
 
 
-@pytest.fixture(scope="module", params=["cold", "warm"])
-def prepared(request):
-    return prepare(compose([*OVERRIDES, f"training.start={request.param}"]))
+RUNS = {
+    "cold": [["strategy=bald", "training.start=cold"]],
+    "warm": [["strategy=bald", "training.start=warm"]],
+    "together": [["strategy=margin"], ["strategy=bald", "training.start=warm", "budget.total=30"]],
+}
+
+
+@pytest.fixture(
+    scope="module", params=["cold", "warm", pytest.param("together", marks=pytest.mark.slow)]
+)
+def runs(request):
+    """One run, or two that are executed together."""
+    data = Data()
+    return [prepare(compose([*OVERRIDES, *words]), data) for words in RUNS[request.param]]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(prepared, tmp_path_factory):
-    """The files of the whole run, and how many disk operations it took."""
+def undisturbed(runs, tmp_path_factory):
+    """The files of the whole runs, and how many disk operations it took."""
     folder = tmp_path_factory.mktemp("whole")
     disk = BreakingDisk(None)
     with pytest.MonkeyPatch.context() as patch:
         disk.install(patch)
-        execute(into(prepared, folder))
+        execute(into(runs, folder))
     return stored(folder), len(disk.operations)
 
 
-def into(prepared, folder):
-    return dataclasses.replace(prepared, results=folder)
+def into(runs, folder):
+    return [dataclasses.replace(run, results=folder) for run in runs]
 
 
-def execute(prepared, report=None):
-    outcomes = execution.run_seeds(prepared, prepared.seeds, report or Silent())
-    assert [ended.status for ended in outcomes] == ["done"] * len(prepared.seeds)
+def execute(runs, report=None):
+    trials = execution.first_seeds_first([execution.assignments(run) for run in runs])
+    outcomes = execution.run_trials(trials, report or Silent())
+    assert [ended.status for ended in outcomes] == ["done"] * len(trials)
 
 
 def stored(folder):
     curves = read_curves([folder]).drop(columns=list(MEASURED))
-    order = ["seed", "round", "rank"]
-    bought = read_acquisitions([folder]).sort_values(order).reset_index(drop=True)
-    return curves.sort_values(["seed", "round"]).reset_index(drop=True), bought
+    order = ["run_id", "seed", "round"]
+    bought = read_acquisitions([folder]).sort_values([*order, "rank"]).reset_index(drop=True)
+    return curves.sort_values(order).reset_index(drop=True), bought
 
 
 def assert_same(folder, expected):
@@ -92,21 +104,21 @@ def assert_same(folder, expected):
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", [61, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_run_killed_at_a_disk_operation_ends_as_if_undisturbed(
-    tmp_path, prepared, undisturbed, moment, step
+    tmp_path, runs, undisturbed, moment, step
 ):
     expected, count = undisturbed
     for at in range(0, count, step):
-        prepared = into(prepared, tmp_path / str(at))
+        runs = into(runs, tmp_path / str(at))
         reported = Reported()
         with pytest.MonkeyPatch.context() as patch:
             BreakingDisk(at, moment).install(patch)
             with pytest.raises(Killed):
-                execute(prepared, reported)
+                execute(runs, reported)
         before = set(reported.rounds)
-        execute(prepared, reported)
+        execute(runs, reported)
         assert_same(tmp_path / str(at), expected)
-        kept = {(seed, round) for seed, round, _ in before}
-        again = {(seed, round) for seed, round, _ in reported.rounds - before}
+        kept = {(key, round) for key, round, _ in before}
+        again = {(key, round) for key, round, _ in reported.rounds - before}
         assert not kept & again, "a round that was reported as finished was done again"
 
 
@@ -123,19 +135,17 @@ PHASES = [
 
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase[1])
 @pytest.mark.parametrize("call", [1, pytest.param(0, marks=pytest.mark.slow)])
-def test_a_run_killed_at_a_phase_ends_as_if_undisturbed(
-    tmp_path, prepared, undisturbed, phase, call
-):
+def test_a_run_killed_at_a_phase_ends_as_if_undisturbed(tmp_path, runs, undisturbed, phase, call):
     expected, _ = undisturbed
     home, name = phase
     for moment in ("before", "after"):
-        prepared = into(prepared, tmp_path / moment)
+        runs = into(runs, tmp_path / moment)
         with pytest.MonkeyPatch.context() as patch:
             last = 0 if name == "finish" else call
             patch.setattr(home, name, dying(getattr(home, name), last, moment))
             with pytest.raises(Killed):
-                execute(prepared)
-        execute(prepared)
+                execute(runs)
+        execute(runs)
         assert_same(tmp_path / moment, expected)
 
 
@@ -156,19 +166,19 @@ def dying(function, call, moment):
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [2, 20])
-def test_a_run_killed_at_random_instants_ends_as_if_undisturbed(tmp_path, prepared, kills):
-    prepared = dataclasses.replace(prepared, seeds=range(3))
+def test_a_run_killed_at_random_instants_ends_as_if_undisturbed(tmp_path, runs, kills):
+    runs = [dataclasses.replace(run, seeds=range(3)) for run in runs]
     started = time.perf_counter()
-    execute(into(prepared, tmp_path / "whole"))
+    execute(into(runs, tmp_path / "whole"))
     seconds = time.perf_counter() - started
-    prepared = into(prepared, tmp_path / "killed")
+    runs = into(runs, tmp_path / "killed")
     instants = random.Random(kills)
     survived = 0
     for _ in range(kills):
         child = os.fork()
         if child == 0:
             with contextlib.suppress(BaseException):
-                execute(prepared)
+                execute(runs)
             os._exit(0)
         time.sleep(instants.uniform(0, 0.6 * seconds))
         os.kill(child, signal.SIGKILL)
@@ -177,5 +187,5 @@ def test_a_run_killed_at_random_instants_ends_as_if_undisturbed(tmp_path, prepar
         rounds = len(read_curves(files)) if files else 0
         assert rounds >= survived, "a committed round was lost"
         survived = rounds
-    execute(prepared)
+    execute(runs)
     assert_same(tmp_path / "killed", stored(tmp_path / "whole"))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fake_trials import ENGINE, IDENTITY, OTHER_ENGINE, row_of
@@ -9,8 +10,18 @@ from fake_trials import ENGINE, IDENTITY, OTHER_ENGINE, row_of
 from al_bench.results import damage, manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.schema import CURVE, table
+from al_bench.results.trial_key import TrialKey
 from al_bench.running.progress import LogReport, told_steps
-from al_bench.running.remaining import Known, Pace, Place, Remaining, Round, known, place_of
+from al_bench.running.remaining import (
+    Known,
+    Pace,
+    Place,
+    Remaining,
+    Round,
+    RunLeft,
+    known,
+    place_of,
+)
 from al_bench.text.duration import in_words
 
 
@@ -35,6 +46,13 @@ def test_spans_of_time_are_said_in_human_units(seconds, said):
 
 
 SCHEDULE = [Round(labels, 100) for labels in (20, 30, 40)]
+RUN = Path("/results/digits/mc_dropout/bald/0")
+ZERO, ONE = TrialKey(RUN, 0), TrialKey(RUN, 1)
+
+
+def left_of(stored, seeds, workers=1, place=None):
+    """What is left of one run."""
+    return Remaining({RUN: RunLeft(stored, SCHEDULE, seeds, workers)}, place)
 
 
 def row(round, seconds, labels=None):
@@ -42,7 +60,7 @@ def row(round, seconds, labels=None):
 
 
 def test_nothing_is_said_before_any_round_is_known():
-    remaining = Remaining(Known(), SCHEDULE, [0, 1])
+    remaining = left_of(Known(), [0, 1])
     assert remaining.seconds() is None
     assert remaining.said() == ""
     assert not remaining.is_over
@@ -70,16 +88,16 @@ def test_the_first_round_counts_only_until_there_is_another():
 
 
 def test_what_is_left_shrinks_round_by_round():
-    remaining = Remaining(Known([(20, 1.0), (30, 2.0), (40, 3.0)]), SCHEDULE, [0, 1])
+    remaining = left_of(Known([(20, 1.0), (30, 2.0), (40, 3.0)]), [0, 1])
     assert remaining.seconds() == 12.0
-    remaining.begin(0, 0)
-    remaining.begin(1, 2)
+    remaining.begin(ZERO, 0)
+    remaining.begin(ONE, 2)
     assert remaining.seconds() == 9.0
-    remaining.round(0, row(0, 1.0))
+    remaining.round(ZERO, row(0, 1.0))
     assert remaining.seconds() == 8.0
     assert remaining.said() == "about 8 s left"
-    remaining.end(0)  # failed, perhaps
-    remaining.end(1)
+    remaining.end(ZERO)  # failed, perhaps
+    remaining.end(ONE)
     assert remaining.seconds() == 0.0
     assert remaining.is_over
     assert remaining.said() == ""
@@ -87,36 +105,36 @@ def test_what_is_left_shrinks_round_by_round():
 
 def test_workers_share_the_seeds_and_none_shares_a_seed():
     stored = Known([(20, 1.0), (30, 2.0), (40, 3.0)])
-    assert Remaining(stored, SCHEDULE, range(6), workers=3).seconds() == 12.0
-    assert Remaining(stored, SCHEDULE, range(2), workers=8).seconds() == 6.0
+    assert left_of(stored, range(6), workers=3).seconds() == 12.0
+    assert left_of(stored, range(2), workers=8).seconds() == 6.0
 
 
 def test_the_place_in_a_sweep_is_said_with_the_time_of_all_its_jobs():
     stored = Known([(20, 60.0), (30, 60.0), (40, 60.0)])
     place = Place(2, 12, earlier=[500.0, 220.0])
-    said = Remaining(stored, SCHEDULE, [0], place=place).said()
+    said = left_of(stored, [0], place=place).said()
     assert said == "job 3 of 12, about 48 min left"  # 3 min, and nine of 5 min
-    alone = Remaining(stored, SCHEDULE, [0], place=Place(2, 12, side_by_side=True)).said()
+    alone = left_of(stored, [0], place=Place(2, 12, side_by_side=True)).said()
     assert alone == "job 3 of 12, about 3 min left of it"
-    assert Remaining(Known(), SCHEDULE, [0], place=place).said() == "job 3 of 12"
+    assert left_of(Known(), [0], place=place).said() == "job 3 of 12"
 
 
 def test_first_steps_tell_where_no_round_is_known():
-    remaining = Remaining(Known(), SCHEDULE, [0, 1])
-    said = told_steps(remaining, 50, 10.0)
+    remaining = left_of(Known(), [0, 1])
+    said = told_steps(remaining, {}, ZERO, 50, 10.0)
     assert said == (
         "50 steps of training took 10 s; by that all training takes at most about 2 min"
     )
-    remaining.round(0, row(0, 1.0))
-    assert told_steps(remaining, 50, 10.0) == ""
+    remaining.round(ZERO, row(0, 1.0))
+    assert told_steps(remaining, {}, ZERO, 50, 10.0) == ""
 
 
 def test_a_log_line_says_what_is_left(caplog):
     caplog.set_level("INFO")
-    report = LogReport(Remaining(Known([(20, 60.0)]), SCHEDULE, [0]))
-    report.begin(0, 0, 3)
+    report = LogReport(left_of(Known([(20, 60.0)]), [0]))
+    report.begin(ZERO, 0, 3)
     committed = {**row(0, 60.0), "test_accuracy": 0.5, "test_nll": 1.0}
-    report.round(0, committed, 3)
+    report.round(ZERO, committed, 3)
     assert caplog.messages == [
         "seed 0 round 0/2 labels=20 accuracy=0.500 nll=1.000 60.0s; about 2 min left"
     ]

@@ -144,7 +144,7 @@ def _say_sweep(hydra: Hydra, planned: Plan) -> int:
             launching.choose_gpu(composed, number, launchers.kind(config))
             prepared = prepare(composed)
             print(dry_run.describe(prepared), flush=True)
-            left.append(remaining_of(prepared))
+            left.append(remaining_of([prepared]))
         except Exception as error:
             logger.error("job %d failed: %s", number, told(error))
             errors.append(error)

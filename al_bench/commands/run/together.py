@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     """Run one composed configuration to its end; 0 when every seed is done, else 1."""
     from al_bench.running import dry_run, progress
-    from al_bench.running.execution import DONE, run_seeds
+    from al_bench.running.execution import DONE, assignments
     from al_bench.running.prepare import prepare
-    from al_bench.running.workers import run_in_workers
+    from al_bench.running.together import run_together
     from al_bench.text.console import Console
 
     progress.set_up_logging()
@@ -41,11 +41,10 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     said = remaining.said()
     console.print(in_a_line(f"{title}{f': {said}' if said else ''}"))
     refused = record.disagreement(identity.own_code) if composed.is_sweep else None
-    with progress.make_report(console, prepared.seeds, remaining) as report:
-        if prepared.workers > 1 and len(prepared.seeds) > 1 and refused is None:
-            outcomes = run_in_workers(composed, prepared, report)
-        else:
-            outcomes = run_seeds(prepared, prepared.seeds, report, refused=refused)
+    trials = assignments(prepared, refused=refused)
+    keys = [trial.key for trial in trials]
+    with progress.make_report(console, keys, remaining, {}) as report:
+        outcomes = run_together(trials, report)
     print_table(console, progress.outcome_table(title, outcomes))
     print(f"results: {prepared.results / identity.folder}")
     return 0 if all(ended.status == DONE for ended in outcomes) else 1
@@ -57,4 +56,4 @@ def _remaining(prepared: "Prepared", record: sweep.JobRecord) -> "Remaining":
 
     one_by_one = str(HydraConfig.get().launcher.get("_target_")).endswith("BasicLauncher")
     place = place_of(record.folder, record.number, not one_by_one, prepared.workers)
-    return remaining_of(prepared, place)
+    return remaining_of([prepared], place)
