@@ -33,7 +33,8 @@ def _defaults(
 ) -> DefaultsList:
     values = [override for override in overrides_list if _is_value(override, repo)]
     choices = [o.input_line for o in overrides_list if not any(o is value for value in values)]
-    schema = ConfigStore.instance().repo["schema.yaml"].node._metadata.object_type
+    stored = ConfigStore.instance().repo.get("schema.yaml")  # not where files are composed alone
+    schema = stored and stored.node._metadata.object_type
     sources = [
         (source.provider, source.path, *_files(source.path)) for source in repo.get_sources()
     ]
