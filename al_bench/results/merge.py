@@ -1,6 +1,6 @@
 """Trials of several results folders, brought together in one.
 
-A trial is copied whole, under the lock of its new place and, where it can be taken, of its old one:
+A trial is copied whole, under the lock of its new place and, unless it is done, of its old one:
 each file in one step, the curve last. A merge that was killed leaves trials that are there or not,
 and starting it again completes it.
 """
@@ -159,14 +159,12 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
             "Add prefer=FOLDER, the one whose copies are to be taken, or keep them in two folders.",
         )
     taken = 0
-    locks.settle(
-        paths.lock
-        for trial in chosen
-        for paths in (TrialPaths(target / trial.run, trial.copy.seed), trial.paths)
-    )
-    for trial in chosen:
+    places = [TrialPaths(target / trial.run, trial.copy.seed) for trial in chosen]
+    unfinished = [trial.paths for trial in chosen if not trial.is_done]
+    locks.settle(paths.lock for paths in (*places, *unfinished))
+    for trial, own in zip(chosen, places, strict=True):
         try:
-            taken += _take(trial, TrialPaths(target / trial.run, trial.copy.seed), preferred)
+            taken += _take(trial, own, preferred)
         except _Unfinished as error:
             spared.append(str(error))
         except (_Differ, locks.TrialHeld, inside.LedOutside) as error:
@@ -340,22 +338,20 @@ def _clear(place: TrialPaths) -> None:
 
 
 def _hold(trial: _Trial, stack: contextlib.ExitStack) -> None:
-    """Keep others from working on a trial meanwhile, where that is possible.
+    """Keep others from going on with a trial meanwhile; one that is done is not gone on with.
 
     Raises:
         _Unfinished: It is not done, and someone works on it or might.
     """
-    folder = trial.paths.lock.parent
-    if trial.is_done and not folder.is_dir():
+    if trial.is_done:
         return
     try:
-        atomic.make_folder(folder)
+        atomic.make_folder(trial.paths.lock.parent)
         stack.callback(locks.take(trial.paths.lock).release)
     except locks.TrialHeld as error:
         raise _Unfinished(error.message) from error
     except ResultsError as error:
-        if not trial.is_done:
-            raise _Unfinished(f"{trial} is not finished. {error.message}") from error
+        raise _Unfinished(f"{trial} is not finished. {error.message}") from error
 
 
 def _files(trial: _Trial, place: TrialPaths) -> dict[Path, bytes]:

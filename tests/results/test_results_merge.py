@@ -11,7 +11,8 @@ import pytest
 from fake_trials import ENGINE, IDENTITY, OTHER_ENGINE, ROUNDS, run_trial, stored, trial_paths
 
 from al_bench import cli
-from al_bench.results import atomic, locks, provenance
+from al_bench.results import atomic, lease, locks, provenance
+from al_bench.results.lease import Holder
 from al_bench.results.ledger import DONE, status
 from al_bench.results.store import Store
 
@@ -171,6 +172,19 @@ def test_a_running_trial_is_left_out_and_named(typed, laptop):
     assert f"process {os.getpid()}" in err
     with Store(Path("all")).claim(IDENTITY, 0, ENGINE):
         assert typed("laptop", "merge=all")[0] == 0  # it is there already
+
+
+def test_what_is_done_is_taken_at_once_whoever_has_left_a_lease_beside_it(
+    typed, laptop, monkeypatch
+):
+    for seed in (0, 1):
+        left = trial_paths(laptop, seed).lock.with_suffix(".lease")
+        left.write_bytes(Holder("node7", 42, "", "elsewhere", "t").to_bytes())
+    monkeypatch.setattr(lease, "bury", lambda paths: pytest.fail(f"waits for {paths}"))
+    monkeypatch.setattr(locks, "_lock_file", lambda path: None)  # the file system has none
+    code, out, err = typed("laptop", "merge=all")
+    assert (code, out, err) == (0, "all: 2 trials taken in\n", "")
+    assert is_done(Path("all"), 0, 1)
 
 
 def test_of_a_folder_that_cannot_be_written_only_finished_trials_are_taken(
