@@ -167,6 +167,10 @@ def check(config: DictConfig) -> None:
     for key in known:
         if key not in config:
             raise ConfigError(f"The key {key} cannot be taken away.")
+    if not OmegaConf.is_dict(config.streams):
+        raise ConfigError(
+            f"streams={config.streams} is no offset of a stream.", "Try streams.init=1."
+        )
     for key in REQUIRED:
         if OmegaConf.is_missing(config, key):
             raise ConfigError(f"Every run has a {key}; none is chosen.", f"Add {key}=…")

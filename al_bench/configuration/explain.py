@@ -139,7 +139,7 @@ def _no_key(key: str, overrides: Sequence[str], folder: Path | None) -> ConfigEr
             return ConfigError(message, f"Write +{typed}")
         valid |= set(parameters)
     objects = [str(name) for name in node if OmegaConf.is_dict(node._get_node(name))]
-    deeper = [name for name in objects if parts[0] in node[name]]
+    deeper = [name for name in objects if parts[0] in (node[name] or {})]
     if len(parts) == 1 and deeper:  # strategy.num_targets is strategy.score.num_targets
         meant = " or ".join(repr(f"{where}.{name}.{parts[0]}") for name in deeper)
         return ConfigError(message, f"Did you mean {meant}?")

@@ -1,22 +1,20 @@
 """Hydra over al-bench's configuration, apart from the one that an application may be using.
 
-It is the one module for what differs between Hydra's versions, and for what Hydra keeps to itself:
-the public functions print and exit, or leave their state to the whole process.
+It is the one module for what differs between Hydra's versions, and for Hydra's state, which the
+public functions leave to the whole process.
 """
 
-import argparse
 import contextlib
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
-from hydra import __version__, version
-from hydra._internal.callbacks import Callbacks
-from hydra._internal.hydra import Hydra as Hydra
-from hydra._internal.utils import create_config_search_path, get_args_parser
-from hydra.core.config_search_path import SearchPathQuery
+from hydra import __version__, initialize_config_dir, version
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -24,25 +22,98 @@ from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from al_bench.configuration.building import build
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.targets import locate
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, told
 from al_bench.paths import opened
 
 CONFIG_NAME = "config"
-BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OF_CLASSES = ("dataset", "model", "strategy", "target", "training")  # choices that are objects
+VERSION = __version__
 # Hydra 1.3 wants to be told whose behavior it has and replaces what is stored; later ones warn of
 # the first, and ask to be told the second.
-_IS_1_3 = __version__.startswith("1.3.")
+_IS_1_3 = VERSION.startswith("1.3.")
 BASE = {"version_base": "1.3"} if _IS_1_3 else {}
 _REPLACE: dict[str, Any] = {} if _IS_1_3 else {"replace": True}
+PAGES = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]  # of --info
+if not _IS_1_3:
+    PAGES.append("aliases")
+_UNFORESEEN = (AssertionError, AttributeError, TypeError, ValueError)
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _OWNED = (GlobalHydra, HydraConfig, JobRuntime, version.VersionBase)
 _one_at_a_time = threading.RLock()  # Hydra's state belongs to the process
+
+
+class Hydra(Protocol):
+    """What al-bench asks of the object in which Hydra holds the search path."""
+
+    config_loader: ConfigLoader
+
+    def compose_config(
+        self,
+        config_name: str,
+        overrides: list[str],
+        run_mode: RunMode,
+        with_log_configuration: bool = False,
+    ) -> DictConfig:
+        """The configuration of these words."""
+
+    def run(self, config_name: str, task_function: Callable[[Any], Any], overrides: Any) -> Any:
+        """Compose one job and do it."""
+
+
+class FurtherFolder(SearchPathPlugin):
+    """Puts the folder of ``--config-dir``, where there is one, behind al-bench's own."""
+
+    folder: ClassVar[Path | None] = None
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Called by Hydra while it starts."""
+        if self.folder is not None:
+            search_path.append(provider="command-line", path=f"file://{self.folder}")
+
+
+class Callbacks:
+    """The objects of ``hydra.callbacks``, which are told of a sweep and of its jobs.
+
+    What one of them raises is a warning. The end of something is told to the last of them first.
+
+    Args:
+        config: Of the sweep.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        nodes = OmegaConf.select(config, "hydra.callbacks") or {}
+        self._told = [build(node, f"hydra.callbacks.{name}") for name, node in nodes.items()]
+
+    def on_multirun_start(self, **about: Any) -> None:
+        """The sweep begins."""
+        self._tell("on_multirun_start", self._told, about)
+
+    def on_multirun_end(self, **about: Any) -> None:
+        """All jobs of the sweep have ended."""
+        self._tell("on_multirun_end", self._told[::-1], about)
+
+    def on_job_start(self, **about: Any) -> None:
+        """A job begins, in its process."""
+        self._tell("on_job_start", self._told, about)
+
+    def on_job_end(self, **about: Any) -> None:
+        """A job has ended, in its process."""
+        self._tell("on_job_end", self._told[::-1], about)
+
+    def _tell(self, event: str, told: Sequence[Any], about: Mapping[str, Any]) -> None:
+        for one in told:
+            try:
+                getattr(one, event)(**about)
+            except Exception as error:
+                said = f"{type(error).__name__}: {error}"
+                warnings.warn(f"{type(one).__name__}.{event} raised {said}", stacklevel=2)
 
 
 @contextlib.contextmanager
@@ -55,19 +126,20 @@ def started(schema: type, folder: str | Path | None = None) -> Iterator[Hydra]:
     """
     store = ConfigStore.instance()
     with _one_at_a_time:
-        Plugins.instance()  # found once a process, with the configuration that they store
+        # Hydra finds its plugins once a process, with the configuration that they store.
+        Plugins.instance().register(FurtherFolder)
         before: dict[type, Any] = _taken()
         stored = {name: dict(n) if isinstance(n, dict) else n for name, n in store.repo.items()}
         try:
-            if BASE:
-                version.setbase(BASE["version_base"])
             _register(OmegaConf)("opened", lambda path: str(opened(path)), replace=True)
             store.store(name="schema", node=schema, **_REPLACE)
-            path = create_config_search_path(str(config_dir()))
-            if folder is not None:
-                where, anchor = f"file://{Path(folder).resolve()}", SearchPathQuery("schema", None)
-                path.prepend(provider="command-line", path=where, anchor=anchor)
-            yield Hydra.create_main_hydra2("al-bench", path)
+            FurtherFolder.folder = None if folder is None else Path(folder).resolve()
+            try:
+                initialize_config_dir(str(config_dir()), "al-bench", **BASE)
+            finally:
+                FurtherFolder.folder = None
+            own: Any = GlobalHydra.instance().hydra
+            yield own
         finally:
             _taken()
             Singleton._instances.update(before)
@@ -86,15 +158,23 @@ def _taken() -> dict[type, Any]:
 
 
 def compose(hydra: Hydra, words: Sequence[str]) -> DictConfig:
-    """The configuration of these words with Hydra's own part; logging is left alone."""
+    """The configuration of these words with Hydra's own part; logging is left alone.
+
+    Raises:
+        ConfigError: There is no such class, or Hydra has not foreseen the words.
+        HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError: Their complaints.
+    """
     store_classes(words)
-    return hydra.compose_config(CONFIG_NAME, list(words), RunMode.RUN)
-
-
-def flags() -> argparse.ArgumentParser:
-    """What reads Hydra's own flags."""
-    parser: argparse.ArgumentParser = get_args_parser()
-    return parser
+    try:
+        return hydra.compose_config(CONFIG_NAME, list(words), RunMode.RUN)
+    except _UNFORESEEN as error:
+        if type(error) not in _UNFORESEEN:  # one of the complaints below it
+            raise
+        meant = [word for word in words if word.lstrip("+~").startswith("hydra")] or words
+        raise ConfigError(
+            f"Hydra makes no configuration of {' '.join(meant)}: {told(error)}.",
+            "Leave out what sets a part of it that is not there.",
+        ) from error
 
 
 def launching(
@@ -102,8 +182,9 @@ def launching(
 ) -> tuple[Launcher, Callbacks]:
     """The launcher of a sweep, which does ``task`` for each job, and who is told of the sweep."""
     callbacks = Callbacks(config)
+    told: Any = callbacks  # what Hydra has of the kind is its own
     launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=callbacks),
+        hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=told),
         task_function=task,
         config=config,
     )

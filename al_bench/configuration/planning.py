@@ -25,7 +25,7 @@ from al_bench.configuration.schema import RunConfig
 from al_bench.configuration.targets import described, locate
 from al_bench.configuration.until_decided import Design
 from al_bench.configuration.words import check_overrides
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, require_whole
 
 # One to a sweep.
 SHARED = ("results", "dry_run", "hydra.launcher", *until_decided.KEYS)
@@ -177,15 +177,10 @@ class _Reader:
     def _one(self, words: tuple[str, ...]) -> _Job:
         config = own_hydra.compose(self._hydra, [*self._of_hydra, *words])
         check(config)
-        for path, node in described(config.hydra.get("callbacks"), "hydra.callbacks"):
-            locate(str(node["_target_"]), f"{path}._target_")
+        _check_callbacks(config.hydra)
         for word in words:
             self._check_added(config, word)
-        if (sweeper := config.hydra.sweeper.get("_target_")) != own_hydra.BASIC_SWEEPER:
-            raise ConfigError(
-                f"hydra.sweeper._target_={sweeper}: al-bench's jobs return no number to optimize.",
-                "Sweep over values: -m key=a,b.",
-            )
+        _check_plugins(config.hydra)
         params: Any = _plain(config.hydra.sweeper.get("params")) or {}
         shared = {key: _plain(OmegaConf.select(config, key)) for key in SHARED}
         design = until_decided.design_of(config)
@@ -197,6 +192,38 @@ class _Reader:
         node = OmegaConf.select(config, path) if word.startswith("+") and path else None
         if isinstance(node, DictConfig) and "_target_" in node:
             check_keys(path, node)
+
+
+def _check_callbacks(node: DictConfig) -> None:
+    """Raise ConfigError unless all that wants to be told of jobs are objects of known classes."""
+    for name, callback in (node.get("callbacks") or {}).items():
+        if not isinstance(callback, DictConfig) or "_target_" not in callback:
+            raise ConfigError(
+                f"hydra.callbacks.{name} has no _target_, got {callback!r}.",
+                f"Write +hydra.callbacks.{name}._target_=module.Class",
+            )
+    for path, inner in described(node.get("callbacks"), "hydra.callbacks"):
+        locate(str(inner["_target_"]), f"{path}._target_")
+        check_keys(path, inner)
+
+
+def _check_plugins(node: DictConfig) -> None:
+    """Raise ConfigError unless Hydra's own part names a launcher and the basic sweeper."""
+    for name in ("launcher", "sweeper"):
+        plugin = node.get(name)
+        if not isinstance(plugin, DictConfig) or "_target_" not in plugin:
+            raise ConfigError(
+                f"hydra.{name}={_typed(_plain(plugin))} is no {name}.",
+                f"Leave it out, or choose one by its group: hydra/{name}=basic.",
+            )
+    target = str(node.sweeper.get("_target_"))
+    if not target.endswith(".BasicSweeper"):
+        raise ConfigError(
+            f"hydra.sweeper._target_={target}: al-bench's jobs return no number to optimize.",
+            "Sweep over values: -m key=a,b.",
+        )
+    if (at_once := node.sweeper.get("max_batch_size")) is not None:
+        require_whole("hydra.sweeper.max_batch_size", at_once, 1)
 
 
 def _own_sweep(

@@ -1,5 +1,6 @@
 """What is typed after ``al-bench run``, checked word by word before Hydra reads it."""
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ def read(arguments: Sequence[str]) -> Words:
     arguments = _one_word(arguments)
     keys = [word for word in arguments if "=" in word and not word.startswith("-")]
     ordered = [*(word for word in arguments if word not in keys), *quoted(keys)]
-    parser = own_hydra.flags()
+    parser = _flags()
     setattr(parser, "error", _refuse_flag)  # noqa: B010  # argparse would print a page and exit
     parsed = parser.parse_args(ordered)
     if parsed.cfg is None and (parsed.package or parsed.resolve):
@@ -70,6 +71,30 @@ def read(arguments: Sequence[str]) -> Words:
         check_once(parsed.overrides)
     shows = (parsed.help, parsed.hydra_help, parsed.shell_completion, parsed.cfg, parsed.info)
     return Words(ordered, parsed.overrides, folder, parsed.multirun, any(shows))
+
+
+def _flags() -> argparse.ArgumentParser:
+    """What reads the flags that Hydra documents."""
+    parser = argparse.ArgumentParser(add_help=False)
+    for short, long in (
+        ("-h", "--help"),
+        ("-r", "--run"),
+        ("-m", "--multirun"),
+        ("-sc", "--shell-completion"),
+    ):
+        parser.add_argument(short, long, action="store_true")
+    for long in ("--hydra-help", "--resolve"):
+        parser.add_argument(long, action="store_true")
+    for short, long in (("-p", "--package"), ("-cd", FOLDER)):
+        parser.add_argument(short, long)
+    for short, long in (("-cp", "--config-path"), ("-cn", "--config-name")):
+        parser.add_argument(short, long)
+    parser.add_argument("--experimental-rerun")
+    parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
+    parser.add_argument("-i", "--info", nargs="?", const="all", choices=own_hydra.PAGES)
+    parser.add_argument("--version", action="version", version=f"Hydra {own_hydra.VERSION}")
+    parser.add_argument("overrides", nargs="*")
+    return parser
 
 
 def _one_word(arguments: Sequence[str]) -> list[str]:
@@ -145,17 +170,23 @@ def _check_override(override: Override, word: str) -> None:
         _check_null(override, word)
     if override.is_sweep_override():
         return
-    if key == "init_strategy" and isinstance(value := override.value(), str):
+    if key == "hydra.sweeper.params" and not override.is_delete() and override.value() is not None:
+        raise ConfigError(f"{word}: this is for files of presets.", "Type -m key=a,b.")
+    is_group = "/" in key or key == "hydra" or key in KINDS.values()
+    is_number = isinstance(override.value(), bool | int | float)
+    if is_group and (override.package or key not in REQUIRED) and is_number:
+        raise ConfigError(f"{word}: a choice is a name.", _where_to_look(key))
+    if key == "init_strategy" and (is_number or isinstance(override.value(), str)):
+        name = "NAME" if is_number else override.value()
         raise ConfigError(
             f"{word}: a strategy that buys the initial set is chosen by its group.",
-            f"Write strategy@init_strategy={value}.",
+            f"Write strategy@init_strategy={name}.",
         )
     if key not in REQUIRED or override.package:  # strategy@init_strategy may be null
         return
     chosen: Any = None if override.is_delete() else override.value()
     if isinstance(chosen, str):
         return
-    hint = f"See al-bench list {_kind(key)}."
     if isinstance(chosen, list):
         if key != "pool":
             raise ConfigError(
@@ -165,7 +196,7 @@ def _check_override(override: Override, word: str) -> None:
         if not chosen:
             raise ConfigError(f"{word} names no pool.", "Write pool=full for all points.")
         return
-    raise ConfigError(f"{word}: every run has one {key}, chosen by name.", hint)
+    raise ConfigError(f"{word}: every run has one {key}, chosen by name.", _where_to_look(key))
 
 
 def _check_null(override: Override, word: str) -> None:
@@ -181,8 +212,9 @@ def _check_null(override: Override, word: str) -> None:
     raise ConfigError(f"{word}: null is no choice.", hint)
 
 
-def _kind(group: str) -> str:
-    return next(kind for kind, known in KINDS.items() if known == group)
+def _where_to_look(group: str) -> str | None:
+    kinds = [kind for kind, known in KINDS.items() if known == group]
+    return f"See al-bench list {kinds[0]}." if kinds else None
 
 
 def _meant(word: str, folder: Path | None) -> str:

@@ -258,3 +258,42 @@ def test_a_class_is_a_choice_for_a_parallel_sweep(quick_run, own_class):
     code, out, _ = quick_run(*words)
     assert code == 0
     assert "2 jobs, 2 done\n" in out
+
+
+HEARS = """from pathlib import Path
+
+
+class Hears:
+    def __init__(self, name):
+        self.name = name
+
+    def write(self, event):
+        with Path("heard.txt").open("a") as file:
+            file.write(f"{self.name} {event}\\n")
+
+    def on_multirun_start(self, config, **about):
+        self.write(f"start {config.hydra.mode.name}")
+
+    def on_job_start(self, config, **about):
+        self.write(f"job {config.hydra.job.num}")
+
+    def on_job_end(self, job_return, **about):
+        self.write(f"end {job_return.return_value}")
+        raise OSError("no more")
+
+    def on_multirun_end(self, **about):
+        self.write("over")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [[], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]])
+def test_callbacks_hear_of_a_sweep_and_of_its_jobs(quick_run, tmp_path, launcher):
+    (tmp_path / "hears.py").write_text(HEARS)
+    words = [f"+hydra.callbacks.{name}={{_target_:hears.Hears,name:{name}}}" for name in "ab"]
+    with pytest.warns(UserWarning, match=r"Hears.on_job_end raised OSError: no more"):
+        code, _, _ = quick_run("-m", "strategy=random", "seeds=1", *words, *launcher)
+    assert code == 0
+    job = ["a job 0", "b job 0", "b end 0", "a end 0"]
+    expected = ["a start MULTIRUN", "b start MULTIRUN", *job, "b over", "a over"]
+    assert (tmp_path / "heard.txt").read_text().splitlines() == expected
