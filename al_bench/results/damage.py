@@ -106,8 +106,9 @@ def hurts(paths: TrialPaths, found: Damage) -> bool:
 def _wrong(path: Path, entry: Mapping[str, Any], thorough: bool) -> str | None:
     try:
         size = inside.size(path)
-    except OSError:
-        return inside.wrong(path) or "is missing"
+    except OSError as error:
+        gone = isinstance(error, FileNotFoundError)
+        return inside.wrong(path) or ("is missing" if gone else "cannot be read")
     if size != entry.get("size"):
         if "rows" in entry:
             try:

@@ -101,12 +101,15 @@ def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
         below[:] = [name for name in below if not name.startswith(".")]
         for name in below:
             if name in FOLDERS and os.path.islink(os.path.join(folder, name)):
-                logger.warning("Left out: %s %s.", os.path.join(folder, name), LINK)
+                logger.warning(
+                    "Left out: %s %s.", os.path.abspath(os.path.join(folder, name)), LINK
+                )
         yield folder, below, names
 
 
 def _tell_unread(error: OSError) -> None:
-    logger.warning("Left out: %s cannot be read (%s).", error.filename, error.strerror)
+    path = os.path.abspath(error.filename)
+    logger.warning("Left out: %s cannot be read (%s).", path, error.strerror)
 
 
 def require(folder: Path, name: str) -> None:

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from al_bench.errors import ResultsError
 from al_bench.results import inside
 from al_bench.results.schema import beyond
+
+MOST_BYTES = 2 * 2**30  # of a file, packed and unpacked; a million acquisitions take 90 MB
 
 
 class DamagedFile(ResultsError):
@@ -45,17 +48,16 @@ def read(path: Path, schema: pa.Schema, unchecked: bool = False) -> pa.Table:
         ResultsError: The file may not be read.
     """
     try:
+        _require_size(path)
         data = inside.read(path)
     except FileNotFoundError:
         raise
-    except OSError as error:
-        raise ResultsError(f"{path} cannot be read: {error.strerror}.") from error
+    except (OSError, ValueError) as error:
+        raise _unread(path, error) from error
     try:
-        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
-            _require_rows(file.metadata, len(data))
-            found = file.read(columns=schema.names, use_threads=False)
+        found = _unpacked(data, schema)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DamagedFile(f"{path} cannot be read: {_first_line(error)}") from error
+        raise _unread(path, error) from error
     names = set(found.schema.names)
     try:
         columns = [_column(found, field, field.name in names) for field in schema]
@@ -74,30 +76,79 @@ def not_results(path: Path, what: str) -> DamagedFile:
 
 def footer(path: Path) -> pq.FileMetaData:
     """The footer of the file; OSError, ValueError or ArrowException where it cannot be read."""
+    _require_size(path)
     return pq.read_metadata(pa.BufferReader(inside.read(path)))
 
 
 def num_rows(path: Path) -> int:
-    """Rows of the file, from its footer alone; 0 without a file, DamagedFile as in ``read``."""
+    """Rows of the file, from its footer alone; 0 without a file, errors as in ``read``."""
     try:
         return int(footer(path).num_rows)
     except FileNotFoundError:
         return 0
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DamagedFile(f"{path} cannot be read: {_first_line(error)}") from error
+        raise _unread(path, error) from error
+
+
+def _unread(path: Path, error: Exception) -> ResultsError:
+    if isinstance(error, OSError) and error.strerror:  # of the file system; pyarrow gives none
+        return ResultsError(f"{path} cannot be read: {error.strerror}.")
+    return DamagedFile(f"{path} cannot be read: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _require_rows(metadata: pq.FileMetaData, size: int) -> None:
-    """Raise ValueError where a file claims more rows than it can hold: each takes a byte at least.
+def _require_size(path: Path) -> None:
+    """Raise ValueError where the file is larger than any that a run writes; OSError without one."""
+    if (size := inside.size(path)) > MOST_BYTES:
+        raise ValueError(f"it has {size / 2**30:.1f} GiB, more than results take")
 
-    Repeated values take none, and a few bytes would fill the memory.
+
+def _unpacked(data: bytes, schema: pa.Schema) -> pa.Table:
+    """The columns of ``schema`` that the file has; ValueError before they would fill the memory.
+
+    A few bytes may stand for any number of values that are equal, missing or begin alike. Runs
+    write each value by itself; a file that something else has written over may hold a text once
+    and count where it occurs, so that its columns are measured before they are spread out.
     """
-    if metadata.num_rows > size:
-        raise ValueError(f"{metadata.num_rows} rows in {size} bytes are no results")
+    reader = pa.BufferReader(data)
+    with pq.ParquetFile(reader, page_checksum_verification=True) as file:
+        metadata = file.metadata
+        if metadata.num_rows > len(data):  # each takes a byte at least
+            raise ValueError(f"{metadata.num_rows} rows in {len(data)} bytes are no results")
+        groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+        parts = [group.column(place) for group in groups for place in range(group.num_columns)]
+        _require_bytes(sum(part.total_uncompressed_size + 8 * part.num_values for part in parts))
+        texts = [part for part in parts if part.physical_type == "BYTE_ARRAY"]
+        if any("DELTA_BYTE_ARRAY" in part.encodings for part in texts):
+            raise ValueError("it holds texts by what they share with the one before")
+        coded = {part.path_in_schema for part in texts if _CODED.intersection(part.encodings)}
+        if not coded:
+            return file.read(columns=schema.names, use_threads=False)
+    with pq.ParquetFile(
+        reader, page_checksum_verification=True, read_dictionary=[*coded], metadata=metadata
+    ) as file:
+        found = file.read(columns=schema.names, use_threads=False)
+    chunks = [chunk for column in found.columns for chunk in column.chunks]
+    _require_bytes(sum(map(_spread, chunks)))
+    return found
+
+
+_CODED = frozenset(("PLAIN_DICTIONARY", "RLE_DICTIONARY"))
+
+
+def _require_bytes(number: int) -> None:
+    if number > MOST_BYTES:
+        raise ValueError(f"unpacked it would be {number / 2**30:.1f} GiB, more than results take")
+
+
+def _spread(values: pa.Array) -> int:
+    """Bytes of texts that are held once each, were every one written out."""
+    if not pa.types.is_dictionary(values.type):
+        return 0
+    return pc.sum(pc.binary_length(values.dictionary).take(values.indices)).as_py() or 0
 
 
 def _column(found: pa.Table, field: pa.Field, present: bool) -> pa.ChunkedArray:

@@ -172,14 +172,17 @@ ACQUISITIONS = pa.schema(
 
 LARGEST = 1e12  # of measured numbers, either way: what is computed with them stays finite
 LONGEST = 1000  # characters of a name
+MOST_CLASSES = 10**6  # whoever counts labels of each has room for that many
 _FREE = ("score", "train_loss")  # whatever the strategy or the training makes it
+_LABELS = ("label", "true_label")
 _TEXTS = ("notes", "strategy_state")  # JSON of any length
 
 
 def beyond(found: pa.Table) -> str | None:
     """Why a table is none that a run writes, as in "seed has -1"; ``None`` where it may be one.
 
-    Whole numbers are from 0, metrics and seconds finite, names of a length that names have.
+    Whole numbers are from 0, metrics and seconds finite, names of a length that names have, labels
+    below ``MOST_CLASSES``.
 
     Args:
         found: Columns of ``CURVE`` or ``ACQUISITIONS`` in their types.
@@ -194,6 +197,9 @@ def beyond(found: pa.Table) -> str | None:
         if names and is_beyond(_together(found, names)):
             first = next(name for name in names if is_beyond(_together(found, [name])))
             return f"{first} has what no run writes there"
+    for name in {*_LABELS}.intersection(found.schema.names):
+        if (pc.max(found.column(name)).as_py() or 0) >= MOST_CLASSES:
+            return f"{name} has what no run writes there"
     return None
 
 

@@ -71,9 +71,10 @@ def class_shares(rows: pd.DataFrame) -> dict[str, ClassShares]:
     for label, own in rows.groupby("strategy_label"):
         rounds, row = np.unique(own["round"].to_numpy(dtype=int), return_inverse=True)
         seeds, trial = np.unique(own["seed"].to_numpy(dtype=int), return_inverse=True)
-        totals = np.zeros((len(seeds), len(rounds), size))
-        np.add.at(totals, (trial, row, own["label"].to_numpy(dtype=int)), 1.0)
-        last = np.array([row[trial == place].max() for place in range(len(seeds))])
+        classes, place = np.unique(own["label"].to_numpy(dtype=int), return_inverse=True)
+        totals = np.zeros((len(seeds), len(rounds), len(classes)))  # of those that were bought
+        np.add.at(totals, (trial, row, place), 1.0)
+        last = np.array([row[trial == one].max() for one in range(len(seeds))])
         ended = np.arange(len(rounds)) > last[:, None]  # (S, R)
         running = totals.cumsum(axis=1)  # (S, R, C)
         count = np.where(ended, np.nan, running.sum(axis=2))
@@ -82,9 +83,16 @@ def class_shares(rows: pd.DataFrame) -> dict[str, ClassShares]:
         later = totals[:, rounds >= 0].sum(axis=(0, 1))
         found[str(label)] = ClassShares(
             counts=np.nanmedian(count, axis=0),
-            shares=np.nanmean(shares, axis=0),
-            bought=later / max(later.sum(), 1.0),
+            shares=_of_all(np.nanmean(shares, axis=0), classes, size),
+            bought=_of_all(later / max(later.sum(), 1.0), classes, size),
         )
+    return found
+
+
+def _of_all(values: Array, classes: NDArray[np.int_], size: int) -> Array:
+    """Values of some classes, the last axis, among ``size``, of which the others have none."""
+    found = np.zeros((*values.shape[:-1], size))
+    found[..., classes] = values
     return found
 
 

@@ -41,12 +41,13 @@ def print_table(console: "Console", table: "Table") -> None:
 def warnings_as_lines() -> Iterator[None]:
     """Print each warning meant for the user once, in a line, and pass the others on.
 
-    What matplotlib logs of folders for its own files is not meant for the user.
+    What is logged, of a file that is looked at several times perhaps, is told once, too. What
+    matplotlib logs of folders for its own files is not meant for the user.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     caught: list[warnings.WarningMessage] = []
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as caught, _logged_once():
             warnings.simplefilter("always")
             yield
     finally:
@@ -56,6 +57,31 @@ def warnings_as_lines() -> Iterator[None]:
         for other in caught:
             if other.category is not UserWarning:
                 warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+
+
+@contextlib.contextmanager
+def _logged_once() -> Iterator[None]:
+    handlers = [*logging.getLogger().handlers, logging.lastResort]
+    filters = [(handler, _Once()) for handler in handlers if handler is not None]
+    for handler, once in filters:
+        handler.addFilter(once)
+    try:
+        yield
+    finally:
+        for handler, once in filters:
+            handler.removeFilter(once)
+
+
+class _Once(logging.Filter):
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        told = record.getMessage()
+        is_new = told not in self._told
+        self._told.add(told)
+        return is_new
 
 
 def spans(seeds: Sequence[int]) -> str:

@@ -123,6 +123,7 @@ def test_what_may_not_be_read_is_named_and_left_out(base, what):
             "status": ["status", str(folder)],
             "export": ["export", str(folder), "out=out/some.csv"],
             "merge": ["export", str(folder), f"merge=out/merged-{folder.name}"],
+            "report": ["report", str(folder), "baseline=bald", "out=out/odd.html"],
             "rerun": ["rerun", str(random / "manifests" / "seed=0.json")],
         }
         for name, line in words.items():
@@ -130,9 +131,12 @@ def test_what_may_not_be_read_is_named_and_left_out(base, what):
             assert "Traceback" not in out + err, (name, err)
             assert "verbose=true" not in err, (name, err)
             assert code in (0, 1), name
+            assert "is missing" not in out + err, (name, out, err)
+            told = err.splitlines()
+            assert len(set(told)) == len(told), (name, err)
             if name == "rerun":
                 assert (code, len(err.splitlines())) == (1, 1) or what == "curves", err
-            elif name != "export" or not what.startswith("manifests/"):
+            elif name not in ("export", "report") or not what.startswith("manifests/"):
                 assert str(random / what) in (out + err).replace("\n", ""), (name, out, err)
     finally:
         (random / what).chmod(0o755)

@@ -1,9 +1,11 @@
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,6 +14,7 @@ import pytest
 from fake_trials import ENGINE, IDENTITY, ROUNDS, row_of, run_trial, trial_paths
 
 from al_bench.errors import ConfigError, ResultsError
+from al_bench.results import parquet
 from al_bench.results.frame import read_acquisitions, read_curves
 from al_bench.results.schema import ACQUISITIONS, CURVE
 from al_bench.results.store import Store
@@ -132,6 +135,73 @@ def test_another_parquet_file_is_skipped_as_not_ours(
     rewrite(trial_paths(results, 1).curve, lambda table: table.drop_columns(["num_labeled"]))
     assert set(read_curves(results)["seed"]) == {0, 10}
     assert "column num_labeled is missing" in caplog.text
+
+
+@pytest.mark.parametrize("way", ["once", "packed", "missing", "alike"])
+def test_what_would_fill_the_memory_is_skipped_and_not_unpacked(
+    results: Path, way: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same in small: a few kilobytes of file, and megabytes where a hundred are allowed."""
+    bad = trial_paths(results, 1).curve
+    table = pq.read_table(pa.BufferReader(bad.read_bytes()))
+    text, place = "x" * 1_000_000, table.schema.names.index("notes")
+    lists = table.schema.names.index("test_class_accuracy")
+    counts = table.schema.field("test_class_accuracy")
+    if way == "missing":
+        many = pa.array([[None] * 200_000] * len(table), counts.type)
+        table = table.set_column(lists, counts, many)
+    else:
+        table = table.set_column(place, "notes", pa.array([text] * len(table)))
+    options: dict[str, Any] = {
+        "once": {"use_dictionary": ["notes"]},
+        "packed": {"use_dictionary": False, "compression": "zstd"},
+        "missing": {"use_dictionary": False},
+        "alike": {"use_dictionary": False, "column_encoding": {"notes": "DELTA_BYTE_ARRAY"}},
+    }
+    pq.write_table(table, bad, **options[way])
+    assert set(read_curves(results)["seed"]) == ({0, 10} if way == "alike" else {0, 1, 10})
+    caplog.clear()
+    monkeypatch.setattr(parquet, "MOST_BYTES", 2_000_000)
+    assert set(read_curves(results)["seed"]) == {0, 10}
+    (line,) = caplog.messages
+    assert line.startswith(f"Skipped a file: {bad} cannot be read: ")
+    assert "more than results take" in line or way == "alike"
+
+
+def test_a_file_larger_than_any_that_a_run_writes_is_not_read(
+    results: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = trial_paths(results, 1)
+    os.truncate(bad.curve, 3 * 2**40)  # the file system stores no zeros
+    os.truncate(bad.acquisitions, 3 * 2**40)
+    assert set(read_curves(results)["seed"]) == {0, 10}
+    assert set(read_acquisitions(results)["seed"]) == {0, 10}
+    assert "it has 3072.0 GiB, more than results take" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_a_million_acquisitions_are_read(results: Path, dictionary: bool) -> None:
+    number = 10**6
+    acquired = read_acquisitions(results)
+    some = acquired.iloc[[0]].loc[[0] * number].assign(index=range(number), rank=range(number))
+    table = pa.Table.from_pandas(some, ACQUISITIONS, preserve_index=False)
+    path = trial_paths(results, int(acquired["seed"][0])).acquisitions
+    pq.write_table(table, path, use_dictionary=dictionary)
+    assert len(read_acquisitions(path)) == number
+
+
+@pytest.mark.parametrize("name", ["label", "true_label"])
+def test_a_label_that_no_data_set_has_is_skipped_before_anyone_counts_to_it(
+    results: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def odd(table: pa.Table) -> pa.Table:
+        place = table.schema.names.index(name)
+        return table.set_column(place, name, pa.array([2**31] * len(table)))
+
+    rewrite(trial_paths(results, 1).acquisitions, odd)
+    assert set(read_acquisitions(results)["seed"]) == {0, 10}
+    assert f"{name} has what no run writes there" in caplog.text
 
 
 def test_files_of_an_older_schema_get_nulls(results: Path) -> None:

@@ -57,6 +57,15 @@ def test_a_trial_that_ended_early_has_no_part_in_later_rounds():
     np.testing.assert_allclose(found.shares[2], [1 / 3, 1 / 3, 1 / 3])
 
 
+def test_memory_follows_the_classes_that_were_bought():
+    far = 500_000
+    rows = rows_of(*(trial("r0", seed, [1], [2], [3]) for seed in range(3)))
+    rows.loc[rows["label"] == 0, "label"] = far
+    found = class_shares(rows)["random"]
+    assert found.shares.shape == (4, far + 1)
+    np.testing.assert_allclose(found.shares[:, far], [1, 1 / 2, 1 / 3, 2 / 4])
+
+
 def test_overlap_is_jaccards_index_without_the_initial_set():
     found = overlaps(
         rows_of(
