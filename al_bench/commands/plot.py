@@ -47,15 +47,19 @@ COMMAND = Command(
             list(DEFAULT),
             listed(text),
         ),
-        Option("baseline", "strategy that others are compared with (default: random)"),
+        Option(
+            "baseline",
+            "strategy that others are compared with (default: random; of selections uniform)",
+        ),
         Option(
             "reach",
-            "values of the metric, 0.9 for 90 %: how many labels do they take",
+            "values of the metric, 0.9 for 90 %: how many labels, or steps, do they take",
             read=listed(number()),
         ),
         Option(
             "at",
-            "label counts, such as [100,150]: the metric there, median and quartiles over seeds",
+            "counts of labels or steps, such as [100,150]: the metric there, median and quartiles "
+            "over seeds",
             read=listed(whole_number()),
         ),
     ),
@@ -158,14 +162,13 @@ def _plot(
             reasons: list[str] = []
             options = Options(
                 metric=column,
-                baseline=baseline or "random",
                 reach=reach,
                 folders=folders,
                 moved=moved,
                 trust=trust,
                 explain=reasons.append,
             )
-            figures = drawn(name, draw, frame, options)
+            figures = drawn(name, draw, frame, options, baseline)
             fresh = {file: figures[file] for file in figures if file not in written}
             written |= fresh.keys()
             for file in save(fresh, out, format):

@@ -14,12 +14,15 @@ COMMAND = Command(
     summary="Writes one HTML file with verdicts, tables, figures and caveats, fit to be sent.",
     options=(
         Option("out", "file to write", "report.html", file_or_folder),
-        Option("title", "heading of the page", "Active learning: strategies compared"),
-        Option("baseline", "arm that the others are compared with", "random"),
+        Option("title", "heading of the page (default: what is compared)"),
+        Option(
+            "baseline",
+            "arm that the others are compared with (default: random; of selections uniform)",
+        ),
         Option("metric", "column to compare", "test_accuracy"),
         Option(
             "reach",
-            "values of the metric, 0.9 for 90 %: how many labels do they take",
+            "values of the metric, 0.9 for 90 %: how many labels, or steps, do they take",
             read=listed(number()),
         ),
         PUBLISH,

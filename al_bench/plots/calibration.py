@@ -1,4 +1,4 @@
-"""Calibration: a reliability diagram at the last label count, ECE and NLL over labels."""
+"""Calibration: a reliability diagram at the last count of what is spent, ECE and NLL over it."""
 
 import warnings
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from al_bench.stats.calibration import reliability
 from al_bench.stats.ceilings import without_ceilings
 from al_bench.stats.measures import measure
 from al_bench.stats.protocols import titles
+from al_bench.stats.spent import Axis, axis_of
 from al_bench.stats.summary import distinct_runs, metrics, summarize, tidy
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     bins with fewer than 20 are left out. Below the diagonal the model is more confident than right.
     """
     frame = without_ceilings(frame)
-    bins = reliability(frame, MIN_POINTS)
+    bins, axis = reliability(frame, MIN_POINTS), axis_of(frame)
     valid = set(metrics(frame))
     if bins.empty or not valid.issuperset(CURVES):
         options.explain("no calibration is stored.")
@@ -53,14 +54,14 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
                     # One title for the three panels: room for all of a protocol's names.
                     text = panels.wrapped(row_titles[key], style.PAGE_WIDTH - 0.5)
                     axes.set_title(text, loc="left")
-                    _diagram(axes, bins[bins["protocol_id"] == key], styles)
+                    _diagram(axes, bins[bins["protocol_id"] == key], styles, axis)
                     continue
                 summary, shown = curves[kind], measure(kind)
                 own = summary[summary["protocol_id"] == key]
                 panels.curves(axes, own, styles, shown.scale)
                 if len(own):
                     axes.set_ylim(*panels.limits(own, shown))
-                axes.set_xlabel("Number of labels")
+                axes.set_xlabel(axis.title)
                 axes.set_ylabel(shown.label.replace("calibration error (ECE)", "ECE"))
             counted = bins[bins["protocol_id"].isin(keys)]
             panels.legend(page.figure, panels.counted(counted), styles)
@@ -68,7 +69,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     return figures
 
 
-def _diagram(axes: "Axes", bins: pd.DataFrame, styles: dict[str, style.Style]) -> None:
+def _diagram(axes: "Axes", bins: pd.DataFrame, styles: dict[str, style.Style], axis: Axis) -> None:
     axes.plot([0, 100], [0, 100], color="#AAAAAA", linewidth=0.8, zorder=1.2)
     for label in style.order(bins["strategy_label"]):
         own = bins[bins["strategy_label"] == label]
@@ -76,5 +77,5 @@ def _diagram(axes: "Axes", bins: pd.DataFrame, styles: dict[str, style.Style]) -
                   **styles[label].line())  # fmt: skip
     axes.set_xlim(0, 102)
     axes.set_ylim(0, 102)
-    axes.set_xlabel(f"Confidence at {bins['num_labeled'].iloc[0]} labels (%)")
+    axes.set_xlabel(f"Confidence at {axis.counted(bins['spent'].iloc[0])} (%)")
     axes.set_ylabel("Accuracy (%)")

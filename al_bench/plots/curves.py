@@ -9,6 +9,7 @@ from al_bench.plots.figures import Options
 from al_bench.stats.ceilings import ceilings, without_ceilings
 from al_bench.stats.measures import Measure, measure
 from al_bench.stats.protocols import titles
+from al_bench.stats.spent import axis_of
 from al_bench.stats.summary import distinct_runs, summarize, tidy
 
 if TYPE_CHECKING:
@@ -28,15 +29,16 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     frame = distinct_runs(without_ceilings(frame))
     summary = summarize(tidy(frame, options.metric), options.level)
     drawn = set(summary["protocol_id"])
-    shown = {key: title for key, title in titles(frame).items() if key in drawn}
+    wanted = {key: title for key, title in titles(frame).items() if key in drawn}
     datasets = frame.groupby("protocol_id")["dataset"].first()
     styles = style.assign(frame["strategy_label"])
     figures = {}
-    for name, page in panels.pages(shown, f"curves_{options.metric}"):
+    for name, page in panels.pages(wanted, f"curves_{options.metric}"):
         rows = summary[summary["protocol_id"].isin(list(page))]
         groups = {key: str(datasets[key]) for key in page}
         with style.look():
-            figures[name] = _figure(rows, page, groups, styles, measure(options.metric), tops)
+            shown = measure(options.metric)
+            figures[name] = _figure(rows, page, groups, styles, shown, tops, axis_of(frame).title)
     return figures
 
 
@@ -47,10 +49,11 @@ def _figure(
     styles: dict[str, style.Style],
     shown: Measure,
     tops: dict[str, float],
+    x: str,
 ) -> "Figure":
     """One figure: ``titles`` of the panels, ``groups`` says which share a y axis.
 
-    ``tops`` are values with all labels by panel.
+    ``tops`` are values with all labels by panel, ``x`` is what is spent.
     """
     page = panels.page(titles)
     one_group = len(set(groups.values())) == 1
@@ -67,7 +70,7 @@ def _figure(
             axes.axhline(tops[key] * shown.scale, label=_ALL, **_CEILING.line())
         if one_group and not page.is_left(key):
             axes.tick_params(labelleft=False)
-    page.label("Number of labels", shown.label)
+    page.label(x, shown.label)
     texts = panels.counted(summary)
     if tops.keys() & titles.keys():
         texts[_ALL] = _ALL

@@ -10,13 +10,14 @@ from al_bench.plots import panels, style
 from al_bench.plots.compared import comparison, points
 from al_bench.plots.figures import Options
 from al_bench.stats.bands import difference_bands
+from al_bench.stats.spent import axis_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
-    """Figures ``difference_<metric>``: strategy less baseline over labels.
+    """Figures ``difference_<metric>``: strategy less baseline over what is spent.
 
     A band holds the whole curve of expected differences with 95 % probability: where it leaves out
     zero anywhere, the strategy differs from the baseline.
@@ -48,7 +49,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
                 for label, band in part.groupby("strategy_label"):
                     for end in ("low", "high"):  # edges tell bands apart that lie above each other
                         axes.plot(
-                            band["num_labeled"],
+                            band["spent"],
                             band[end] * shown.scale,
                             color=styles[str(label)].color,
                             linewidth=0.5,
@@ -57,7 +58,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
                         )
                 zero = part.iloc[:1].assign(mean=0.0, low=0.0, high=0.0)
                 axes.set_ylim(*panels.limits(pd.concat([part, zero]), shown, room=0.8))
-            page.label("Number of labels", shown.label)
+            page.label(axis_of(frame).title, shown.label)
             plain = {options.baseline: replace(base, marker="")}
             texts = {options.baseline: f"{options.baseline} (baseline)", **panels.counted(own)}
             panels.legend(page.figure, texts, {**styles, **plain})
@@ -67,5 +68,5 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
 
 def _drawable(rows: pd.DataFrame) -> pd.DataFrame:
     """Without strategies that ended at their first count, where others went on."""
-    counts = rows.groupby("strategy_label")["num_labeled"].transform("size")
+    counts = rows.groupby("strategy_label")["spent"].transform("size")
     return rows[(counts > 1) | (counts.max() == 1)]

@@ -13,7 +13,7 @@ of your own that is mathematics takes ``parse_math=True``.
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
@@ -27,6 +27,8 @@ from al_bench.plots import __path__ as _package_path
 from al_bench.plots import style
 from al_bench.results import outputs
 from al_bench.results.identity import safe_name
+from al_bench.stats.spent import STEPS, by_axis
+from al_bench.stats.summary import metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +46,8 @@ class Options:
         metric: The column to show.
         level: Of the intervals.
         baseline: The strategy that others are compared with.
-        reach: Values of the metric whose labels are counted; ``None`` for the usual ones.
+        reach: Values of the metric, to which labels or steps are counted; ``None`` for the usual
+            ones.
         folders: Where the results are, for figures that read more than curves.
         moved: Where the runs' data lie now, for figures that show inputs, by the key of
             ``al-bench run``; without one they lie where they did when the runs were made.
@@ -97,8 +100,37 @@ def find(name: str) -> Draw:
     return own
 
 
-def drawn(name: str, draw: Draw, frame: pd.DataFrame, options: Options) -> "Mapping[str, Figure]":
-    """What a figure draws; AlBenchError where one of a user's own returns something else."""
+def drawn(
+    name: str, draw: Draw, frame: pd.DataFrame, options: Options, baseline: str | None
+) -> "dict[str, Figure]":
+    """What a figure draws of the rows that spend labels, and of those that spend steps.
+
+    Where there are both, it is called for each that has the metric, and ``_steps`` stands behind
+    the names of the figures of the latter.
+
+    Args:
+        name: The figure's.
+        draw: Its function.
+        frame: Rows of curves.
+        options: Told to it, but for their baseline.
+        baseline: ``None`` for ``random``, and for ``uniform`` where steps are spent.
+
+    Raises:
+        AlBenchError: One of a user's own returns something else than figures.
+    """
+    found: dict[str, Figure] = {}
+    kinds = list(by_axis(frame))
+    for axis, rows in kinds:
+        if len(kinds) > 1 and options.metric not in metrics(rows):
+            continue
+        own = replace(options, baseline=baseline or axis.baseline)
+        behind = f"_{axis.many}" if axis is STEPS and len(kinds) > 1 else ""
+        figures = _drawn(name, draw, rows, own)
+        found |= {f"{file}{behind}": figure for file, figure in figures.items()}
+    return found
+
+
+def _drawn(name: str, draw: Draw, frame: pd.DataFrame, options: Options) -> "Mapping[str, Figure]":
     from matplotlib.figure import Figure
 
     with within(f"figure={name}"):

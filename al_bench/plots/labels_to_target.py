@@ -1,4 +1,4 @@
-"""Labels it takes to reach a value: median and quartiles over seeds, and how many never do."""
+"""Labels or steps to a value: median and quartiles over seeds, and how many never get there."""
 
 import math
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from al_bench.plots.figures import Options
 from al_bench.stats.arms import ProtocolResult
 from al_bench.stats.intervals import quartiles
 from al_bench.stats.measures import measure
+from al_bench.stats.spent import axis_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,9 +25,9 @@ USUAL = (0.9, 0.95)
 def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     """Figures ``labels_to_target_<metric>``: a panel a protocol and value, a row a strategy.
 
-    A dot is the median over seeds of the first stored label count at which the value is reached, a
-    line goes from quartile to quartile; strokes are seeds. An arrow at the right end stands for
-    a median or quartile beyond the budget.
+    A dot is the median over seeds of the first stored count of labels, or steps, at which the value
+    is reached, a line goes from quartile to quartile; strokes are seeds. An arrow at the right end
+    stands for a median or quartile beyond the budget.
     """
     shown = measure(options.metric)
     usual = USUAL if shown.higher_is_better and shown.unit == "%" else ()
@@ -47,7 +48,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
             titles[key] = f"{result.title} · to {target * shown.scale:g}{unit}"
             content[key] = (result, target)
     if not titles:
-        options.explain("no strategy reaches 0.9; name other values with reach=…")
+        options.explain(f"no {axis_of(frame).choice} reaches 0.9; name other values with reach=…")
         return {}
     styles = style.assign([arm.arm for result in found.protocols for arm in result.arms])
     most = max(len(result.curves) for result, _ in content.values())
@@ -61,7 +62,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
                 _panel(axes, *content[key], styles)
                 if alike and not page.is_left(key):
                     axes.tick_params(labelleft=False)
-            page.label("Number of labels")
+            page.label(axis_of(frame).title)
             figures[name] = page.figure
     return figures
 

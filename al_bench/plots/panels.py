@@ -106,7 +106,7 @@ def curves(
         rows = summary[summary["strategy_label"] == label]
         # A NaN in front of a count that isn't joined to the one before makes a gap.
         breaks = np.flatnonzero(~rows["joined"].to_numpy())[1:]
-        x = np.insert(rows["num_labeled"].to_numpy(dtype=float), breaks, np.nan)
+        x = np.insert(rows["spent"].to_numpy(dtype=float), breaks, np.nan)
         y = {
             name: np.insert(rows[name].to_numpy() * scale, breaks, np.nan)
             for name in ("mean", "low", "high")

@@ -11,6 +11,7 @@ from al_bench.plots import style
 from al_bench.plots.compared import PARTLY, comparison, marked
 from al_bench.plots.figures import Options
 from al_bench.stats.across import partly, penalty_matrix
+from al_bench.stats.spent import axis_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +36,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
         return {}
     names, matrix = penalty_matrix(found)
     if len(names) < 2:
-        options.explain("it takes two strategies.")
+        options.explain(f"it takes two {axis_of(frame).choices}.")
         return {}
     size = len(names)
     column = size <= _MAX_IN_COLUMN

@@ -68,7 +68,7 @@ _DASHED = (0.0, (4.0, 1.5))
 _DASH_DOTTED = (0.0, (4.0, 1.2, 1.0, 1.2))
 _DOTTED = (0.0, (1.2, 1.2))
 
-BASELINE = "random"
+BASELINES = ("random", "uniform")  # of labels, and of steps
 _BASELINE_STYLE = Style("#7F7F7F", "h", _DASHED)
 
 # Okabe and Ito's colors without yellow, which is too pale for a line, and with a wine red that is
@@ -99,17 +99,18 @@ def assign(labels: Iterable[str]) -> dict[str, Style]:
     is drawn. Where two prefer the same one, the next free color is taken, by labels with parameters
     after labels without, and among these in an order that only depends on their names. Give all
     labels of the results at once, not those of one figure: then all figures of these results agree.
-    From the ninth strategy on colors return with another marker and line. ``random`` is grey, with
-    another initial set, model or whatever tells arms apart too.
+    From the ninth strategy on colors return with another marker and line. ``random`` and
+    ``uniform`` are grey, with another initial set, model or whatever tells arms apart too.
     """
     styles: dict[str, Style] = {}
     greys = 0
     taken: set[tuple[int, int]] = set()
     labels = set(labels)
+    plain = next((name for name in BASELINES if name in labels), None)
     for label in sorted(labels, key=lambda label: (not label.isidentifier(), _hash(label))):
         if is_baseline(label):
-            lap = 0 if label == BASELINE else (greys := greys + 1)
-            styles[label] = _grey(lap if BASELINE in labels else lap - 1)
+            lap = 0 if label == plain else (greys := greys + 1)
+            styles[label] = _grey(lap if plain else lap - 1)
             continue
         preferred = _hash(label) % len(_SLOTS)
         order = (divmod(n, len(_SLOTS)) for n in itertools.count())  # lap, step
@@ -130,7 +131,7 @@ def _style(slot: int, lap: int) -> Style:
 
 def is_baseline(label: str) -> bool:
     """Whether a label is of random draws: ``random``, ``random@mc_dropout``, ``random · cold``."""
-    return re.match(rf"{BASELINE}(?!\w)", label) is not None
+    return re.match(rf"({'|'.join(BASELINES)})(?!\w)", label) is not None
 
 
 def _grey(lap: int) -> Style:

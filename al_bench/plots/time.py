@@ -1,6 +1,7 @@
-"""Quality against time, and where a trial's time goes: fit, score, select."""
+"""Quality against time, and where a trial's time goes: its phases."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -10,13 +11,15 @@ from al_bench.plots.figures import Options
 from al_bench.stats.ceilings import without_ceilings
 from al_bench.stats.measures import Measure, measure
 from al_bench.stats.protocols import titles
-from al_bench.stats.times import PHASES, times
+from al_bench.stats.spent import axis_of
+from al_bench.stats.times import phases, times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SHADES = dict(zip(PHASES, ("#333333", "#8C8C8C", "#D0D0D0"), strict=True))
+_SHADES = ("#333333", "#8C8C8C", "#D0D0D0")
+_WORDS = {"irreducible": "irreducible losses"}
 _UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0))
 _LOG = 20.0  # times that differ by more need a logarithmic axis
 
@@ -25,7 +28,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     """Figures ``time_<metric>``: two panels a protocol, evaluation left out of all times.
 
     Left the metric over the mean time from the beginning of a trial; right the mean time of whole
-    trials by phase.
+    trials by phase. The training of irreducible-loss models counts.
     """
     frame = without_ceilings(frame)
     found = times(frame, options.metric, options.level)
@@ -52,7 +55,8 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
                     axes.set_ylabel(shown.label)
                 else:
                     totals = found.totals
-                    _bars(axes, totals[totals["protocol_id"] == keys[panel]])
+                    own_totals = totals[totals["protocol_id"] == keys[panel]]
+                    _bars(axes, own_totals, phases(axis_of(frame)))
             panels.legend(page.figure, panels.counted(own), styles)
             figures[name] = page.figure
     return figures
@@ -64,7 +68,7 @@ def _curves(
     unit, size = _unit(rows["seconds"].max())
     labels = style.order(rows["strategy_label"])
     for rank, label in enumerate(labels):
-        own = rows[rows["strategy_label"] == label].sort_values("num_labeled")
+        own = rows[rows["strategy_label"] == label].sort_values("spent")
         x, look = own["seconds"] / size, styles[label]
         axes.fill_between(x, own["low"] * shown.scale, own["high"] * shown.scale, linewidth=0,
                           color=look.color, zorder=1.5,
@@ -79,14 +83,15 @@ def _curves(
     axes.set_xlabel(f"Time since the beginning ({unit})")
 
 
-def _bars(axes: "Axes", totals: pd.DataFrame) -> None:
+def _bars(axes: "Axes", totals: pd.DataFrame, names: Sequence[str]) -> None:
     labels = style.order(totals["strategy_label"])
     rows = totals.set_index("strategy_label").loc[labels]
-    unit, size = _unit(rows[list(PHASES)].sum(axis=1).max())
+    unit, size = _unit(rows[list(names)].sum(axis=1).max())
     left = pd.Series(0.0, index=rows.index)
-    for phase in PHASES:
+    for phase, shade in zip(names, _SHADES, strict=True):
         width = rows[phase] / size
-        axes.barh(range(len(rows)), width, left=left, height=0.7, color=_SHADES[phase], label=phase)
+        axes.barh(range(len(rows)), width, left=left, height=0.7, color=shade,
+                  label=_WORDS.get(phase, phase))  # fmt: skip
         left = left + width
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from al_bench.masking import masked_command, masked_text
-from al_bench.plots.figures import Options, available
+from al_bench.plots.figures import Options, available, drawn
 from al_bench.report.publishing import (
     hosts_of,
     in_lines,
@@ -28,9 +28,16 @@ from al_bench.results.ledger_words import told_apart
 from al_bench.results.wording import Shown, differing, typed
 from al_bench.stats.across import across
 from al_bench.stats.comparison import Comparison, compare
-from al_bench.stats.measures import Measure, labels_saved, p_value
-from al_bench.stats.rows import across_rows, arm_rows
+from al_bench.stats.measures import Measure, p_value
+from al_bench.stats.rows import (
+    across_rows,
+    axis_of_row,
+    protocol_rows,
+    saved_in_row,
+    speed_up_in_row,
+)
 from al_bench.stats.runs import by_protocol
+from al_bench.stats.spent import LABELS, STEPS, Axis, axis_of, by_axis, spent
 from al_bench.stats.summary import mark_controls, marked
 from al_bench.stats.undefined import reasons
 from al_bench.text.visible import in_a_line, visible
@@ -40,17 +47,28 @@ if TYPE_CHECKING:
 
 NARROW = 5.0  # inches: a figure of one column is not blown up to the whole page
 
-# In the order of the page; what a figure module is called and what its picture says.
+# In the order of the page; what a figure module is called and what its picture says, {Spent} being
+# labels or steps.
 FIGURES = {
     "curves": "Learning curves: mean over seeds with 95 % intervals",
     "difference": "Difference to the baseline, paired by seed, with simultaneous 95 % bands",
-    "labels_to_target": "Labels it takes to reach given values",
+    "labels_to_target": "{Spent} it takes to reach given values",
     "ranks": "Mean rank over all protocols, 1 is best, with 95 % intervals",
     "penalties": "Pairwise penalties: rounds in which the row is better by a paired t-test at 5 %",
     "profile": "Performance profile: share of trials above a gain over the baseline",
     "time": "Quality against time, and where the time goes",
+    "selected": "What the steps were taken on, as shares of the points chosen",
     "calibration": "Calibration",
     "audit": "What was bought",
+}
+
+_TITLES = {
+    LABELS: "active learning: strategies compared",
+    STEPS: "active sampling: selections compared",
+}
+_PAIRED = {
+    LABELS: "seeds share splits, initial sets and initial weights",
+    STEPS: "seeds share splits, the candidates of each step and initial weights",
 }
 
 
@@ -91,7 +109,8 @@ class Content:
     title: str
     summary: tuple[str, ...]
     sections: tuple[Section, ...]
-    together: Table | None
+    together: tuple[Table, ...]
+    paired: tuple[str, ...]
     curves: tuple[Picture, ...]
     pictures: tuple[Picture, ...]
     caveats: tuple[str, ...]
@@ -102,9 +121,9 @@ class Content:
 def collect(
     folders: Sequence[Path],
     metric: str,
-    baseline: str,
+    baseline: str | None,
     reach: Sequence[float],
-    title: str,
+    title: str | None,
     publish: str | None = None,
 ) -> Content:
     """Read, compare and draw everything under ``folders``.
@@ -124,8 +143,9 @@ def collect(
         return visible(masked_text(text) if publish else without_places(text, hosts))
 
     frame = in_lines(published_frame(frame, masked_text if publish else without_places))
-    baseline = in_a_line(baseline if publish else without_places(baseline))
+    baseline = baseline and in_a_line(baseline if publish else without_places(baseline))
     spans = manifest.spans(m.content for m in found)
+    kinds = [axis for axis, _ in by_axis(frame)]
     comparison = compare(
         frame,
         metric,
@@ -134,8 +154,11 @@ def collect(
         spans=spans,
         staged=sweeps.read_decisions(folders),
     )
-    together = across(comparison)
-    rows = arm_rows(comparison)
+    together = [
+        _together(across_rows(shared, baseline or axis.baseline), kind)
+        for axis, kind in comparison.by_axis().items()
+        if (shared := across(kind)) is not None
+    ]
     protocols = by_protocol(frame)
     keys = differing([protocols[result.key] for result in comparison.protocols])
     sections = []
@@ -145,7 +168,7 @@ def collect(
             Section(
                 title=result.title,
                 verdicts=tuple(verdicts(result, comparison.measure)),
-                tables=tuple(_tables(rows[rows["protocol_id"] == result.key], comparison, reach)),
+                tables=tuple(_tables(protocol_rows(comparison, result), comparison, reach)),
                 protocol=_protocol(
                     frame[frame["protocol_id"] == result.key], protocols[result.key], keys
                 ),
@@ -154,22 +177,28 @@ def collect(
             )
         )
     drawn = mark_controls(frame)
-    there = baseline in set(drawn["strategy_label"])
-    shown = baseline if there else marked(baseline)
-    options = Options(metric, baseline=shown, reach=reach or None, folders=tuple(folders))
-    pictures = list(_pictures(drawn, options))
+    if baseline is not None and baseline not in set(drawn["strategy_label"]):
+        baseline = marked(baseline)
+    options = Options(metric, reach=reach or None, folders=tuple(folders))
+    pictures = list(_pictures(drawn, options, baseline))
     content = Content(
-        title=title,
+        title="",
         summary=_summary(comparison),
         sections=tuple(sections),
-        together=_together(across_rows(together, baseline), comparison) if together else None,
+        together=tuple(together),
+        paired=tuple(_PAIRED[axis] for axis in kinds),
         curves=tuple(picture for picture in pictures if picture.title == FIGURES["curves"]),
         pictures=tuple(picture for picture in pictures if picture.title != FIGURES["curves"]),
         caveats=(*comparison.caveats, *_failures(folders, unused)),
         hardware=_counted("Hardware", [_machine(m.content) for m in found]),
         versions=_versions([m.content for m in found]),
     )
-    return replace(published(content, change), title=in_a_line(title))
+    return replace(published(content, change), title=in_a_line(title or _title(kinds)))
+
+
+def _title(kinds: Sequence[Axis]) -> str:
+    said = ", and ".join(_TITLES[axis] for axis in kinds)
+    return said[0].upper() + said[1:]
 
 
 def _command(content: Mapping[str, Any]) -> str:
@@ -248,12 +277,14 @@ def _summary(comparison: Comparison) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _tables(rows: pd.DataFrame, comparison: Comparison, reach: Sequence[float]) -> Iterator[Table]:
+def _tables(
+    records: Sequence[dict[str, Any]], comparison: Comparison, reach: Sequence[float]
+) -> Iterator[Table]:
     shown = comparison.measure
-    records = rows.to_dict("records")
-    low, high = records[0]["labels_from"], records[0]["labels_to"]
-    labels = "" if math.isnan(low) else f" from {low:g} to {high:g} labels"
-    said = f"{shown.label}, area{labels}, differences paired by seed"
+    axis = axis_of_row(records[0])
+    low, high = records[0][f"{axis.many}_from"], records[0][f"{axis.many}_to"]
+    counts = "" if math.isnan(low) else f" from {low:g} to {high:g} {axis.many}"
+    said = f"{shown.label}, area{counts}, differences paired by seed"
     why = reasons(records)
     yield Table(
         f"{said}. {why}" if why else said,
@@ -274,22 +305,39 @@ def _tables(rows: pd.DataFrame, comparison: Comparison, reach: Sequence[float]) 
     )
     unit = " %" if shown.unit == "%" else ""
     yield Table(
-        "Labels: saved at the baseline's final value (at most: the arm never has it)"
-        + (", and taken to given values (median)" if reach else ""),
+        f"{axis.many.capitalize()}: saved at the baseline's final value (at most: the arm never "
+        "has it)" + (", and taken to given values (median)" if reach else ""),
         (
             "arm",
-            "labels saved",
+            f"{axis.many} saved",
             *(f"to {target * shown.scale:g}{unit}" for target in reach),
         ),
         tuple(
             (
                 marked(r["arm"]) if r["sees_labels"] else r["arm"],
-                _saved(r),
-                *(_labels(r.get(f"labels_to_{target:g}")) for target in reach),
+                saved_in_row(r),
+                *(_count_to(r.get(f"{axis.many}_to_{target:g}")) for target in reach),
             )
             for r in records
         ),
     )
+    if any("speed_up" in r for r in records):
+        yield Table(
+            "Speed-up: when the baseline first has its best value over when the arm first has it "
+            "(median with 95 % interval); in time with the training of "
+            "irreducible-loss models; as published by the last pass, counted from zero",
+            ("arm", "in steps", "seeds that never have it", "in time", "as published"),
+            tuple(
+                (
+                    r["arm"],
+                    speed_up_in_row(r),
+                    "" if "speed_up_never" not in r else str(r["speed_up_never"]),
+                    speed_up_in_row(r, "speed_up_time"),
+                    speed_up_in_row(r, "speed_up_published"),
+                )
+                for r in records
+            ),
+        )
 
 
 def _together(rows: pd.DataFrame, comparison: Comparison) -> Table:
@@ -320,24 +368,31 @@ def _protocol(frame: pd.DataFrame, shown: Shown, keys: Sequence[str]) -> Table:
     first = frame.iloc[0]
     names = ("dataset", "pool", "model", "network", "training", "budget")
     rows = [(name, str(first[name])) for name in names]
-    rows.append(("initial set", shown.names.get("init_strategy") or "drawn"))
+    axis, counts = axis_of(frame), spent(frame)
+    if axis is LABELS:
+        rows.append(("initial set", shown.names.get("init_strategy") or "drawn"))
     rows += [(key, in_a_line(typed(shown.settings.get(key)))) for key in keys]
+    rows.append((axis.many, f"{counts.min()} to {counts.max()}"))
+    if axis is STEPS:
+        rows.append(("training points", str(first["num_labeled"])))
+        rows.append(("holdout points", str(first["num_holdout"])))
     rows += [
-        ("labels", f"{frame['num_labeled'].min()} to {frame['num_labeled'].max()}"),
         ("validation points", str(first["num_validation"])),
         ("protocol id", str(first["protocol_id"])),
     ]
     return Table("What all arms share", ("what", "choice"), tuple(rows))
 
 
-def _pictures(frame: pd.DataFrame, options: Options) -> Iterator[Picture]:
+def _pictures(frame: pd.DataFrame, options: Options, baseline: str | None) -> Iterator[Picture]:
     drawers = available()
     for name, title in FIGURES.items():
-        if name in drawers:
-            figures = drawers[name](frame, options)
-            for figure in figures.values():
+        if name not in drawers:
+            continue
+        for axis, rows in by_axis(frame):
+            said = title.format(Spent=axis.many.capitalize())
+            for figure in drawn(name, drawers[name], rows, options, baseline).values():
                 narrow = figure.get_size_inches()[0] < NARROW
-                yield Picture(title, _address(figure), bool(narrow))
+                yield Picture(said, _address(figure), bool(narrow))
 
 
 def _address(figure: "Figure") -> str:
@@ -395,23 +450,10 @@ def _span(low: Any, high: Any, shown: Measure) -> str:
     return f"{_text(low, shown, '+')} to {_text(high, shown, '+')}"
 
 
-def _labels(value: Any) -> str:
+def _count_to(value: Any) -> str:
     if value is None or pd.isna(value):
         return ""
     return "never" if value == math.inf else f"{value:g}"
-
-
-def _saved(row: Any) -> str:
-    """Labels saved, with their interval."""
-    if pd.isna(row.get("labels_saved", math.nan)):
-        return ""
-    return labels_saved(
-        row["labels_saved"],
-        row["labels_saved_low"],
-        row["labels_saved_high"],
-        at_most=row["labels_saved_at_most"] is True,
-        at_start=row["labels_saved_at_start"] is True,
-    )
 
 
 def _count(wins: Any, pairs: Any) -> str:

@@ -3,7 +3,8 @@
 import math
 
 from al_bench.stats.arms import ArmResult, ProtocolResult
-from al_bench.stats.measures import Measure, p_value, whole_labels
+from al_bench.stats.measures import Measure, p_value, times_sooner, whole_labels
+from al_bench.stats.spent import STEPS, Axis
 from al_bench.stats.verdicts import BETTER, EQUIVALENT, WORSE
 
 
@@ -31,7 +32,7 @@ def _of_baseline(result: ProtocolResult, arm: ArmResult, shown: Measure) -> str:
     seeds = len(arm.seeds)
     text = (
         f"{arm.arm} is the baseline: {shown.words} of {area} on average from {result.low:g} to "
-        f"{result.high:g} labels ({seeds} seed{'s' * (seeds != 1)})"
+        f"{result.high:g} {result.axis.many} ({seeds} seed{'s' * (seeds != 1)})"
     )
     if math.isnan(result.noise_floor):
         return f"{text}."
@@ -66,12 +67,14 @@ def _of_arm(result: ProtocolResult, arm: ArmResult, shown: Measure) -> str:
         if arm.within_margin:
             margin = _amount(result.margin, shown, difference=True)
             text += f" The difference is within {margin} all the same."
-        text += _of_labels(arm)
+        text += _of_spent(arm, result.axis)
+    if result.axis is STEPS:
+        text += _of_speed_up(arm)
     return text + control
 
 
-def _of_labels(arm: ArmResult) -> str:
-    """A sentence on the labels saved, a space before it; nothing where none are."""
+def _of_spent(arm: ArmResult, axis: Axis) -> str:
+    """A sentence on the labels or steps saved, a space before it; nothing where none are."""
     if arm.saved is None or arm.saved_at_start:
         return ""
     saved, low, high = map(whole_labels, arm.saved)
@@ -79,20 +82,33 @@ def _of_labels(arm: ArmResult) -> str:
         but = "Yet it" if arm.verdict == BETTER else "It"
         return (
             f" {but} never has {arm.baseline}'s final value; to its own it takes at least "
-            f"{_said(max(-saved, 1))} more (95 % interval {-high} to {-low})."
+            f"{axis.counted(max(-saved, 1))} more (95 % interval {-high} to {-low})."
         )
     if saved == 0:
         return ""
     more, ends = ("fewer", (low, high)) if saved > 0 else ("more", (-high, -low))
     but = "Yet it" if (arm.verdict == WORSE) == (saved > 0) else "It"
     return (
-        f" {but} takes {_said(abs(saved))} {more} to {arm.baseline}'s final value "
+        f" {but} takes {axis.counted(abs(saved))} {more} to {arm.baseline}'s final value "
         f"(95 % interval {ends[0]} to {ends[1]})."
     )
 
 
-def _said(labels: int) -> str:
-    return f"{labels} label{'s' * (labels != 1)}"
+def _of_speed_up(arm: ArmResult) -> str:
+    """A sentence on how much sooner it has the baseline's best value, a space before it."""
+    found = arm.speed_up
+    if found is None:
+        return ""
+    number = len(found.values)
+    if found.median == 0:
+        return f" On {found.never} of {number} seeds it never has {arm.baseline}'s best value."
+    said = ["median over seeds"]
+    if not math.isnan(found.interval[0]):
+        said.append(f"95 % interval {' to '.join(map(times_sooner, found.interval))}")
+    if found.never:
+        said.append(f"never on {found.never} of {number} seeds")
+    value = times_sooner(found.median)
+    return f" Its speed-up to {arm.baseline}'s best value is {value} ({', '.join(said)})."
 
 
 def _amount(value: float, shown: Measure, *, difference: bool = False, signed: bool = False) -> str:

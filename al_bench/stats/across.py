@@ -60,6 +60,8 @@ class Across:
 def across(comparison: Comparison) -> Across | None:
     """All protocols that have the baseline and another arm; None where there are fewer than two.
 
+    All of them spend labels, or all of them steps.
+
     An arm that a protocol lacks has no part in that protocol's numbers.
     """
     sign = 1.0 if comparison.measure.higher_is_better else -1.0
@@ -158,7 +160,7 @@ def _whole(result: ProtocolResult) -> list[str]:
 
 
 def _penalties(result: ProtocolResult, names: Sequence[str], sign: float) -> Array:
-    """The penalty matrix of one protocol over the label counts that all whole arms share."""
+    """The penalty matrix of one protocol over the counts that all whole arms share."""
     curves = {name: result.curves[name] for name in _whole(result)}
     shared = sorted(set.intersection(*(set(c.counts.tolist()) for c in curves.values())))
     seeds = sorted({seed for curve in curves.values() for seed in curve.seeds})

@@ -1,6 +1,6 @@
-"""Areas under learning curves: the mean of a metric over a range of label counts.
+"""Areas under learning curves: the mean of a metric over a range of labels or steps.
 
-S seeds, R stored label counts.
+S seeds, R stored counts of these.
 """
 
 import itertools
@@ -18,7 +18,7 @@ def normalized_area(counts: Array, values: Array, low: float, high: float) -> Ar
     of the metric: what a curve is worth on average over the range.
 
     Args:
-        counts: (R,) label counts, ascending, distinct.
+        counts: (R,) ascending, distinct.
         values: (S, R) or (R,); NaN makes the areas that need it NaN.
         low: Where the range begins, at least ``counts[0]``.
         high: Where it ends, above ``low`` and at most ``counts[-1]``.
@@ -42,14 +42,14 @@ def normalized_area(counts: Array, values: Array, low: float, high: float) -> Ar
 
 
 def thirds(low: float, high: float) -> list[tuple[float, float]]:
-    """The low, middle and high third of a range of label counts."""
+    """The low, middle and high third of a range of counts."""
     edges = [low + (high - low) * part / 3 for part in range(4)]
     edges[-1] = high
     return list(itertools.pairwise(edges))
 
 
 def arrival(counts: Array, values: Array, target: Array | float) -> Array:
-    """Label counts from which curves stay at ``target`` or better, up to their last count.
+    """Counts from which curves stay at ``target`` or better, up to their last count.
 
     Between stored counts curves are straight lines. Reaching the target and falling below it again
     is no arrival.

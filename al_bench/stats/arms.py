@@ -1,6 +1,6 @@
 """What is compared: arms, their curves, and which rows belong to which.
 
-S seeds, R stored label counts.
+S seeds, R stored counts of what was spent, labels or steps.
 """
 
 import math
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from al_bench.stats.against_itself import AgainstItself
 from al_bench.stats.paired import Paired
+from al_bench.stats.speed_up import SpeedUp
+from al_bench.stats.spent import LABELS, Axis
 from al_bench.stats.summary import by_seed
 from al_bench.stats.verdicts import EQUIVALENCE_LEVEL
 
@@ -24,7 +26,7 @@ class Curves:
     """The curves of one arm.
 
     Args:
-        counts: (R,) stored label counts.
+        counts: (R,) stored counts.
         values: (S, R), NaN where a seed has no round there.
         seeds: (S,) ascending.
     """
@@ -41,6 +43,11 @@ class Curves:
         return Curves(
             self.counts, self.values[places], tuple(self.seeds[place] for place in places)
         )
+
+    def within(self, low: float, high: float) -> tuple[Array, Array]:
+        """Counts between ``low`` and ``high``, and the values there."""
+        inside = (self.counts >= low) & (self.counts <= high)
+        return self.counts[inside], self.values[:, inside]
 
     def only(self, seeds: Sequence[int]) -> "Curves":
         """Those of these seeds that are there."""
@@ -67,14 +74,19 @@ class ArmResult:
         p_holm: The deciding p, adjusted for all arms of the protocol (Holm).
         p_equivalence_holm: The p of equivalence, adjusted likewise, over the arms' tests of it.
         verdict: better, worse, equivalent, not distinguishable; None for the baseline.
-        third_differences: Mean difference in the low, middle and high third of the labels.
-        labels_to: Target to the labels at which each seed first gets there, (S,), infinite for
-            never.
-        saved: Labels saved at the baseline's final value, with its interval; see
+        third_differences: Mean difference in the low, middle and high third of the counts.
+        labels_to: Target to the labels, or steps, at which each seed first gets there, (S,),
+            infinite for never.
+        saved: Labels, or steps, saved at the baseline's final value, with its interval; see
             ``saved.labels_saved``.
         saved_at_most: The arm ends below the baseline and never has that value: it saves no more.
-        saved_at_start: Both have that value from the initial set on, which they share, in every
-            resample: there is nothing to save, and ``saved`` is all zeros.
+        saved_at_start: Both have that value from the initial set, or the untrained network, on,
+            which they share, in every resample: there is nothing to save, and ``saved`` is all
+            zeros.
+        speed_up: Of steps, where these are spent; see ``speed_up.speed_up``.
+        speed_up_published: Of passes; see ``speed_up.speed_up_published``.
+        speed_up_time: Of seconds, with the training of irreducible-loss models; None where the
+            times are not known.
         sees_labels: A control that looks at labels before they are bought.
         against_itself: A baseline's seeds compared with themselves, where that was asked for and
             there are enough.
@@ -93,6 +105,9 @@ class ArmResult:
     saved: tuple[float, float, float] | None = None
     saved_at_most: bool = False
     saved_at_start: bool = False
+    speed_up: SpeedUp | None = None
+    speed_up_published: SpeedUp | None = None
+    speed_up_time: SpeedUp | None = None
     sees_labels: bool = False
     against_itself: AgainstItself | None = None
 
@@ -114,9 +129,9 @@ class ProtocolResult:
     Args:
         baseline: The baseline's name, or what the arms' own baselines have in common ("random");
             None where the protocol lacks it.
-        low: Where the common range of labels begins.
+        low: Where the common range of labels, or steps, begins.
         high: Where it ends.
-        batch_size: Labels between the first two rounds of the baseline.
+        batch_size: Labels, or steps, between the first two rounds of the baseline.
         noise_floor: Half of the interval of baseline against baseline; of several the widest.
         margin: Of equivalence, in units of the metric.
         arms: The baseline first, then by area.
@@ -126,6 +141,7 @@ class ProtocolResult:
         dataset: Its data set.
         compared: A sentence on which arm is the baseline of which, where arms are told apart by
             more than their strategy; else empty.
+        axis: What was spent.
     """
 
     baseline: str | None
@@ -140,6 +156,16 @@ class ProtocolResult:
     title: str = ""
     dataset: str = ""
     compared: str = ""
+    axis: Axis = LABELS
+
+
+def speed_ups(arm: ArmResult) -> dict[str, SpeedUp | None]:
+    """The speed-ups of an arm by the columns that they are stored in."""
+    return {
+        "speed_up": arm.speed_up,
+        "speed_up_published": arm.speed_up_published,
+        "speed_up_time": arm.speed_up_time,
+    }
 
 
 def curves_of(rows: pd.DataFrame) -> Curves:

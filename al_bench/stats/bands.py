@@ -1,6 +1,6 @@
 """Bands that hold a whole curve of differences at once, not each point for itself.
 
-S seeds, R label counts, X resamples.
+S seeds, R counts of what was spent, X resamples.
 """
 
 from collections.abc import Sequence
@@ -75,7 +75,7 @@ def _critical(centered: Array, level: float) -> float:
 def difference_bands(
     protocol: ProtocolResult, labels: Sequence[str] | None = None, level: float = 0.95
 ) -> pd.DataFrame:
-    """Arm less baseline at every label count that both have, over the seeds that lack none of them.
+    """Arm less baseline at every count that both have, over the seeds that lack none of them.
 
     Args:
         protocol: Of a comparison, with the baseline.
@@ -83,10 +83,10 @@ def difference_bands(
         level: Of the simultaneous band.
 
     Returns:
-        Columns ``protocol_id strategy_label num_labeled mean low high num_seeds joined``, as from
+        Columns ``protocol_id strategy_label spent mean low high num_seeds joined``, as from
         ``summarize``, in units of the metric; an arm without a seed in common has no rows.
     """
-    columns = ["protocol_id", "strategy_label", "num_labeled"]
+    columns = ["protocol_id", "strategy_label", "spent"]
     columns += ["mean", "low", "high", "num_seeds", "joined"]
     parts = [pd.DataFrame(columns=columns)]
     bases = {arm.arm: arm.baseline for arm in protocol.arms}
@@ -102,7 +102,7 @@ def difference_bands(
         d = d[~np.isnan(d).any(axis=1)]
         if len(d):
             mean, low, high = simultaneous_band(d, level)
-            rows: dict[str, object] = {"num_labeled": counts.astype(int)}
+            rows: dict[str, object] = {"spent": counts.astype(int)}
             rows |= {"mean": mean, "low": low, "high": high}
             rows |= {"num_seeds": len(d), "joined": np.arange(len(counts)) > 0}
             names = {"protocol_id": protocol.key, "strategy_label": name}

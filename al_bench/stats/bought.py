@@ -190,7 +190,7 @@ def _summary(values: Mapping[int, list[float]]) -> Iterator[dict[str, object]]:
     for count in sorted(values):
         mean, low, high, number = (part.item() for part in mean_interval(values[count]))
         yield {
-            "num_labeled": count,
+            "spent": count,
             "mean": mean,
             "low": low,
             "high": high,

@@ -16,12 +16,12 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
     found = []
     if result.baseline is None:
         names = sorted(arm.arm for arm in result.arms)
-        other = next((name for name in names if name.startswith("random")), names[0])
+        other = next((name for name in names if name.startswith(result.axis.baseline)), names[0])
         found.append(
             f"{result.title} has no baseline: its arms are not compared. Try baseline={other}."
         )
     if math.isnan(result.low):
-        found.append(f"The arms of {result.title} share fewer than two label counts.")
+        found.append(f"The arms of {result.title} share fewer than two {result.axis.one} counts.")
     numbers = {arm.arm: len(arm.seeds) for arm in result.arms}
     if len({arm.seeds for arm in result.arms}) > 1:
         text = ", ".join(f"{name} {count}" for name, count in sorted(numbers.items()))
@@ -30,7 +30,7 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
         if not arm.seeds and not math.isnan(result.low):
             found.append(
                 f"{arm.arm} has no seed with all rounds from {result.low:g} to {result.high:g} "
-                f"labels{where}: it is not compared."
+                f"{result.axis.many}{where}: it is not compared."
             )
         elif result.baseline is not None and arm.baseline is None:
             found.append(

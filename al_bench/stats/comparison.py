@@ -34,14 +34,17 @@ from al_bench.stats.paired import (
 )
 from al_bench.stats.protocols import titles
 from al_bench.stats.saved import labels_saved
+from al_bench.stats.sooner import with_speed_ups
+from al_bench.stats.spent import LABELS, STEPS, Axis, by_axis
 from al_bench.stats.summary import tidy
 from al_bench.stats.verdicts import LEVEL, verdict
-from al_bench.stats.widened import baselines, widened
+from al_bench.stats.widened import STRATEGY, baselines, widened
 
 Array = NDArray[np.float64]
 
 MARGIN = 0.005  # half a point of a fraction
 RELATIVE_MARGIN = 0.02  # of the baseline's area, for metrics that are no fraction
+CHOSEN = "selected_"  # columns of what steps were taken on, which has no speed
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Comparison:
     Args:
         metric: The column.
         measure: What it is.
-        protocols: In the order of their titles.
+        protocols: Those that spend labels, then those that spend steps, in the order of titles.
         caveats: Sentences that belong beside the numbers.
     """
 
@@ -60,11 +63,19 @@ class Comparison:
     protocols: tuple[ProtocolResult, ...]
     caveats: tuple[str, ...]
 
+    def by_axis(self) -> "dict[Axis, Comparison]":
+        """Comparisons of what spends labels and of what spends steps, where there are any."""
+        kinds = dict.fromkeys(result.axis for result in self.protocols)
+        return {
+            axis: replace(self, protocols=tuple(r for r in self.protocols if r.axis is axis))
+            for axis in kinds
+        }
+
 
 def compare(
     frame: pd.DataFrame,
     metric: str = "test_accuracy",
-    baseline: str = "random",
+    baseline: str | None = None,
     arms: Sequence[str] = ("strategy",),
     reach: Sequence[float] = (),
     margin: float | None = None,
@@ -75,15 +86,20 @@ def compare(
 ) -> Comparison:
     """Compare all arms with the baseline, protocol by protocol.
 
+    Results that spend labels come first, then those that spend steps; where one of these kinds
+    cannot be compared, a caveat says why.
+
     Args:
         frame: Rows of curves (``al_bench.results.frame.read_curves``); their order is without
             meaning.
         metric: A numeric column that is to be raised or lowered.
-        baseline: Name of the arm that the others are compared with, or where arms are told apart by
-            more than their strategy, of the strategy: each arm is compared with the one that
+        baseline: Name of the arm that the others are compared with, ``None`` for ``random``, or
+            ``uniform`` where steps are spent. Where arms are told apart by more than their
+            strategy, it is the name of a strategy, and each arm is compared with the one that
             equals it in the other keys.
-        arms: What tells arms apart: ``strategy`` and more, see ``widened``.
-        reach: Values of the metric whose labels are counted.
+        arms: What tells arms apart: ``strategy``, which is the selection where steps are spent, and
+            more, see ``widened``.
+        reach: Values of the metric whose labels, or steps, are counted.
         margin: Differences of area within it are equivalent; ``None`` is 0.005 for fractions (half
             a point), else 2 % of the baseline's area.
         count_validation: Count validation points as labels.
@@ -101,12 +117,56 @@ def compare(
     if metric in frame.columns and shown.higher_is_better is None:
         raise ConfigError(f"{metric} is neither to be raised nor lowered.", "Try test_accuracy.")
     check_reach(reach, metric, shown)
-    rows, refused = _by_labels_asked_for(without_ceilings(frame))
-    if count_validation:
-        rows = rows.assign(num_labeled=rows["num_labeled"] + rows["num_validation"])
-    wide = widened(rows, arms)
+    kinds = dict(by_axis(without_ceilings(frame)))
+    if count_validation and LABELS not in kinds:
+        raise ConfigError("count_validation counts labels, and here steps are spent.", "Leave it.")
+    arms = [STRATEGY if name == "selection" else name for name in arms]
+    asked = _Asked(metric, arms, reach, margin, count_validation, aa, spans or {}, staged)
+    protocols: list[ProtocolResult] = []
+    found: list[str] = []
+    refused: list[ConfigError] = []
+    for axis, rows in kinds.items():
+        try:
+            own, said = _of_axis(axis, rows, baseline or axis.baseline, asked)
+        except ConfigError as error:
+            refused.append(error)
+            found.append(f"What spends {axis.many} is not compared: {error}")
+        else:
+            protocols += own
+            found += said
+    if len(refused) == len(kinds):
+        raise refused[0]
+    if aa:
+        found += _without_aa(protocols)
+    return Comparison(metric, shown, tuple(protocols), tuple(found))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Arguments of ``compare`` that are the same for labels and steps."""
+
+    metric: str
+    arms: Sequence[str]
+    reach: Sequence[float]
+    margin: float | None
+    count_validation: bool
+    aa: bool
+    spans: Spans
+    staged: Decisions
+
+
+def _of_axis(
+    axis: Axis, frame: pd.DataFrame, baseline: str, asked: _Asked
+) -> tuple[list[ProtocolResult], list[str]]:
+    """The protocols that spend labels, or those that spend steps, and sentences on them."""
+    shown, rows, refused = measure(asked.metric), frame, False
+    if axis is LABELS:
+        rows, refused = _by_labels_asked_for(frame)
+        if asked.count_validation:
+            rows = rows.assign(num_labeled=rows["num_labeled"] + rows["num_validation"])
+    wide = widened(rows, asked.arms)
     rows = wide.rows
-    curves = tidy(rows, metric)
+    curves = tidy(rows, asked.metric)
     names = titles(rows)
     known = set(curves["strategy_label"])
     against, compared = baselines(baseline, {k: arm for k, arm in wide.arms.items() if k in known})
@@ -115,9 +175,9 @@ def compare(
     if refused:
         found.append("Labels were refused: where they were, labels asked for are counted.")
     runs = set(rows["run_id"])
-    decided = [one for one in staged if one.get("run_id") in runs]
+    decided = [one for one in asked.staged if one.get("run_id") in runs]
     added_by_rule = {one["run_id"] for one in decided}
-    others = {trial: when for trial, when in (spans or {}).items() if trial[0] not in added_by_rule}
+    others = {trial: when for trial, when in asked.spans.items() if trial[0] not in added_by_rule}
     found += by_rule(decided)
     sign = 1.0 if shown.higher_is_better else -1.0
     controls = set(rows.loc[_flag(rows, "label_access"), "strategy_label"])
@@ -126,25 +186,27 @@ def compare(
         own = curves[curves["protocol_id"] == key]
         if own.empty:
             continue
-        row = rows[rows["protocol_id"] == key].iloc[0]
+        its_rows = rows[rows["protocol_id"] == key]
         table = {str(name): curves_of(part) for name, part in own.groupby("strategy_label")}
-        one_budget = list(arms) == ["strategy"]
-        result = _protocol(table, against, sign, reach, margin, shown, one_budget)
+        one_budget = list(asked.arms) == [STRATEGY]
+        result = _protocol(table, against, sign, asked.reach, asked.margin, shown, axis, one_budget)
         result = replace(
             result,
             baseline=baseline if several and result.baseline else result.baseline,
             compared=compared,
             key=key,
             title=names[key],
-            dataset=str(row["dataset"]),
+            dataset=str(its_rows["dataset"].iloc[0]),
             arms=tuple(replace(arm, sees_labels=arm.arm in controls) for arm in result.arms),
         )
-        if aa:
+        if axis is STEPS and not asked.metric.startswith(CHOSEN):
+            result = with_speed_ups(result, its_rows, sign)
+        if asked.aa:
             split = tuple(_against_itself(arm, result.margin) for arm in result.arms)
             result = replace(result, arms=split)
         found += _later_seeds(
             result,
-            rows[rows["protocol_id"] == key],
+            its_rows,
             others,
             partial(
                 _protocol,
@@ -153,16 +215,15 @@ def compare(
                 reach=(),
                 margin=result.margin,
                 shown=shown,
+                axis=axis,
                 one_budget=one_budget,
             ),
             len(names) > 1,
         )
-        said_of = rows[rows["protocol_id"] == key].drop(columns=[k for k in arms if k in ENGINE])
+        said_of = its_rows.drop(columns=[k for k in asked.arms if k in ENGINE])
         found += caveats(result, said_of, len(names) > 1)  # what arms are is no caveat
         protocols.append(result)
-    if aa:
-        found += _without_aa(protocols)
-    return Comparison(metric, shown, tuple(protocols), tuple(found))
+    return protocols, found
 
 
 def _later_seeds(
@@ -233,6 +294,7 @@ def _protocol(
     reach: Sequence[float],
     margin: float | None,
     shown: Measure,
+    axis: Axis,
     one_budget: bool,
 ) -> ProtocolResult:
     """The arms of a protocol; ``against`` says which arm each is compared with."""
@@ -325,6 +387,7 @@ def _protocol(
         margin=margin,
         arms=tuple(arms),
         curves=dict(table),
+        axis=axis,
     )
 
 

@@ -54,6 +54,22 @@ _MEASURES = {
     "loss": Measure("loss", higher_is_better=False),
 }
 
+_SAMPLING = {  # columns of active sampling
+    "selected_wrong": _fraction("wrong labels among the points chosen", higher_is_better=False),
+    "selected_outside": _fraction("outside points among the points chosen", higher_is_better=False),
+    "selected_known": replace(
+        _fraction("known points among the points chosen"), higher_is_better=None
+    ),
+    "selected_seen": replace(
+        _fraction("seen points among the points chosen"), higher_is_better=None
+    ),
+    "irreducible_accuracy": _fraction("accuracy of the irreducible-loss model"),
+    "irreducible_nll": replace(_MEASURES["nll"], words="irreducible loss"),
+    "seconds_irreducible": Measure(
+        "irreducible-loss training", "s", higher_is_better=False, low=0.0
+    ),
+}
+
 
 def p_value(value: float) -> str:
     """A p value as it is shown; nothing for NaN."""
@@ -66,22 +82,29 @@ def p_value(value: float) -> str:
 
 
 def labels_saved(value: float, low: float, high: float, at_most: bool, at_start: bool) -> str:
-    """Labels saved with their interval, as they are shown; without one where there is none."""
+    """Labels or steps saved with their interval, as they are shown; alone where there is none."""
     if at_start:
         return "at the start"
     whole = whole_labels(value)
-    # An arm that lacks a value at the end of the budget takes at least one label more.
+    # An arm that lacks a value at the end of the budget takes at least one more.
     text = f"at most {min(whole, -1):+d}" if at_most else f"{whole:+d}"
     return text if math.isnan(low) else f"{text} [{whole_labels(low):+d}, {whole_labels(high):+d}]"
 
 
+def times_sooner(value: float) -> str:
+    """A speed-up as it is shown: 1 is as soon, 0 never."""
+    return "never" if value == 0 else "∞" if math.isinf(value) else f"{value:.2f}"
+
+
 def whole_labels(number: float) -> int:
-    """A whole number of labels; a part of a label lost is one, so that no loss looks free."""
+    """A whole number of labels or steps; a part of one lost is one, so that no loss looks free."""
     return min(round(number), -1) if number < -1e-6 else round(number)
 
 
 def measure(column: str) -> Measure:
     """The measure of a stored column; one that is not known is shown by its name."""
+    if column in _SAMPLING:
+        return _SAMPLING[column]
     part, _, quantity = column.partition("_")
     if part in ("test", "validation", "train") and quantity in _MEASURES:
         known = _MEASURES[quantity]

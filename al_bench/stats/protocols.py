@@ -7,6 +7,7 @@ import pandas as pd
 
 from al_bench.results.wording import told_apart
 from al_bench.stats.runs import by_protocol, by_run
+from al_bench.stats.spent import STEPS, axis_of, spent
 
 NAMES = ("dataset", "pool", "model", "budget")
 
@@ -16,8 +17,8 @@ def titles(frame: pd.DataFrame) -> dict[str, str]:
 
     Where a strategy bought the initial set it is named: "… · initial set by typiclust". Protocols
     whose names are equal also name what differs between them, as ``wording`` puts it: networks,
-    recipes, keys ("start=warm"); where only names are stored, the first label counts ("20 + 10
-    labels"), and where nothing at all tells them apart, their identifiers.
+    recipes, keys ("start=warm"); where only names are stored, the first counts ("20 + 10 labels",
+    "every 94 steps"), and where nothing at all tells them apart, their identifiers.
 
     Args:
         frame: Rows of curves.
@@ -37,11 +38,12 @@ def titles(frame: pd.DataFrame) -> dict[str, str]:
         words = told_apart([shown[key] for key in group], NAMES, known=known)
         for key, more in zip(group, words, strict=True):
             parts[key] += more
-    schedules = frame.groupby("protocol_id")["num_labeled"].agg(_schedule)
-    for group in _equal(parts):
-        if schedules[group].nunique() > 1:
-            for key in group:
-                parts[key].append(str(schedules[key]))
+    if groups := _equal(parts):
+        schedules = {str(key): _schedule(rows) for key, rows in frame.groupby("protocol_id")}
+        for group in groups:
+            if len({schedules[key] for key in group}) > 1:
+                for key in group:
+                    parts[key].append(schedules[key])
     for group in _equal(parts):
         for key in group:
             parts[key].append(f"id {key[:8]}")
@@ -57,11 +59,14 @@ def _equal(parts: dict[str, list[str]]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _schedule(counts: "pd.Series[int]") -> str:
-    distinct: Sequence[int] = sorted(counts.unique())
+def _schedule(rows: pd.DataFrame) -> str:
+    axis = axis_of(rows)
+    distinct: Sequence[int] = sorted(spent(rows).unique())
     if len(distinct) < 2:
-        return f"{distinct[0]} labels"
+        return f"{distinct[0]} {axis.many}"
     steps = [after - before for before, after in pairwise(distinct)]
+    if axis is STEPS:
+        return f"every {axis.counted(steps[0])}"
     if distinct[0] == 0 and len(steps) > 1 and steps[0] != steps[1]:  # an initial set was bought
         return f"{steps[0]} (bought) + {steps[1]} labels"
     return f"{distinct[0]} + {steps[0]} labels"

@@ -1,16 +1,20 @@
 """A comparison as flat tables, a row an arm."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from al_bench.results.schema import SAMPLING
 from al_bench.stats.across import Across
 from al_bench.stats.against_itself import NOMINAL
-from al_bench.stats.arms import ArmResult, ProtocolResult
+from al_bench.stats.arms import ArmResult, ProtocolResult, speed_ups
 from al_bench.stats.comparison import Comparison
 from al_bench.stats.intervals import mean_interval, quartiles
+from al_bench.stats.measures import labels_saved, times_sooner
+from al_bench.stats.spent import LABELS, STEPS, Axis
 from al_bench.stats.undefined import reason
 
 
@@ -32,17 +36,19 @@ def protocol_rows(comparison: Comparison, result: ProtocolResult) -> list[dict[s
 def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict[str, Any]:
     sign = 1.0 if comparison.measure.higher_is_better else -1.0
     area = mean_interval(arm.areas)
+    spent = result.axis.many
     row: dict[str, Any] = {
         "protocol": result.title,
         "protocol_id": result.key,
         "dataset": result.dataset,
+        **({"setting": SAMPLING} if result.axis is STEPS else {}),
         "metric": comparison.metric,
         "arm": arm.arm,
         "sees_labels": arm.sees_labels,
         "baseline": arm.baseline,
         "seeds": len(arm.seeds),
-        "labels_from": result.low,
-        "labels_to": result.high,
+        f"{spent}_from": result.low,
+        f"{spent}_to": result.high,
         "area": float(area.mean),
         "area_low": float(area.low),
         "area_high": float(area.high),
@@ -83,24 +89,67 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
         names = ("difference_low_third", "difference_middle_third", "difference_high_third")
         row |= dict(zip(names, (sign * d for d in arm.third_differences), strict=True))
     if arm.saved is not None:
-        names = ("labels_saved", "labels_saved_low", "labels_saved_high")
-        row |= dict(zip(names, arm.saved, strict=True))
-        row["labels_saved_at_most"] = arm.saved_at_most
-        row["labels_saved_at_start"] = arm.saved_at_start
+        saved = f"{spent}_saved"
+        row |= dict(zip((saved, f"{saved}_low", f"{saved}_high"), arm.saved, strict=True))
+        row |= {f"{saved}_at_most": arm.saved_at_most, f"{saved}_at_start": arm.saved_at_start}
     batch = result.batch_size
     if result.compared:  # arms may have batches of their own
         batch = int(np.diff(result.curves[arm.arm].counts)[:1].sum())
-    for target, labels in arm.labels_to.items():
-        low, median, high = quartiles(labels)
-        name = f"labels_to_{target:g}"
+    for target, counts in arm.labels_to.items():
+        low, median, high = quartiles(counts)
+        name = f"{spent}_to_{target:g}"
         row |= {
             f"{name}_q25": low,
             name: median,
             f"{name}_q75": high,
-            f"{name}_less_a_batch": median - batch,
-            f"{name}_never": int(np.isinf(labels).sum()),
+            **({f"{name}_less_a_batch": median - batch} if result.axis is LABELS else {}),
+            f"{name}_never": int(np.isinf(counts).sum()),
         }
+    for name, speed_up in speed_ups(arm).items():
+        if speed_up is not None:
+            row |= {
+                name: speed_up.median,
+                f"{name}_low": speed_up.interval[0],
+                f"{name}_high": speed_up.interval[1],
+                f"{name}_q25": speed_up.quartiles[0],
+                f"{name}_q75": speed_up.quartiles[1],
+                f"{name}_never": speed_up.never,
+            }
     return row
+
+
+def axis_of_row(row: Mapping[Any, Any]) -> Axis:
+    """What the arm of a row has spent, which its columns are named by."""
+    return STEPS if row.get("setting") == SAMPLING else LABELS
+
+
+def saved_in_row(row: Mapping[Any, Any]) -> str:
+    """Labels or steps saved by the arm of a row, with their interval; empty where not known."""
+    name = f"{axis_of_row(row).many}_saved"
+    if pd.isna(row.get(name, math.nan)):
+        return ""
+    return labels_saved(
+        row[name],
+        row[f"{name}_low"],
+        row[f"{name}_high"],
+        at_most=row[f"{name}_at_most"] is True,
+        at_start=row[f"{name}_at_start"] is True,
+    )
+
+
+def speed_up_in_row(row: Mapping[Any, Any], name: str = "speed_up") -> str:
+    """The median speed-up of the arm of a row, with its interval; empty where not known.
+
+    Args:
+        row: Of ``arm_rows``.
+        name: ``speed_up``, ``speed_up_published`` or ``speed_up_time``.
+    """
+    if pd.isna(row.get(name, math.nan)):
+        return ""
+    text = times_sooner(row[name])
+    if pd.isna(row[f"{name}_low"]) or row[f"{name}_high"] == 0:
+        return text
+    return f"{text} [{times_sooner(row[f'{name}_low'])}, {times_sooner(row[f'{name}_high'])}]"
 
 
 def across_rows(found: Across, baseline: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from al_bench.results.settings import FINGERPRINT, VERSION, Settings
 from al_bench.results.wording import NAMES, Shown
 
 CONFIG = "config"
+CHOICES = ("strategy", "selection")  # groups that are compared within a protocol
 
 
 def by_run(frame: pd.DataFrame) -> dict[str, Shown]:
@@ -65,7 +66,7 @@ def common(shown: Sequence[Shown]) -> Shown:
 
 def without_strategy(settings: Settings) -> Settings:
     """Settings of the protocol alone."""
-    return {key: value for key, value in settings.items() if key.partition(".")[0] != "strategy"}
+    return {key: value for key, value in settings.items() if key.partition(".")[0] not in CHOICES}
 
 
 def covering(keys: Iterable[str]) -> Callable[[str], bool]:

@@ -1,6 +1,6 @@
-"""Labels saved: what an arm's curve is worth in the baseline's labels.
+"""Labels saved: what an arm's curve is worth in the baseline's labels, or its steps.
 
-S seeds, R stored label counts, X resamples.
+S seeds, R stored counts of what was spent, X resamples.
 """
 
 import math
@@ -21,7 +21,7 @@ SLACK = 1e-12  # of the greatest value: sums in another order differ in their la
 
 @dataclass(frozen=True)
 class Saved:
-    """Labels that an arm takes less than the baseline.
+    """Labels, or steps, that an arm takes less than the baseline.
 
     Args:
         value: Of the mean curves over seeds.
@@ -30,8 +30,8 @@ class Saved:
         at_most: The arm ends below the baseline, which it never matches with the labels of the
             budget: it saves no more than ``value``, which is below 0.
         at_start: In every resample the arm doesn't end below the baseline, and both are at the
-            baseline's final value from the initial set on, which they share: there is nothing to
-            save, and the numbers are 0.
+            baseline's final value from the initial set, or the untrained network, on, which they
+            share: there is nothing to save, and the numbers are 0.
     """
 
     value: float
@@ -42,7 +42,7 @@ class Saved:
 
 
 def labels_saved(mine: Curves, base: Curves, low: float, high: float) -> Saved:
-    """Labels saved at the baseline's final value, seeds resampled in pairs.
+    """Labels, or steps, saved at the baseline's final value, seeds resampled in pairs.
 
     The mean curves over seeds are compared, on the lines between stored counts. What counts is from
     which label count on a curve stays at a value or better up to ``high``: a lucky round before it
@@ -60,15 +60,15 @@ def labels_saved(mine: Curves, base: Curves, low: float, high: float) -> Saved:
     Args:
         mine: The arm's curves over ``low`` to ``high``, higher is better.
         base: The baseline's of the same seeds.
-        low: Where the common range of labels begins.
+        low: Where the common range of counts begins.
         high: Where it ends.
     """
     num_seeds = len(mine.seeds)
     weights = np.full((1, num_seeds), 1 / num_seeds)
     if num_seeds > 1:
         weights = np.vstack([weights, resampling_weights(num_seeds, RESAMPLES)])
-    counts, own = _within(mine, low, high)
-    base_counts, theirs = _within(base, low, high)
+    counts, own = mine.within(low, high)
+    base_counts, theirs = base.within(low, high)
     ours, others = weights @ own, weights @ theirs  # (X, R)
     slack = SLACK * max(float(np.abs(own).max()), float(np.abs(theirs).max()))
     end, goal = ours[:, -1], others[:, -1]
@@ -83,13 +83,8 @@ def labels_saved(mine: Curves, base: Curves, low: float, high: float) -> Saved:
     return Saved(float(saved[0]), float(ends[0]), float(ends[1]), bool(below[0]), at_start)
 
 
-def _within(curves: Curves, low: float, high: float) -> tuple[Array, Array]:
-    inside = (curves.counts >= low) & (curves.counts <= high)
-    return curves.counts[inside], curves.values[:, inside]
-
-
 def _shared_start(counts: Array, own: Array, base_counts: Array, theirs: Array) -> float:
-    """The label count up to which both have the same labels.
+    """The count up to which both have the same labels, or no steps.
 
     The initial set is shared; one that a strategy bought comes after a round without labels.
     """

@@ -1,6 +1,7 @@
 """Learning curves over seeds: tidy rows, means with intervals, and a row of numbers a strategy.
 
-Only stored label counts are used; nothing is interpolated. The order of rows never matters.
+Only stored counts of what was spent (``spent``: labels or steps) are used; nothing is interpolated.
+The order of rows never matters.
 """
 
 import math
@@ -20,6 +21,7 @@ from al_bench.stats.intervals import mean_interval
 from al_bench.stats.intervals import quartiles as quartiles_of
 from al_bench.stats.protocols import titles
 from al_bench.stats.runs import by_run
+from al_bench.stats.spent import LABELS, axis_of, by_axis, spent
 
 CURVE = ["protocol_id", "strategy_label"]  # what makes rows one curve; its seeds are averaged
 TRIAL = [*CURVE, "seed"]
@@ -27,7 +29,7 @@ TRIAL = [*CURVE, "seed"]
 
 def metrics(frame: pd.DataFrame) -> list[str]:
     """Names of the columns that can be drawn: numbers, at least one of them finite."""
-    keys = {"seed", "round", "num_labeled", "metrics_version"}
+    keys = {"seed", "round", "num_labeled", "total_steps", "metrics_version"}
     return [
         str(name)
         for name in frame.columns
@@ -85,7 +87,7 @@ def unequal_seeds(frame: pd.DataFrame) -> str | None:
         if seeds.nunique() > 1:
             said = "; ".join(f"{label}: {found}" for label, found in seeds.items())
             where = f" of {names[str(key)]}" if len(names) > 1 else ""
-            sentences.append(f"the strategies{where} have different seeds ({said})")
+            sentences.append(f"the {axis_of(rows).choices}{where} have different seeds ({said})")
     if not sentences:
         return None
     more = f", as in {len(sentences) - 1} more protocols" if len(sentences) > 1 else ""
@@ -93,9 +95,9 @@ def unequal_seeds(frame: pd.DataFrame) -> str | None:
 
 
 def tidy(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One row a (protocol, strategy, seed, label count), sorted.
+    """One row a (protocol, strategy, seed, count of what was spent), sorted.
 
-    Where a trial has several rounds at one label count (refused labels), the last one stands.
+    Where a trial has several rounds at one count (refused labels), the last one stands.
     Strategies are told apart by ``distinct_runs``, which takes one copy of each trial, whole.
     Warns, naming strategy, seed and counts, where rounds are missing.
 
@@ -104,7 +106,7 @@ def tidy(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
         metric: A numeric column; rows without a finite value count as missing.
 
     Returns:
-        Columns ``protocol_id strategy_label seed num_labeled value piece``: within a trial, rows
+        Columns ``protocol_id strategy_label seed spent value piece``: within a trial, rows
         of one piece come from rounds without a gap.
 
     Raises:
@@ -115,47 +117,48 @@ def tidy(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
         message = f"These results have no values of a metric {metric!r}."
         raise ConfigError(message, choose(metric, valid))
     rows = distinct_runs(frame)
-    rows = rows.assign(value=rows[metric].astype(float))
+    rows = rows.assign(value=rows[metric].astype(float), spent=spent(rows))
     names = titles(rows)
     rows = rows.sort_values([*TRIAL, "round"])
     there = rows[np.isfinite(rows["value"])]
-    ends = there.groupby("protocol_id")["num_labeled"].max()
-    incomplete = _incomplete(rows, there, ends)
+    ends = there.groupby("protocol_id")["spent"].max()
+    begins = _begins(there)
+    incomplete = _incomplete(rows, there, ends, begins)
     lacking: dict[str, list[tuple[str, str]]] = {}  # by kind
     for keys, curve in rows[incomplete].groupby(CURVE):
         where = f"{keys[1]} ({names[str(keys[0])]})" if len(names) > 1 else str(keys[1])
-        for kind, sentence in _missing(curve, metric, ends.get(keys[0])):
+        for kind, sentence in _missing(curve, metric, ends.get(keys[0]), begins.get(keys[0], 0)):
             lacking.setdefault(kind, []).append((where, sentence))
     for said in lacking.values():
         warnings.warn(_folded(said), stacklevel=2)
     rows = there.assign(piece=there["round"] - there.groupby(TRIAL).cumcount())
-    rows = rows.drop_duplicates([*TRIAL, "num_labeled"], keep="last")
-    rows = rows.sort_values([*TRIAL, "num_labeled"])
-    return rows[[*TRIAL, "num_labeled", "value", "piece"]].reset_index(drop=True)
+    rows = rows.drop_duplicates([*TRIAL, "spent"], keep="last")
+    rows = rows.sort_values([*TRIAL, "spent"])
+    return rows[[*TRIAL, "spent", "value", "piece"]].reset_index(drop=True)
 
 
 def by_seed(curve: pd.DataFrame, column: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """One curve's rows of ``tidy`` as a table, without the cost of pandas' pivot.
 
     Returns:
-        Seeds (S,), label counts (R,), and values (S, R), NaN where there is none.
+        Seeds (S,), counts of what was spent (R,), and values (S, R), NaN where there is none.
     """
     seeds, rows = np.unique(curve["seed"].to_numpy(), return_inverse=True)
-    counts, columns = np.unique(curve["num_labeled"].to_numpy(), return_inverse=True)
+    counts, columns = np.unique(curve["spent"].to_numpy(), return_inverse=True)
     table = np.full((len(seeds), len(counts)), np.nan)
     table[rows, columns] = curve[column].to_numpy(dtype=float)
     return seeds, counts, table
 
 
 def summarize(curves: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """Mean and interval over seeds at every stored label count.
+    """Mean and interval over seeds at every stored count.
 
     Args:
         curves: What ``tidy`` returned.
         level: Of the interval; see ``mean_interval``.
 
     Returns:
-        Columns ``protocol_id strategy_label num_labeled mean low high num_seeds joined``; the last
+        Columns ``protocol_id strategy_label spent mean low high num_seeds joined``; the last
         says whether any seed went from the count before to this one without a missing round.
     """
     parts = []
@@ -167,23 +170,23 @@ def summarize(curves: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
         joined[1:] = (pieces[:, 1:] == pieces[:, :-1]).any(axis=0)  # NaN equals nothing
         columns = {"mean": mean, "low": low, "high": high, "num_seeds": count, "joined": joined}
         names = dict(zip(CURVE, keys, strict=True))
-        parts.append(pd.DataFrame({**names, "num_labeled": counts, **columns}))
+        parts.append(pd.DataFrame({**names, "spent": counts, **columns}))
     return pd.concat(parts, ignore_index=True)
 
 
 def quartiles(curves: pd.DataFrame, counts: Sequence[int]) -> pd.DataFrame:
-    """Median and quartiles over seeds at given label counts, a row each where there are any seeds.
+    """Median and quartiles over seeds at given counts, a row each where there are any seeds.
 
     Args:
         curves: What ``tidy`` returned.
-        counts: Label counts.
+        counts: Of labels or steps.
 
     Returns:
-        Columns ``protocol_id strategy_label num_labeled low median high num_seeds``; quartiles are
+        Columns ``protocol_id strategy_label spent low median high num_seeds``; quartiles are
         interpolated linearly between seeds.
     """
-    rows = curves[curves["num_labeled"].isin(list(counts))]
-    groups = rows.groupby([*CURVE, "num_labeled"])["value"]
+    rows = curves[curves["spent"].isin(list(counts))]
+    groups = rows.groupby([*CURVE, "spent"])["value"]
     parts = {
         "low": groups.quantile(0.25),
         "median": groups.median(),
@@ -208,32 +211,32 @@ def final_table(
         level: Of the intervals.
 
     Returns:
-        ``protocol_id strategy_label num_seeds first_labels last_labels``;
-        ``final final_low final_high final_seeds``, the metric at the last label count, over the
+        ``protocol_id strategy_label num_seeds first last``, the latter two counts of what was
+        spent; ``final final_low final_high final_seeds``, the metric at the last count, over the
         seeds that are there;
-        ``area area_low area_high area_seeds``, the area under the curve over its range of labels
-        (trapezoids between stored counts, in units of the metric), over the seeds that lack no
+        ``area area_low area_high area_seeds``, the area under the curve over its range of counts
+        (trapezoids between stored ones, in units of the metric), over the seeds that lack no
         count, and NaN where a count is all there is;
-        for each threshold t ``labels_to_t``, the median over seeds of the first
+        for each threshold t ``to_t``, the median over seeds of the first
         stored count at which it is reached (infinite where half of the seeds or more never do),
         and ``never_t``, how many never do.
     """
     rows = []
     for keys, curve in curves.groupby(CURVE):
-        _, labels, table = by_seed(curve, "value")
-        counts = labels.astype(float)
+        _, stored, table = by_seed(curve, "value")
+        counts = stored.astype(float)
         whole = ~np.isnan(table).any(axis=1) & (curve.groupby("seed")["piece"].nunique() == 1)
         final = mean_interval(table[:, -1], level)
         area = mean_interval(_area(counts, table[whole.to_numpy()]), level)
         row: dict[str, Any] = dict(zip(CURVE, keys, strict=True))
         row |= {"num_seeds": len(table)}
-        row |= {"first_labels": int(counts[0]), "last_labels": int(counts[-1])}
+        row |= {"first": int(counts[0]), "last": int(counts[-1])}
         for name, interval in (("final", final), ("area", area)):
             mean, low, high, count = (value.item() for value in interval)
             row |= {name: mean, f"{name}_low": low, f"{name}_high": high, f"{name}_seeds": count}
         for threshold in thresholds:
             first = _first_crossing(counts, table, threshold, higher_is_better)
-            row[f"labels_to_{threshold:g}"] = quartiles_of(first)[1]
+            row[f"to_{threshold:g}"] = quartiles_of(first)[1]
             row[f"never_{threshold:g}"] = int(np.isinf(first).sum())
         rows.append(row)
     return pd.DataFrame(rows)
@@ -256,46 +259,68 @@ def _first_crossing(
     return np.where(reached.any(axis=1), first, math.inf)
 
 
+def _begins(there: pd.DataFrame) -> "pd.Series[int]":
+    """The round that curves of each protocol begin with: what steps tell, round 0 has none of."""
+    first = there.groupby("protocol_id")["round"].min().clip(upper=1)
+    for axis, rows in by_axis(there):
+        if axis is LABELS:
+            first[rows["protocol_id"].unique()] = 0
+    return first
+
+
 def _incomplete(
-    rows: pd.DataFrame, there: pd.DataFrame, ends: "pd.Series[int]"
+    rows: pd.DataFrame,
+    there: pd.DataFrame,
+    ends: "pd.Series[int]",
+    begins: "pd.Series[int]",
 ) -> "pd.Series[bool]":
     """Rows of curves of which ``_missing`` may have something to say: few, as a rule."""
     curves = rows.groupby(CURVE)["seed"].nunique().to_frame("seeds")
     found = there.groupby(CURVE)
-    curves["counts"] = found["num_labeled"].nunique()
-    curves["pairs"] = there.drop_duplicates([*TRIAL, "num_labeled"]).groupby(CURVE).size()
+    curves["counts"] = found["spent"].nunique()
+    curves["pairs"] = there.drop_duplicates([*TRIAL, "spent"]).groupby(CURVE).size()
     rounds = found["round"]
-    curves["gaps"] = rounds.max() + 1 - rounds.nunique()
-    curves["last"] = found["num_labeled"].max()
+    begin = begins.reindex(curves.index, level="protocol_id")
+    curves["gaps"] = rounds.max() + 1 - begin - rounds.nunique()
+    curves["last"] = found["spent"].max()
     curves["end"] = ends.reindex(curves.index, level="protocol_id")
     complete = curves["pairs"] == curves["seeds"] * curves["counts"]  # False where nothing is there
     complete &= (curves["gaps"] == 0) & (curves["last"] == curves["end"])
     return ~complete.reindex(pd.MultiIndex.from_frame(rows[CURVE])).set_axis(rows.index)
 
 
-def _missing(curve: pd.DataFrame, metric: str, end: int | None) -> list[tuple[str, str]]:
-    """Kinds of what the seeds of one curve lack, with sentences; ``end``: of its protocol."""
+def _missing(
+    curve: pd.DataFrame, metric: str, end: int | None, begin: int
+) -> list[tuple[str, str]]:
+    """Kinds of what the seeds of one curve lack, with sentences.
+
+    Args:
+        curve: All its rows.
+        metric: The column.
+        end: The last count of its protocol.
+        begin: The first round.
+    """
     rows = curve[np.isfinite(curve["value"])]
     if rows.empty:
         return [("metric", f"there is no {metric}.")]
     sentences = []
-    everywhere = set(rows["num_labeled"])
+    axis, everywhere = axis_of(rows), set(rows["spent"])
     lacking: dict[tuple[int, ...], list[int]] = {}
     for seed in sorted(set(curve["seed"])):
-        absent = everywhere - set(rows.loc[rows["seed"] == seed, "num_labeled"])
+        absent = everywhere - set(rows.loc[rows["seed"] == seed, "spent"])
         if absent:
             lacking.setdefault(tuple(sorted(absent)), []).append(seed)
     for counts, seeds in sorted(lacking.items()):
         who = f"seed{'s' * (len(seeds) > 1)} {in_a_row(seeds)}"
-        said = f"nothing from {who} at {in_a_row(counts)} labels, where other seeds are."
+        said = f"nothing from {who} at {in_a_row(counts)} {axis.many}, where other seeds are."
         sentences.append(("seeds", said))
     rounds = set(rows["round"])
-    if absent := set(range(max(rounds) + 1)) - rounds:
+    if absent := set(range(begin, max(rounds) + 1)) - rounds:
         which = f"round{'s' * (len(absent) > 1)} {in_a_row(absent)}"
         said = f"{which} missing for every seed; the curve is not drawn across them."
         sentences.append(("rounds", said))
     if (last := max(everywhere)) != end:
-        said = f"ends at {last} labels, where other strategies go on to {end}."
+        said = f"ends at {last} {axis.many}, where other {axis.choices} go on to {end}."
         sentences.append(("end", said))
     return sentences
 

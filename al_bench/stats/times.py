@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from al_bench.stats.intervals import mean_interval
-from al_bench.stats.summary import CURVE, distinct_runs, tidy
-
-PHASES = ("fit", "score", "select")
+from al_bench.stats.spent import STEPS, Axis, axis_of, spent
+from al_bench.stats.summary import CURVE, TRIAL, distinct_runs, tidy
 
 
 @dataclass(frozen=True)
@@ -15,10 +14,10 @@ class Times:
     """Seconds of trials, evaluation left out.
 
     Args:
-        curves: Columns ``protocol_id strategy_label num_labeled seconds mean low high num_seeds``:
+        curves: Columns ``protocol_id strategy_label spent seconds mean low high num_seeds``:
             the metric with its interval, and the mean time from the beginning of a trial to the
             end of the fit that gave it.
-        totals: Columns ``protocol_id strategy_label num_seeds fit score select``: mean seconds of
+        totals: Columns ``protocol_id strategy_label num_seeds`` and the phases: mean seconds of
             whole trials.
     """
 
@@ -26,31 +25,57 @@ class Times:
     totals: pd.DataFrame
 
 
+def phases(axis: Axis) -> tuple[str, ...]:
+    """What a trial spends its time on beside evaluation, as columns ``seconds_…`` name it.
+
+    Where labels are bought, scoring and selecting follow the fit that is evaluated. Where steps are
+    chosen for, the training of the irreducible-loss models comes first, and a stretch of selecting
+    and fitting before its evaluation.
+    """
+    return ("irreducible", "select", "fit") if axis is STEPS else ("fit", "score", "select")
+
+
+def elapsed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Seconds from the beginning of a trial to the end of the fit that each row evaluates.
+
+    Args:
+        rows: Rows of curves of one kind, a copy of each trial.
+
+    Returns:
+        The rows of trials that have times, in the order of their rounds, with ``spent``,
+        ``seconds``, and 0 for a phase that was not measured.
+    """
+    axis = axis_of(rows)
+    columns = [f"seconds_{phase}" for phase in phases(axis)]
+    timed = rows["seconds_fit"].notna()
+    if axis is STEPS:  # the untrained network of round 0 may have none
+        timed = timed.groupby([rows[name] for name in TRIAL]).transform("any")
+    rows = rows[timed].sort_values([*TRIAL, "round"])
+    parts = rows[columns].astype(float).fillna(0.0)
+    until = parts.sum(axis=1).groupby([rows[name] for name in TRIAL]).cumsum()
+    if axis is not STEPS:
+        until = until - parts["seconds_score"] - parts["seconds_select"]
+    return rows.assign(**parts, seconds=until, spent=spent(rows))
+
+
 def times(frame: pd.DataFrame, metric: str, level: float = 0.95) -> Times:
     """The metric against time, and time by phase, over seeds; trials without times are left out."""
-    rows = distinct_runs(frame)
-    seconds = [f"seconds_{phase}" for phase in PHASES]
-    rows = rows[rows["seconds_fit"].notna()].sort_values([*CURVE, "seed", "round"])
-    spent = rows[seconds].astype(float).fillna(0.0)
-    trial = [rows[name] for name in (*CURVE, "seed")]
-    until = spent.sum(axis=1).groupby(trial).cumsum() - spent["seconds_score"]
-    rows = rows.assign(**spent, seconds=until - spent["seconds_select"])
-    totals = rows.groupby([*CURVE, "seed"])[seconds].sum().reset_index()
+    rows = elapsed(distinct_runs(frame))
+    columns = [f"seconds_{phase}" for phase in phases(axis_of(frame))]
+    totals = rows.groupby(TRIAL)[columns].sum().reset_index()
     groups = totals.groupby(CURVE)
-    table = groups[seconds].mean().rename(columns=lambda name: name.removeprefix("seconds_"))
+    table = groups[columns].mean().rename(columns=lambda name: name.removeprefix("seconds_"))
     table.insert(0, "num_seeds", groups.size())
     if rows.empty:
         return Times(pd.DataFrame(), table.reset_index())
     curves = tidy(frame, metric).merge(
-        rows.drop_duplicates([*CURVE, "seed", "num_labeled"], keep="last")[
-            [*CURVE, "seed", "num_labeled", "seconds"]
-        ],
-        on=[*CURVE, "seed", "num_labeled"],
+        rows.drop_duplicates([*TRIAL, "spent"], keep="last")[[*TRIAL, "spent", "seconds"]],
+        on=[*TRIAL, "spent"],
     )
     parts = []
-    for keys, own in curves.groupby([*CURVE, "num_labeled"]):
+    for keys, own in curves.groupby([*CURVE, "spent"]):
         mean, low, high, number = (part.item() for part in mean_interval(own["value"], level))
-        names = dict(zip([*CURVE, "num_labeled"], keys, strict=True))
+        names = dict(zip([*CURVE, "spent"], keys, strict=True))
         values = {"seconds": own["seconds"].mean(), "mean": mean, "low": low, "high": high}
         parts.append({**names, **values, "num_seeds": number})
     return Times(pd.DataFrame(parts), table.reset_index())

@@ -10,7 +10,7 @@ from al_bench.stats.arms import ArmResult, ProtocolResult
 def reason(result: ProtocolResult, arm: ArmResult) -> str | None:
     """Why statistics of this arm are undefined; ``None`` where all are there."""
     if math.isnan(result.low):
-        return "arms share fewer than two label counts, so there is no area"
+        return f"arms share fewer than two {result.axis.one} counts, so there is no area"
     if not arm.seeds:
         return "no seed with all rounds, so no area"
     if arm.baseline is None:

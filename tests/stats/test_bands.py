@@ -77,7 +77,7 @@ def test_differences_are_of_common_seeds_at_common_counts(make_frame):
     with pytest.warns(UserWarning, match="ends at 30"):
         [protocol] = compare(frame).protocols
     rows = difference_bands(protocol)
-    assert rows["num_labeled"].tolist() == [10, 20, 30]
+    assert rows["spent"].tolist() == [10, 20, 30]
     assert rows["mean"].tolist() == pytest.approx([0.0, 0.1, 0.2])
     assert set(rows["num_seeds"]) == {2}
     assert set(rows["strategy_label"]) == {"bald"}

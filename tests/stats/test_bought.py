@@ -77,7 +77,7 @@ def test_overlap_is_jaccards_index_without_the_initial_set():
     )
     curve = found["bald"]
     assert set(curve["strategy_label"]) == {"random"}
-    assert curve["num_labeled"].tolist() == [3, 5]
+    assert curve["spent"].tolist() == [3, 5]
     # seed 0: one of three, then two of six; seed 1: all
     assert curve["mean"].tolist() == pytest.approx([(1 / 3 + 1) / 2, (2 / 6 + 1) / 2])
     assert curve["num_seeds"].tolist() == [2, 2]
@@ -90,7 +90,7 @@ def test_a_bought_initial_set_counts_as_little_as_a_drawn_one():
     ]
     rows = named(pd.concat(trials), FRAME.assign(init_strategy="typiclust"))
     curve = overlaps(rows)["bald"]
-    assert curve["num_labeled"].tolist() == [4]
+    assert curve["spent"].tolist() == [4]
     assert curve["mean"].tolist() == pytest.approx([1 / 3])
     np.testing.assert_allclose(class_shares(rows)["bald"].bought, [0, 0, 1])
     copies = flaws(rows)["copies"].set_index("strategy_label")["mean"]

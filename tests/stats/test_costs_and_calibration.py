@@ -34,7 +34,7 @@ def test_bins_of_all_seeds_are_put_together(make_frame):
     for name, values in bins.items():
         frame[name] = [values[seed] for seed in frame["seed"]]
     [row] = reliability(frame).to_dict("records")
-    assert (row["num_labeled"], row["num_seeds"], row["bin"], row["count"]) == (20, 2, 1, 40)
+    assert (row["spent"], row["num_seeds"], row["bin"], row["count"]) == (20, 2, 1, 40)
     assert row["confidence"] == pytest.approx(0.65)
     assert row["accuracy"] == pytest.approx(0.7)
     assert reliability(frame, min_points=41).empty
@@ -43,7 +43,7 @@ def test_bins_of_all_seeds_are_put_together(make_frame):
     failed = frame[frame["round"] == 0].assign(strategy_label="mine", run_id="mine")
     found = reliability(pd.concat([*others, failed]))
     assert set(found["strategy_label"]) == {"bald", "entropy"}
-    assert set(found["num_labeled"]) == {20}
+    assert set(found["spent"]) == {20}
 
 
 def test_a_ceiling_belongs_to_the_protocol_of_the_same_names(make_frame):

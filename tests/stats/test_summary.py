@@ -24,7 +24,7 @@ def drop(frame, seed=None, round=None):
 def test_means_and_intervals_are_over_seeds_at_each_label_count(make_frame):
     frame = make_frame("random", range(3), range(2), rising)
     summary = summarize(tidy(frame, "test_accuracy"))
-    assert summary["num_labeled"].tolist() == [10, 20]
+    assert summary["spent"].tolist() == [10, 20]
     assert summary["mean"].tolist() == pytest.approx([0.51, 0.61])
     half = 4.302653 * 0.01 / math.sqrt(3)
     assert (summary["high"] - summary["mean"]).tolist() == pytest.approx([half, half])
@@ -58,7 +58,7 @@ def test_a_round_that_one_seed_lacks_is_averaged_over_the_others_and_named(make_
     assert [str(warning.message) for warning in caught] == [
         "random: nothing from seed 1 at 30 labels, where other seeds are."
     ]
-    summary = summarize(curves).set_index("num_labeled")
+    summary = summarize(curves).set_index("spent")
     assert summary["num_seeds"].tolist() == [3, 3, 2, 3]
     assert summary.loc[30, "mean"] == pytest.approx((0.70 + 0.72) / 2)
     assert summary["joined"].tolist() == [False, True, True, True]
@@ -80,7 +80,7 @@ def test_a_round_that_every_seed_lacks_breaks_the_curve(make_frame):
     with pytest.warns(UserWarning, match="^random: round 2 missing for every seed"):
         curves = tidy(frame, "test_accuracy")
     summary = summarize(curves)
-    assert summary["num_labeled"].tolist() == [10, 20, 40, 50]
+    assert summary["spent"].tolist() == [10, 20, 40, 50]
     assert summary["joined"].tolist() == [False, True, False, True]
     assert math.isnan(final_table(curves)["area"].item())
 
@@ -90,7 +90,7 @@ def test_a_curve_is_joined_only_where_one_seed_went_from_count_to_count(make_fra
     second = make_frame("random", [1], range(3), rising, init=15)
     with pytest.warns(UserWarning, match="seed"):
         summary = summarize(tidy(pd.concat([first, second]), "test_accuracy"))
-    assert summary["num_labeled"].tolist() == [10, 15, 20, 25, 30, 35]
+    assert summary["spent"].tolist() == [10, 15, 20, 25, 30, 35]
     assert not summary["joined"].any()
 
 
@@ -194,7 +194,7 @@ def test_the_area_is_the_trapezoid_over_stored_counts(make_frame):
     row = final_table(tidy(frame, "test_accuracy")).iloc[0]
     assert row["area"] == pytest.approx((10 * 0.4 + 4 * 0.7) / 14)
     assert row["area_low"] == pytest.approx(row["area"])
-    assert (row["first_labels"], row["last_labels"], row["area_seeds"]) == (20, 34, 2)
+    assert (row["first"], row["last"], row["area_seeds"]) == (20, 34, 2)
 
 
 def test_a_seed_that_lacks_a_count_has_no_part_in_the_area(make_frame):
@@ -216,16 +216,16 @@ def test_labels_to_a_threshold_are_the_median_first_crossing(make_frame):
     reached = {0: [0.9, 0.2, 0.9], 1: [0.2, 0.8, 0.9], 2: [0.1, 0.2, 0.3]}
     frame = make_frame("random", range(3), range(3), lambda s, r: reached[s][r])
     table = final_table(tidy(frame, "test_accuracy"), [0.8, 0.95])
-    assert table["labels_to_0.8"].item() == 20  # of 10, 20 and never
+    assert table["to_0.8"].item() == 20  # of 10, 20 and never
     assert table["never_0.8"].item() == 1
-    assert table["labels_to_0.95"].item() == math.inf
+    assert table["to_0.95"].item() == math.inf
     assert table["never_0.95"].item() == 3
 
 
 def test_a_loss_reaches_a_threshold_from_above(make_frame):
     frame = make_frame("random", [0], range(3), lambda s, r: 1.0 - 0.3 * r, metric="test_nll")
     table = final_table(tidy(frame, "test_nll"), [0.7], higher_is_better=False)
-    assert table["labels_to_0.7"].item() == 20
+    assert table["to_0.7"].item() == 20
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,10 @@ COMMAND = Command(
     name="compare",
     summary="Compares stored results with a baseline, seed by seed, and says in words what holds.",
     options=(
-        Option("baseline", "arm that the others are compared with", "random"),
+        Option(
+            "baseline",
+            "arm that the others are compared with (default: random; of selections uniform)",
+        ),
         Option("metric", "column to compare", "test_accuracy"),
         Option(
             "arms",
@@ -44,7 +47,7 @@ COMMAND = Command(
         ),
         Option(
             "reach",
-            "values of the metric, 0.9 for 90 %: how many labels do they take",
+            "values of the metric, 0.9 for 90 %: how many labels, or steps, do they take",
             read=listed(number()),
         ),
         Option(
@@ -112,6 +115,7 @@ def _print(result: "Comparison", parsed: Arguments, stream: IO[str]) -> None:
         across_table,
         itself_table,
         labels_table,
+        speed_up_table,
         verdict_table,
     )
     from al_bench.stats.across import across
@@ -121,14 +125,18 @@ def _print(result: "Comparison", parsed: Arguments, stream: IO[str]) -> None:
         print_table(console, verdict_table(result, protocol))
         if protocol.baseline is not None:
             print_table(console, labels_table(result, protocol))
+            if any(arm.speed_up is not None for arm in protocol.arms):
+                print_table(console, speed_up_table(protocol))
         for arm in protocol.arms:
             if arm.against_itself is not None:
                 print_table(console, itself_table(arm.arm, arm.against_itself))
         console.print()
-    together = across(result)
-    if together is not None:
-        print_table(console, across_table(together, parsed["baseline"], result.measure))
-        console.print()
+    for axis, kind in result.by_axis().items():
+        together = across(kind)
+        if together is not None:
+            baseline = parsed["baseline"] or axis.baseline
+            print_table(console, across_table(together, baseline, result.measure))
+            console.print()
     for caveat in result.caveats:
         console.print(f"note: {in_a_line(caveat)}", soft_wrap=True)
 

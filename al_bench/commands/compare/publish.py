@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from al_bench.stats.measures import labels_saved, measure, p_value
+from al_bench.stats.measures import measure, p_value
+from al_bench.stats.rows import axis_of_row, saved_in_row, speed_up_in_row
+from al_bench.stats.spent import STEPS
 from al_bench.stats.summary import marked
 from al_bench.stats.undefined import reasons
 from al_bench.text.markdown import escaped
@@ -21,7 +23,7 @@ _TEX = str.maketrans(
     | {"`": r"\textasciigrave{}", '"': r"\char34{}", "·": r"$\cdot$"}
 )
 
-HEAD = ("arm", "seeds", "area", "difference", "w/t/l", "p (Holm)", "verdict", "labels saved")
+HEAD = ("arm", "seeds", "area", "difference", "w/t/l", "p (Holm)", "verdict")
 
 
 def markdown(rows: pd.DataFrame) -> str:
@@ -31,7 +33,8 @@ def markdown(rows: pd.DataFrame) -> str:
         lines = [f"**{escaped(title)}**", ""]
         if said := _said(table):
             lines += [escaped(said), ""]
-        lines += [_line(HEAD), _line(["---"] * len(HEAD))]
+        head = _head(table)
+        lines += [_line(head), _line(["---"] * len(head))]
         lines += [_line([escaped(name), *numbers]) for name, *numbers in _cells(table)]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
@@ -42,6 +45,7 @@ def latex(rows: pd.DataFrame) -> str:
     parts = []
     for title, table in rows.groupby("protocol", sort=False):
         said = _said(table)
+        head = _head(table)
         caption = f"{title}. {said}" if said else str(title)
         body = [" & ".join(map(_tex, cells)) + r" \\" for cells in _cells(table)]
         parts.append(
@@ -49,9 +53,9 @@ def latex(rows: pd.DataFrame) -> str:
                 [
                     r"\begin{table}",
                     rf"\caption{{{_tex(caption)}}}",
-                    rf"\begin{{tabular}}{{l{'r' * 5}l r}}".replace(" ", ""),
+                    rf"\begin{{tabular}}{{l{'r' * 5}l{'r' * (len(head) - len(HEAD))}}}",
                     r"\toprule",
-                    " & ".join(map(_tex, HEAD)) + r" \\",
+                    " & ".join(map(_tex, head)) + r" \\",
                     r"\midrule",
                     *body,
                     r"\bottomrule",
@@ -70,30 +74,31 @@ def _said(table: pd.DataFrame) -> str:
     return " ".join(filter(None, [compared if isinstance(compared, str) else "", reasons(rows)]))
 
 
+def _head(table: pd.DataFrame) -> list[str]:
+    axis = axis_of_row(table.iloc[0].to_dict())
+    return [*HEAD, f"{axis.many} saved", *(["speed-up"] if axis is STEPS else [])]
+
+
 def _cells(table: pd.DataFrame) -> list[list[str]]:
     return [_row(row) for row in table.to_dict("records")]
 
 
 def _row(row: dict[Any, Any]) -> list[str]:
     shown = measure(str(row["metric"]))
-    digits, scale = shown.digits, shown.scale
+    digits, scale, axis = shown.digits, shown.scale, axis_of_row(row)
     name = marked(str(row["arm"])) if row["sees_labels"] else str(row["arm"])
     cells = [name, str(row["seeds"]), _number(row["area"], scale, digits)]
     if row.get("difference") is None or math.isnan(row.get("difference", math.nan)):
-        return [*cells, "", "", "", "", ""]
+        return [*cells, "", "", "", "", "", *([""] if axis is STEPS else [])]
     difference = f"{row['difference'] * scale:+.{digits}f}"
     if not math.isnan(row["difference_low"]):
         low, high = row["difference_low"] * scale, row["difference_high"] * scale
         difference += f" [{low:+.{digits}f}, {high:+.{digits}f}]"
-    saved = labels_saved(
-        row["labels_saved"],
-        row["labels_saved_low"],
-        row["labels_saved_high"],
-        at_most=row["labels_saved_at_most"] is True,
-        at_start=row["labels_saved_at_start"] is True,
-    )
+    gained = [saved_in_row(row)]
+    if axis is STEPS:
+        gained.append(speed_up_in_row(row))
     counts = "/".join(f"{row[name]:.0f}" for name in ("wins", "ties", "losses"))
-    return [*cells, difference, counts, p_value(row["p_holm"]), str(row["verdict"] or ""), saved]
+    return [*cells, difference, counts, p_value(row["p_holm"]), str(row["verdict"] or ""), *gained]
 
 
 def _number(value: float, scale: float, digits: int) -> str:

@@ -11,8 +11,10 @@ from al_bench.stats.against_itself import NOMINAL, AgainstItself
 from al_bench.stats.arms import ArmResult, ProtocolResult
 from al_bench.stats.comparison import Comparison
 from al_bench.stats.intervals import quartiles
-from al_bench.stats.measures import Measure, labels_saved, p_value
+from al_bench.stats.measures import Measure, labels_saved, p_value, times_sooner
 from al_bench.stats.rows import protocol_rows
+from al_bench.stats.speed_up import SpeedUp
+from al_bench.stats.spent import LABELS
 from al_bench.stats.summary import marked
 from al_bench.stats.undefined import reasons
 from al_bench.stats.verdicts import BETTER, EQUIVALENT, UNCLEAR, WORSE
@@ -24,9 +26,11 @@ STYLES = {BETTER: "green", WORSE: "red", EQUIVALENT: "cyan"}
 def verdict_table(comparison: Comparison, result: ProtocolResult) -> Table:
     """A row an arm: area, difference with interval, tests, verdict."""
     shown = comparison.measure
-    labels = "" if math.isnan(result.low) else f", {result.low:g} to {result.high:g} labels"
+    spent = (
+        "" if math.isnan(result.low) else f", {result.low:g} to {result.high:g} {result.axis.many}"
+    )
     said = [_caption(result, shown), reasons(protocol_rows(comparison, result))]
-    title = f"{result.title}: {shown.label}{labels}"
+    title = f"{result.title}: {shown.label}{spent}"
     table = _table(
         [title, result.compared] if result.compared else [title],
         " ".join(filter(None, said)),
@@ -54,25 +58,32 @@ def verdict_table(comparison: Comparison, result: ProtocolResult) -> Table:
 
 
 def labels_table(comparison: Comparison, result: ProtocolResult) -> Table:
-    """A row an arm: where on the curve it gains, and what that is in labels."""
-    shown = comparison.measure
+    """A row an arm: where on the curve it gains, and what that is in labels, or in steps."""
+    shown, spent = comparison.measure, result.axis.many
     sign = 1 if shown.higher_is_better else -1
     targets = list(result.arms[0].labels_to) if result.arms else []
-    caption = f"Labels saved: fewer labels than {result.baseline} takes to its own final value."
+    caption = (
+        f"{spent.capitalize()} saved: fewer {spent} than {result.baseline} takes to its own final "
+        "value."
+    )
     if any(arm.saved_at_most for arm in result.arms):
         caption += (
             f" At most: the arm ends worse than {result.baseline} and never has that value; to "
-            "anything better than its own end it takes so many labels more, or yet more."
+            f"anything better than its own end it takes so many {spent} more, or yet more."
         )
     if any(arm.saved_at_start for arm in result.arms):
-        caption += " At the start: both have that value with the initial set."
+        began = "with the initial set" if result.axis is LABELS else "from the first evaluation on"
+        caption += f" At the start: both have that value {began}."
     unit = " %" if shown.unit == "%" else ""
     table = _table(
-        ["Differences in the low, middle and high third of the labels, and labels"],
-        caption + (" Labels to a value: median and quartiles over seeds." if targets else ""),
+        [f"Differences in the low, middle and high third of the {spent}, and {spent}"],
+        caption
+        + (
+            f" {spent.capitalize()} to a value: median and quartiles over seeds." if targets else ""
+        ),
         [
-            *("low", "middle", "high", "labels saved"),
-            *(f"labels to {target * shown.scale:g}{unit}" for target in targets),
+            *("low", "middle", "high", f"{spent} saved"),
+            *(f"{spent} to {target * shown.scale:g}{unit}" for target in targets),
         ],
     )
     for arm in result.arms:
@@ -86,6 +97,44 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> Table:
             )
         table.add_row(*cells, *(_labels(arm, target) for target in targets))
     return table
+
+
+def speed_up_table(result: ProtocolResult) -> Table:
+    """A row an arm: how many times sooner it has the best that the baseline ever has."""
+    table = _table(
+        [f"Speed-up over {result.baseline}"],
+        f"Steps at which {result.baseline} first has its best value, over steps at which the arm "
+        "first has it: median and quartiles over seeds, seeds that never have it, and the "
+        "interval of the median (95 %, bootstrap over pairs of seeds). In time: the same of "
+        "seconds, the training of irreducible-loss models included. As published: the last pass, "
+        f"over the first pass at which the arm has the best that {result.baseline} has by then, "
+        "both counted from zero.",
+        ["steps", "interval", "in time", "interval", "as published"],
+    )
+    for arm in result.arms:
+        cells = [
+            *_speed_up(arm.speed_up),
+            *_speed_up(arm.speed_up_time),
+            _speed_up(arm.speed_up_published)[0],
+        ]
+        table.add_row(_name(arm), *cells)
+    return table
+
+
+def _speed_up(found: SpeedUp | None) -> tuple[str, str]:
+    """``1.82 [1.61, 2.04] (1 never)``, and the interval of the median; nothing for None."""
+    if found is None:
+        return "", ""
+    median, *quarters = map(times_sooner, (found.median, *found.quartiles))
+    text = median
+    if quarters[0] != quarters[1]:
+        text += f" [{quarters[0]}, {quarters[1]}]"
+    if 0 < found.never < len(found.values):
+        text += f" ({found.never} never)"
+    interval = ""
+    if not math.isnan(found.interval[0]) and found.interval[1] > 0:
+        interval = " to ".join(map(times_sooner, found.interval))
+    return text, interval
 
 
 def itself_table(baseline: str, found: AgainstItself) -> Table:
