@@ -22,7 +22,8 @@ NAMES = {  # group to the column that names its choice; a network belongs to its
     "init_strategy": "init_strategy",
 }
 GROUPS = tuple(NAMES)
-_ORDER = (*GROUPS, "target", "evaluation", "streams", "strategy", "selection")
+CHOICES = ("strategy", "selection")  # groups that are compared within a protocol
+_ORDER = (*GROUPS, "target", "evaluation", "streams", *CHOICES)
 _RANK = {group: place for place, group in enumerate(_ORDER) if "." not in group}
 _PLAIN = ("dataset", "pool", "model", "model.network")  # their names say what they are
 MAX_WORDS = 4  # keys in a name; of more only those that tell apart, however many these are

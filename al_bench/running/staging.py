@@ -19,6 +19,7 @@ from al_bench.results import manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.provenance import command
 from al_bench.results.schema import CURVE
+from al_bench.results.wording import CHOICES
 from al_bench.stats.areas import normalized_area
 from al_bench.stats.sequential import LEVEL, Decided, decide, first_deciding
 from al_bench.text.console import Table
@@ -33,7 +34,8 @@ class Arm:
         words: What was typed for it, but for its seeds.
 
     Attributes:
-        group: Those words that are not about the strategy: arms are compared within a group.
+        group: Those words that are not about the strategy or the selection: arms are compared
+            within a group.
         of_strategy: Those that are.
         name: What it is called beside the others of its group.
         folder: Of its run, known after the first stage.
@@ -50,8 +52,8 @@ class Arm:
 
     @property
     def strategy(self) -> str:
-        """Its choice of strategy; empty where none was typed."""
-        chosen = [word for word in self.of_strategy if _key(word) == "strategy"]
+        """Its choice of strategy, or of a selection; empty where none was typed."""
+        chosen = [word for word in self.of_strategy if _key(word) in CHOICES]
         return chosen[-1].partition("=")[2] if chosen else ""
 
     def is_done(self, seeds: Sequence[int]) -> bool:
@@ -68,11 +70,13 @@ class Arm:
         return {seed: curve for seed, curve in found.items() if curve is not None}
 
 
-Curve = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]  # label counts, ascending; accuracy
+Curve = tuple[
+    np.ndarray[Any, Any], np.ndarray[Any, Any]
+]  # counts of labels or steps, ascending; accuracy
 
 
 class Group:
-    """Arms that differ in the strategy alone, one of them the baseline.
+    """Arms that differ in the strategy, or the selection, alone, one of them the baseline.
 
     Args:
         arms: All of them.
@@ -104,7 +108,8 @@ class Group:
         shared = set(first.of_strategy).intersection(*(arm.of_strategy for arm in arms))
         for arm in arms:
             own = [word for word in arm.of_strategy if word not in shared]
-            more = [re.sub("^strategy[./@]", "", word) for word in own if _key(word) != "strategy"]
+            more = [word for word in own if _key(word) not in CHOICES]
+            more = [re.sub(rf"^({'|'.join(CHOICES)})[./@]", "", word) for word in more]
             arm.name = ", ".join([arm.strategy, *more])
         self.others = [arm for arm in arms if arm.name != first.name]
         if not self.others:
@@ -302,27 +307,34 @@ def _key(word: str) -> str:
 
 
 def _is_of_strategy(word: str) -> bool:
-    """Whether it chooses the strategy or a part of it; ``strategy@init_strategy=`` does not."""
+    """Whether it chooses the strategy, the selection or a part of these.
+
+    ``strategy@init_strategy=`` does not.
+    """
     group, _, package = _key(word).partition("@")
-    return re.split("[./]", package or group)[0] == "strategy"
+    return re.split("[./]", package or group)[0] in CHOICES
 
 
 def _curve(folder: Path, seed: int) -> Curve | None:
-    """Labels asked for and test accuracy of a trial that is done; ``None`` of any other."""
+    """Labels asked for, or steps, and test accuracy of a trial that is done; else ``None``."""
+    from al_bench.stats.spent import spent
+
     paths = TrialPaths(folder, seed)
     if not manifest.is_done(paths.manifest):
         return None
-    schema = pa.schema([CURVE.field(name) for name in ("num_queried", "test_accuracy")])
+    names = ("run_id", "setting", "num_queried", "total_steps", "test_accuracy")
+    schema = pa.schema([CURVE.field(name) for name in names])
     try:
-        table = parquet.read(paths.curve, schema)
+        rows = parquet.read(paths.curve, schema).to_pandas()
+        counts = spent(rows.assign(num_labeled=rows["num_queried"])).to_numpy(dtype=float)
     except (FileNotFoundError, ResultsError):
         return None
-    counts, values = (table[name].to_numpy().astype(float) for name in schema.names)
+    values = rows["test_accuracy"].to_numpy(dtype=float)
     return (counts, values) if np.isfinite(values).all() else None
 
 
 def _differences(arm: Mapping[int, Curve], base: Mapping[int, Curve]) -> dict[int, float]:
-    """Seed to difference in normalised area, over the label counts that both curves cover."""
+    """Seed to difference in normalised area, over the counts that both curves cover."""
     found = {}
     for seed in sorted(set(arm) & set(base)):
         low = max(curve[0][0] for curve in (arm[seed], base[seed]))

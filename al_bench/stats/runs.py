@@ -9,10 +9,9 @@ import pandas as pd
 
 from al_bench.results.identity import text_hash
 from al_bench.results.settings import FINGERPRINT, VERSION, Settings
-from al_bench.results.wording import NAMES, Shown
+from al_bench.results.wording import CHOICES, NAMES, Shown
 
 CONFIG = "config"
-CHOICES = ("strategy", "selection")  # groups that are compared within a protocol
 
 
 def by_run(frame: pd.DataFrame) -> dict[str, Shown]:

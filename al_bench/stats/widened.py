@@ -10,6 +10,7 @@ import pandas as pd
 from al_bench.errors import ConfigError, choose
 from al_bench.results.schema import ENGINE
 from al_bench.results.wording import (
+    CHOICES,
     GROUPS,
     Shown,
     choice,
@@ -181,7 +182,7 @@ def _key(name: str, shown: Sequence[Shown]) -> str:
     short = shortest(known, known)
     hint = choose(name, {*known, *short.values(), *nodes, *ENGINE})
     if not hint.startswith("Did you mean"):
-        differ = [key for key in differing(shown) if not key.startswith(f"{STRATEGY}.")]
+        differ = [key for key in differing(shown) if key.partition(".")[0] not in CHOICES]
         hint = f"Those that differ here: {', '.join(differ) or 'none'}."
     raise ConfigError(f"There is no arm {name!r}.", hint)
 

@@ -47,30 +47,32 @@ class Launcher:
     def short(words):
         chosen = {key: value for key, _, value in (word.partition("=") for word in words)}
         seeds = json.loads(chosen["seeds"])
-        name = chosen["strategy"] + chosen.get("budget.batch_size", "")
+        name = chosen.get("strategy", chosen.get("selection")) + chosen.get("budget.batch_size", "")
         return f"{name} {seeds[0]}-{seeds[-1]}"
 
     def job(self, folder, words):
         chosen = {key: value for key, _, value in (word.partition("=") for word in words)}
-        gain = self.gains[chosen["strategy"]]
+        name = chosen.get("strategy") or chosen["selection"]
+        gain = self.gains[name]
         if gain is None:
             sweeps.write_job(folder, words, {}, "budget.total is too much.")
             return
-        run_id = chosen["strategy"] + chosen.get("budget.batch_size", "")
+        run_id = name + chosen.get("budget.batch_size", "")
         identity = replace(
             IDENTITY,
             run_id=run_id,
-            strategy=chosen["strategy"],
-            strategy_label=chosen["strategy"],
+            strategy=name,
+            strategy_label=name,
         )
         seeds = json.loads(chosen["seeds"])
         sweeps.write_job(folder, words, {identity.folder: seeds})
         for seed in seeds:
             by = gain(seed) if callable(gain) else gain
-            self.trial(TrialPaths(self.results / identity.folder, seed), identity, by)
+            columns = sampled if "selection" in chosen else (lambda _: {})
+            self.trial(TrialPaths(self.results / identity.folder, seed), identity, by, columns)
 
     @staticmethod
-    def trial(paths, identity, by):
+    def trial(paths, identity, by, columns):
         for folder in paths.folders:
             folder.mkdir(parents=True, exist_ok=True)
         status = {**identity.columns, "status": "failed" if by is None else "done"}
@@ -81,10 +83,20 @@ class Launcher:
         gains = [0.0, *[by * (1 + paths.seed % 3)] * (ROUNDS - 1)]
         same = {**identity.columns, **ENGINE, "seed": paths.seed}
         rows = [
-            {**same, **row_of(round, test_accuracy=level + gain)}
+            {**same, **row_of(round, test_accuracy=level + gain), **columns(round)}
             for round, (level, gain) in enumerate(zip(levels, gains, strict=True))
         ]
         paths.curve.write_bytes(parquet.encode(table(rows, CURVE), {}))
+
+
+def sampled(round):
+    """Columns of active sampling: its training points are as many all the time."""
+    return {
+        "setting": "sampling",
+        "num_labeled": 900,
+        "num_queried": 900,
+        "total_steps": 10 * round,
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +140,21 @@ def test_decided_arms_get_no_more_seeds_and_the_baseline_as_long_as_one_is_open(
     assert "good is better than random, 10 seeds." in out
     assert "same is not decided, 20 seeds." in out
     assert "at 5 % over all looks and arms" in out
+
+
+def test_selections_are_arms_and_their_areas_are_over_steps(launcher, capsys):
+    made = launcher(uniform=0.0, rho_loss=0.02)
+    words = [
+        [f"selection={name}", "seeds=until_decided", *more]
+        for name, *more in (["uniform"], ["rho_loss", "selection.rule.beta=4"])
+    ]
+    [decided] = made.run(words, Design("uniform"))
+    assert (decided["arm"], decided["verdict"], decided["seeds"]) == (
+        "rho_loss, rule.beta=4",
+        "better",
+        10,
+    )
+    assert "rho_loss, rule.beta=4 is better than uniform, 10 seeds." in capsys.readouterr().out
 
 
 def test_a_comparison_afterwards_tells_of_the_rule(launcher, capsys):
