@@ -2,13 +2,14 @@ import sys
 
 import composed_once
 import pytest
-import torch
 
 composed_once.install()
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
+    import torch  # not by pytest-xdist's own process, which loads this file and runs no test
+
     torch.set_num_threads(1)
 
 

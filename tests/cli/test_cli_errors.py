@@ -278,6 +278,7 @@ def test_a_broken_yaml_is_named_with_its_line(al_bench, tmp_path, command, conte
         ("import nonesuch\n", "ModuleNotFoundError: No module named 'nonesuch' (faulty.py:1)."),
     ],
 )
+@pytest.mark.slow
 def test_a_users_module_that_cannot_be_imported_says_where(tmp_path, code, said):
     """In a process of its own: Hydra's lines would go to a logger that pytest has replaced."""
     (tmp_path / "mine" / "strategy").mkdir(parents=True)
@@ -310,15 +311,6 @@ def test_a_results_path_that_is_a_file_is_refused(al_bench, tmp_path):
     assert code != 0
     assert err.count("\n") == 1
     assert "results" in err
-
-
-def test_a_damaged_curve_among_good_ones_is_named_and_skipped(quick_run, al_bench, tmp_path):
-    quick_run("strategy=random")
-    curve, _ = sorted(tmp_path.glob("results/**/curves/*.parquet"))
-    curve.write_bytes(curve.read_bytes()[:50])
-    code, out, err = al_bench("plot", "format=png")
-    assert code == 0
-    assert str(curve.relative_to(tmp_path)) in out + err
 
 
 def test_wrong_arrays_are_refused(al_bench, tmp_path):

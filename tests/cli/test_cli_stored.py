@@ -15,6 +15,8 @@ QUICK = (
     "training.max_epochs=1",
     "training.epoch_size=64",
     "model.num_samples=2",
+    "model/network=mlp",  # the quickest
+    "model.network.hidden=[16]",
     "budget.total=40",
     "seeds=2",
 )

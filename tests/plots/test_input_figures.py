@@ -11,7 +11,10 @@ from al_bench.data.digits import Digits
 from al_bench.plots import figures
 from al_bench.plots.figures import Options
 
-TINY = ("model=deterministic", "seeds=1", "budget.total=40", "training.max_epochs=1")
+TINY = (
+    *("model=deterministic", "model/network=mlp", "model.network.hidden=[16]"),
+    *("seeds=1", "budget.total=40", "training.max_epochs=1", "training.epoch_size=64"),
+)
 POOL = ("pool=subset", "pool.subset.size=600")
 
 

@@ -45,6 +45,13 @@ def test_figures_are_written_and_named_and_the_numbers_printed(results, capsys):
     )
 
 
+def test_a_damaged_curve_among_good_ones_is_named_and_skipped(results, caplog):
+    curve = sorted(results.rglob("seed=1.parquet"))[0]
+    curve.write_bytes(curve.read_bytes()[:50])
+    assert cli.main(["plot", str(results), PNG]) == 0
+    assert str(curve) in caplog.text
+
+
 def test_nothing_is_said_of_equal_seeds(make_frame, store, capsys):
     frame = pd.concat([make_frame(label, [0, 3], range(2)) for label in ("random", "bald")])
     plot([str(store(frame)), PNG])
@@ -114,7 +121,9 @@ def test_several_folders_are_drawn_together(make_frame, store, tmp_path, capsys)
     assert "bald" in out
 
 
-@pytest.mark.parametrize("ending", ["pdf", "svg", "png"])
+@pytest.mark.parametrize(
+    "ending", ["pdf", *(pytest.param(one, marks=pytest.mark.slow) for one in ("svg", "png"))]
+)
 def test_drawing_again_gives_the_same_file(results, ending, capsys):
     contents = []
     for _ in range(2):

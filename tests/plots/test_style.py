@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from al_bench.plots import style
 
+LETTERS = "abrndom_=()·@ ,0é$\\{\u202e"  # a few: tables of all that Unicode has take a second
 WELL_KNOWN = ["bald", "batchbald", "powerbald", "entropy", "margin", "least_confidence"]
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.text(min_size=1, max_size=20), max_size=40, unique=True))
+@given(st.lists(st.text(LETTERS, min_size=1, max_size=20), max_size=40, unique=True))
 def test_no_two_strategies_look_alike(labels):
     styles = style.assign(labels)
     looks = {(look.color, look.marker, look.linestyle) for look in styles.values()}

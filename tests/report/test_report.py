@@ -113,7 +113,10 @@ def test_failed_trials_are_caveats(results, tmp_path):
         (["{results}", "reach=2"], 2, "reach must lie between 0 and 1"),
         (["{results}", "baseline=bald"], 2, "There is no baseline 'bald'"),
         (["{results}", "metric=nothing"], 2, "no values of a metric 'nothing'"),
-        (["{results}/digits/mc_dropout/random", "out=/dev/null/x.html"], 1, "Cannot write"),
+        pytest.param(
+            *(["{results}/digits/mc_dropout/random", "out=/dev/null/x.html"], 1, "Cannot write"),
+            marks=pytest.mark.slow,  # draws the figures first
+        ),
     ],
 )
 def test_wrong_input_is_one_line(results, words, code, message, capsys):

@@ -85,7 +85,13 @@ def test_a_trial_killed_again_while_it_recovers_ends_as_if_undisturbed(
         ),
     ],
 )
-@pytest.mark.parametrize("last", [ENGINE, OTHER_ENGINE], ids=["old engine", "new engine"])
+@pytest.mark.parametrize(
+    "last",
+    [
+        pytest.param(ENGINE, id="old engine", marks=pytest.mark.slow),
+        pytest.param(OTHER_ENGINE, id="new engine"),
+    ],
+)
 def test_rounds_of_two_engines_never_mix_when_a_fresh_start_is_killed(
     tmp_path: Path, warm: bool, power_cut: bool, last: dict[str, object]
 ) -> None:
