@@ -58,6 +58,11 @@ class Engine:
             "al_bench_version": version("al-bench"),
         }
 
+    @property
+    def of_process(self) -> tuple[object, ...]:
+        """What a process has one of at a time: engines that differ in it take turns in one."""
+        return self.threads, self.device.type
+
     def set_up(self) -> None:
         """Fix thread counts and determinism of this process; launchers leave them different."""
         torch.set_num_threads(self.threads)

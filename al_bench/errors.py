@@ -124,7 +124,13 @@ class TrainingError(AlBenchError):
 
 
 class Stopped(AlBenchError):
-    """A trial has failed, which is stored, and ``on_error=stop`` ends the run."""
+    """A trial has failed, which is stored, and ``on_error=stop`` ends the run.
+
+    Attributes:
+        trial: Its key, where trials of several runs are executed together.
+    """
+
+    trial: Any = None
 
 
 @contextlib.contextmanager

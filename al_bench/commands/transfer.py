@@ -61,12 +61,15 @@ def transfer(arguments: Sequence[str]) -> int:
     parsed = COMMAND.parse([word for word in arguments if word not in choices])
     if parsed is None:
         return 0
+    from al_bench import engine
     from al_bench.commands.status import summarize
     from al_bench.configuration.planning import combinations
     from al_bench.configuration.quoting import quoted
     from al_bench.configuration.trust import Refused, Trust
     from al_bench.running import dry_run
-    from al_bench.running.execution import assignments, run_trials
+    from al_bench.running.execution import assignments, first_seeds_first, run_trials
+    from al_bench.running.loading import Data
+    from al_bench.running.names import names
     from al_bench.running.prepare import prepare
     from al_bench.running.progress import LogReport, set_up_logging
 
@@ -84,7 +87,6 @@ def transfer(arguments: Sequence[str]) -> int:
         _check_place(out, order)
     if left_out:
         print(f"warning: left out, since they are not done: {_said(left_out)}.", file=sys.stderr)
-    trials: set[tuple[Path, int]] = set()
     asked = combinations(choices)  # model=a,b is both
 
     def moved(order: Order) -> dict[str, str]:
@@ -100,23 +102,31 @@ def transfer(arguments: Sequence[str]) -> int:
             if not orders:
                 raise
             print(f"warning: left out: {in_a_line(error)}", file=sys.stderr)
-    for composed in runs if len(runs) > 1 else ():
-        prepare(composed)  # what does not fit is told before the first one is trained
-    for composed in runs:
-        prepared = prepare(composed)
+    data = Data()
+    ready = []
+    for composed in runs:  # what does not fit is told before the first one is trained
+        with engine.restored():
+            ready.append(prepare(composed, data))
+    called = names(ready)
+    for prepared in ready:
         if parsed["dry_run"]:
             print(dry_run.describe(prepared), end="\n\n")
             continue
-        print(in_a_line(f"{composed.strategy_label}, {composed.names['model']}"))
+        identity = prepared.run.identity
+        print(in_a_line(f"{identity.strategy_label}, {identity.model}"))
         for note in prepared.notes:
             print(f"note: {in_a_line(note)}", file=sys.stderr)
-        run_trials(assignments(prepared), LogReport())
-        folder = prepared.results / prepared.run.identity.folder
-        trials |= {(folder, seed) for seed in prepared.seeds}
     if parsed["dry_run"]:
         seeds = sum(len(order.seeds) for order in orders) * len(asked)
         print(f"{len(runs)} runs, {seeds} trials to be trained")
         return 0
+    assigned = first_seeds_first([assignments(prepared) for prepared in ready])
+    run_trials(assigned, LogReport(names=called))
+    trials = {
+        (prepared.results / prepared.run.identity.folder, seed)
+        for prepared in ready
+        for seed in prepared.seeds
+    }
     return summarize(out, trials, f"{len(runs)} runs")
 
 

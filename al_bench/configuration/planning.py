@@ -28,7 +28,7 @@ from al_bench.configuration.words import check_overrides
 from al_bench.errors import ConfigError, require_whole
 
 # One to a sweep.
-SHARED = ("results", "dry_run", "hydra.launcher", *until_decided.KEYS)
+SHARED = ("results", "dry_run", "together", "hydra.launcher", *until_decided.KEYS)
 
 
 @dataclass(frozen=True)

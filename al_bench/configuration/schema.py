@@ -51,6 +51,7 @@ class RunConfig:
     training_precision: str = "float32"
     threads: int = 1
     workers: int = 1
+    together: bool = True
     chunk_bytes: int | None = None
     resume: str = "same"
     on_error: str = "continue"

@@ -35,6 +35,7 @@ GROUPS = (
 TYPED = (
     "results",
     "workers",
+    "together",
     "resume",
     "on_error",
     "dry_run",

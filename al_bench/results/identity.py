@@ -26,6 +26,7 @@ ENGINE_KEYS = (
     "training_precision",
     "threads",
     "workers",
+    "together",
     "chunk_bytes",
     "resume",
     "on_error",

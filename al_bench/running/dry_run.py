@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from al_bench.data.composition import composition
 from al_bench.running.prepare import Prepared
-from al_bench.running.remaining import Remaining, remaining_of, schedule
+from al_bench.running.remaining import remaining_of, schedule
 from al_bench.text.duration import about
 from al_bench.text.terminal import spans
 from al_bench.text.visible import in_a_line
@@ -64,13 +64,19 @@ def _time(prepared: Prepared) -> str:
     return f"{about(seconds)}, as measured for {remaining.source}"
 
 
-def in_all(left: Sequence[Remaining]) -> str:
-    """How many jobs a sweep has, and how long they will take."""
-    seconds = [one.seconds() for one in left if not one.is_over]
-    known = [one for one in seconds if one is not None]
-    jobs = f"{len(left)} job{'s' * (len(left) > 1)} in all"
-    if not known:
-        return f"{jobs}: {'time not known' if seconds else 'every seed is done'}"
-    unknown = len(seconds) - len(known)
-    rest = f", beside {unknown} of which it is not known" if unknown else ""
-    return f"{jobs}: {about(sum(known))}, one after the other{rest}"
+def in_all(runs: Sequence[Prepared]) -> str:
+    """How many jobs a sweep has, and how long they will take on this machine.
+
+    Args:
+        runs: The run of each job.
+    """
+    jobs = f"{len(runs)} job{'s' * (len(runs) > 1)} in all"
+    remaining = remaining_of(runs)
+    if remaining.is_over:
+        return f"{jobs}: every seed is done"
+    seconds = remaining.seconds()
+    if seconds is None:
+        return f"{jobs}: time not known"
+    unknown = remaining.unknown
+    rest = f", taking {unknown} of which it is not known for their mean" if unknown else ""
+    return f"{jobs}: {about(seconds)} in one process or its workers{rest}"

@@ -244,7 +244,9 @@ class Rounds:
     def _stop(self, assignment: Assignment, message: str, error: Exception) -> None:
         """Raise Stopped where the run says that a failed trial is the end."""
         if assignment.prepared.on_error == "stop":
-            raise Stopped(f"Seed {assignment.seed} failed: {message}") from error
+            stopped = Stopped(f"Seed {assignment.seed} failed: {message}")
+            stopped.trial = assignment.key
+            raise stopped from error
 
 
 def assignments(
@@ -336,13 +338,11 @@ def run_free_trials(
 def alike(assignments: Sequence[Assignment]) -> list[list[Assignment]]:
     """Groups of trials that may run side by side, in the order of their first ones.
 
-    Their runs agree in all that a process has one of: threads, and the settings of torch that go
-    with a kind of device; and in how many processes share them.
+    Their runs agree in what a process has one of at a time, and in how many processes share them.
     """
-    groups: dict[tuple[Any, ...], list[Assignment]] = {}
+    groups: dict[tuple[object, ...], list[Assignment]] = {}
     for one in assignments:
-        set_up = one.prepared.run.engine
-        key = (set_up.threads, set_up.device.type, one.prepared.workers)
+        key = (*one.prepared.run.engine.of_process, one.prepared.workers)
         groups.setdefault(key, []).append(one)
     return list(groups.values())
 

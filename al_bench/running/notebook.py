@@ -21,7 +21,9 @@ from al_bench.rounds import loop
 from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.rounds.trial import Trial
 from al_bench.running.dry_run import describe
-from al_bench.running.execution import DONE, assignments, run_trials
+from al_bench.running.execution import DONE, assignments, first_seeds_first, run_trials
+from al_bench.running.loading import Data
+from al_bench.running.names import names, trial_name
 from al_bench.running.prepare import Prepared, prepare
 from al_bench.running.progress import LogReport
 from al_bench.training.trainer import SequentialTrainer, Trainer
@@ -65,9 +67,11 @@ def execute(
 
     store = MemoryStore()
     with engine.restored():
-        for first in trials[:1]:
-            first.run.engine.set_up()
-        loop.execute(trials, trainer or SequentialTrainer(), store)
+        for of_process in dict.fromkeys(trial.engine.of_process for trial in trials):
+            group = [trial for trial in trials if trial.engine.of_process == of_process]
+            with engine.restored():
+                group[0].engine.set_up()
+                loop.execute(group, trainer or SequentialTrainer(), store)
     return pd.DataFrame(store.rows)
 
 
@@ -87,24 +91,72 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
     """
     import pandas as pd
 
-    from al_bench.results.frame import read_curves
-
     with engine.restored(), _path_restored():
         prepared, dry = _prepared(overrides, config_dir)
         if dry:
             print(describe(prepared))
             return pd.DataFrame(columns=[*CURVE.names, "config"])
+        return _run([prepared])
+
+
+def run_together(*runs: Sequence[str], config_dir: str | Path | None = None) -> "pd.DataFrame":
+    """Run several runs in this process side by side, and return the learning curves of all.
+
+    Their trials are executed a round of each in turn, the first seeds first; equal data sets are
+    in memory once. Each run is stored, and its curves are, as ``run`` alone has them.
+
+    Args:
+        runs: The overrides of each run: ``run_together(["strategy=random"], ["strategy=bald"])``.
+        config_dir: A folder of your own configuration, of all of them.
+
+    Returns:
+        As ``run``, run by run; of runs that are equal the rows are there once.
+
+    Raises:
+        ConfigError, DataError: One of them cannot be prepared; none has begun.
+        ResultsError: A trial failed or is being run elsewhere; the others are stored.
+    """
+    if not runs:
+        raise ConfigError("There is no run.", 'Give each as a list of words: ["strategy=bald"].')
+    data = Data()
+    with engine.restored(), _path_restored():
+        ready = []
+        for overrides in runs:
+            if isinstance(overrides, str):
+                raise ConfigError(
+                    f"{overrides!r} is a word.", f"Give each run as a list: [{overrides!r}]."
+                )
+            with engine.restored():
+                prepared, dry = _prepared(overrides, config_dir, data)
+            if dry:
+                raise ConfigError("Several runs cannot be a dry run.", "Ask al_bench.run for each.")
+            ready.append(prepared)
+        return _run(ready)
+
+
+def _run(runs: Sequence[Prepared]) -> "pd.DataFrame":
+    """Run these to their end; their curves."""
+    import pandas as pd
+
+    from al_bench.results.frame import read_curves
+
+    called = names(runs)
+    for prepared in runs:
         for note in prepared.notes:
-            logger.warning("%s", note)
-        outcomes = run_trials(assignments(prepared), LogReport())
+            name = called.get(prepared.folder)
+            logger.warning("%s", f"{name}: {note}" if name else note)
+    trials = first_seeds_first([assignments(prepared) for prepared in runs])
+    outcomes = run_trials(trials, LogReport(names=called))
     missing = [ended for ended in outcomes if ended.status != DONE]
     if missing:
-        said = "; ".join(
-            f"seed {ended.key.seed} {ended.status}: {ended.message}" for ended in missing
-        )
+        said = "; ".join(f"{trial_name(o.key, called)} {o.status}: {o.message}" for o in missing)
         raise ResultsError(f"Not every seed is done: {said}")
-    curves: Any = read_curves([prepared.results / prepared.run.identity.folder])
-    return curves[curves["seed"].isin(list(prepared.seeds))].reset_index(drop=True)
+    frames = []
+    for folder in dict.fromkeys(prepared.folder for prepared in runs):
+        curves: Any = read_curves([folder])
+        seeds = [trial.seed for trial in trials if trial.prepared.folder == folder]
+        frames.append(curves[curves["seed"].isin(seeds)])
+    return pd.concat(frames).reset_index(drop=True)
 
 
 @contextlib.contextmanager
@@ -116,7 +168,9 @@ def _path_restored() -> Iterator[None]:
         sys.path[:] = before
 
 
-def _prepared(overrides: Sequence[str], config_dir: str | Path | None) -> tuple[Prepared, bool]:
+def _prepared(
+    overrides: Sequence[str], config_dir: str | Path | None, data: Data | None = None
+) -> tuple[Prepared, bool]:
     """What was asked for, and whether only to say what it would be."""
     for word in overrides:
         if not isinstance(word, str):
@@ -136,7 +190,7 @@ def _prepared(overrides: Sequence[str], config_dir: str | Path | None) -> tuple[
     if composed.is_sweep:
         raise ConfigError("This preset is a sweep.", "Run it with al-bench run on a command line.")
     design_of(composed.config)  # checks its keys
-    return prepare(composed), composed.config.dry_run
+    return prepare(composed, data), composed.config.dry_run
 
 
 class MemoryStore:

@@ -177,6 +177,7 @@ class RunLeft:
         self.source = stored.source
         self._workers = max(workers, 1)
         self._pace = Pace(stored.rounds)
+        self._measured: Array | None = None
         self._schedule = schedule
         self._seeds = len(seeds)  # only those that have begun are kept one by one
         done = {seed: number for seed, number in stored.done.items() if seed in seeds}
@@ -190,6 +191,7 @@ class RunLeft:
         """A round of a seed is done, with this curve row."""
         self._pace.add(row["num_labeled"], seconds_of(row))
         self._done[seed] = row["round"] + 1
+        self._measured = None
 
     def end(self, seed: int) -> None:
         """Nothing is left of a seed, whatever became of it."""
@@ -218,7 +220,9 @@ class RunLeft:
         return Counter(self._done.values()) + Counter({0: self._seeds - len(self._done)})
 
     def _seconds(self) -> Array | None:
-        return self._pace.seconds([round.labels for round in self._schedule])
+        if self._measured is None:  # until there is another round
+            self._measured = self._pace.seconds([round.labels for round in self._schedule])
+        return self._measured
 
     def _of(self, seconds: Array | None, rounds_done: Counter[int]) -> "Left":
         rounds = sum(n * max(len(self._schedule) - done, 0) for done, n in rounds_done.items())
@@ -289,6 +293,12 @@ class Remaining:
     def whole(self) -> float | None:
         """What the runs would take from the beginning."""
         return self._of([run.whole() for run in self._runs.values()])
+
+    @property
+    def unknown(self) -> int:
+        """Runs that are not over and of which no round is known."""
+        left = [run.left() for run in self._runs.values()]
+        return sum(one.rounds > 0 and one.seconds is None for one in left)
 
     def said(self) -> str:
         """``about 12 min left``, or ``job 3 of 12, about 40 min left``; empty if not known."""

@@ -80,3 +80,26 @@ def test_threads_are_limited_before_any_seed_is_prepared(quick, monkeypatch):
     finally:
         torch.set_num_threads(1)
     assert set(seen) == {1}
+
+
+@pytest.mark.slow
+def test_several_runs_from_python_are_those_of_each_alone(quick, tmp_path):
+    runs = [[f"strategy={name}", "seeds=[1,3]", *quick] for name in ("random", "margin")]
+    curves = al_bench.run_together(*runs, [*runs[0], "threads=2"])
+    assert curves["strategy"].tolist() == ["random"] * 8 + ["margin"] * 8
+    alone = [al_bench.run(*run[:-1], f"results={tmp_path / 'alone'}") for run in runs]
+    assert curves["test_nll"].tolist() == [*alone[0]["test_nll"], *alone[1]["test_nll"]]
+    held = al_bench.execute([trial for run in runs for trial in al_bench.trials(*run)])
+    for frame, name in zip(alone, ("random", "margin"), strict=True):
+        own = held[held["strategy"] == name].sort_values(["seed", "round"])
+        assert own["test_nll"].tolist() == frame["test_nll"].tolist()
+
+
+def test_several_runs_are_refused_before_any_begins(quick, tmp_path):
+    with pytest.raises(ConfigError, match="'strategy=bald' is a word"):
+        al_bench.run_together("strategy=bald")
+    with pytest.raises(ConfigError, match="There is no run"):
+        al_bench.run_together()
+    with pytest.raises(ConfigError, match="Did you mean 'batchbald'"):
+        al_bench.run_together(["seeds=1", *quick], ["strategy=batchbold", *quick])
+    assert not (tmp_path / "results").exists()

@@ -9,7 +9,9 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
+from al_bench import engine
 from al_bench.commands.run import launching
+from al_bench.commands.run.collected import Collected
 from al_bench.commands.run.together import run_composed
 from al_bench.configuration import launchers, own_hydra, sweep
 from al_bench.configuration.composing import composed_job, named
@@ -88,14 +90,18 @@ def _run_sweep(hydra: Hydra, planned: Plan) -> int:
     )
     folder = Path(config.hydra.sweep.dir)
     number, at_once = 0, config.hydra.sweeper.get("max_batch_size")
+    is_here = launchers.kind(config) == launching.BASIC
+    collected = Collected() if is_here and config.together else None
     try:
-        with launching.started(hydra, config) as (launcher, callbacks):
+        with launching.started(hydra, config, collected) as (launcher, callbacks):
             callbacks.on_multirun_start(config=config, config_name=own_hydra.CONFIG_NAME)
             for jobs in _stages(planned, folder):
                 size = at_once or len(jobs)
                 for first in range(0, len(jobs), size):
                     together = jobs[first : first + size]
                     waited = launching.launch(launcher, together, number)
+                    if collected is not None:
+                        collected.run()
                     number += len(together)
                 if not waited and planned.design is not None:
                     raise launching.does_not_wait(config)
@@ -126,12 +132,12 @@ def _stages(planned: Plan, folder: Path) -> Iterator[Sequence[Sequence[str]]]:
 def _say_sweep(hydra: Hydra, planned: Plan) -> int:
     """Say what each job would do, or why it would be refused; 0 when none would be."""
     from al_bench.running import dry_run, progress
+    from al_bench.running.loading import Data
     from al_bench.running.prepare import prepare
-    from al_bench.running.remaining import remaining_of
 
     progress.set_up_logging()
     errors: list[Exception] = []
-    left = []
+    runs, data = [], Data()
     jobs: Sequence[Sequence[str]] = planned.jobs
     if planned.design is not None:
         from al_bench.running.staging import Stages
@@ -142,9 +148,9 @@ def _say_sweep(hydra: Hydra, planned: Plan) -> int:
             config = own_hydra.compose(hydra, [*planned.of_hydra, *words])
             composed = named(config)
             launching.choose_gpu(composed, number, launchers.kind(config))
-            prepared = prepare(composed)
-            print(dry_run.describe(prepared), flush=True)
-            left.append(remaining_of([prepared]))
+            with engine.restored():
+                runs.append(prepare(composed, data))
+            print(dry_run.describe(runs[-1]), flush=True)
         except Exception as error:
             logger.error("job %d failed: %s", number, told(error))
             errors.append(error)
@@ -152,5 +158,5 @@ def _say_sweep(hydra: Hydra, planned: Plan) -> int:
         raise AlBenchError(told(errors[0])) from errors[0]
     if errors:
         raise errors[0]
-    print(dry_run.in_all(left))
+    print(dry_run.in_all(runs))
     return 0

@@ -8,8 +8,7 @@ import logging
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +16,11 @@ from typing import Any
 from hydra.plugins.launcher import Launcher
 
 from al_bench import process
-from al_bench.commands.run.together import run_composed
+from al_bench.commands.run.together import record_failure, run_composed
 from al_bench.configuration import launchers, own_hydra, own_path, sweep, until_decided
 from al_bench.configuration.composing import Composed, composed_job
 from al_bench.configuration.own_hydra import Hydra
-from al_bench.errors import AlBenchError, ConfigError, Stopped, told, within
+from al_bench.errors import AlBenchError, ConfigError, within
 
 logger = logging.getLogger(__name__)
 
@@ -52,18 +51,21 @@ class Setting:
 
 
 @contextlib.contextmanager
-def started(hydra: Hydra, config: Any) -> Iterator[tuple[Launcher, Any]]:
+def started(
+    hydra: Hydra, config: Any, instead: Callable[[Any], int] | None = None
+) -> Iterator[tuple[Launcher, Any]]:
     """Within this context there is the launcher of a sweep; and who is told of the sweep.
 
     Args:
         hydra: Where choices are found.
         config: Of the sweep's first job, with Hydra's own part.
+        instead: What is done with each job instead of running it.
 
     Raises:
         Lost: A process of a job has come to a bad end.
     """
     setting = Setting(launchers.kind(config), os.getpid(), os.getcwd(), tuple(own_path.searched()))
-    task = functools.partial(run_job, setting)
+    task = instead or functools.partial(run_job, setting)
     launcher: Any
     launcher, callbacks = own_hydra.launching(hydra, config, task)
     if setting.launcher == SLURM:  # before Python starts; a cluster may give jobs no environment
@@ -168,14 +170,7 @@ def run_job(setting: Setting, config: Any) -> int:
         with within("A class of this run"):
             return run_composed(composed, record)
     except Exception as error:
-        said = told(error)
-        text = "".join(traceback.format_exception(error))
-        if not isinstance(error, Stopped):  # else it is the failure of a trial, which has a record
-            record.refused(said, text)
-        if config.on_error == "stop":
-            record.stop_sweep()
-        shown = error if config.verbose else None
-        logger.error("job %d failed: %s", record.number, said, exc_info=shown)
+        record_failure(record, error, config)
         return 1
 
 

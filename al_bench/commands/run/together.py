@@ -1,17 +1,25 @@
-"""Run what was composed to its end, and say what became of it."""
+"""Run what was composed to its end, several jobs together, and say what became of it."""
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 
+from al_bench import engine
 from al_bench.configuration import sweep
 from al_bench.configuration.composing import Composed
+from al_bench.errors import Stopped, told, within
+from al_bench.text.console import Console
 from al_bench.text.terminal import print_table
 from al_bench.text.visible import in_a_line
 
 if TYPE_CHECKING:
+    from al_bench.running.execution import Assignment, TrialOutcome
     from al_bench.running.prepare import Prepared
     from al_bench.running.remaining import Remaining
 
@@ -21,33 +29,164 @@ logger = logging.getLogger(__name__)
 def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     """Run one composed configuration to its end; 0 when every seed is done, else 1."""
     from al_bench.running import dry_run, progress
-    from al_bench.running.execution import DONE, assignments
+    from al_bench.running.execution import DONE
     from al_bench.running.prepare import prepare
-    from al_bench.running.together import run_together
-    from al_bench.text.console import Console
 
     progress.set_up_logging()
-    console = Console(width=None if sys.stdout.isatty() else 160)  # a pipe has no width
     prepared = prepare(composed)
     if composed.config.dry_run:
         print(dry_run.describe(prepared), flush=True)  # a worker may be ended any time
         return 0
+    trials = _begin(prepared, record, "")
+    remaining = _remaining(prepared, record)
+    outcomes = _execute(trials, remaining, _title(prepared, ""), {})
+    _say_outcomes(prepared, outcomes, "")
+    return 0 if all(ended.status == DONE for ended in outcomes) else 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of a sweep that is composed.
+
+    Args:
+        record: Where it is told what became of it.
+        composed: Its configuration.
+    """
+
+    record: sweep.JobRecord
+    composed: Composed
+
+    def failed(self, error: Exception) -> None:
+        """Show and record why the job could not start, or could not go on."""
+        record_failure(self.record, error, self.composed.config)
+
+
+def run_jobs(jobs: Sequence[Job]) -> None:
+    """Run the trials of all these jobs side by side; how they end is stored.
+
+    A job that cannot be prepared is recorded and leaves the others alone, unless it says that a
+    failure stops the sweep: then none begins. Trials that two jobs name are run once, as the first
+    of them says.
+    """
+    from al_bench.running import progress
+    from al_bench.running.execution import first_seeds_first
+    from al_bench.running.names import names
+    from al_bench.running.remaining import remaining_of
+
+    progress.set_up_logging()
+    ready = _prepared(jobs)
+    called = names(prepared for _, prepared in ready)
+    begun: list[tuple[Job, Prepared]] = []
+    trials: list[list[Assignment]] = []
+    for job, prepared in ready:
+        if job.record.stopped():
+            break
+        try:
+            trials.append(_begin(prepared, job.record, called.get(prepared.folder, "")))
+            begun.append((job, prepared))
+        except Exception as error:
+            job.failed(error)
+    in_turn = first_seeds_first(trials)
+    if not in_turn or begun[0][0].record.stopped():
+        return
+    remaining = remaining_of([prepared for _, prepared in begun])
+    runs = {prepared.folder: prepared for _, prepared in reversed(begun)}
+    if len(runs) == 1:
+        title = _title(begun[0][1], "")
+    else:
+        title = f"{len(runs)} runs together, {len(in_turn)} trials"
+    try:
+        outcomes = _execute(in_turn, remaining, title, called)
+    except Stopped as error:
+        for job, prepared in begun:
+            if error.trial in [prepared.key(seed) for seed in prepared.seeds]:
+                job.failed(error)
+                return
+        raise
+    for _, prepared in begun:
+        if runs.pop(prepared.folder, None) is not None:  # of two that are equal, one is shown
+            _say_outcomes(prepared, outcomes, called.get(prepared.folder, ""))
+
+
+def record_failure(record: sweep.JobRecord, error: Exception, config: Any) -> None:
+    """Show and record why a job could not start, or could not go on.
+
+    Args:
+        record: The job's.
+        error: What it met.
+        config: Its configuration.
+    """
+    said = told(error)
+    text = "".join(traceback.format_exception(error))
+    if not isinstance(error, Stopped):  # else it is the failure of a trial, which has a record
+        record.refused(said, text)
+    if config.on_error == "stop":
+        record.stop_sweep()
+    shown = error if config.verbose else None
+    logger.error("job %d failed: %s", record.number, said, exc_info=shown)
+
+
+def _prepared(jobs: Sequence[Job]) -> list[tuple[Job, "Prepared"]]:
+    """Those of the jobs that can be prepared; their runs share what they load."""
+    from al_bench.running.loading import Data
+    from al_bench.running.prepare import prepare
+
+    data = Data()
+    ready = []
+    for job in jobs:
+        if job.record.stopped():
+            break
+        try:
+            with engine.restored(), within("A class of this run"):
+                ready.append((job, prepare(job.composed, data)))
+        except Exception as error:
+            job.failed(error)
+    return ready
+
+
+def _begin(prepared: "Prepared", record: sweep.JobRecord, name: str) -> "list[Assignment]":
+    """Tell of a run that is about to begin, and record it; its trials."""
+    from al_bench.running.execution import assignments
+
     for note in prepared.notes:
-        logger.warning("%s", note)
+        logger.warning("%s", f"{name}: {note}" if name else note)
     identity = prepared.run.identity
     record.covers(identity, prepared.seeds)
-    title = f"{identity.strategy_label} on {identity.task}, {identity.model_label}"
-    remaining = _remaining(prepared, record)
-    said = remaining.said()
-    console.print(in_a_line(f"{title}{f': {said}' if said else ''}"))
-    refused = record.disagreement(identity.own_code) if composed.is_sweep else None
-    trials = assignments(prepared, refused=refused)
+    is_sweep = prepared.composed.is_sweep
+    refused = record.disagreement(identity.own_code) if is_sweep else None
+    return assignments(prepared, refused=refused)
+
+
+def _execute(
+    trials: "Sequence[Assignment]", remaining: "Remaining", title: str, names: Mapping[Path, str]
+) -> "list[TrialOutcome]":
+    """Run trials while their progress is shown below a title."""
+    from al_bench.running import progress
+    from al_bench.running.together import run_together
+
+    console = _console()
+    console.print(in_a_line(": ".join(filter(None, [title, remaining.said()]))))
     keys = [trial.key for trial in trials]
-    with progress.make_report(console, keys, remaining, {}) as report:
-        outcomes = run_together(trials, report)
-    print_table(console, progress.outcome_table(title, outcomes))
-    print(f"results: {prepared.results / identity.folder}")
-    return 0 if all(ended.status == DONE for ended in outcomes) else 1
+    with progress.make_report(console, keys, remaining, names) as report:
+        return run_together(trials, report)
+
+
+def _say_outcomes(prepared: "Prepared", outcomes: "Sequence[TrialOutcome]", name: str) -> None:
+    """Print how the trials of a run ended, and where they are."""
+    from al_bench.running import progress
+
+    own = [ended for ended in outcomes if ended.key.folder == prepared.folder]
+    print_table(_console(), progress.outcome_table(_title(prepared, name), own))
+    print(f"results: {prepared.results / prepared.run.identity.folder}")
+
+
+def _title(prepared: "Prepared", name: str) -> str:
+    identity = prepared.run.identity
+    return f"{name or identity.strategy_label} on {identity.task}, {identity.model_label}"
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 160)  # a pipe has no width
 
 
 def _remaining(prepared: "Prepared", record: sweep.JobRecord) -> "Remaining":
