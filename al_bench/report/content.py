@@ -375,7 +375,8 @@ def _protocol(frame: pd.DataFrame, shown: Shown, keys: Sequence[str]) -> Table:
     rows.append((axis.many, f"{counts.min()} to {counts.max()}"))
     if axis is STEPS:
         rows.append(("training points", str(first["num_labeled"])))
-        rows.append(("holdout points", str(first["num_holdout"])))
+        holdout = first["num_holdout"]
+        rows.append(("holdout points", "" if pd.isna(holdout) else str(holdout)))
     rows += [
         ("validation points", str(first["num_validation"])),
         ("protocol id", str(first["protocol_id"])),

@@ -72,6 +72,7 @@ def test_selected_draws_the_shares_over_steps(frame):
     assert figure.get_axes()[0].get_ylabel() == "Points chosen (%)"
 
 
+@pytest.mark.slow
 def test_points_out_of_place_are_drawn_where_there_are_any(frame):
     rows = frame[frame["protocol_id"] == "p0"]
     rows = rows.assign(selected_outside=rows["selected_wrong"])
@@ -105,6 +106,7 @@ def test_compare_says_steps_and_speed_ups(results, capsys):
     assert "label" not in out
 
 
+@pytest.mark.slow
 def test_published_tables_have_steps_saved_and_the_speed_up(results, capsys):
     assert cli.main(["compare", str(results / "digits"), "format=markdown"]) == 0
     head, _, base, rho = capsys.readouterr().out.strip().splitlines()[2:]
@@ -116,6 +118,7 @@ def test_published_tables_have_steps_saved_and_the_speed_up(results, capsys):
     assert r"\begin{tabular}{lrrrrrlrr}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_plot_counts_steps_in_its_tables_and_errors(results, capsys, tmp_path):
     words = ["plot", str(results / "digits"), f"out={tmp_path}", "format=png", "at=30"]
     assert cli.main(words) == 0
@@ -186,6 +189,7 @@ def test_the_report_of_both_kinds_has_words_for_each(frame, make_frame, tmp_path
     assert "Active learning: strategies compared, and active sampling" in said
 
 
+@pytest.mark.slow
 def test_an_arm_that_never_gets_there_is_told_so(frame):
     from al_bench.report.words import verdicts
     from al_bench.stats.comparison import compare

@@ -145,6 +145,7 @@ def test_an_arm_with_the_same_curve_is_as_fast_even_where_nothing_gets_better():
     assert speed_up(steps, curves, steps, curves).values.tolist() == [1.0, 1.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("speed", [0.5, 2.0, 4.0])
 def test_known_speeds_come_back(speed):
     """Steps are a multiple of the speed, so that no rounding is between."""
@@ -158,6 +159,7 @@ def test_known_speeds_come_back(speed):
     assert row["speed_up"] == (speed if speed >= 1 else 0.0)
 
 
+@pytest.mark.slow
 def test_a_metric_to_be_lowered_is_reached_from_above():
     frame = fake_sampling.arms(range(3), {"uniform": 1.0, "rho_loss": 2.0}, noise=0.0)
     frame["test_nll"] = 3 * (1 - frame["test_accuracy"])
@@ -169,6 +171,7 @@ def test_a_metric_to_be_lowered_is_reached_from_above():
         assert rows[0][name] == rows[1][name] > 0
 
 
+@pytest.mark.slow
 def test_core_sets_see_fewer_candidates_and_do_not_change_what_a_pass_is():
     frame = fake_sampling.arms(range(2), {"uniform": 1.0, "rho_loss": 2.0}, noise=0.0)
     core = fake_sampling.arm("svp", range(2), lambda s, t: 0.1 + t / 1000, see=5)
@@ -178,6 +181,7 @@ def test_core_sets_see_fewer_candidates_and_do_not_change_what_a_pass_is():
         assert alone.loc["rho_loss", name] == beside.loc["rho_loss", name]
 
 
+@pytest.mark.slow
 def test_the_published_figure_is_left_out_where_passes_are_not_known():
     frame = fake_sampling.arms(range(2), {"uniform": 1.0, "rho_loss": 2.0})
     rows = arm_rows(compare(frame.assign(candidates_seen=pd.NA)))

@@ -54,6 +54,7 @@ def test_rows_of_sampling_without_steps_are_refused():
         spent(rows.assign(total_steps=pd.NA))
 
 
+@pytest.mark.slow
 def test_curves_lie_over_steps():
     frame = fake_sampling.arms(range(2), {"uniform": 1.0})
     summary = summarize(tidy(frame.sample(frac=1, random_state=1), "test_accuracy"))
@@ -74,6 +75,7 @@ def test_what_was_chosen_has_no_value_before_the_first_step_and_lacks_none():
         tidy(lacking, "selected_wrong")
 
 
+@pytest.mark.slow
 def test_missing_rounds_are_told_in_steps():
     frame = fake_sampling.arms(range(2), {"uniform": 1.0, "loss": 0.5})
     short = frame[~((frame["strategy"] == "loss") & (frame["round"] > 18))]
@@ -100,6 +102,7 @@ def test_the_two_kinds_are_compared_apart_each_with_its_baseline(both, bought):
     assert across(result.by_axis()[LABELS]) is None  # one protocol each, and no two together
 
 
+@pytest.mark.slow
 def test_equal_protocol_ids_of_the_two_kinds_are_no_protocol(bought):
     chosen = fake_sampling.arms(range(3), {"uniform": 1.0, "entropy": 0.5})
     result = compare(pd.concat([bought(protocol="p0"), chosen], ignore_index=True))
@@ -109,6 +112,7 @@ def test_equal_protocol_ids_of_the_two_kinds_are_no_protocol(bought):
     ]
 
 
+@pytest.mark.slow
 def test_arms_widened_to_the_budget_do_not_pool_the_two_kinds(both):
     result = compare(both, arms=["strategy", "budget", "training", "network", "model"])
     assert {p.axis: {a.arm.split(" ")[0] for a in p.arms} for p in result.protocols} == {
@@ -130,6 +134,7 @@ def test_columns_and_words_follow_what_was_spent(both):
     assert "setting" not in arm_rows(compare(next(by_axis(both))[1]))
 
 
+@pytest.mark.slow
 def test_a_baseline_of_one_kind_leaves_the_other_out_with_a_note(both):
     result = compare(both, baseline="uniform")
     assert [p.axis for p in result.protocols] == [STEPS]
@@ -138,6 +143,7 @@ def test_a_baseline_of_one_kind_leaves_the_other_out_with_a_note(both):
         compare(both, baseline="nobody")
 
 
+@pytest.mark.slow
 def test_what_was_chosen_is_compared_where_it_is_known(both):
     result = compare(both, metric="selected_wrong")
     assert [p.axis for p in result.protocols] == [STEPS]
@@ -147,12 +153,14 @@ def test_what_was_chosen_is_compared_where_it_is_known(both):
             compare(both, metric=neutral)
 
 
+@pytest.mark.slow
 def test_the_selection_is_the_strategy_of_arms():
     frame = fake_sampling.arms(range(2), {"uniform": 1.0, "loss": 0.5})
     rows = [arm_rows(compare(frame, arms=arms)) for arms in (["strategy"], ["selection"])]
     pd.testing.assert_frame_equal(*rows)
 
 
+@pytest.mark.slow
 def test_validation_points_are_no_steps(both):
     with pytest.raises(ConfigError, match="count_validation counts labels"):
         compare(both[both["setting"] == "sampling"], count_validation=True)
@@ -160,6 +168,7 @@ def test_validation_points_are_no_steps(both):
     assert [(p.low, p.high) for p in counted.protocols] == [(15.0, 45.0), (0.0, 200.0)]
 
 
+@pytest.mark.slow
 def test_selections_of_one_protocol_may_differ_in_all_that_is_theirs():
     """What a selection is, its irreducible losses too, is no part of the protocol."""
     frame = fake_sampling.arms(range(2), {"uniform": 1.0, "rho_loss": 2.0})
