@@ -64,7 +64,7 @@ def pass_length(rows: pd.DataFrame) -> int | None:
     if len(typed) > 1 or len(sizes) > 1 or stepped.empty:
         return None
     candidates = (stepped["candidates_seen"] / stepped["total_steps"]).astype(float).max()
-    return int(sizes[0] // candidates) or None if candidates > 0 else None
+    return (candidates > 0 and int(sizes[0] // candidates)) or None
 
 
 def _common(result: ProtocolResult, arm: str, seeds: tuple[int, ...], sign: float) -> Curves:
