@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from al_bench.configuration import own_path, words
 from al_bench.configuration.composing import Composed, check_complete, compose
 from al_bench.configuration.explain import COMPLAINTS, explain
+from al_bench.configuration.overrides import key_of
 from al_bench.errors import ConfigError, told, within
 from al_bench.text.visible import in_a_line
 
@@ -46,7 +47,7 @@ def check(arguments: list[str]) -> int:
     if named["strategy"]:
         failed |= _of_strategy(_composed(typed, typed.overrides))
     if named["model"]:
-        others = [word for word in typed.overrides if not word.lstrip("+~").startswith("strategy")]
+        others = [word for word in typed.overrides if not key_of(word).startswith("strategy")]
         failed |= _of_model(_composed(typed, [*others, "strategy=random"]))
     return 1 if failed else 0
 

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from al_bench.configuration import own_hydra
 from al_bench.configuration.choices import choice_file
 from al_bench.configuration.config_dir import config_dir
+from al_bench.configuration.overrides import key_of
 from al_bench.configuration.schema import BUILT, OBJECTS, REQUIRED, RunConfig
 from al_bench.configuration.second_dataset import add_second_datasets
 from al_bench.configuration.strategy_label import is_changed, strategy_label
@@ -122,8 +123,9 @@ def named(config: DictConfig) -> Composed:
     typed = [str(word) for word in config.hydra.overrides.task]
     if folders or choices.get("experiment") or is_changed(choices, typed):
         label = strategy_label(choices, own.strategy, folders, _load)
-    keys = {word.lstrip("+").partition("=")[0] for word in typed}
-    left = set(config.hydra.sweeper.get("params") or ()) - keys  # of a preset's own sweep
+    left = set(config.hydra.sweeper.get("params") or ()) - {
+        *map(key_of, typed)
+    }  # of a preset's own sweep
     return Composed(own, names, label, bool(left) or config.hydra.mode == RunMode.MULTIRUN)
 
 

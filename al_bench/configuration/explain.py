@@ -16,6 +16,7 @@ from al_bench.configuration.building import parameters_of
 from al_bench.configuration.choices import KINDS, choice_file, choices
 from al_bench.configuration.composing import compose_whole
 from al_bench.configuration.config_dir import config_dir
+from al_bench.configuration.overrides import key_of, value_of
 from al_bench.configuration.schema import RunConfig
 from al_bench.errors import ConfigError, choose, near
 
@@ -85,14 +86,14 @@ def _no_yaml(error: YAMLError | UnicodeDecodeError, folder: Path | None) -> Conf
 
 
 def _wrong_value(key: str, kind: str, overrides: Sequence[str], said: str) -> ConfigError:
-    typed = [word.partition("=")[2] for word in overrides if word.lstrip("+").startswith(f"{key}=")]
+    typed = [value_of(word) for word in overrides if key_of(word) == key]
     named = re.search(r"[Vv]alue '(.*?)'", said)  # of a file that nobody typed
     value = typed[-1] if typed else named[1] if named else "another value"
     return ConfigError(f"{key} must be {kind}, got {value!r}.")
 
 
 def _no_key(key: str, overrides: Sequence[str], folder: Path | None) -> ConfigError:
-    words = {word.lstrip("+~").partition("=")[0]: word.lstrip("+~") for word in overrides}
+    words = {key_of(word): word.lstrip("+~") for word in overrides}
     key = next((name for name in words if name.startswith(f"{key}.")), key)  # told is where it ends
     below = key.partition("@")[2].split(".")[0]  # override /dataset: is dataset@experiment.dataset
     if "experiment" in words and "experiment" in (key, below):
@@ -213,8 +214,7 @@ def _no_choice(path: str, text: str, overrides: Sequence[str], folder: Path | No
     listed = re.search(r"Available options in '[^']*':\s*(.*)", text, re.DOTALL)
     if listed and group != "experiment":  # folders of hydra.searchpath have more
         valid |= {word for word in listed[1].split("Config search path")[0].split() if word}
-    words = (word.lstrip("+").partition("=") for word in overrides)
-    keys = [key for key, _, value in words if choice in value.split(",")]
+    keys = [key_of(word) for word in overrides if choice in value_of(word).split(",")]
     # As it was typed: strategy@init_strategy= chooses among the strategies too.
     key = next((key for key in keys if key.split("@")[0] == group), group)
     return ConfigError(f"There is no {key}={choice}.", choose(choice, valid))

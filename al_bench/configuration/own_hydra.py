@@ -28,6 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from al_bench.configuration.building import build
 from al_bench.configuration.config_dir import config_dir
+from al_bench.configuration.overrides import key_of, value_of
 from al_bench.configuration.targets import locate
 from al_bench.errors import ConfigError, told
 from al_bench.paths import opened
@@ -170,7 +171,7 @@ def compose(hydra: Hydra, words: Sequence[str]) -> DictConfig:
     except _UNFORESEEN as error:
         if type(error) not in _UNFORESEEN:  # one of the complaints below it
             raise
-        meant = [word for word in words if word.lstrip("+~").startswith("hydra")] or words
+        meant = [word for word in words if key_of(word).startswith("hydra")] or words
         raise ConfigError(
             f"Hydra makes no configuration of {' '.join(meant)}: {told(error)}.",
             "Leave out what sets a part of it that is not there.",
@@ -198,7 +199,7 @@ def store_classes(words: Sequence[str]) -> None:
         ConfigError: There is no such class, or it is a file of arrays.
     """
     for word in words:
-        key, _, value = word.lstrip("+").partition("=")
+        key, value = key_of(word), value_of(word)
         group = key.partition("@")[0]
         if group == "dataset" and value.endswith((".npz", ".npy")):
             raise ConfigError(

@@ -20,6 +20,7 @@ from al_bench.configuration import own_hydra, until_decided
 from al_bench.configuration.building import check_keys
 from al_bench.configuration.composing import check
 from al_bench.configuration.explain import COMPLAINTS, explain
+from al_bench.configuration.overrides import key_of
 from al_bench.configuration.own_hydra import Hydra
 from al_bench.configuration.schema import RunConfig
 from al_bench.configuration.targets import described, locate
@@ -76,7 +77,7 @@ def plan(
     read = _Reader(hydra, of_hydra, folder)
     combined = _combinations(typed)
     # What a preset sweeps is read first: the other words may be meant for what it sweeps over.
-    presets = [tuple(w for w in words if _key(w) == "experiment") or words for words in combined]
+    presets = [tuple(w for w in words if key_of(w) == "experiment") or words for words in combined]
     composed = read.all(presets, swept)
     is_sweep = multirun or all(job.is_sweep for job in composed)
     if swept and not is_sweep:
@@ -95,7 +96,7 @@ def plan(
         all_words += _combinations([*inner, *_parsed(hydra, words_of_job)])
     jobs = read.all(all_words, swept)
     _check_shared(jobs)
-    if is_sweep and not any(word.lstrip("+").startswith("hydra.mode=") for word in of_hydra):
+    if is_sweep and not any(key_of(word) == "hydra.mode" for word in of_hydra):
         of_hydra = (*of_hydra, "hydra.mode=MULTIRUN")
     if is_sweep:  # what presets sweep is in the words now; Hydra 1.4 wants one sweeper for all jobs
         of_hydra = (*of_hydra, "hydra.sweeper.params=null")
@@ -166,10 +167,10 @@ class _Reader:
         alike = [job for job, error, _ in refused if error.message == first.message]
         if len(jobs) == 1 or len(alike) == len(jobs):
             raise first from cause
-        keys = {_key(word) for word in swept}
+        keys = {key_of(word) for word in swept}
         if found := re.search(r"There is no (?:key ')?(\w+)", first.message):
             keys = {key for key in keys if re.split(r"[./@]", key)[0] == found[1]} or keys
-        said = dict.fromkeys(" ".join(w for w in job if _key(w) in keys) for job in alike)
+        said = dict.fromkeys(" ".join(w for w in job if key_of(w) in keys) for job in alike)
         if any(words in first.message for words in said):
             raise first from cause
         raise ConfigError(f"{', '.join(said)}: {first.message}", first.hint) from cause
@@ -188,7 +189,7 @@ class _Reader:
 
     def _check_added(self, config: DictConfig, word: str) -> None:
         """Raise ConfigError where ``+key=`` adds a parameter that the class has not."""
-        path = _key(word).partition("@")[0].rpartition(".")[0]
+        path = key_of(word).partition("@")[0].rpartition(".")[0]
         node = OmegaConf.select(config, path) if word.startswith("+") and path else None
         if isinstance(node, DictConfig) and "_target_" in node:
             check_keys(path, node)
@@ -230,14 +231,14 @@ def _own_sweep(
     hydra: Hydra, job: _Job, typed: Sequence[Override], folder: Path | None
 ) -> list[Override]:
     """The sweep that the job's presets bring along, but for keys that were typed."""
-    given = {_key(_word(override)) for override in typed}
+    given = {key_of(_word(override)) for override in typed}
     if presets := job.params.get("experiment"):
         raise ConfigError(
             f"A preset sweeps over presets, experiment={presets}.",
             f"Type -m experiment={presets} instead.",
         )
     words = [
-        f"{key}={_typed(value)}" for key, value in job.params.items() if _key(key) not in given
+        f"{key}={_typed(value)}" for key, value in job.params.items() if key_of(key) not in given
     ]
     check_overrides(words, folder)
     return _parsed(hydra, words)
@@ -279,10 +280,6 @@ def _combinations(overrides: Sequence[Override]) -> list[tuple[str, ...]]:
                 f"{_word(override)} names no values to sweep over.", "Write them: a,b,c."
             )
     return list(itertools.product(*values))
-
-
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]
 
 
 def _check_shared(jobs: Sequence[_Job]) -> None:

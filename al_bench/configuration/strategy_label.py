@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from al_bench.configuration.overrides import key_of
 from al_bench.masking import masked
 
 GROUP = "strategy"
@@ -58,7 +59,7 @@ def is_changed(choices: Mapping[str, str | None], typed: Sequence[str]) -> bool:
         choices: Hydra's choices, as for ``strategy_label``.
         typed: The overrides that were typed.
     """
-    keys = (word.lstrip("+~").partition("=")[0] for word in typed)
+    keys = map(key_of, typed)
     nested = any(name.startswith(f"{GROUP}@") and _path(name) for name in choices)
     return nested or any(key != GROUP and key.startswith(GROUP) for key in keys)
 

@@ -14,6 +14,7 @@ from al_bench import paths
 from al_bench.configuration import own_hydra
 from al_bench.configuration.choices import KINDS, choices
 from al_bench.configuration.config_dir import config_dir
+from al_bench.configuration.overrides import key_of, value_of
 from al_bench.configuration.quoting import quoted
 from al_bench.configuration.schema import REQUIRED, RunConfig
 from al_bench.errors import ConfigError
@@ -139,7 +140,7 @@ def check_once(overrides: Sequence[str]) -> None:
         (override,) = OverridesParser.create().parse_overrides([word])
         if override.is_delete():
             continue
-        name, _, value = word.lstrip("+").partition("=")
+        name, value = key_of(word), value_of(word)
         key = (override.key_or_group, override.package)
         if key not in given:
             given[key] = value
@@ -202,7 +203,7 @@ def _check_override(override: Override, word: str) -> None:
 def _check_null(override: Override, word: str) -> None:
     """Raise ConfigError where a group that may be absent is null: Hydra takes it away by ~."""
     value = override.value()
-    name = word.lstrip("+~").partition("=")[0]
+    name = key_of(word)
     if isinstance(value, ChoiceSweep) and None in value.list:
         hint = f"Type the command once for the others, and once with ~{name}."
     elif value is None and not override.is_delete():

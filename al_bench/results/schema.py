@@ -40,19 +40,6 @@ METRICS = (
     "validation_nll",
 )
 
-ENGINE = (
-    "device",
-    "device_name",
-    "scoring_precision",
-    "training_precision",
-    "threads",
-    "chunk_bytes",
-    "pack_width",
-    "torch_version",
-    "al_bench_version",
-    "numerics_version",
-)
-
 # Columns in which two runs of the same trial may differ.
 MEASURED = (
     "seconds_fit",
@@ -149,9 +136,13 @@ _COLUMNS: tuple[tuple[Owner, pa.Field], ...] = (
 CURVE = pa.schema([field for _, field in _COLUMNS])
 
 
-def filled_by(owner: Owner) -> frozenset[str]:
-    """The columns of a curve that one of their owners fills."""
-    return frozenset(field.name for who, field in _COLUMNS if who is owner)
+def filled_by(owner: Owner) -> tuple[str, ...]:
+    """The columns of a curve that one of their owners fills, in the order of the schema."""
+    return tuple(field.name for who, field in _COLUMNS if who is owner)
+
+
+# Columns of which a half-done trial goes on only where they are as they were.
+ENGINE = (*filled_by(Owner.ENGINE), "numerics_version")
 
 
 ACQUISITIONS = pa.schema(

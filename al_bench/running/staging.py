@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from al_bench.configuration.overrides import key_of
 from al_bench.configuration.until_decided import MAX_SEEDS, Design
 from al_bench.errors import ConfigError, ResultsError, choose
 from al_bench.results import manifest, parquet, sweeps
@@ -43,7 +44,7 @@ class Arm:
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        self.words = [word for word in words if _key(word) != "seeds"]
+        self.words = [word for word in words if key_of(word) != "seeds"]
         self.group = tuple(word for word in self.words if not _is_of_strategy(word))
         self.of_strategy = [word for word in self.words if _is_of_strategy(word)]
         self.name = self.strategy
@@ -53,7 +54,7 @@ class Arm:
     @property
     def strategy(self) -> str:
         """Its choice of strategy, or of a selection; empty where none was typed."""
-        chosen = [word for word in self.of_strategy if _key(word) in CHOICES]
+        chosen = [word for word in self.of_strategy if key_of(word) in CHOICES]
         return chosen[-1].partition("=")[2] if chosen else ""
 
     def is_done(self, seeds: Sequence[int]) -> bool:
@@ -108,7 +109,7 @@ class Group:
         shared = set(first.of_strategy).intersection(*(arm.of_strategy for arm in arms))
         for arm in arms:
             own = [word for word in arm.of_strategy if word not in shared]
-            more = [word for word in own if _key(word) not in CHOICES]
+            more = [word for word in own if key_of(word) not in CHOICES]
             more = [re.sub(rf"^({'|'.join(CHOICES)})[./@]", "", word) for word in more]
             arm.name = ", ".join([arm.strategy, *more])
         self.others = [arm for arm in arms if arm.name != first.name]
@@ -302,16 +303,12 @@ def _state(arm: Arm, group: Group) -> str:
     return f"ended: {arm.ended}" if arm.ended else "open"
 
 
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]
-
-
 def _is_of_strategy(word: str) -> bool:
     """Whether it chooses the strategy, the selection or a part of these.
 
     ``strategy@init_strategy=`` does not.
     """
-    group, _, package = _key(word).partition("@")
+    group, _, package = key_of(word).partition("@")
     return re.split("[./]", package or group)[0] in CHOICES
 
 
