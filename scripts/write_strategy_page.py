@@ -11,7 +11,7 @@ from pathlib import Path
 from hydra.utils import get_object
 
 from al_bench.configuration.composing import compose
-from al_bench.running.prepare import build_strategy
+from al_bench.running.active_learning import build_strategy
 from al_bench.strategies.base import LABELS
 from al_bench.strategies.pointwise import Pointwise
 

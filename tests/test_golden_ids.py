@@ -18,8 +18,8 @@ from al_bench.configuration.composing import compose, without_tracker
 from al_bench.configuration.targets import locate
 from al_bench.data.target import ClassTargets, PoolTargets
 from al_bench.rounds.active_learning import ActiveLearningTrial
+from al_bench.running.active_learning import build_strategies
 from al_bench.running.identity import identify
-from al_bench.running.prepare import build_strategies
 from al_bench.strategies.epig import EPIG
 from al_bench.strategies.scores import entropy
 from al_bench.training.recipe import Recipe

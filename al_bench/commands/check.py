@@ -60,7 +60,7 @@ def _of_strategy(composed: Composed) -> bool:
     import torch
 
     from al_bench.checking.checks import CHECKS
-    from al_bench.running.prepare import build_strategy
+    from al_bench.running.active_learning import build_strategy
 
     check_complete(composed.config, ["strategy"])
     strategy = build_strategy(composed.config.strategy, "strategy")
@@ -74,10 +74,12 @@ def _of_strategy(composed: Composed) -> bool:
 
 def _of_model(composed: Composed) -> bool:
     from al_bench.checking.models import Case, checks
+    from al_bench.rounds.active_learning import ActiveLearningTrial
     from al_bench.running.prepare import prepare
 
     prepared = prepare(composed)
     trial = prepared.trial(prepared.seeds[0])
+    assert isinstance(trial, ActiveLearningTrial)
     kind = type(trial.model)
     with within(f"The model {kind.__module__}.{kind.__qualname__}"):
         case = Case.of(trial)

@@ -184,7 +184,7 @@ def _orders(folders: Sequence[Path]) -> "tuple[list[Order], list[Entry]]":
         if entry.state != DONE and entry.folder and entry.folder.parent.name != "replay"
     ]
     seeds = _seeds([(place, entry) for place, entry in found if entry.state == DONE])
-    orders = []
+    orders, sampled = [], []
     refused: list[ResultsError] = []
     for folder, done in sorted(seeds.items()):
         try:
@@ -192,10 +192,17 @@ def _orders(folders: Sequence[Path]) -> "tuple[list[Order], list[Entry]]":
         except ResultsError as error:
             refused.append(error)
             continue
-        if "strategies.replay." not in str(trial.config.strategy.get("_target_")):
+        if trial.config.selection is not None:
+            sampled.append(folder)
+        elif "strategies.replay." not in str(trial.config.strategy.get("_target_")):
             orders.append(Order(trial, tuple(sorted(done))))
     if refused and not orders:
         raise refused[0]
+    if sampled:
+        said = "all labels are known in active sampling, so there is no order to transfer"
+        if not orders:
+            raise ConfigError(f"{sampled[0]}: {said}.", "Name runs that a strategy has made.")
+        print(f"warning: left out, {said}: {', '.join(map(str, sampled))}.", file=sys.stderr)
     for one in refused:
         print(f"warning: left out: {in_a_line(one)}", file=sys.stderr)
     if not orders:

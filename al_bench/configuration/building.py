@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from al_bench.configuration.choices import KINDS
 from al_bench.configuration.making import SPECIAL, Failed, make
+from al_bench.configuration.schema import CHOOSERS
 from al_bench.configuration.targets import described, locate
 from al_bench.errors import AlBenchError, ConfigError, choose, give_key, told, within
 
@@ -115,7 +116,7 @@ def _check_parts(path: str, node: Any) -> None:
         kinds = [kind for kind in _alternatives(hints.get(str(key))) if kind is not type(None)]
         if isinstance(value, str | int | float) and kinds and all(map(_is_part, kinds)):
             group = f"{path}.{key}".replace(".", "/")
-            chosen = path.partition(".")[0] == "strategy" or group in KINDS.values()
+            chosen = path.partition(".")[0] in CHOOSERS or group in KINDS.values()
             raise ConfigError(
                 f"{path}.{key} must be an object with a _target_, got {value!r}.",
                 f"Choose one with {group}=…" if chosen else "",

@@ -12,6 +12,7 @@ KINDS = {
     "schedules": "training/schedule",
     "augmentations": "training/augment",
     "strategies": "strategy",
+    "selections": "selection",
     "scores": "strategy/score",
     "rules": "strategy/rule",
     "spaces": "strategy/space",

@@ -15,7 +15,7 @@ from al_bench.configuration import own_hydra
 from al_bench.configuration.choices import choice_file
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.overrides import key_of
-from al_bench.configuration.schema import BUILT, OBJECTS, REQUIRED, RunConfig
+from al_bench.configuration.schema import BUILT, CHOOSERS, OBJECTS, REQUIRED, RunConfig
 from al_bench.configuration.second_dataset import add_second_datasets
 from al_bench.configuration.strategy_label import is_changed, strategy_label
 from al_bench.errors import ConfigError, choose, near
@@ -27,9 +27,10 @@ class Composed:
 
     Args:
         config: The composed configuration without Hydra's own part.
-        names: Group to choice as typed: dataset, pool, model, network, training, budget, strategy,
-            init_strategy (empty where the initial set is drawn).
-        strategy_label: The strategy's choice with the parameters that differ from its default.
+        names: Group to choice as typed: dataset, pool, model, network, training, budget, strategy
+            (of active sampling the selection), init_strategy (empty where the initial set is
+            drawn).
+        strategy_label: That choice with the parameters that differ from its default.
         is_sweep: Whether it is one job of several, or the preset of a sweep.
     """
 
@@ -107,6 +108,7 @@ def named(config: DictConfig) -> Composed:
     pool = own.pool if own.pool else {}
     # Data sets bring a network; a model without one sets it back to null.
     has_network = OmegaConf.is_dict(own.model) and own.model.get("network") is not None
+    chooser = "strategy" if own.selection is None else "selection"
     names = {
         "dataset": choices["dataset"],
         "pool": "+".join(sorted(str(name) for name in pool)) or "full",
@@ -114,18 +116,17 @@ def named(config: DictConfig) -> Composed:
         "network": (choices.get("model/network") or "") if has_network else "",
         "training": choices["training"],
         "budget": choices["budget"],
-        "strategy": choices["strategy"],
+        "strategy": choices[chooser],
         "init_strategy": _init_strategy(own, choices),
     }
     folders = [str(word) for word in config.hydra.overrides.hydra if "searchpath" in word]
     add_second_datasets(own, folders, _load)
-    label = choices["strategy"]
+    label = choices[chooser]
     typed = [str(word) for word in config.hydra.overrides.task]
-    if folders or choices.get("experiment") or is_changed(choices, typed):
-        label = strategy_label(choices, own.strategy, folders, _load)
-    left = set(config.hydra.sweeper.get("params") or ()) - {
-        *map(key_of, typed)
-    }  # of a preset's own sweep
+    if folders or choices.get("experiment") or is_changed(chooser, choices, typed):
+        label = strategy_label(chooser, choices, own[chooser], folders, _load)
+    # Of a preset's own sweep.
+    left = set(config.hydra.sweeper.get("params") or ()) - set(map(key_of, typed))
     return Composed(own, names, label, bool(left) or config.hydra.mode == RunMode.MULTIRUN)
 
 
@@ -176,7 +177,22 @@ def check(config: DictConfig) -> None:
     for key in REQUIRED:
         if OmegaConf.is_missing(config, key):
             raise ConfigError(f"Every run has a {key}; none is chosen.", f"Add {key}=…")
+    _check_chooser(config)
     _check_targets(config)
+
+
+def _check_chooser(config: DictConfig) -> None:
+    """Raise ConfigError unless one decides what is trained on: a strategy, or a selection."""
+    chosen = [key for key in CHOOSERS if config[key] is not None]
+    if not chosen:
+        raise ConfigError("Every run has a strategy; none is chosen.", "Add strategy=…")
+    if len(chosen) > 1:
+        choices = config.hydra.runtime.choices
+        words = [f"{key}={choices.get(key)}" for key in chosen]
+        raise ConfigError(
+            f"{' and '.join(words)}: a strategy buys labels, a selection has them all.",
+            f"Use {words[0]} for active learning, or {words[1]} for active sampling.",
+        )
 
 
 def _check_targets(config: DictConfig) -> None:

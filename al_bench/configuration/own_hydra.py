@@ -34,8 +34,18 @@ from al_bench.errors import ConfigError, told
 from al_bench.paths import opened
 
 CONFIG_NAME = "config"
-OF_CLASSES = ("dataset", "model", "strategy", "target", "training")  # choices that are objects
 VERSION = __version__
+# Groups of which a class is a choice.
+OF_CLASSES = ("dataset", "model", "strategy", "selection", "target", "training")
+# What the files of a group bring along, and a class of one's own in their place does too.
+BROUGHT: dict[str, list[Any]] = {
+    "selection": [
+        "_self_",
+        {"override /strategy@_global_.strategy": None},
+        {"override /budget@_global_.budget": "steps"},
+        {"override /training@_global_.training": "steps"},
+    ]
+}
 # Hydra 1.3 wants to be told whose behavior it has and replaces what is stored; later ones warn of
 # the first, and ask to be told the second.
 _IS_1_3 = VERSION.startswith("1.3.")
@@ -207,5 +217,5 @@ def store_classes(words: Sequence[str]) -> None:
             )
         if group in OF_CLASSES and _CLASS.fullmatch(value):
             locate(value, key)
-            node = {"_target_": value}
+            node = {"defaults": BROUGHT.get(group, ["_self_"]), "_target_": value}
             ConfigStore.instance().store(name=value, node=node, group=group, **_REPLACE)

@@ -10,9 +10,21 @@ from omegaconf import MISSING, OmegaConf
 from al_bench.configuration.until_decided import UNTIL_DECIDED
 from al_bench.errors import ConfigError, require_whole
 
-# Groups whose choices describe objects, and those from which every run has a choice.
-OBJECTS = ("dataset", "pool", "model", "budget", "training", "strategy", "target", "tracker")
-REQUIRED = ("dataset", "pool", "model", "budget", "training", "strategy", "evaluation")
+# Groups whose choices describe objects, those from which every run has a choice, and those from
+# one of which it has one: labels are bought by a strategy, or known and sampled by a selection.
+OBJECTS = (
+    "dataset",
+    "pool",
+    "model",
+    "budget",
+    "training",
+    "strategy",
+    "selection",
+    "target",
+    "tracker",
+)
+REQUIRED = ("dataset", "pool", "model", "budget", "training", "evaluation")
+CHOOSERS = ("strategy", "selection")
 BUILT = (
     "dataset",
     "pool",
@@ -20,6 +32,7 @@ BUILT = (
     "training",
     "budget",
     "strategy",
+    "selection",
     "init_strategy",
     "target",
     "tracker",
@@ -35,7 +48,8 @@ class RunConfig:
     model: Any = MISSING
     budget: Any = MISSING
     training: Any = MISSING
-    strategy: Any = MISSING
+    strategy: Any = None
+    selection: Any = None
     init_strategy: Any = None
     target: Any = None
     evaluation: Any = MISSING

@@ -26,6 +26,7 @@ OBJECTS = {
     "training": "training",
     "strategy": "strategy",
     "init_strategy": "strategy",
+    "selection": "selection",
     "target": "target",
 }
 _LONGEST = 200  # characters of an object that is told

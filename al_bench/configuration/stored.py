@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from al_bench.configuration import shipped, trust
 from al_bench.configuration.composing import Composed
-from al_bench.configuration.schema import REQUIRED, RunConfig
+from al_bench.configuration.schema import CHOOSERS, REQUIRED, RunConfig
 from al_bench.configuration.trust import Trust
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.masking import masked_keys
@@ -132,7 +132,9 @@ def read(path: Path, instead: Mapping[str, Any] | None = None) -> DictConfig:
     except plain.Unfit as error:
         raise ResultsError(f"{path} cannot be read: {error}.") from error
     _check_keys(found, path)
-    for key in (*REQUIRED, "streams", "init_strategy", "target"):
+    if found.get("selection") is None and not isinstance(found.get("strategy"), Mapping):
+        raise ResultsError(f"{path}: strategy is no mapping of keys to values.")
+    for key in (*REQUIRED, *CHOOSERS, "streams", "init_strategy", "target"):
         is_optional = key not in REQUIRED or key == "pool"
         if not isinstance(found.get(key), Mapping) and not (is_optional and found.get(key) is None):
             raise ResultsError(f"{path}: {key} is no mapping of keys to values.")

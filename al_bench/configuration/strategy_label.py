@@ -1,6 +1,7 @@
-"""A strategy's choice with what differs from its default: ``bald(rule=power, beta=4)``.
+"""A strategy's choice, or a selection's, with what differs from its default.
 
-A *path* is a key below the strategy's own, such as ``rule`` or ``of.rule.beta``.
+Such as ``bald(rule=power, beta=4)``. A *path* is a key below the strategy's own, such as ``rule``
+or ``of.rule.beta``; a *group* is ``strategy`` or ``selection``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,64 +12,69 @@ from omegaconf import DictConfig, OmegaConf
 from al_bench.configuration.overrides import key_of
 from al_bench.masking import masked
 
-GROUP = "strategy"
 Load = Callable[[list[str]], DictConfig]
 
 
 def strategy_label(
-    choices: Mapping[str, str | None], config: Any, folders: Sequence[str], load: Load
+    group: str,
+    choices: Mapping[str, str | None],
+    config: Any,
+    folders: Sequence[str],
+    load: Load,
 ) -> str:
     """The strategy as one would say it; a strategy within it always by name.
 
     ``subsample(of=bald(rule=power, beta=4), size=1000)``.
 
     Args:
+        group: Of the choice.
         choices: Hydra's choices: group, with ``@package`` where that is another, to option.
-        config: The composed ``strategy`` node.
+        config: The composed node of the group.
         folders: Overrides that name further folders of configuration.
         load: Composes the configuration of some overrides.
     """
-    overrides = [*folders, f"{GROUP}={choices[GROUP]}"]
+    overrides = [*folders, f"{group}={choices[group]}"]
     default = load(overrides)
     parts: list[tuple[str, str]] = []
     nested: list[str] = []
-    inner = {path: name for name in choices if (path := _path(name))}
+    inner = {path: name for name in choices if (path := _path(group, name))}
     for path in sorted(inner, key=lambda path: (path.count("."), path)):  # outer ones first
         name, option = inner[path], choices[inner[path]]
         known = default.hydra.runtime.choices
-        if name.startswith(f"{GROUP}@"):
+        if name.startswith(f"{group}@"):
             nested.append(path)
         if path in nested or known.get(name) != option:
             parts.append((path, _typed(option)))
         if known.get(name) != option:
             overrides.append(f"{'' if name in known else '+'}{name}={_typed(option)}")
             default = load(overrides)
-    was, now = _flat(default[GROUP]), _flat(config)
+    was, now = _flat(default[group]), _flat(config)
     parts += [
         (path, _typed(now.get(path)))
         for path in sorted(was.keys() | now.keys())
         if was.get(path) != now.get(path)
     ]
-    return _said(_typed(choices[GROUP]), "", parts, nested)
+    return _said(_typed(choices[group]), "", parts, nested)
 
 
-def is_changed(choices: Mapping[str, str | None], typed: Sequence[str]) -> bool:
+def is_changed(group: str, choices: Mapping[str, str | None], typed: Sequence[str]) -> bool:
     """Whether a strategy may differ from what its file says: only then its default is composed.
 
     Args:
+        group: Of the choice.
         choices: Hydra's choices, as for ``strategy_label``.
         typed: The overrides that were typed.
     """
     keys = map(key_of, typed)
-    nested = any(name.startswith(f"{GROUP}@") and _path(name) for name in choices)
-    return nested or any(key != GROUP and key.startswith(GROUP) for key in keys)
+    nested = any(name.startswith(f"{group}@") and _path(group, name) for name in choices)
+    return nested or any(key != group and key.startswith(group) for key in keys)
 
 
-def _path(name: str) -> str:
+def _path(group: str, name: str) -> str:
     """The path of a choice: ``rule`` of strategy/rule, ``of.rule`` of …@strategy.of.rule."""
-    group, _, package = name.partition("@")
-    package = package or group.replace("/", ".")
-    return package.removeprefix(f"{GROUP}.") if package.startswith(f"{GROUP}.") else ""
+    choice, _, package = name.partition("@")
+    package = package or choice.replace("/", ".")
+    return package.removeprefix(f"{group}.") if package.startswith(f"{group}.") else ""
 
 
 def _said(option: str, path: str, parts: Sequence[tuple[str, str]], nested: Sequence[str]) -> str:

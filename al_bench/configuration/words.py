@@ -16,7 +16,7 @@ from al_bench.configuration.choices import KINDS, choices
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.overrides import key_of, value_of
 from al_bench.configuration.quoting import quoted
-from al_bench.configuration.schema import REQUIRED, RunConfig
+from al_bench.configuration.schema import CHOOSERS, REQUIRED, RunConfig
 from al_bench.errors import ConfigError
 
 FOLDER = "--config-dir"
@@ -183,10 +183,10 @@ def _check_override(override: Override, word: str) -> None:
             f"{word}: a strategy that buys the initial set is chosen by its group.",
             f"Write strategy@init_strategy={name}.",
         )
-    if key not in REQUIRED or override.package:  # strategy@init_strategy may be null
+    if key not in (*REQUIRED, *CHOOSERS) or override.package:  # strategy@init_strategy may be null
         return
     chosen: Any = None if override.is_delete() else override.value()
-    if isinstance(chosen, str):
+    if isinstance(chosen, str) or (chosen is None and key in CHOOSERS):
         return
     if isinstance(chosen, list):
         if key != "pool":

@@ -152,6 +152,11 @@ def copies_of(pool: Pool, indices: Tensor) -> Tensor:
         pool: The pool.
         indices: (n,) int64 pool indices.
     """
+    numbers = copy_numbers(pool)
+    return torch.isin(numbers, numbers[indices]).nonzero().squeeze(1)
+
+
+def copy_numbers(pool: Pool) -> Tensor:
+    """(N,) int64, the same for copies of one point and different for different points."""
     stride = int(pool.source_index.max()) + 1 if len(pool) else 1
-    identity = pool.origin * stride + pool.source_index  # (N,)
-    return torch.isin(identity, identity[indices]).nonzero().squeeze(1)
+    return pool.origin * stride + pool.source_index

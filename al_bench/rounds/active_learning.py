@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -53,9 +54,9 @@ class ActiveLearningRun(Run):
         return any(LABELS in strategy.needs for strategy in strategies if strategy is not None)
 
     def trial(
-        self, streams: Streams, pool: Pool, targets: Targets, test: Examples
+        self, streams: Streams, pool: Pool, targets: Targets, test: Examples, results: Path
     ) -> "ActiveLearningTrial":
-        """One seed of it, at its beginning."""
+        """One seed of it, at its beginning; it keeps nothing for others."""
         return ActiveLearningTrial(self, streams, pool, targets, test)
 
     def num_rounds(self, num_classes: int) -> int:

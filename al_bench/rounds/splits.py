@@ -5,7 +5,7 @@ from torch import Tensor
 
 from al_bench.budget import Budget
 from al_bench.data.base import Pool
-from al_bench.data.pool import copies_of
+from al_bench.data.pool import copies_of, copy_numbers
 from al_bench.errors import ConfigError
 from al_bench.seeding import Streams
 
@@ -74,8 +74,7 @@ def _first_copies(pool: Pool, order: Tensor) -> Tensor:
     """(n,) bool: whether each place of ``order`` is the first with its source point."""
     if len(order) == 0:
         return torch.empty(0, dtype=torch.bool)
-    source = pool.origin[order] * (int(pool.source_index.max()) + 1) + pool.source_index[order]
-    _, group = torch.unique(source, return_inverse=True)
+    _, group = torch.unique(copy_numbers(pool)[order], return_inverse=True)
     first = torch.full((int(group.max()) + 1,), len(order), dtype=torch.int64)
     places = torch.arange(len(order))
     first.scatter_reduce_(0, group, places, reduce="amin")

@@ -6,6 +6,7 @@ A trial of active learning is in ``active_learning``.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,7 +40,9 @@ class Run(ABC):
     calibration_bins: int = 15
 
     @abstractmethod
-    def trial(self, streams: Streams, pool: Pool, targets: Targets, test: Examples) -> "Trial":
+    def trial(
+        self, streams: Streams, pool: Pool, targets: Targets, test: Examples, results: Path
+    ) -> "Trial":
         """One seed of it, at its beginning.
 
         Args:
@@ -47,6 +50,7 @@ class Run(ABC):
             pool: The transformed pool of this seed.
             targets: The inputs whose predictions matter.
             test: The fixed test set; only ``evaluate`` reads it.
+            results: The results folder, where trials keep what others may use.
 
         Raises:
             ConfigError: The budget does not fit the pool.

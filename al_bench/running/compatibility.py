@@ -7,10 +7,12 @@ import torch
 
 from al_bench.budget import Budget
 from al_bench.configuration.composing import Composed
+from al_bench.configuration.schema import CHOOSERS
 from al_bench.errors import ConfigError, choose, words_of
 from al_bench.models.base import SAMPLES, Model, NetworkModel
 from al_bench.models.capabilities import CAPABILITIES
 from al_bench.models.mc_dropout import MCDropout
+from al_bench.sampling.base import CoreSet, Selection
 from al_bench.seeding import isolated
 from al_bench.strategies.base import LABELS, Strategy
 from al_bench.training.recipe import Recipe
@@ -50,9 +52,9 @@ def check_choices(
             "none.",
             "Use training.start=cold.",
         )
-    _check_evaluation(composed, model)
+    check_evaluation(composed, model)
     for group, strategy in strategies.items():
-        _check_samples(composed, model, group, strategy)
+        check_samples(composed, model, group, strategy)
 
 
 def check_dropout(composed: Composed, model: Model, provided: frozenset[str]) -> None:
@@ -95,6 +97,20 @@ def check_smallest_batch(
         hint = "Start with two labels or more: budget.init_size=2 budget.init_per_class=null."
     else:
         return
+    check_one_point(model, input_shape, num_classes, hint)
+
+
+def check_one_point(
+    model: NetworkModel, input_shape: tuple[int, ...], num_classes: int, hint: str
+) -> None:
+    """Raise ConfigError where the network cannot be trained on a batch of one point.
+
+    Args:
+        model: Builds the network.
+        input_shape: Of one input.
+        num_classes: C.
+        hint: What to type.
+    """
     with isolated(torch.Generator().manual_seed(0)):
         network = model.build(input_shape, num_classes).train()
         try:
@@ -114,30 +130,36 @@ def _fewest_labels(budget: Budget, num_classes: int) -> int | None:
 
 
 def check_needs(
-    composed: Composed, provided: frozenset[str], group: str, strategy: Strategy
+    composed: Composed,
+    provided: frozenset[str],
+    group: str,
+    strategy: Strategy | Selection | CoreSet,
+    hints: Mapping[str, str] | None = None,
 ) -> None:
-    """Raise ConfigError unless the model provides what the strategy needs.
+    """Raise ConfigError unless what the strategy needs is there.
 
     Args:
         composed: The run's configuration and the names of its choices.
-        provided: What the model provides for this data set.
-        group: ``strategy`` or ``init_strategy``.
+        provided: What the model provides for this data set, and the run beside it.
+        group: ``strategy``, ``init_strategy`` or ``selection``.
         strategy: Built from that group.
+        hints: What to type instead, by what is missing, where that differs from what the table of
+            capabilities says.
     """
     missing = sorted(strategy.needs - provided - {LABELS})
     for name in missing:
         if name not in CAPABILITIES:
             raise ConfigError(
                 f"{_said(group, composed)} needs {name!r}, which is nothing that a model provides.",
-                choose(name, {*CAPABILITIES, LABELS}),
+                choose(name, {*CAPABILITIES, LABELS, *provided}),
             )
     if missing:
         names = composed.names
-        hint = CAPABILITIES[missing[0]].hint
+        hint = (hints or {}).get(missing[0], CAPABILITIES[missing[0]].hint)
         if missing[0] == SAMPLES:
             for name, usual in (("num_samples", 20), ("num_members", 5)):
                 if composed.config.model.get(name) == 1:
-                    hint = f"Use model.{name}={usual}, or strategy=entropy."
+                    hint = f"Use model.{name}={usual}, or {group}=entropy."
         what = " and ".join(CAPABILITIES[name].words for name in missing)
         network = f" with network={names['network']}" if names["network"] else ""
         raise ConfigError(
@@ -147,7 +169,7 @@ def check_needs(
         )
 
 
-def _check_evaluation(composed: Composed, model: Model) -> None:
+def check_evaluation(composed: Composed, model: Model) -> None:
     """Metrics may use fewer posterior samples than the model has, never more."""
     evaluated = composed.config.evaluation.get("num_samples")
     if evaluated is not None and evaluated > model.num_samples:
@@ -158,7 +180,7 @@ def _check_evaluation(composed: Composed, model: Model) -> None:
         )
 
 
-def _check_samples(composed: Composed, model: Model, group: str, strategy: Any) -> None:
+def check_samples(composed: Composed, model: Model, group: str, strategy: Any) -> None:
     """A strategy may ask for fewer posterior samples than the model has, never for more."""
     asked = getattr(strategy, "num_samples", None)
     if asked == 1 and SAMPLES in strategy.needs:
@@ -176,4 +198,4 @@ def _check_samples(composed: Composed, model: Model, group: str, strategy: Any) 
 
 def _said(group: str, composed: Composed) -> str:
     """A strategy as it was typed."""
-    return f"strategy={composed.names['strategy']}" if group == "strategy" else group
+    return f"{group}={composed.names['strategy']}" if group in CHOOSERS else group

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from al_bench.data.composition import composition
 from al_bench.running.prepare import Prepared
-from al_bench.running.remaining import remaining_of, schedule
+from al_bench.running.remaining import remaining_of
+from al_bench.running.settings import setting_of
 from al_bench.text.duration import about
 from al_bench.text.terminal import spans
 from al_bench.text.visible import in_a_line
@@ -13,19 +14,11 @@ from al_bench.text.visible import in_a_line
 def describe(prepared: Prepared) -> str:
     """Sizes, rounds, forward passes to come and the output folder, a line each."""
     run, trial = prepared.run, prepared.trial(prepared.seeds[0])
-    budget, model = run.budget, run.model
-    rounds = run.num_rounds(trial.num_classes)
-    initial, available = len(trial.labeled), len(trial.available())
-    total = initial if budget.total is None else budget.total
-    batches = "at once" if budget.is_full else f"to {total} in batches of {budget.batch_size}"
-    test = len(trial.test)
-    scored = sum(
-        max(available - step * budget.batch_size, 0) * model.num_samples
-        for step in range(rounds - 1)
-    )
+    setting, model = setting_of(run), run.model
+    work, rounds, test = setting.work(trial), trial.num_rounds, len(trial.test)
     samples = min(run.evaluation_samples or model.num_samples, model.num_samples)
     tested = rounds * (test + len(trial.validation)) * samples
-    trained = sum(round.steps for round in schedule(trial))
+    trained = sum(round.steps for round in setting.schedule(trial))
     count = len(prepared.seeds)
     shape = "×".join(map(str, trial.pool.inputs.input_shape))
     made_of = composition(trial.pool) if prepared.loaded.transforms else {}
@@ -36,12 +29,12 @@ def describe(prepared: Prepared) -> str:
         f"{trial.num_classes} classes",
         *(f"{name:<11}{what}" for name, what in made_of.items()),
         *(f"note       {note}" for note in prepared.notes),
-        f"labels     {initial} {batches}, {len(trial.validation):,} for validation",
+        *(f"{name:<11}{what}" for name, what in work.sizes.items()),
         f"seeds      {count} ({spans(prepared.seeds)})",
         f"rounds     {rounds} a seed, {rounds * count} in all",
         f"training   at most {trained:,} steps a seed, {trained * count:,} in all",
-        f"scoring    at most {scored:,} forward passes (points × samples) a seed, "
-        f"{scored * count:,} in all",
+        f"scoring    at most {work.scored:,} forward passes (points × samples) a seed, "
+        f"{work.scored * count:,} in all",
         f"testing    {tested:,} forward passes a seed, {tested * count:,} in all",
         f"engine     {run.engine.device}, {run.engine.scoring_precision} scoring, "
         f"{run.engine.training_precision} training, {prepared.workers} worker(s)",

@@ -15,11 +15,9 @@ from al_bench.results.manifest import INTERRUPTED
 from al_bench.results.own_code import require_unedited
 from al_bench.results.store import Store, TrialFiles
 from al_bench.results.trial_key import TrialKey
-from al_bench.rounds.active_learning import ActiveLearningTrial
-from al_bench.rounds.loop import execute
 from al_bench.rounds.trial import Trial
 from al_bench.running.prepare import Prepared
-from al_bench.training.trainer import SequentialTrainer
+from al_bench.running.settings import setting_of
 
 DONE, FAILED, HELD = "done", "failed", "held"
 FIRST_STEPS_SECONDS = 10.0  # after which they tell how long the others will take
@@ -122,7 +120,7 @@ class Rounds:
     """
 
     def __init__(self, report: Report) -> None:
-        self.trials: list[ActiveLearningTrial] = []
+        self.trials: list[Trial] = []
         self.outcomes: list[TrialOutcome] = []
         self._report = report
         self._claims: dict[TrialKey, tuple[Assignment, TrialFiles]] = {}
@@ -338,11 +336,13 @@ def run_free_trials(
 def alike(assignments: Sequence[Assignment]) -> list[list[Assignment]]:
     """Groups of trials that may run side by side, in the order of their first ones.
 
-    Their runs agree in what a process has one of at a time, and in how many processes share them.
+    Their runs are of one setting, and agree in what a process has one of at a time and in how many
+    processes share them.
     """
     groups: dict[tuple[object, ...], list[Assignment]] = {}
     for one in assignments:
-        key = (*one.prepared.run.engine.of_process, one.prepared.workers)
+        run = one.prepared.run
+        key = (setting_of(run), *run.engine.of_process, one.prepared.workers)
         groups.setdefault(key, []).append(one)
     return list(groups.values())
 
@@ -371,7 +371,8 @@ def _run_part(
             except TrialHeld as holder:
                 held.append(TrialOutcome(assignment.key, HELD, rounds=0, message=str(holder)))
         # It looks at rounds.trials anew before each round, so that those that ended are gone.
-        execute(rounds.trials, SequentialTrainer(FirstSteps(rounds.steps)), rounds)
+        setting = setting_of(assignments[0].prepared.run)
+        setting.execute(rounds.trials, rounds, FirstSteps(rounds.steps))
     for ended in held if report_held else ():
         report.end(ended)
     return rounds.outcomes + held

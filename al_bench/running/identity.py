@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from al_bench.configuration.composing import Composed
+from al_bench.configuration.schema import CHOOSERS
 from al_bench.configuration.stored import StoredTrial
 from al_bench.configuration.targets import described, locate, module_of
 from al_bench.errors import AlBenchError, ConfigError
@@ -47,9 +48,10 @@ def identify(
     """
     container = composed.resolved()
     meaning = {key: value for key, value in container.items() if key not in ENGINE_KEYS}
-    for group in ("strategy", "init_strategy", "target"):
+    for group in ("strategy", "selection", "init_strategy", "target"):
         meaning[group] = with_contents(meaning[group])
-    strategy, init_strategy = built["strategy"], built.get("init_strategy")
+    chooser = next(group for group in CHOOSERS if group in built)
+    strategy, init_strategy = built[chooser], built.get("init_strategy")
     if isinstance(strategy, Replay):  # the folder's name is the run's id, wherever it lies
         meaning["strategy"]["run"] = _run_id(strategy)
     protocol = {**meaning}
@@ -60,17 +62,17 @@ def identify(
         protocol["init_strategy"] = {**meaning["init_strategy"], "run": lender}
     names = {**composed.names, "dataset": dataset}
     made = {group: _made(composed.config.get(group), group, one) for group, one in built.items()}
-    strategies = {key: built[key] for key in ("strategy", "init_strategy") if key in built}
+    strategies = {key: built[key] for key in (chooser, "init_strategy") if key in built}
     code = own_code(itertools.chain(*made.values()))
     del made["tracker"]
     if _both_cluster(list(strategies.values())):
         made["state"] = [ActiveLearningTrial.state_for]
     beside = _beside(made, strategies)
-    for group in ("strategy", "state"):
+    for group in (chooser, "state"):
         made.pop(group, None)
-    del strategies["strategy"]
+    del strategies[chooser]
     text = hashed_text(
-        protocol, fingerprint, without=(*PATHS, "strategy"), beside=_beside(made, strategies)
+        protocol, fingerprint, without=(*PATHS, *CHOOSERS), beside=_beside(made, strategies)
     )
     versions = {"part_versions": beside["part_versions"]}
     return RunIdentity(

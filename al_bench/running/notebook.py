@@ -17,8 +17,6 @@ from al_bench.configuration.words import check_overrides
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.paths import opened
 from al_bench.results.schema import CURVE, row_in_full
-from al_bench.rounds import loop
-from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.rounds.trial import Trial
 from al_bench.running.dry_run import describe
 from al_bench.running.execution import DONE, assignments, first_seeds_first, run_trials
@@ -26,7 +24,8 @@ from al_bench.running.loading import Data
 from al_bench.running.names import names, trial_name
 from al_bench.running.prepare import Prepared, prepare
 from al_bench.running.progress import LogReport
-from al_bench.training.trainer import SequentialTrainer, Trainer
+from al_bench.running.settings import setting_of
+from al_bench.training.trainer import Trainer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def trials(*overrides: str, config_dir: str | Path | None = None) -> list[ActiveLearningTrial]:
+def trials(*overrides: str, config_dir: str | Path | None = None) -> list[Trial]:
     """Trials at their beginning, one a seed; ``execute`` runs them.
 
     Args:
@@ -51,9 +50,7 @@ def trials(*overrides: str, config_dir: str | Path | None = None) -> list[Active
         return [prepared.trial(seed) for seed in prepared.seeds]
 
 
-def execute(
-    trials: Sequence[ActiveLearningTrial], trainer: Trainer | None = None
-) -> "pd.DataFrame":
+def execute(trials: Sequence[Trial], trainer: Trainer | None = None) -> "pd.DataFrame":
     """Run trials to their end in memory, nothing stored; their curves as a frame.
 
     Args:
@@ -67,11 +64,13 @@ def execute(
 
     store = MemoryStore()
     with engine.restored():
-        for of_process in dict.fromkeys(trial.engine.of_process for trial in trials):
-            group = [trial for trial in trials if trial.engine.of_process == of_process]
+        kinds = [(setting_of(trial.run), trial.engine.of_process) for trial in trials]
+        for setting, of_process in dict.fromkeys(kinds):
+            alike = zip(trials, kinds, strict=True)
+            group = [trial for trial, kind in alike if kind == (setting, of_process)]
             with engine.restored():
                 group[0].engine.set_up()
-                loop.execute(group, trainer or SequentialTrainer(), store)
+                setting.execute(group, store, lambda trial: None, trainer)
     return pd.DataFrame(store.rows)
 
 

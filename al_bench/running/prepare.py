@@ -19,21 +19,13 @@ from al_bench.models.base import DirectModel, Model, NetworkModel
 from al_bench.paths import check_typed, opened
 from al_bench.results.store import Resume
 from al_bench.results.trial_key import TrialKey
-from al_bench.rounds.active_learning import ActiveLearningRun, ActiveLearningTrial
-from al_bench.running.compatibility import (
-    check_choices,
-    check_dropout,
-    check_needs,
-    check_smallest_batch,
-)
+from al_bench.rounds.trial import Run, Trial
 from al_bench.running.earlier import of_other_code, under_another_engine
 from al_bench.running.identity import identify
 from al_bench.running.loading import Data
-from al_bench.running.parts import num_targets
+from al_bench.running.settings import chosen
 from al_bench.seeding import Streams
-from al_bench.strategies.base import Strategy
 from al_bench.tracking.guard import Tracking
-from al_bench.training.recipe import Recipe
 
 RESUMES = ("same", "any")
 ON_ERROR = ("continue", "stop")
@@ -60,7 +52,7 @@ class Prepared:
         notes: Sentences on what may not be as it was asked for.
     """
 
-    run: ActiveLearningRun
+    run: Run
     seeds: Sequence[int]
     results: Path
     resume: Resume
@@ -83,7 +75,7 @@ class Prepared:
         """What tells the trial of one seed from those of other runs."""
         return TrialKey(self.folder, seed)
 
-    def trial(self, seed: int) -> ActiveLearningTrial:
+    def trial(self, seed: int) -> Trial:
         """The trial of one seed, at its beginning."""
         streams = Streams(seed, self.offsets)
         name = self.run.identity.dataset
@@ -93,7 +85,7 @@ class Prepared:
         with placed(self.target):
             targets = self.target.of(self.dataset, pool)
         _require(Targets, targets, "target", "of", self.target)
-        return self.run.trial(streams, pool, targets, self.loaded.test)
+        return self.run.trial(streams, pool, targets, self.loaded.test, self.results)
 
 
 def prepare(composed: Composed, data: Data | None = None) -> Prepared:
@@ -121,29 +113,23 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     engine.set_up()  # before any work: a thread a core in every worker would stall them all
     offsets = {str(key): offset for key, offset in config.streams.items() if offset is not None}
     Streams(0, offsets)  # checks them
-    chosen = build_strategies(config)
+    setting = chosen(config)
     target = _target(config.target)
     model = _model(config.model)
-    recipe = _recipe(config.training)
-    budget = build(config.budget, "budget")
     samples, bins = _evaluation(config.evaluation)
     transforms = {name: _transform(node, name) for name, node in (config.pool or {}).items()}
     source: DatasetSource = build_with(config.dataset, "dataset", ["load"], "al_bench.data.base")
     tracker = build_tracker(config.tracker)
-    check_choices(composed, model, recipe, budget, chosen)
+    setting.check_choices(composed, model)
 
     data = Data() if data is None else data
     dataset = data.dataset(resolved["dataset"], source)
     _require(Dataset, dataset, "dataset", "load", source)
     loaded = data.transforms(resolved["pool"] or {}, transforms, resolved["dataset"], dataset)
+    inputs = dataset.train.inputs
     with placed(model):
-        provided = model.check(dataset.train.inputs.input_shape, loaded.num_classes)
-    shape = dataset.train.inputs.input_shape
-    recipe.check(dataset.train.inputs, recipe.max_epochs)
-    check_smallest_batch(model, recipe, budget, shape, loaded.num_classes)
-    for group, one in chosen.items():
-        check_needs(composed, provided, group, one)
-    check_dropout(composed, model, provided)
+        provided = model.check(inputs.input_shape, loaded.num_classes)
+    setting.check_data(composed, model, provided, inputs, loaded.num_classes)
     # Users' arrays are all one choice; each has a name of its own.
     name = getattr(source, "title", composed.names["dataset"])
     told = without_tracker(composed)
@@ -151,23 +137,19 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
         "dataset": source,
         "pool": list(transforms.values()),
         "model": model,
-        "training": recipe,
-        "budget": budget,
+        "training": setting.recipe,
+        "budget": setting.budget,
         "target": target,
         "tracker": tracker,
-        **chosen,
+        **setting.chosen,
     }
     identity = identify(told, name, loaded.fingerprint, built)
-    run = ActiveLearningRun(
+    run = setting.run(
         identity=identity,
         model=model,
-        recipe=recipe,
-        strategy=chosen["strategy"],
-        budget=budget,
         engine=engine,
         evaluation_samples=samples,
         calibration_bins=bins,
-        init_strategy=chosen.get("init_strategy"),
     )
     prepared = Prepared(
         run=run,
@@ -188,23 +170,12 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
             prepared.trial(seed)
         except AlBenchError as error:
             raise type(error)(f"Seed {seed}: {error.message}", error.hint) from error
-    few = _few_targets(chosen, prepared.trial(seeds[0]))
+    notes = setting.notes(prepared.trial(seeds[0]))
     there = (
         *under_another_engine(prepared.results / identity.folder, seeds, engine.columns()),
         *of_other_code(prepared.results, seeds, identity),
     )
-    return replace(prepared, notes=(*loaded.notes, *few, *there))
-
-
-def _few_targets(strategies: Mapping[str, Strategy], trial: ActiveLearningTrial) -> list[str]:
-    """A sentence for each strategy that asks for more target inputs than there are."""
-    there = len(trial.targets.indices)
-    asked = {group: num_targets(strategy) or 0 for group, strategy in strategies.items()}
-    return [
-        f"{group} asks for {count} target inputs; there are {there}, and all are used."
-        for group, count in asked.items()
-        if count > there
-    ]
+    return replace(prepared, notes=(*loaded.notes, *notes, *there))
 
 
 def _engine(config: Any) -> Engine:
@@ -230,45 +201,6 @@ def _evaluation(node: Any) -> tuple[int | None, int]:
         if node.get(key) is not None:
             require_whole(f"evaluation.{key}", node[key], 1)
     return node.get("num_samples"), node.get("calibration_bins") or 15
-
-
-def build_strategies(config: Any) -> dict[str, Strategy]:
-    """By group: ``strategy``, and ``init_strategy`` where one buys the initial set.
-
-    They are one object where they are the same with the same parameters: it goes on with what it
-    has kept.
-    """
-    built = {"strategy": build_strategy(config.strategy, "strategy")}
-    if config.init_strategy is not None:
-        bought_by = build_strategy(config.init_strategy, "init_strategy")
-        same = config.init_strategy == config.strategy
-        built["init_strategy"] = built["strategy"] if same else bought_by
-    return built
-
-
-def build_strategy(node: Any, group: str) -> Strategy:
-    """The strategy of ``node``; ConfigError when the class lacks something that strategies have."""
-    strategy: Strategy = build(node, group)
-    if not isinstance(getattr(strategy, "needs", None), frozenset):
-        raise ConfigError(
-            f"{group}: {type(strategy).__name__} has no frozenset called needs.",
-            "Write needs = frozenset() for nothing, or name what the model must provide.",
-        )
-    if not callable(getattr(strategy, "select", None)):
-        raise ConfigError(
-            f"{group}: {type(strategy).__name__} has no method select(view, batch_size, generator)."
-        )
-    return strategy
-
-
-def _recipe(node: Any) -> Recipe:
-    recipe = build(node, "training")
-    if not isinstance(recipe, Recipe):
-        raise ConfigError(
-            f"training: {type(recipe).__name__} is no Recipe.",
-            "Derive the class from al_bench.training.recipe.Recipe.",
-        )
-    return recipe
 
 
 def _target(node: Any) -> TargetDistribution:

@@ -1,8 +1,9 @@
 """How long what is left of some runs will take, from rounds that were measured.
 
-A round takes the longer the more labels there are, so seconds are looked up by the number of
-labels: in stored curves of the same device before anything has run, and in the run's own rounds as
-they come. Nothing here may fail a run: what cannot be read is not known.
+A round takes the longer the more labels there are, or the more steps it takes where labels are
+known. Seconds are looked up by that, the size of a round: in stored curves of the same device
+before anything has run, and in the run's own rounds as they come. Nothing here may fail a run: what
+cannot be read is not known.
 """
 
 import itertools
@@ -24,6 +25,8 @@ from al_bench.results.history import TrialPaths
 from al_bench.results.identity import RunIdentity
 from al_bench.results.schema import CURVE, MEASURED
 from al_bench.results.trial_key import TrialKey
+from al_bench.running.setting import SIZES, Round, size_of
+from al_bench.running.settings import setting_of
 from al_bench.text.duration import about
 
 if TYPE_CHECKING:
@@ -39,14 +42,14 @@ SAME = ("device", "device_name", "scoring_precision", "training_precision", "thr
 FILES = 20  # curves that are read at most
 FOLDERS = 200  # runs that are looked at for them
 JOBS = 5  # of a sweep, whose time is counted
-_COLUMNS = ("run_id", "protocol_id", "pool", "network", "training", "strategy", "num_labeled")
+_COLUMNS = ("run_id", "protocol_id", "pool", "network", "training", "strategy", *SIZES)
 
 
 class Pace:
-    """Seconds of a round by its number of labels.
+    """Seconds of a round by its size.
 
     Args:
-        stored: Labels and seconds of rounds of stored curves, in any order.
+        stored: Sizes and seconds of rounds of stored curves, in any order.
     """
 
     def __init__(self, stored: Iterable[tuple[int, float]] = ()) -> None:
@@ -54,18 +57,18 @@ class Pace:
         self._first: tuple[int, float] | None = None
         self._own: list[tuple[int, float]] = []
 
-    def add(self, labels: int, seconds: float) -> None:
+    def add(self, size: int, seconds: float) -> None:
         """A round of this run has taken so long.
 
         The first one has loaded libraries beside: it counts as long as nothing else is known.
         """
         if self._first is None:
-            self._first = (labels, seconds)
+            self._first = (size, seconds)
         else:
-            self._own.append((labels, seconds))
+            self._own.append((size, seconds))
 
-    def seconds(self, labels: Sequence[int]) -> Array | None:
-        """What rounds of so many labels will take, each; ``None`` where no round is known.
+    def seconds(self, sizes: Sequence[int]) -> Array | None:
+        """What rounds of these sizes will take, each; ``None`` where no round is known.
 
         Where there are stored rounds these are scaled by what the run's own have taken, so that a
         machine that is busier than it was is seen; else the run's own are extended.
@@ -74,30 +77,30 @@ class Pace:
         if not own and not self._stored and self._first is not None:
             own = _typical([self._first])
         if not own or not self._stored:
-            return _predicted(own or self._stored, labels)
-        stored = _predicted(self._stored, labels)
+            return _predicted(own or self._stored, sizes)
+        stored = _predicted(self._stored, sizes)
         expected = _predicted(self._stored, list(own))
         assert stored is not None
         assert expected is not None
         total = float(expected.sum())
         scaled = stored * (sum(own.values()) / total if total > 0 else 1.0)
-        return np.array([own.get(count, at) for count, at in zip(labels, scaled, strict=True)])
+        return np.array([own.get(size, at) for size, at in zip(sizes, scaled, strict=True)])
 
 
 def _typical(rounds: Iterable[tuple[int, float]]) -> dict[int, float]:
-    """Median seconds of each number of labels, ascending."""
+    """Median seconds of each size, ascending."""
     found: dict[int, list[float]] = {}
-    for labels, seconds in rounds:
-        found.setdefault(labels, []).append(seconds)
-    return {labels: statistics.median(found[labels]) for labels in sorted(found)}
+    for size, seconds in rounds:
+        found.setdefault(size, []).append(seconds)
+    return {size: statistics.median(found[size]) for size in sorted(found)}
 
 
-def _predicted(typical: Mapping[int, float], labels: Sequence[int]) -> Array | None:
+def _predicted(typical: Mapping[int, float], sizes: Sequence[int]) -> Array | None:
     """What is typical there; between two the line; beyond them the slope of all, if it rises."""
     if not typical:
         return None
     counts, seconds = np.array(list(typical), dtype=float), np.array(list(typical.values()))
-    wanted = np.asarray(labels, dtype=float)
+    wanted = np.asarray(sizes, dtype=float)
     found = np.interp(wanted, counts, seconds)
     if len(counts) > 1:
         distance = counts - counts.mean()
@@ -108,24 +111,11 @@ def _predicted(typical: Mapping[int, float], labels: Sequence[int]) -> Array | N
 
 
 @dataclass(frozen=True)
-class Round:
-    """What is known of a round before it has run.
-
-    Args:
-        labels: It trains on so many.
-        steps: Of training, at most; 0 where nothing is trained by steps.
-    """
-
-    labels: int
-    steps: int
-
-
-@dataclass(frozen=True)
 class Known:
     """Stored rounds that tell how long a run will take.
 
     Args:
-        rounds: Labels and seconds of each.
+        rounds: Sizes and seconds of each.
         source: Whose they are, in a phrase; empty where there are none.
         done: Rounds of each seed of the run itself; ``None`` where nothing is left to do.
     """
@@ -189,7 +179,7 @@ class RunLeft:
 
     def round(self, seed: int, row: Mapping[str, Any]) -> None:
         """A round of a seed is done, with this curve row."""
-        self._pace.add(row["num_labeled"], seconds_of(row))
+        self._pace.add(size_of(row), seconds_of(row))
         self._done[seed] = row["round"] + 1
         self._measured = None
 
@@ -221,7 +211,7 @@ class RunLeft:
 
     def _seconds(self) -> Array | None:
         if self._measured is None:  # until there is another round
-            self._measured = self._pace.seconds([round.labels for round in self._schedule])
+            self._measured = self._pace.seconds([round.size for round in self._schedule])
         return self._measured
 
     def _of(self, seconds: Array | None, rounds_done: Counter[int]) -> "Left":
@@ -349,7 +339,7 @@ def remaining_of(runs: Sequence["Prepared"], place: Place | None = None) -> Rema
 def _left_of(prepared: "Prepared", seeds: Sequence[int]) -> RunLeft:
     run, trial = prepared.run, prepared.trial(seeds[0])
     stored = known(prepared.results, run.identity, run.engine.columns())
-    return RunLeft(stored, schedule(trial), seeds, prepared.workers)
+    return RunLeft(stored, setting_of(run).schedule(trial), seeds, prepared.workers)
 
 
 def place_of(job_folder: Path, number: int, side_by_side: bool, workers: int) -> Place | None:
@@ -375,24 +365,6 @@ def _spent(sweep_folder: Path, number: int, workers: int) -> float | None:
         seconds = sum(seconds_of(row) for row in _read(paths[:FILES], schema))
         total += seconds * len(paths) / max(len(paths[:FILES]), 1)
     return total / max(workers, 1) if total else None
-
-
-def schedule(trial: Any) -> list[Round]:
-    """The rounds of a seed, where no label is refused and no target is met early.
-
-    Args:
-        trial: An ``al_bench.rounds.trial.Trial`` at its beginning.
-    """
-    run, budget = trial.run, trial.run.budget
-    bought = run.init_strategy is not None
-    first = budget.initial_labels(trial.num_classes) if bought else len(trial.labeled)
-    rounds = range(budget.num_rounds(trial.num_classes))
-    counts = [min(first + i * budget.batch_size, budget.total or first) for i in rounds]
-    networks = getattr(run.model, "num_networks", 0)
-    return [
-        Round(count, run.recipe.steps_per_epoch(max(count, 1)) * run.recipe.max_epochs * networks)
-        for count in ([0, *counts] if bought else counts)
-    ]
 
 
 def seconds_of(row: Mapping[str, Any]) -> float:
@@ -476,7 +448,7 @@ def _read(files: Iterable[Path], schema: pa.Schema) -> Iterator[dict[str, Any]]:
 
 
 def _measured(rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, float]]:
-    return [(row["num_labeled"], seconds_of(row)) for row in rows]
+    return [(size_of(row), seconds_of(row)) for row in rows]
 
 
 def _rounds_done(folder: Path) -> dict[int, int | None]:

@@ -5,7 +5,8 @@ N training points; n_B candidates of a step, of which a selection chooses n_b; C
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from al_bench.data.base import Examples, Pool
 from al_bench.data.labeled import LabeledSet
+from al_bench.data.pool import copy_numbers
 from al_bench.data.target import Targets
 from al_bench.engine import PRECISIONS
 from al_bench.errors import AlBenchError, ConfigError, TrainingError, keyed, placed, within
@@ -20,10 +22,11 @@ from al_bench.models.base import NetworkModel, Posterior
 from al_bench.models.masks import draw_masks
 from al_bench.results.schema import SAMPLING
 from al_bench.rounds.trial import Run, Trial
-from al_bench.sampling.base import Chosen, CoreSet, Selection
+from al_bench.sampling.base import IRREDUCIBLE, Chosen, CoreSet, Selection
 from al_bench.sampling.beside import Beside, PointsToKeep
 from al_bench.sampling.budget import StepBudget
 from al_bench.sampling.contract import core_set_fault, fault, with_replacement
+from al_bench.sampling.irreducible import Irreducible, Known, model_of
 from al_bench.sampling.recipe import StepRecipe
 from al_bench.sampling.split import draw_split
 from al_bench.sampling.tally import Tally
@@ -42,18 +45,21 @@ class SamplingRun(Run):
         recipe: How a step is taken.
         selection: Chooses the points of a step, or what of the training set is kept.
         budget: How many steps, and what is held out.
+        about: What decides irreducible losses beside data and configuration: one's own code, and
+            numerics versions.
     """
 
     model: NetworkModel
     recipe: StepRecipe
     selection: Selection | CoreSet
     budget: StepBudget
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def trial(
-        self, streams: Streams, pool: Pool, targets: Targets, test: Examples
+        self, streams: Streams, pool: Pool, targets: Targets, test: Examples, results: Path
     ) -> "SamplingTrial":
         """One seed of it, at its beginning."""
-        return SamplingTrial(self, streams, pool, targets, test)
+        return SamplingTrial(self, streams, pool, targets, test, results)
 
 
 class SamplingTrial(Trial):
@@ -70,15 +76,25 @@ class SamplingTrial(Trial):
     run: SamplingRun
 
     def __init__(
-        self, run: SamplingRun, streams: Streams, pool: Pool, targets: Targets, test: Examples
+        self,
+        run: SamplingRun,
+        streams: Streams,
+        pool: Pool,
+        targets: Targets,
+        test: Examples,
+        results: Path,
     ) -> None:
         super().__init__(run, streams, pool, targets, test)
         self.training, self.holdout, self.validation = draw_split(pool, run.budget, streams)
         self.targets = among(targets, pool, self.training)
         self.plan = run.budget.plan(len(self.training), run.recipe.batch_size)
+        run.recipe.check(pool.inputs, self.plan.passes)
+        if IRREDUCIBLE in run.selection.needs:
+            model_of(run.selection).check(len(self.training), len(self.holdout))
         self.total_steps = 0
         self.candidates_seen = 0
         self._tally = Tally(pool, test)
+        self._results = results  # where irreducible losses are kept
         self._stored: Mapping[str, Any] | None = None  # a checkpoint to go on from
         self._working: Working | None = None
         self._last_order: tuple[int, Tensor] | None = None
@@ -164,6 +180,9 @@ class SamplingTrial(Trial):
 
     def row(self, measured: Mapping[str, Any]) -> dict[str, Any]:
         """The curve row of this round, without what the store adds."""
+        irreducible = self.working().viewer.irreducible if self.round == 0 else None
+        if irreducible is not None:
+            self._tally.note(irreducible.notes)
         return {
             "round": self.round,
             "setting": SAMPLING,
@@ -174,6 +193,7 @@ class SamplingTrial(Trial):
             "total_steps": self.total_steps,
             "candidates_seen": self.candidates_seen,
             **self._tally.columns(),
+            **({} if irreducible is None else irreducible.columns),
             **measured,
         }
 
@@ -209,7 +229,7 @@ class SamplingTrial(Trial):
             streams=self.streams,
             engine=engine,
             targets=self.targets,
-            irreducible=None,
+            irreducible=self._irreducible(),
         )
         working = Working(
             network=network,
@@ -219,19 +239,38 @@ class SamplingTrial(Trial):
             viewer=viewer,
         )
         if self._stored is not None:
-            working.load(self._stored)
+            working.load(self._stored, self.recipe)
             self._stored = None
         elif isinstance(run.selection, CoreSet):
             with self._tally.timed("seconds_select"):
                 working.kept = self._keep(run.selection)
         return working
 
+    def _irreducible(self) -> Irreducible | None:
+        """The irreducible losses of the training points, where the selection needs them."""
+        selection = self.run.selection
+        if IRREDUCIBLE not in selection.needs:
+            return None
+        known = Known(
+            training=self.training_set(),
+            holdout=self.holdout,
+            copies=copy_numbers(self.pool)[self.training],
+            beside=self._beside(),
+            results=self._results,
+            about=self.run.about,
+        )
+        return model_of(selection).of(known)
+
+    def _beside(self) -> Beside:
+        return Beside(self.run.model, self.num_classes, self.streams, self.engine)
+
     def _keep(self, selection: CoreSet) -> Tensor:
         """(M,) int64 pool indices of the core-set."""
         points = self.training_set()
-        beside = Beside(self.run.model, self.num_classes, self.streams, self.engine)
         with within(_name(selection)), placed(selection):
-            kept = selection.keep(PointsToKeep(points, beside, self.streams.generator("select")))
+            kept = selection.keep(
+                PointsToKeep(points, self._beside(), self.streams.generator("select"))
+            )
         if said := core_set_fault(kept, points.indices):
             raise AlBenchError(
                 f"{_name(selection)} must keep training points: {said}.",
@@ -295,6 +334,8 @@ class SamplingTrial(Trial):
         rate = recipe.learning_rate_in(step, plan.steps_per_pass, plan.passes)
         working.network.train()
         taken = take_step(working.network, working.optimizer, points, recipe, rate, engine)
+        if working.viewer.irreducible is not None:
+            working.viewer.irreducible.learn(points, recipe, rate, step)
         if not math.isfinite(float(taken.loss)):
             raise TrainingError(
                 f"The training loss became {float(taken.loss)} in step {step}.",

@@ -6,7 +6,6 @@ n candidates, T target inputs, K posterior samples, C classes, D features.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,20 +17,8 @@ from al_bench.models.base import GradientFactors, Network
 from al_bench.models.frozen import normalized
 from al_bench.models.masks import draw_masks
 from al_bench.sampling.base import IRREDUCIBLE, TARGETS, CoreSet, Selection
+from al_bench.sampling.irreducible import Irreducible
 from al_bench.seeding import Streams
-
-
-class Irreducible(Protocol):
-    """What a view asks for the irreducible losses of its candidates."""
-
-    def of(self, indices: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
-        """(n,) float64 losses.
-
-        Args:
-            indices: (n,) int64 pool indices of candidates, on the CPU.
-            inputs: (n, *input_shape), as the target network is shown them.
-            labels: (n,) int64, where the inputs are.
-        """
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from al_bench.data.labeled import Batches
 from al_bench.errors import TrainingError
 from al_bench.models.base import Network
 from al_bench.sampling.view import Viewer
+from al_bench.training.optimization import Optimization
 
 
 @dataclass
@@ -35,15 +36,23 @@ class Working:
 
     def state(self) -> dict[str, Any]:
         """What ``load`` takes: tensors and plain values."""
-        state = {
+        state: dict[str, Any] = {
             "weights": [self.network.state_dict()],
             "optimizer": self.optimizer.state_dict(),
             "seen": self.seen,
         }
-        return state if self.kept is None else {**state, "kept": self.kept}
+        if self.kept is not None:
+            state["kept"] = self.kept
+        if self.viewer.irreducible is not None:
+            state["irreducible"] = self.viewer.irreducible.state()
+        return state
 
-    def load(self, state: Mapping[str, Any]) -> None:
+    def load(self, state: Mapping[str, Any], how: Optimization) -> None:
         """Become what was stored.
+
+        Args:
+            state: From ``state``.
+            how: How steps are taken.
 
         Raises:
             TrainingError: It is of another network.
@@ -53,6 +62,8 @@ class Working:
             self.optimizer.load_state_dict(state["optimizer"])
             self.seen = state["seen"]
             self.kept = state.get("kept")
+            if self.viewer.irreducible is not None:
+                self.viewer.irreducible.restore(state["irreducible"], how)
         except (IndexError, KeyError, RuntimeError, ValueError) as error:
             raise TrainingError(
                 "The weights of the round before are not those of such a network.",

@@ -107,7 +107,7 @@ BAD = [
     (["strategy=bald", "strategy.rule=power"], "Choose one with strategy/rule="),
     (["strategy=bald", "strategy.score=entropy"], "strategy.score must be an object with a"),
     (["strategy=coreset", "strategy.space=inputs"], "Choose one with strategy/space="),
-    (["~strategy"], "~strategy: every run has one strategy, chosen by name. See al-bench list"),
+    (["~strategy"], "Every run has a strategy; none is chosen. Add strategy=…"),
     (["model=null"], "every run has one model"),
     (["strategy=[random,bald]"], "For a run each: -m strategy=random,bald."),
     (["strategy=random,bald"], "Several values, strategy=random,bald, are a sweep. Add -m"),

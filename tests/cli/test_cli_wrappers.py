@@ -4,7 +4,7 @@ import pytest
 
 from al_bench.configuration.composing import check_complete, compose
 from al_bench.running import notebook
-from al_bench.running.prepare import build_strategy
+from al_bench.running.active_learning import build_strategy
 from al_bench.strategies.batchbald import BatchBALD
 from al_bench.strategies.class_balance import ClassBalance
 from al_bench.strategies.pointwise import Pointwise

@@ -3,6 +3,7 @@
 import copy
 import functools
 import io
+from pathlib import Path
 
 import torch
 
@@ -19,6 +20,7 @@ from al_bench.sampling.trial import SamplingRun
 from al_bench.seeding import Streams
 
 IDENTITIES = RunIdentity(**dict.fromkeys(IDENTITY, "x"), config="")
+UNUSED = Path("unused")  # but by irreducible losses
 CPU = Engine(torch.device("cpu"))
 NETWORK = functools.partial(mlp, hidden=(8,), dropout=0.5)
 
@@ -34,7 +36,16 @@ def make_pool(size=120, num_classes=3, seed=0):
 
 
 def make_trial(
-    selection, *, pool=None, model=None, recipe=None, budget=None, targets=None, seed=0, test=None
+    selection,
+    *,
+    pool=None,
+    model=None,
+    recipe=None,
+    budget=None,
+    targets=None,
+    seed=0,
+    test=None,
+    results=UNUSED,
 ):
     """A trial at its beginning."""
     pool = make_pool() if pool is None else pool
@@ -48,7 +59,7 @@ def make_trial(
     )
     targets = PoolTargets().of(None, pool) if targets is None else targets
     test = test or Examples(pool.inputs, pool.true_labels)
-    return run.trial(Streams(seed), pool, targets, test)
+    return run.trial(Streams(seed), pool, targets, test, results)
 
 
 class Kept:

@@ -48,11 +48,11 @@ def run(trial):
 
 
 def plain_sgd(trial, steps):
-    """The weights after ``steps`` of AdamW on every batch of each pass, written out."""
+    """The weights after ``steps`` on every batch of each pass, written out."""
     streams, plan = trial.streams, trial.plan
     network = trial.working().network
     network.train()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=0.01, weight_decay=0.0)
+    optimizer = trial.recipe.make_optimizer(network)
     per_pass = len(trial.training) // plan.candidates
     for step in range(steps):
         number, place = divmod(step, per_pass)

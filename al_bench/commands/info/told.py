@@ -16,7 +16,7 @@ from al_bench.text.duration import in_words
 from al_bench.text.terminal import spans
 
 Line = tuple[str, str]  # what it is about, and what is said
-GROUPS = ("dataset", "pool", "model", "training", "budget", "strategy", "init_strategy", "target")
+GROUPS = ("dataset", "pool", "model", "training", "budget")
 VERSIONS = ("python", "al-bench", "torch", "numpy")
 _PLAIN = (bool, int, float, str)
 
@@ -39,13 +39,14 @@ def _choices(run: StoredRun) -> Iterator[Line]:
     """The parts of the configuration with their parameters, as far as they are numbers or words."""
     known = run.settings or {}
     names = {**(run.manifests[-1] if run.manifests else {}), **(run.rows[-1] if run.rows else {})}
-    for group in GROUPS:
+    chooser = "selection" if any(key.startswith("selection.") for key in known) else "strategy"
+    for group in (*GROUPS, chooser, "init_strategy", "target"):
         own = {
             key.removeprefix(f"{group}."): value
             for key, value in known.items()
             if key.startswith(f"{group}.") and isinstance(value, _PLAIN)
         }
-        name = names.get("strategy_label" if group == "strategy" else group) or own.get("_target_")
+        name = names.get("strategy_label" if group == chooser else group) or own.get("_target_")
         said = [f"{key}={plain(value)}" for key, value in own.items() if "_" not in key[:1]]
         said = [text for text in said if not re.search(r"(^|\.)_\w+_=", text)]
         if name:
