@@ -137,9 +137,9 @@ def _bare(text: str) -> str:
     return _BEARER.sub(rf"\1\2{MASK}", text) if "e" in text else text
 
 
-def _hidden(found: re.Match[str]) -> str:
-    key, between, value = found.groups()
+def _hidden(match: re.Match[str]) -> str:
+    key, between, value = match.groups()
     if not is_secret(key) or _NO_TEXT.fullmatch(value):
-        return found[0]
+        return match[0]
     sign = value[-1] if value[-1] in "'\"" else ""
     return f"{key}{between}{sign}{MASK}{sign}"

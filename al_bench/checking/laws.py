@@ -24,17 +24,17 @@ def order_of_the_pool_is_irrelevant(strategy: Strategy) -> None:
     order = torch.tensor([3, 0, 4, 2, 1])
     other = view.permuted(order)
 
-    def drawn(seeds: range) -> tuple[Counter[tuple[int, ...]], Counter[tuple[int, ...]]]:
+    def tallies(seeds: range) -> tuple[Counter[tuple[int, ...]], Counter[tuple[int, ...]]]:
         there = draws(strategy, other, 2, seeds)
         back = Counter({tuple(order[list(batch)].tolist()): n for batch, n in there.items()})
         return draws(strategy, view, 2, seeds), back
 
-    plain, permuted = drawn(range(20))
+    plain, permuted = tallies(range(20))
     if len(plain) == len(permuted) == 1:  # nothing random in it
         (one,), (two,) = plain, permuted
         require(one == two, f"picks {list(one)}, and {list(two)} when the pool is reordered")
         return
-    more = drawn(range(20, 120))
+    more = tallies(range(20, 120))
     firsts = [_firsts(counts, len(view)) for counts in (plain + more[0], permuted + more[1])]
     table = [column for column in zip(*firsts, strict=True) if sum(column)]
     kept = len(table) == 1 or chi2_contingency(table).pvalue > LEAST_P

@@ -14,7 +14,7 @@ from al_bench.configuration.arguments import Command, Option, one_of, switch
 from al_bench.results import sweeps
 from al_bench.results.ledger import DAMAGED, DONE, FAILED, PLANNED, RUNNING, STALE, STATES, Entry
 from al_bench.results.ledger import status as ledger
-from al_bench.results.ledger_words import told_apart
+from al_bench.results.ledger_words import distinctions
 from al_bench.text.console import Console, Table
 from al_bench.text.duration import in_words
 from al_bench.text.terminal import spans, warnings_as_lines
@@ -112,13 +112,13 @@ def show(entries: Sequence[Entry]) -> None:
     """Print a row a run and state, then what went wrong and who runs what, a line each."""
     width = None if sys.stdout.isatty() else 160
     console = Console(width=width, soft_wrap=True)
-    words = told_apart(entries)
+    words = distinctions(entries)
     if known := [entry for entry in entries if entry.run_id or entry.state == PLANNED]:
         console.print(table(known, words))
     for group in _grouped(entries):
         first = group[0]
-        named = _named(first, words)
-        where = f"{named} seed {spans(seeds_of(group))}" if first.run_id else _typed(first)
+        named = _run_in_words(first, words)
+        where = f"{named} seed {spans(seeds_of(group))}" if first.run_id else _choice_of(first)
         if first.message:
             said = ": ".join(filter(None, (first.state, where, first.message)))
             console.print(in_a_line(said))
@@ -151,7 +151,7 @@ def table(entries: Sequence[Entry], words: Mapping[Path, Sequence[str]]) -> Tabl
 
     Args:
         entries: What is shown.
-        words: What tells runs apart, by folder; see ``told_apart``.
+        words: What tells runs apart, by folder; see ``distinctions``.
     """
     shown = Table()
     differs = ["what differs"] if any(words.values()) else []
@@ -166,7 +166,7 @@ def table(entries: Sequence[Entry], words: Mapping[Path, Sequence[str]]) -> Tabl
         shown.add_row(
             first.task,
             first.model,
-            first.strategy_label or _typed(first),
+            first.strategy_label or _choice_of(first),
             *([said] if differs else []),
             Text(first.state, COLORS.get(first.state, "default")),
             spans(seeds_of(group)),
@@ -176,7 +176,7 @@ def table(entries: Sequence[Entry], words: Mapping[Path, Sequence[str]]) -> Tabl
     return shown
 
 
-def _named(entry: Entry, words: Mapping[Path, Sequence[str]]) -> str:
+def _run_in_words(entry: Entry, words: Mapping[Path, Sequence[str]]) -> str:
     """A run in words; its id where there are none."""
     if not entry.strategy_label or entry.folder is None:
         return entry.run_id
@@ -188,7 +188,7 @@ def seeds_of(entries: Iterable[Entry]) -> list[int]:
     return [entry.seed for entry in entries if entry.seed is not None]
 
 
-def _typed(entry: Entry) -> str:
+def _choice_of(entry: Entry) -> str:
     """What tells a job that has no trials: its choice of strategy, or all that was typed."""
     chosen = [word for word in entry.overrides if word.startswith(("strategy=", "model="))]
     return " ".join(chosen or entry.overrides)

@@ -86,7 +86,10 @@ def transfer(arguments: Sequence[str]) -> int:
     for order in orders:
         _check_place(out, order)
     if left_out:
-        print(f"warning: left out, since they are not done: {_said(left_out)}.", file=sys.stderr)
+        print(
+            f"warning: left out, since they are not done: {_trials_in_words(left_out)}.",
+            file=sys.stderr,
+        )
     asked = combinations(choices)  # model=a,b is both
 
     def moved(order: Order) -> dict[str, str]:
@@ -237,7 +240,7 @@ def _seeds(done: "Sequence[tuple[int, Entry]]") -> "dict[Path, list[int]]":
     return seeds
 
 
-def _said(entries: "Sequence[Entry]") -> str:
+def _trials_in_words(entries: "Sequence[Entry]") -> str:
     """Trials in a line: ``bald (7b7836a9b372) seeds 0–1 failed``."""
     from al_bench.commands.status import seeds_of
     from al_bench.results.ledger import DAMAGED

@@ -193,7 +193,7 @@ class Command:
         lines = [f"Usage: al-bench {self.name}{words} [key=value …]", "", self.summary]
         rows = [(self.words, self.words_help)] if self.words else []
         for option in self._all:
-            default = f" (default: {_shown(option.default)})" if option.default is not None else ""
+            default = f" (default: {_text(option.default)})" if option.default is not None else ""
             rows.append((f"{option.name}=", option.help + default))
         if self.reads_data:
             rows.append((MOVED, "where its data lie now, and secrets, by the key of al-bench run"))
@@ -291,9 +291,9 @@ def _unquoted(name: str, value: str) -> str:
     return value[1:-1] if quoted else value
 
 
-def _shown(default: Any) -> str:
+def _text(default: Any) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     if isinstance(default, list | tuple):
-        return ",".join(map(_shown, default))
+        return ",".join(map(_text, default))
     return str(default)

@@ -159,7 +159,7 @@ def _mistyped(node: Any, group: str) -> Iterator[str]:
             kinds = _alternatives(hints.get(str(key)))
             known = all(kind in _KINDS or _items(kind) for kind in kinds)
             if known and not any(_is(value, kind) for kind in kinds):
-                yield f"{path}.{key} must be {' or '.join(map(_said, kinds))}, got {value!r}."
+                yield f"{path}.{key} must be {' or '.join(map(_in_words, kinds))}, got {value!r}."
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
@@ -183,6 +183,6 @@ def _is(value: Any, kind: Any) -> bool:
     return isinstance(value, (int, float) if kind is float else kind)
 
 
-def _said(kind: Any) -> str:
+def _in_words(kind: Any) -> str:
     item = _items(kind)
     return f"a list such as [{_EXAMPLES[item]}]" if item else _KINDS[kind]

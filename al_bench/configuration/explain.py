@@ -48,20 +48,20 @@ def explain(
     text = " ".join(str(part) for part in (error, error.__cause__) if part)
     flat = " ".join(text.split())
     full = re.search(r"full_key: (\S+)", flat)
-    if found := re.search(r"Ambiguous value for argument '(.*?)' 1\. ", flat):
+    if match := re.search(r"Ambiguous value for argument '(.*?)' 1\. ", flat):
         hint = "Add -m; from Python, call al_bench.run for each."
-        return ConfigError(f"Several values, {found[1]}, are a sweep.", hint)
-    if found := re.search(r"Multiple values for (\S+)\. To override", flat):
-        return ConfigError(f"{found[1]} has a choice already.", f"Write {found[1]}=… without +.")
-    if found := re.search(r"Could not (?:find|load) '([^']+)'", text):
-        return _no_choice(found[1], text, overrides, folder)
-    if found := re.search(r"(?:Key|key) '([^']+)' (?:is )?not in", flat):
-        return _no_key(full[1] if full else found[1], overrides, folder)
-    if found := re.search(
+        return ConfigError(f"Several values, {match[1]}, are a sweep.", hint)
+    if match := re.search(r"Multiple values for (\S+)\. To override", flat):
+        return ConfigError(f"{match[1]} has a choice already.", f"Write {match[1]}=… without +.")
+    if match := re.search(r"Could not (?:find|load) '([^']+)'", text):
+        return _no_choice(match[1], text, overrides, folder)
+    if match := re.search(r"(?:Key|key) '([^']+)' (?:is )?not in", flat):
+        return _no_key(full[1] if full else match[1], overrides, folder)
+    if match := re.search(
         r"(?:Could not (?:override|delete from config\.)|No earlier Group Default for) '([^']+)'",
         flat,
     ):
-        return _no_key(found[1], overrides, folder)
+        return _no_key(match[1], overrides, folder)
     known = {field.name: field.type for field in fields(RunConfig)}
     unresolved = isinstance(error, InterpolationResolutionError)  # whatever it is, it has no value
     if full and full[1] in known and known[full[1]] in _KINDS and not unresolved:
@@ -79,8 +79,8 @@ def _no_yaml(error: YAMLError | UnicodeDecodeError, folder: Path | None) -> Conf
     for path in sorted(folder.rglob("*.yaml")) if folder else ():
         try:
             path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as found:
-            line = found.object[: found.start].count(b"\n") + 1
+        except UnicodeDecodeError as undecodable:
+            line = undecodable.object[: undecodable.start].count(b"\n") + 1
             return ConfigError(f"{near(path)}:{line} is not in UTF-8.", "Save it as UTF-8.")
     return ConfigError(f"A file of the configuration is no YAML: {' '.join(str(error).split())}.")
 

@@ -139,7 +139,7 @@ def started(schema: type, folder: str | Path | None = None) -> Iterator[Hydra]:
     with _one_at_a_time:
         # Hydra finds its plugins once a process, with the configuration that they store.
         Plugins.instance().register(FurtherFolder)
-        before: dict[type, Any] = _taken()
+        before: dict[type, Any] = _state_removed()
         stored = {name: dict(n) if isinstance(n, dict) else n for name, n in store.repo.items()}
         try:
             _register(OmegaConf)("opened", lambda path: str(opened(path)), replace=True)
@@ -152,7 +152,7 @@ def started(schema: type, folder: str | Path | None = None) -> Iterator[Hydra]:
             own: Any = GlobalHydra.instance().hydra
             yield own
         finally:
-            _taken()
+            _state_removed()
             Singleton._instances.update(before)
             ConfigStore.instance().repo = stored
 
@@ -162,7 +162,7 @@ def _register(omegaconf: Any) -> Any:
     return omegaconf.register_new_resolver if _IS_1_3 else omegaconf.register_resolver
 
 
-def _taken() -> dict[type, Any]:
+def _state_removed() -> dict[type, Any]:
     """Hydra's own state, taken away; a launcher may have put another mapping in its place."""
     instances = Singleton._instances
     return {kind: instances.pop(kind) for kind in _OWNED if kind in instances}

@@ -34,7 +34,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
-class Named:
+class Part:
     """An object that a configuration describes.
 
     Args:
@@ -59,7 +59,7 @@ class Named:
         return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 3]}..."
 
 
-def named(config: Mapping[str, Any]) -> Iterator[Named]:
+def parts_of(config: Mapping[str, Any]) -> Iterator[Part]:
     """Every object that a configuration describes, the outer ones first.
 
     Args:
@@ -67,23 +67,23 @@ def named(config: Mapping[str, Any]) -> Iterator[Named]:
     """
     for key, value in config.items():
         group = OBJECTS.get(key)
-        yield from _named(value, (key,), frozenset(() if group is None else (group,)))
+        yield from _parts(value, (key,), frozenset(() if group is None else (group,)))
 
 
-def _named(value: Any, path: tuple[Any, ...], allowed: frozenset[str]) -> Iterator[Named]:
+def _parts(value: Any, path: tuple[Any, ...], allowed: frozenset[str]) -> Iterator[Part]:
     if isinstance(value, Mapping) and "_target_" in value:
         target = value["_target_"]
         is_shipped = isinstance(target, str) and any(target in choices(one) for one in allowed)
-        yield Named(path, value, is_shipped)
+        yield Part(path, value, is_shipped)
         for name, child in value.items():  # one's own class may take any of ours
             inner = parts().get(str(name), frozenset()) if is_shipped else groups()
-            yield from _named(child, (*path, name), inner)
+            yield from _parts(child, (*path, name), inner)
     elif isinstance(value, Mapping):
         for name, child in value.items():
-            yield from _named(child, (*path, name), allowed)
+            yield from _parts(child, (*path, name), allowed)
     elif isinstance(value, list):
         for place, child in enumerate(value):
-            yield from _named(child, (*path, place), allowed)
+            yield from _parts(child, (*path, place), allowed)
 
 
 @cache

@@ -240,8 +240,8 @@ def _check_edited(path: Path, footer: Mapping[str, Any]) -> None:
     except (OSError, plain.Unfit):
         return
     _check_keys(found, path)
-    known = {str(one.target) for one in shipped.named(footer)}
-    for one in shipped.named(found):
+    known = {str(one.target) for one in shipped.parts_of(footer)}
+    for one in shipped.parts_of(found):
         if not one.is_shipped and str(one.target) not in known:
             raise ResultsError(
                 f"{path} names {one}, which its run did not.",

@@ -44,17 +44,17 @@ def strategy_label(
         if name.startswith(f"{group}@"):
             nested.append(path)
         if path in nested or known.get(name) != option:
-            parts.append((path, _typed(option)))
+            parts.append((path, _text(option)))
         if known.get(name) != option:
-            overrides.append(f"{'' if name in known else '+'}{name}={_typed(option)}")
+            overrides.append(f"{'' if name in known else '+'}{name}={_text(option)}")
             default = load(overrides)
     was, now = _flat(default[group]), _flat(config)
     parts += [
-        (path, _typed(now.get(path)))
+        (path, _text(now.get(path)))
         for path in sorted(was.keys() | now.keys())
         if was.get(path) != now.get(path)
     ]
-    return _said(_typed(choices[group]), "", parts, nested)
+    return _label(_text(choices[group]), "", parts, nested)
 
 
 def is_changed(group: str, choices: Mapping[str, str | None], typed: Sequence[str]) -> bool:
@@ -77,13 +77,13 @@ def _path(group: str, name: str) -> str:
     return package.removeprefix(f"{group}.") if package.startswith(f"{group}.") else ""
 
 
-def _said(option: str, path: str, parts: Sequence[tuple[str, str]], nested: Sequence[str]) -> str:
+def _label(option: str, path: str, parts: Sequence[tuple[str, str]], nested: Sequence[str]) -> str:
     """``option`` with the parts of the strategy at ``path`` (empty: the outermost) in brackets."""
     own = [(at, said) for at, said in parts if _owner(at, nested) == path]
     said = []
     for at, value in own:
         name = _shortest(at, [other for other, _ in own])
-        said.append(f"{name}={_said(value, at, parts, nested) if at in nested else value}")
+        said.append(f"{name}={_label(value, at, parts, nested) if at in nested else value}")
     return f"{option}({', '.join(said)})" if said else option
 
 
@@ -102,7 +102,7 @@ def _shortest(path: str, others: Sequence[str]) -> str:
     return path
 
 
-def _typed(value: Any) -> str:
+def _text(value: Any) -> str:
     """A value as one would type it."""
     if value is None:
         return "null"

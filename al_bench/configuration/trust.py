@@ -16,7 +16,7 @@ from typing import Any
 from al_bench.configuration import own_path, shipped
 from al_bench.configuration.arguments import Arguments
 from al_bench.configuration.making import SPECIAL
-from al_bench.configuration.shipped import Named
+from al_bench.configuration.shipped import Part
 from al_bench.configuration.targets import locate
 from al_bench.errors import ConfigError, near
 from al_bench.results.imported import find, source_of
@@ -70,7 +70,7 @@ def require(
     unused = [tuple(key.split(".")) for key in but]
     objects = [
         one
-        for one in shipped.named(config)
+        for one in shipped.parts_of(config)
         if not any(one.path[: len(place)] == place for place in unused)
     ]
     for one in objects:
@@ -79,11 +79,11 @@ def require(
     if not own:
         return
     if trust.everything:
-        for said in dict.fromkeys(map(_said, own)):
+        for said in dict.fromkeys(map(_with_file, own)):
             print(in_a_line(f"trust=results: {near(path)} runs {said}."), file=sys.stderr)
         return
     if trust.folder is None:
-        names = list(dict.fromkeys(map(_said, own)))
+        names = list(dict.fromkeys(map(_with_file, own)))
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         raise Refused(
             f"{near(path)} names {', '.join(names[:_SHOWN])}{more}, which al-bench does not ship.",
@@ -94,7 +94,7 @@ def require(
         _require_own(one, code, trust.folder, path)
 
 
-def _check_form(one: Named, path: Path) -> None:
+def _check_form(one: Part, path: Path) -> None:
     """Raise Refused where this is what nobody has reason to store."""
     target = one.target
     names = target.split(".") if isinstance(target, str) else []
@@ -116,7 +116,7 @@ def _check_form(one: Named, path: Path) -> None:
         raise Refused(f"{said}, whose _partial_ must be true or false.")
 
 
-def _require_own(one: Named, code: Mapping[str, str], folder: Path, path: Path) -> None:
+def _require_own(one: Part, code: Mapping[str, str], folder: Path, path: Path) -> None:
     """Raise Refused unless this lies beside ``folder`` and is what the run was made with."""
     hint = "trust=results runs it, whatever it is."
     own_path.look_for(one.target, here=False)
@@ -124,7 +124,7 @@ def _require_own(one: Named, code: Mapping[str, str], folder: Path, path: Path) 
     source = None if module is None else source_of(module)
     if module is None or source is None or not _is_beside(source.path, folder):
         raise Refused(
-            f"{near(path)} names {_said(one)}, which does not lie beside {near(folder)}.", hint
+            f"{near(path)} names {_with_file(one)}, which does not lie beside {near(folder)}.", hint
         )
     hashes = own_code([module]).hashes
     elsewhere = [
@@ -139,8 +139,8 @@ def _require_own(one: Named, code: Mapping[str, str], folder: Path, path: Path) 
         )
     if edited := [name for name, value in hashes.items() if code.get(name) != value]:
         raise Refused(
-            f"{near(path)} names {_said(one)}, and {', '.join(edited)} is not what the run was "
-            "made with: changed since, or stored without its source.",
+            f"{near(path)} names {_with_file(one)}, and {', '.join(edited)} is not what the run "
+            "was made with: changed since, or stored without its source.",
             "trust=results runs what lies there now.",
         )
     # A module of one's own has others in it: mine.os.system.
@@ -167,7 +167,7 @@ def _module(target: str) -> str | None:
     return found
 
 
-def _said(one: Named) -> str:
+def _with_file(one: Part) -> str:
     """An object of a configuration and the file that would run."""
     module = _module(one.target)
     origin = None if module is None else getattr(find(module), "origin", None)

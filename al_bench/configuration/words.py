@@ -117,7 +117,7 @@ def check_overrides(overrides: Sequence[str], folder: Path | None = None) -> Non
                 f"{word!r} has signs that are no text in this locale.", "Set LC_ALL=C.UTF-8."
             )
         if "=" not in word and not word.startswith("~"):
-            raise ConfigError(f"{word!r} is not key=value.", _meant(word, folder))
+            raise ConfigError(f"{word!r} is not key=value.", _suggestion(word, folder))
         try:
             (override,) = OverridesParser.create().parse_overrides([word])
         except OverrideParseException as error:
@@ -218,7 +218,7 @@ def _where_to_look(group: str) -> str | None:
     return f"See al-bench list {kinds[0]}." if kinds else None
 
 
-def _meant(word: str, folder: Path | None) -> str:
+def _suggestion(word: str, folder: Path | None) -> str:
     """What someone who typed a word without ``=`` may have meant."""
     folders = [config_dir(), *([folder] if folder else [])]
     for kind, group in KINDS.items():

@@ -41,7 +41,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise DataError(f"{path} holds one array instead of several with names.", NEEDED)
         _require(path, archive.files, "")
-        return {key: _member(path, archive, key) for key in _wanted(archive.files)}
+        return {key: _member(path, archive, key) for key in _keys_among(archive.files)}
 
 
 def read_array(typed: str, key: str, mapped: bool = False, name: str | None = None) -> Array:
@@ -68,7 +68,7 @@ def read_array(typed: str, key: str, mapped: bool = False, name: str | None = No
         start = file.read(len(ZIP))
         file.seek(0)
         if name is not None:
-            return _named(file, name, said, start == ZIP)
+            return _array_called(file, name, said, start == ZIP)
         if start == ZIP:
             names = ", ".join(zipfile.ZipFile(file).namelist()).replace(".npy", "")
             raise DataError(f"{said}: it holds several arrays ({names}), and one is needed.", write)
@@ -79,7 +79,7 @@ def read_array(typed: str, key: str, mapped: bool = False, name: str | None = No
         return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def _named(file: BinaryIO, name: str, said: str, is_archive: bool) -> Array:
+def _array_called(file: BinaryIO, name: str, said: str, is_archive: bool) -> Array:
     if not is_archive:
         raise DataError(
             f"{said}: it is no .npz file, in which there could be an array called {name}.",
@@ -95,7 +95,7 @@ def _read_folder(path: Path) -> dict[str, Array]:
     files = {file.stem: file for file in sorted(path.glob("*.npy"))}
     _require(path, files, ".npy")
     arrays = {}
-    for key in _wanted(files):
+    for key in _keys_among(files):
         with _reading(files[key]):
             large = files[key].stat().st_size > RESIDENT_BYTES
             arrays[key] = _open(files[key], large)
@@ -116,14 +116,14 @@ def _file(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _wanted(found: Iterable[str]) -> list[str]:
-    return [key for key in (*KEYS, *OPTIONAL) if key in found]
+def _keys_among(names: Iterable[str]) -> list[str]:
+    return [key for key in (*KEYS, *OPTIONAL) if key in names]
 
 
-def _require(path: Path, found: Iterable[str], ending: str) -> None:
-    missing = [key + ending for key in KEYS if key not in found]
+def _require(path: Path, names: Iterable[str], ending: str) -> None:
+    missing = [key + ending for key in KEYS if key not in names]
     if missing:
-        there = ", ".join(key + ending for key in found) or "nothing"
+        there = ", ".join(key + ending for key in names) or "nothing"
         raise DataError(f"{path} lacks {', '.join(missing)}; it has {there}.", NEEDED)
 
 

@@ -88,7 +88,9 @@ def check_kept(
         )
 
 
-def told(num_classes: int, train: Collection[int], test: Collection[int]) -> tuple[str, ...]:
+def gaps_in_words(
+    num_classes: int, train: Collection[int], test: Collection[int]
+) -> tuple[str, ...]:
     """Sentences on classes without a training example, or without any.
 
     Args:

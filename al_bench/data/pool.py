@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from al_bench.data.base import Dataset, Examples, Pool
-from al_bench.data.classes import check_kept, check_known, check_labels, present, told
+from al_bench.data.classes import check_kept, check_known, check_labels, gaps_in_words, present
 from al_bench.errors import ConfigError, placed
 from al_bench.seeding import Streams
 
@@ -119,7 +119,7 @@ def load_transforms(transforms: Iterable[PoolTransform], dataset: Dataset) -> Lo
     known = tuple(sorted(train | tested))
     if not dataset.classes_given:
         check_known(num_classes, known, names)
-    notes = told(num_classes, train, tested)
+    notes = gaps_in_words(num_classes, train, tested)
     return Loaded(ready, test, num_classes, "+".join(fingerprints), known, notes)
 
 

@@ -64,7 +64,7 @@ class Remap:
     def __call__(self, pool: Pool, streams: Streams) -> Pool:
         """The pool of the points that have a new class."""
         table = self._table(pool.num_classes)
-        pool = part_of(pool, _kept(table[pool.labels]))
+        pool = part_of(pool, _remaining(table[pool.labels]))
         labels = table[pool.labels]
         return dataclasses.replace(
             pool,
@@ -87,7 +87,7 @@ class Remap:
         if self.test_classes is not None:
             table[~torch.isin(table, torch.tensor(list(self.test_classes)))] = DROPPED
         labels = table[test.labels]
-        kept = _kept(labels)
+        kept = _remaining(labels)
         if len(kept) == 0:
             raise ConfigError(f"{keyed('classes')} leaves no test points.")
         if len(kept) == len(test):
@@ -105,5 +105,5 @@ class Remap:
         return torch.tensor(new, dtype=torch.int64)
 
 
-def _kept(labels: Tensor) -> Tensor:
+def _remaining(labels: Tensor) -> Tensor:
     return (labels != DROPPED).nonzero().squeeze(1)

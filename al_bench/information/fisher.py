@@ -133,7 +133,7 @@ def given_targets(
 ) -> Conditioned:
     """The pool once the targets are known, each ``weight`` times."""
     if isinstance(posterior, FullPosterior):
-        return Conditioned(pool, posterior.given(targets, weight))
+        return Conditioned(pool, posterior.conditioned_on(targets, weight))
     conditioned = Conditioned(pool, posterior)
     for t in range(targets.num_points):
         conditioned.know(targets.at(slice(t, t + 1)), weight)

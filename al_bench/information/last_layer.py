@@ -166,7 +166,7 @@ class FullPosterior:
             results[block] = part.rooted(part.rooted(outputs).mT)
         return results
 
-    def given(self, points: Points, weight: float) -> "FullPosterior":
+    def conditioned_on(self, points: Points, weight: float) -> "FullPosterior":
         """The posterior once ``points`` are seen too, each ``weight`` times."""
         precision = self._precision + weight * fisher_matrix(points)
         return FullPosterior(precision, len(self._covariance))

@@ -8,7 +8,7 @@ import pandas as pd
 from al_bench.errors import AlBenchError
 from al_bench.plots.figures import Options
 from al_bench.results.frame import read_acquisitions
-from al_bench.stats.bought import named
+from al_bench.stats.bought import with_names
 from al_bench.stats.ceilings import without_ceilings
 from al_bench.stats.protocols import titles
 
@@ -23,7 +23,7 @@ def by_protocol(frame: pd.DataFrame, options: Options) -> Mapping[str, pd.DataFr
     except AlBenchError:
         rows = None
     if rows is not None:
-        rows = named(rows, without_ceilings(frame))
+        rows = with_names(rows, without_ceilings(frame))
         rows = None if (rows["round"] < 0).all() else rows
     if rows is None:
         options.explain("no acquisitions are stored beside these curves.")

@@ -24,8 +24,8 @@ from al_bench.report.words import verdicts
 from al_bench.results import ledger, manifest, plain, sweeps
 from al_bench.results.frame import read_curves
 from al_bench.results.history import TrialPaths
-from al_bench.results.ledger_words import told_apart
-from al_bench.results.wording import Shown, differing, typed
+from al_bench.results.ledger_words import distinctions
+from al_bench.results.wording import Shown, differing, value_in_words
 from al_bench.stats.across import across
 from al_bench.stats.comparison import Comparison, compare
 from al_bench.stats.measures import Measure, p_value
@@ -244,7 +244,7 @@ def _failures(folders: Sequence[Path], unused: Set[Path]) -> list[str]:
         if not folder.is_dir():
             continue
         entries = ledger.status(folder)
-        words = told_apart(entries)
+        words = distinctions(entries)
         for entry in entries:
             if entry.folder is not None and entry.seed is not None:
                 paths = TrialPaths(entry.folder.resolve(), entry.seed)
@@ -371,7 +371,7 @@ def _protocol(frame: pd.DataFrame, shown: Shown, keys: Sequence[str]) -> Table:
     axis, counts = axis_of(frame), spent(frame)
     if axis is LABELS:
         rows.append(("initial set", shown.names.get("init_strategy") or "drawn"))
-    rows += [(key, in_a_line(typed(shown.settings.get(key)))) for key in keys]
+    rows += [(key, in_a_line(value_in_words(shown.settings.get(key)))) for key in keys]
     rows.append((axis.many, f"{counts.min()} to {counts.max()}"))
     if axis is STEPS:
         rows.append(("training points", str(first["num_labeled"])))

@@ -57,7 +57,7 @@ def accounts(
     """
     found = {}
     tables = (paths.curve, paths.acquisitions)
-    for path in (paths.config, *tables, *named(paths, content)):
+    for path in (paths.config, *tables, *files_beside(paths, content)):
         if path in known:
             found[_name(paths, path)] = known[path]
         elif path.is_file():
@@ -66,7 +66,7 @@ def accounts(
     return found
 
 
-def named(paths: TrialPaths, content: Mapping[str, Any]) -> list[Path]:
+def files_beside(paths: TrialPaths, content: Mapping[str, Any]) -> list[Path]:
     """The files beside the manifest that it names, such as the patch of uncommitted changes."""
     folder = paths.manifest.parent
     if not folder.is_dir():

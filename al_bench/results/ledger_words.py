@@ -7,7 +7,7 @@ from al_bench.results import settings, wording
 from al_bench.results.ledger import Entry
 
 
-def told_apart(entries: Iterable[Entry]) -> dict[Path, tuple[str, ...]]:
+def distinctions(entries: Iterable[Entry]) -> dict[Path, tuple[str, ...]]:
     """How runs of one data set and model differ beside their strategies, by folder.
 
     Strategies of one name are told apart too.
@@ -28,8 +28,8 @@ def _words(runs: Sequence[Entry]) -> dict[Path, tuple[str, ...]]:
     """How these runs differ but for their strategies; where those are equal too, in anything."""
     aside = ("dataset", "pool", "model")
     first = {run.protocol_id: run for run in runs}  # one run says it all, and files are many
-    words = wording.told_apart(
-        [_shown(run) for run in first.values()],
+    words = wording.distinctions(
+        [_wording_of(run) for run in first.values()],
         aside,
         covers=lambda key: key.partition(".")[0] != "strategy",
     )
@@ -41,14 +41,14 @@ def _words(runs: Sequence[Entry]) -> dict[Path, tuple[str, ...]]:
     for (_, protocol), group in equal.items():
         more: Sequence[tuple[str, ...]] = [()]
         if len(group) > 1:
-            more = wording.told_apart([_shown(run) for run in group], aside)
+            more = wording.distinctions([_wording_of(run) for run in group], aside)
         for run, own in zip(group, more, strict=True):
             assert run.folder is not None
             found[run.folder] = said[protocol] + own
     return found
 
 
-def _shown(run: Entry) -> wording.Shown:
+def _wording_of(run: Entry) -> wording.Shown:
     names = {group: run.names[name] for group, name in wording.NAMES.items()}
     assert run.folder is not None
     return wording.Shown(names, settings.of_run(run.folder) or {})

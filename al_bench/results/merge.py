@@ -123,7 +123,7 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
     for place, folder in enumerate(sources):
         if named[folder.resolve()] != place:
             continue  # named again, or the target itself
-        for paths in _found(folder, target):
+        for paths in _trials_below(folder, target):
             try:
                 trial = _trial(paths, place)
             except _Stranger as error:
@@ -184,7 +184,7 @@ class _Unfinished(Exception):
     """A trial that is not finished cannot be kept from going on meanwhile."""
 
 
-def _found(folder: Path, target: Path) -> Iterator[TrialPaths]:
+def _trials_below(folder: Path, target: Path) -> Iterator[TrialPaths]:
     """Trials with a curve below a folder, without those of a target that lies in it."""
     root, own = folder.resolve(), target.resolve()
     for place, below, _ in inside.walk(folder):
@@ -363,7 +363,7 @@ def _files(trial: _Trial, place: TrialPaths) -> dict[Path, bytes]:
     config = _config(trial, place, metadata)
     if config is not None:
         files[place.config] = config
-    for path in damage.named(own, trial.content):
+    for path in damage.files_beside(own, trial.content):
         if said := inside.wrong(path):
             logger.warning("Left out: %s %s.", path, said)
             continue

@@ -186,7 +186,7 @@ def _home(made: Any, hashes: dict[str, str]) -> list[Any]:
     if inspect.isclass(made):
         own = {f"{made.__name__}.{key}": value for key, value in vars(made).items()}
         values |= {k: v for k, v in own.items() if _is_plain(v) and "__" not in k}
-    told = "".join(f"{key} = {_said(value)}\n" for key, value in sorted(values.items()))
+    told = "".join(f"{key} = {_text(value)}\n" for key, value in sorted(values.items()))
     hashes[label] = source_hash(f"{definition}\n{told}".encode())
     return [value for key, value in used.items() if key not in values]
 
@@ -228,5 +228,5 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, _PLAIN)
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     return repr(sorted(map(repr, value)) if isinstance(value, (set, frozenset)) else value)

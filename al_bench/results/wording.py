@@ -54,7 +54,7 @@ def differing(shown: Sequence[Shown]) -> list[str]:
     return sorted((key for key in _keys(shown) if _differs(key, shown)), key=_place)
 
 
-def told_apart(
+def distinctions(
     shown: Sequence[Shown],
     aside: Sequence[str] = (),
     *,
@@ -95,17 +95,19 @@ def told_apart(
     for key, places in kept:
         for place in sorted(places):
             if _is_known(key, shown[place]):
-                words[place].append(said(key, shown[place].settings.get(key), short[key]))
+                words[place].append(
+                    setting_in_words(key, shown[place].settings.get(key), short[key])
+                )
     more = len(told) - len(kept)
     rest = "1 more key differs" if more == 1 else f"{more} more keys differ"
     return [(*own, rest) if more else tuple(own) for own in words]
 
 
-def said(key: str, value: Any, name: str) -> str:
+def setting_in_words(key: str, value: Any, name: str) -> str:
     """``start=warm``; of a ``_target_`` the class: ``target=GivenTarget``."""
     if key.rpartition(".")[2] == "_target_":
         return f"{name}={'null' if value is None else str(value).rpartition('.')[2]}"
-    return f"{name}={typed(value)}"
+    return f"{name}={value_in_words(value)}"
 
 
 def choice(group: str, name: str | None) -> str:
@@ -121,13 +123,13 @@ def shortest(keys: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     return {key: _end(_called(key), every) for key in keys}
 
 
-def meant(name: str, known: Iterable[str]) -> list[str]:
+def candidates(name: str, known: Iterable[str]) -> list[str]:
     """The known keys that may be meant: the key itself, or else all that end so."""
     every = sorted(set(known))
     return [name] if name in every else [key for key in every if key.endswith(f".{name}")]
 
 
-def typed(value: Any) -> str:
+def value_in_words(value: Any) -> str:
     """A value as one would type it; long ones are cut."""
     if value is None or isinstance(value, bool | list | Mapping):
         text = json.dumps(value, separators=(",", ":"))
@@ -225,6 +227,6 @@ def _fewest(
 def _with(shown: Sequence[Shown], apart: Sequence[str], item: tuple[str, set[int]]) -> list[str]:
     key, places = item
     return [
-        f"{own} {typed(shown[place].settings.get(key))}" if place in places else own
+        f"{own} {value_in_words(shown[place].settings.get(key))}" if place in places else own
         for place, own in enumerate(apart)
     ]

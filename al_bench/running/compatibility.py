@@ -150,7 +150,8 @@ def check_needs(
     for name in missing:
         if name not in CAPABILITIES:
             raise ConfigError(
-                f"{_said(group, composed)} needs {name!r}, which is nothing that a model provides.",
+                f"{_choice(group, composed)} needs {name!r}, which is nothing that a model "
+                "provides.",
                 choose(name, {*CAPABILITIES, LABELS, *provided}),
             )
     if missing:
@@ -163,7 +164,7 @@ def check_needs(
         what = " and ".join(CAPABILITIES[name].words for name in missing)
         network = f" with network={names['network']}" if names["network"] else ""
         raise ConfigError(
-            f"{_said(group, composed)} needs {what}, which model={names['model']}{network} "
+            f"{_choice(group, composed)} needs {what}, which model={names['model']}{network} "
             "does not provide.",
             hint,
         )
@@ -185,7 +186,7 @@ def check_samples(composed: Composed, model: Model, group: str, strategy: Any) -
     asked = getattr(strategy, "num_samples", None)
     if asked == 1 and SAMPLES in strategy.needs:
         raise ConfigError(
-            f"{_said(group, composed)} compares posterior samples, but {group}.num_samples=1.",
+            f"{_choice(group, composed)} compares posterior samples, but {group}.num_samples=1.",
             "Use 2 or more, or null for all of the model's.",
         )
     if asked is not None and asked > model.num_samples:
@@ -196,6 +197,6 @@ def check_samples(composed: Composed, model: Model, group: str, strategy: Any) -
         )
 
 
-def _said(group: str, composed: Composed) -> str:
+def _choice(group: str, composed: Composed) -> str:
     """A strategy as it was typed."""
     return f"{group}={composed.names['strategy']}" if group in CHOOSERS else group

@@ -32,7 +32,9 @@ def under_another_engine(
             found.setdefault(said, []).append(seed)
     if not found:
         return []
-    trials = "; ".join(f"{_said(some)} with {said}" for said, some in sorted(found.items()))
+    trials = "; ".join(
+        f"{_seeds_in_words(some)} with {said}" for said, some in sorted(found.items())
+    )
     return [
         f"Done already, but computed under another engine: {trials}. They stay as they are; "
         "results=OTHER, another folder, gets the new ones."
@@ -87,5 +89,5 @@ def _done(folder: Path, seeds: Collection[int]) -> Iterator[tuple[int, dict[str,
             yield int(name), content
 
 
-def _said(seeds: Collection[int]) -> str:
+def _seeds_in_words(seeds: Collection[int]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {spans(sorted(seeds))}"

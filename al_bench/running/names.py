@@ -20,7 +20,7 @@ def names(runs: Iterable[Prepared]) -> dict[Path, str]:
         return {}
     found = {folder: identity.strategy_label for folder, identity in identities.items()}
     if len(set(found.values())) < len(found):
-        words = wording.told_apart(
+        words = wording.distinctions(
             [_shown(identity) for identity in identities.values()],
             covers=lambda key: key.partition(".")[0] != "strategy",
         )

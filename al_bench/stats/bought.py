@@ -21,7 +21,7 @@ INITIAL = -1  # the round of the initial set
 FLAWS = ("copies", "noisy", "foreign", "refused")
 
 
-def named(acquisitions: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+def with_names(acquisitions: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     """Acquisitions in their order, with the protocol, strategy and data set of their runs.
 
     Args:
@@ -61,7 +61,7 @@ def class_shares(rows: pd.DataFrame) -> dict[str, ClassShares]:
     """Classes bought by each strategy of one protocol.
 
     Args:
-        rows: What ``named`` returned, of one protocol.
+        rows: What ``with_names`` returned, of one protocol.
     """
     rows = rows[rows["label"].notna()]
     if rows.empty:
@@ -103,7 +103,7 @@ def overlaps(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     share of points in either. The initial set, which strategies share, does not count.
 
     Args:
-        rows: What ``named`` returned, of one protocol.
+        rows: What ``with_names`` returned, of one protocol.
 
     Returns:
         For each strategy the curves of the others, with the columns of ``summarize``; empty where
@@ -151,7 +151,7 @@ def flaws(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     declined. The initial set does not count, but its copies do.
 
     Args:
-        rows: What ``named`` returned, of one protocol.
+        rows: What ``with_names`` returned, of one protocol.
 
     Returns:
         By kind, kinds that never occur left out, the strategies' curves with the columns of

@@ -4,7 +4,7 @@ import warnings
 
 import pandas as pd
 
-from al_bench.results.wording import told_apart
+from al_bench.results.wording import distinctions
 from al_bench.stats.intervals import mean_interval
 from al_bench.stats.protocols import titles
 from al_bench.stats.runs import alike, by_run
@@ -55,7 +55,7 @@ def ceilings(frame: pd.DataFrame, metric: str) -> dict[str, float]:
 def _values(rows: pd.DataFrame, metric: str) -> str:
     """Means of runs, named by what differs."""
     shown, means = by_run(rows), rows.groupby("run_id")[metric].mean()
-    words = told_apart(list(shown.values()))
+    words = distinctions(list(shown.values()))
     return "; ".join(
         f"{', '.join(own) or f'run {run[:8]}'}: {means[run]:.4g}"
         for run, own in zip(shown, words, strict=True)

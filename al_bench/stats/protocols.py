@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-from al_bench.results.wording import told_apart
+from al_bench.results.wording import distinctions
 from al_bench.stats.runs import by_protocol, by_run
 from al_bench.stats.spent import STEPS, axis_of, spent
 
@@ -35,7 +35,7 @@ def titles(frame: pd.DataFrame) -> dict[str, str]:
             parts[key].append(f"initial set by {buyer}")
     known = {key for run in by_run(frame).values() for key in run.settings}
     for group in _equal(parts):
-        words = told_apart([shown[key] for key in group], NAMES, known=known)
+        words = distinctions([shown[key] for key in group], NAMES, known=known)
         for key, more in zip(group, words, strict=True):
             parts[key] += more
     if groups := _equal(parts):

@@ -23,11 +23,11 @@ def by_run(frame: pd.DataFrame) -> dict[str, Shown]:
     there = {group: name for group, name in NAMES.items() if name in frame}
     columns = [*there.values(), *([VERSION] if VERSION in frame else [])]
     table = frame[["run_id", *columns]].drop_duplicates("run_id").set_index("run_id")
-    said = _said(frame)
+    texts = _settings_texts(frame)
     found = {}
     for row in table.itertuples():
         run = str(row.Index)
-        settings = dict(_parsed(said[run])) if run in said else {}
+        settings = dict(_parsed(texts[run])) if run in texts else {}
         version = getattr(row, VERSION, None)
         if settings and version is not None and not pd.isna(version):
             settings.setdefault(VERSION, int(version))
@@ -144,7 +144,7 @@ def _rest(one: Shown, covers: Callable[[str], bool]) -> str:
     return json.dumps(rest, sort_keys=True, default=str)
 
 
-def _said(frame: pd.DataFrame) -> Mapping[str, str]:
+def _settings_texts(frame: pd.DataFrame) -> Mapping[str, str]:
     if CONFIG not in frame:
         return {}
     rows = frame.loc[frame[CONFIG].notna(), ["run_id", CONFIG]].drop_duplicates("run_id")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from al_bench.errors import ConfigError, choose
 from al_bench.results.schema import ENGINE
-from al_bench.results.wording import Shown, told_apart
+from al_bench.results.wording import Shown, distinctions
 from al_bench.stats.copies import in_a_row, one_copy
 from al_bench.stats.intervals import mean_interval
 from al_bench.stats.intervals import quartiles as quartiles_of
@@ -57,7 +57,7 @@ def distinct_runs(frame: pd.DataFrame) -> pd.DataFrame:
     named: dict[tuple[object, ...], str] = {}
     for keys, group in several.groupby(CURVE):
         own = list(group["run_id"].unique())
-        words = told_apart([Shown({}, shown[run].settings) for run in own])
+        words = distinctions([Shown({}, shown[run].settings) for run in own])
         for run, said in zip(own, words, strict=True):
             text = ", ".join(said) if words.count(said) == 1 and said else str(run)[:8]
             named[(*keys, run)] = f"{keys[1]} [{text}]"

@@ -13,12 +13,12 @@ from al_bench.results.wording import (
     CHOICES,
     GROUPS,
     Shown,
+    candidates,
     choice,
     differing,
-    meant,
-    said,
+    distinctions,
+    setting_in_words,
     shortest,
-    told_apart,
 )
 from al_bench.stats.runs import alike, by_protocol, by_run, covering
 from al_bench.stats.summary import distinct_runs
@@ -173,7 +173,7 @@ def _key(name: str, shown: Sequence[Shown]) -> str:
     nodes |= {*GROUPS, STRATEGY}
     if name in (*nodes, *ENGINE):
         return name
-    if found := meant(name, {*known, *nodes}):
+    if found := candidates(name, {*known, *nodes}):
         if len(found) == 1:
             return found[0]
         raise ConfigError(
@@ -202,11 +202,11 @@ def _arms(
         group = [shown[run] for run in members]
         for key in keys:
             if key in ENGINE:
-                words = [said(key, _plain(runs.at[run, key]), key) for run in members]
+                words = [setting_in_words(key, _plain(runs.at[run, key]), key) for run in members]
             elif key in known and not any(other.startswith(f"{key}.") for other in known):
-                words = [said(key, one.settings.get(key), short[key]) for one in group]
+                words = [setting_in_words(key, one.settings.get(key), short[key]) for one in group]
             else:
-                more = told_apart(group, (key,), covers=covering([key]), known=known)
+                more = distinctions(group, (key,), covers=covering([key]), known=known)
                 words = [
                     " · ".join([*_named(key, one), *own])
                     for one, own in zip(group, more, strict=True)

@@ -12,8 +12,8 @@ _SIGNS = re.compile(rf"(?P<backslashed>{_BACKSLASHED})|{_ENTITIES}")
 
 def escaped(text: object) -> str:
     """A name, or a sentence with names in it, for a line or a table's cell."""
-    return _SIGNS.sub(_written, in_a_line(text))
+    return _SIGNS.sub(_escape, in_a_line(text))
 
 
-def _written(found: re.Match[str]) -> str:
-    return rf"\{found[0]}" if found["backslashed"] else f"&#{ord(found[0])};"
+def _escape(match: re.Match[str]) -> str:
+    return rf"\{match[0]}" if match["backslashed"] else f"&#{ord(match[0])};"

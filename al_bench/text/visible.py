@@ -14,7 +14,7 @@ _COLOR = re.compile(r"\x1b\[[\d;]*m")
 
 def visible(text: str) -> str:
     """``text`` in which no sign steers a terminal, but for tabs and newlines."""
-    return _STEERING.sub(_escaped, text)
+    return _STEERING.sub(_escape, text)
 
 
 def in_a_line(text: object) -> str:
@@ -27,5 +27,5 @@ def without_colors(text: str) -> str:
     return _COLOR.sub("", text)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()

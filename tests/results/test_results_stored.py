@@ -381,7 +381,7 @@ def test_trust_shows_what_would_run_before_it_does(trial, capsys):
 
 def test_parts_may_hold_what_the_files_of_their_group_name():
     def are_shipped(config):
-        return [one.is_shipped for one in shipped.named(config)]
+        return [one.is_shipped for one in shipped.parts_of(config)]
 
     scores = {"first": BALD, "second": {"_target_": "al_bench.strategies.epig.EPIG"}}
     weighted = {"_target_": "al_bench.strategies.weighted.Weighted", "scores": scores}
@@ -401,7 +401,7 @@ def test_parts_may_hold_what_the_files_of_their_group_name():
 
 def test_every_choice_and_every_committed_result_names_what_is_shipped(pytestconfig):
     for path in (pytestconfig.rootpath / "results").rglob("config.yaml"):
-        assert all(one.is_shipped for one in shipped.named(plain.read(path))), path
+        assert all(one.is_shipped for one in shipped.parts_of(plain.read(path))), path
     for group in shipped.groups():
         assert shipped.choices(group), group
 

@@ -1,6 +1,13 @@
 from typing import Any
 
-from al_bench.results.wording import Shown, differing, meant, shortest, told_apart, typed
+from al_bench.results.wording import (
+    Shown,
+    candidates,
+    differing,
+    distinctions,
+    shortest,
+    value_in_words,
+)
 
 NAMES = {"dataset": "digits", "model": "mc_dropout", "training": "default"}
 SETTINGS = {
@@ -23,47 +30,47 @@ def shown(names: dict[str, str] | None = None, **changes: Any) -> Shown:
 
 
 def test_what_differs_is_said_by_the_shortest_key_that_is_clear():
-    found = told_apart([shown(), shown(training__start="warm"), shown(budget__batch_size=5)])
+    found = distinctions([shown(), shown(training__start="warm"), shown(budget__batch_size=5)])
     assert found == [
         ("start=cold", "budget.batch_size=10"),
         ("start=warm", "budget.batch_size=10"),
         ("start=cold", "budget.batch_size=5"),
     ]
-    assert told_apart([shown(), shown()]) == [(), ()]
+    assert distinctions([shown(), shown()]) == [(), ()]
     assert shortest(["model.num_samples"], SETTINGS) == {"model.num_samples": "model.num_samples"}
-    assert meant("start", SETTINGS) == ["training.start"]
-    assert meant("batch_size", SETTINGS) == ["budget.batch_size", "training.batch_size"]
+    assert candidates("start", SETTINGS) == ["training.start"]
+    assert candidates("batch_size", SETTINGS) == ["budget.batch_size", "training.batch_size"]
 
 
 def test_what_comes_with_a_choice_is_not_said_beside_it():
     ensemble = {"model___target_": "mine.Ensemble", "model__members": 5, "model__num_samples": None}
-    found = told_apart(
+    found = distinctions(
         [shown(), shown({"model": "ensemble"}, **ensemble), shown(model__num_samples=50)]
     )
     assert found == [("mc_dropout", "model.num_samples=20"), ("ensemble",), (
         "mc_dropout", "model.num_samples=50")]  # fmt: skip
     other = shown({"training": "batchbald"}, training__start="warm")
-    assert told_apart([shown(), other]) == [("training=default",), ("training=batchbald",)]
+    assert distinctions([shown(), other]) == [("training=default",), ("training=batchbald",)]
     target = {"target___target_": "al_bench.data.target.GivenTarget", "target__path": "/a/b"}
-    assert told_apart([shown(), shown(**target)]) == [("target=null",), ("target=GivenTarget",)]
+    assert distinctions([shown(), shown(**target)]) == [("target=null",), ("target=GivenTarget",)]
 
 
 def test_other_data_is_a_difference_where_it_is_known():
-    assert told_apart([shown(), shown(fingerprint="b" * 64)]) == [
+    assert distinctions([shown(), shown(fingerprint="b" * 64)]) == [
         ("fingerprint=aaaaaaaa",),
         ("fingerprint=bbbbbbbb",),
     ]
     older = Shown(NAMES, {key: v for key, v in SETTINGS.items() if key != "fingerprint"})
-    assert told_apart([shown(), older]) == [(), ()]
+    assert distinctions([shown(), older]) == [(), ()]
     versions = {"part_versions.al_bench.models.laplace.Laplace": 2}
-    found = told_apart([shown(), Shown(NAMES, {**SETTINGS, **versions})])
+    found = distinctions([shown(), Shown(NAMES, {**SETTINGS, **versions})])
     assert found == [("Laplace=null",), ("Laplace=2",)]
 
 
 def test_many_differences_are_as_many_words_as_it_takes_and_a_number():
     other = shown(**{f"training__k{n}": n for n in range(9)}, training__start="warm")
     assert len(differing([shown(), other])) == 10
-    assert told_apart([shown(), other]) == [
+    assert distinctions([shown(), other]) == [
         ("start=cold", "9 more keys differ"),
         ("start=warm", "9 more keys differ"),
     ]
@@ -74,14 +81,14 @@ def test_all_are_told_apart_however_many_words_that_takes():
     plain = dict.fromkeys(keys, 0)
     beside = {"training__also": 1}  # where k5 is another one too
     several = [shown(**plain), *(shown(**plain | {key: 1}) for key in keys[:5])]
-    found = told_apart([*several, shown(**plain | {keys[5]: 1} | beside)])
+    found = distinctions([*several, shown(**plain | {keys[5]: 1} | beside)])
     assert len(set(found)) == 7
     assert found[1] == ("k0=1", "k1=0", "k2=0", "k3=0", "k4=0", "k5=0", "1 more key differs")
 
 
 def test_values_are_said_as_they_are_typed_and_cut_when_long():
     values = [None, True, 0.003, "warm", [0, 1], "/data/mine/pool.npz", "x" * 90, {"a": 1}]
-    said = [typed(value) for value in values]
+    said = [value_in_words(value) for value in values]
     assert said[:6] == ["null", "true", "0.003", "warm", "[0,1]", "pool.npz"]
     assert len(said[6]) == 40
     assert said[7] == '{"a":1}'

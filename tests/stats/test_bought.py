@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from al_bench.stats.bought import class_shares, flaws, named, overlaps
+from al_bench.stats.bought import class_shares, flaws, overlaps, with_names
 
 FRAME = pd.DataFrame(
     {
@@ -29,7 +29,7 @@ def trial(run, seed, *batches, initial=(0,), **changes):
 
 
 def rows_of(*trials):
-    return named(pd.concat(trials), FRAME)
+    return with_names(pd.concat(trials), FRAME)
 
 
 def test_points_are_counted_in_the_order_of_purchase():
@@ -88,7 +88,7 @@ def test_a_bought_initial_set_counts_as_little_as_a_drawn_one():
         trial("r0", 0, [7, 8], [1, 2], initial=()),
         trial("r1", 0, [7, 8], [2, 5], initial=(), source_index={5: 7}),
     ]
-    rows = named(pd.concat(trials), FRAME.assign(init_strategy="typiclust"))
+    rows = with_names(pd.concat(trials), FRAME.assign(init_strategy="typiclust"))
     curve = overlaps(rows)["bald"]
     assert curve["spent"].tolist() == [4]
     assert curve["mean"].tolist() == pytest.approx([1 / 3])

@@ -31,8 +31,8 @@ def markdown(rows: pd.DataFrame) -> str:
     parts = []
     for title, table in rows.groupby("protocol", sort=False):
         lines = [f"**{escaped(title)}**", ""]
-        if said := _said(table):
-            lines += [escaped(said), ""]
+        if remark := _remark(table):
+            lines += [escaped(remark), ""]
         head = _head(table)
         lines += [_line(head), _line(["---"] * len(head))]
         lines += [_line([escaped(name), *numbers]) for name, *numbers in _cells(table)]
@@ -44,9 +44,9 @@ def latex(rows: pd.DataFrame) -> str:
     """A booktabs table a protocol, its title in the caption."""
     parts = []
     for title, table in rows.groupby("protocol", sort=False):
-        said = _said(table)
+        remark = _remark(table)
         head = _head(table)
-        caption = f"{title}. {said}" if said else str(title)
+        caption = f"{title}. {remark}" if remark else str(title)
         body = [" & ".join(map(_tex, cells)) + r" \\" for cells in _cells(table)]
         parts.append(
             "\n".join(
@@ -67,7 +67,7 @@ def latex(rows: pd.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
-def _said(table: pd.DataFrame) -> str:
+def _remark(table: pd.DataFrame) -> str:
     """Which baseline it is where that is not plain, and why cells are empty."""
     rows = table.to_dict("records")
     compared = rows[0].get("compared")

@@ -41,9 +41,9 @@ def info(arguments: Sequence[str]) -> int:
         return 0
     if not parsed.words:
         raise ConfigError("Which run?", "Name its folder or id; al-bench status lists them.")
+    from al_bench.commands.info.description import lines
     from al_bench.commands.info.differences import differences, sentences
     from al_bench.commands.info.stored_run import find
-    from al_bench.commands.info.told import lines
 
     runs = [find(word, Path(parsed["results"])) for word in parsed.words]
     width = wide_console().width
@@ -54,20 +54,20 @@ def info(arguments: Sequence[str]) -> int:
         print()
     if len(runs) == 2:
         first, second = runs
-        found = differences(first, second)
-        for sentence in sentences(first, second, found):
+        differing = differences(first, second)
+        for sentence in sentences(first, second, differing):
             print(in_a_line(sentence))
-        if found:
-            print_table(wide_console(), _table(found, runs))
+        if differing:
+            print_table(wide_console(), _table(differing, runs))
     return 0
 
 
-def _wrapped(name: str, said: str, width: int) -> str:
+def _wrapped(name: str, text: str, width: int) -> str:
     head = f"{name:<15}"
     if width >= PIPE_WIDTH or name in ("command", "files"):  # to be copied, or to be searched
-        return f"  {head}{said}"
+        return f"  {head}{text}"
     return textwrap.fill(
-        said,
+        text,
         width,
         initial_indent=f"  {head}",
         subsequent_indent=" " * 17,
@@ -76,14 +76,14 @@ def _wrapped(name: str, said: str, width: int) -> str:
     )
 
 
-def _table(found: "Sequence[Difference]", runs: "Sequence[StoredRun]") -> "Table":
+def _table(differing: "Sequence[Difference]", runs: "Sequence[StoredRun]") -> "Table":
     from al_bench.text.console import Table
 
     table = Table()
     table.add_column("what differs", overflow="fold")
     for run in runs:
         table.add_column(_short(run, runs), overflow="fold")
-    for one in found:
+    for one in differing:
         name = one.name if one.kind in ("settings", "code", "seeds") else f"{one.kind}: {one.name}"
         table.add_row(name, one.first, one.second)
     return table

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from al_bench.commands.info.description import code, final_accuracy, plain
 from al_bench.commands.info.stored_run import StoredRun
-from al_bench.commands.info.told import code, final_accuracy, plain
 from al_bench.results.schema import ENGINE
 from al_bench.results.settings import FINGERPRINT
 from al_bench.text.terminal import spans

@@ -197,7 +197,7 @@ def _notes(run: StoredRun) -> Iterator[str]:
     buyers = sorted({row["init_strategy"] for row in run.rows if row["init_strategy"]})
     if buyers:
         yield f"its initial set was bought by {', '.join(buyers)}."
-    saturated = [row for row in run.rows if "saturated_at" in _told(row["notes"])]
+    saturated = [row for row in run.rows if "saturated_at" in _noted(row["notes"])]
     batches = sum(bool(row["notes"]) for row in run.rows)
     if saturated:
         yield (
@@ -234,7 +234,7 @@ def _footers(run: StoredRun) -> Iterator[Mapping[bytes, bytes] | None]:
             continue
 
 
-def _told(notes: str | None) -> Mapping[str, Any]:
+def _noted(notes: str | None) -> Mapping[str, Any]:
     try:
         found = json.loads(notes or "{}")
     except ValueError:
