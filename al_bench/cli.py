@@ -45,7 +45,8 @@ VERBOSE = "verbose=true"  # understood by every command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run al-bench with these words (default: the command line's); the exit code.
 
-    0 is success, 1 a failure, 2 bad input, 130 an interruption.
+    0 is success, 1 a failure, 2 bad input, 130 an interruption by Ctrl-C, 75 one by a scheduler's
+    SIGTERM or SIGUSR1 of a command that goes on where it is typed again.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     masked_words(words)  # so that what was typed is known in messages
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     environment, typed, path = dict(os.environ), sys.argv, list(sys.path)
     process.set_up_environment()
     process.set_up_path()
-    signals = process.catch_signals()
+    signals = process.catch_signals(INTERRUPTED.get("".join(words[:1])) == _GOES_ON)
     try:
         return _answered(words)
     finally:
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError, AlBenchError):  # what it meets is told already
             sys.stdout.flush()
         if arguments is not None:  # called from Python, which goes on
+            process.stay()
             sys.argv, sys.path[:] = typed, path
             for name, stream in streams.items():
                 if stream is None:
@@ -80,15 +82,22 @@ def _answered(words: list[str]) -> int:
         sys.stdout.flush()
         return code
     except AlBenchError as error:
-        return _complain(error, error.exit_code, verbose)
+        lost = process.preempted()  # what the signal has ended beside may be met first
+        return _stopped(words) if lost else _complain(error, error.exit_code, verbose)
     except KeyboardInterrupt:
-        left = INTERRUPTED.get(words[0] if words else "")
-        print(f"al-bench: stopped{f'; {left}' if left else '.'}", file=sys.stderr)
-        return 130
+        return _stopped(words)
     except BrokenPipeError:
         return 1  # who read the output has seen enough
     except Exception as error:
         return _complain(error, 1, verbose)
+
+
+def _stopped(words: Sequence[str]) -> int:
+    left = INTERRUPTED.get("".join(words[:1]))
+    name = process.preempted()
+    by = f" by {name}" if name else ""
+    print(f"al-bench: stopped{by}{f'; {left}' if left else '.'}", file=sys.stderr)
+    return process.GOES_ON if name else process.INTERRUPTED
 
 
 def _dispatch(words: list[str]) -> int:

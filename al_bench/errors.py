@@ -9,7 +9,7 @@ import re
 import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from traceback import extract_tb
+from traceback import extract_tb, walk_tb
 from typing import Any
 
 from al_bench.masking import masked_text
@@ -133,6 +133,18 @@ class Stopped(AlBenchError):
     trial: Any = None
 
 
+class JobEnded(BaseException):
+    """A launcher ends the job.
+
+    Args:
+        error: What its handler of a signal has raised.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 @contextlib.contextmanager
 def within(what: str) -> Iterator[None]:
     """Code of others: what would end the process there, as ``sys.exit`` does, is an error of ours.
@@ -143,14 +155,28 @@ def within(what: str) -> Iterator[None]:
         what: Whose code it is, as the message begins: "The strategy mine.Own".
 
     Raises:
-        AlBenchError: In place of every exception that is no ``Exception``.
+        AlBenchError: In place of every other exception that is no ``Exception``.
+        JobEnded: In place of what a launcher has raised in its handler of a signal.
     """
     try:
         yield
-    except (Exception, KeyboardInterrupt):
+    except (KeyboardInterrupt, JobEnded):
         raise
     except BaseException as error:
+        if _raised_in(error) in _LAUNCHERS:
+            raise JobEnded(error) from error
+        if isinstance(error, Exception):
+            raise
         raise AlBenchError(f"{what} must not end the process: {told(error)}.") from error
+
+
+_LAUNCHERS = ("ray", "submitit")
+
+
+def _raised_in(error: BaseException) -> str:
+    """The package whose code has raised an error; empty where it was not raised."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return frames[-1].f_globals.get("__name__", "").partition(".")[0] if frames else ""
 
 
 def told(error: BaseException) -> str:

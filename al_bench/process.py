@@ -15,11 +15,17 @@ from typing import Any
 from al_bench.errors import AlBenchError
 from al_bench.text.visible import visible
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# What a scheduler sends to a job whose time is up, or whose place another job gets.
+_OF_SCHEDULERS = tuple(getattr(signal, n) for n in ("SIGTERM", "SIGUSR1") if hasattr(signal, n))
+_SIGNALS = (signal.SIGINT, *_OF_SCHEDULERS)
 _PLAIN = dict(
     zip("–—−×·±→≤≥…", ["-", "-", "-", "x", ".", "+-", "->", "<=", ">=", "..."], strict=True)
 )
 _SECONDS_TO_END = 0.5  # at most, after the parent
+_SECONDS_TO_STOP = 15.0  # at most, after a scheduler's signal: it kills in half a minute
+INTERRUPTED, GOES_ON = 130, 75  # exit codes
+_preempted: list[str] = []  # the signal of a scheduler by which the command has been ended
+_staying = threading.Event()  # the process goes on after the command
 
 
 class UnwritableOutput(AlBenchError):
@@ -152,20 +158,27 @@ def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
     return _PLAIN.get(sign) or letters or "?", after
 
 
-def catch_signals() -> dict[signal.Signals, Any]:
-    """Let Ctrl-C and SIGTERM interrupt the command, and a second one end it at once.
+def catch_signals(goes_on: bool = False) -> dict[signal.Signals, Any]:
+    """Let Ctrl-C, SIGTERM and SIGUSR1 interrupt the command, and a second one end it at once.
+
+    Args:
+        goes_on: Whether the command goes on where it is typed again: then SIGTERM and SIGUSR1 are a
+            scheduler's (``preempted``), and end the process a while later whatever it is at.
 
     Returns:
         The handlers there were, for ``signal.signal``. Other handlers than Python's own, signals
         that are ignored, and threads but the main one are left alone.
     """
     before: dict[signal.Signals, Any] = {}
+    _preempted.clear()
+    _staying.clear()
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             handler = signal.getsignal(number)
             if handler in (signal.SIG_DFL, signal.default_int_handler):
                 before[number] = handler
-                signal.signal(number, _interrupt)
+                preempts = goes_on and number in _OF_SCHEDULERS
+                signal.signal(number, _preempt if preempts else _interrupt)
     return before
 
 
@@ -174,21 +187,47 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _preempt(signum: int, frame: FrameType | None) -> None:
+    _preempted.append(signal.Signals(signum).name)
+    end_on_signals()
+    threading.Thread(target=_end_later, daemon=True).start()
+    raise KeyboardInterrupt
+
+
+def preempted() -> str | None:
+    """The signal of a scheduler that has ended a command which can go on; ``None`` for none."""
+    return _preempted[0] if _preempted else None
+
+
+def stay() -> None:
+    """The process, in which a command was called from Python, goes on after its end."""
+    _staying.set()
+
+
 def end_on_signals() -> None:
     """From now on a signal ends the process: what there was to keep is kept already."""
     for number in _SIGNALS:
-        if signal.getsignal(number) is _interrupt:
+        if signal.getsignal(number) in (_interrupt, _preempt):
             signal.signal(number, _end)
 
 
 def _end(signum: int, frame: FrameType | None) -> None:
+    _end_at_once()
+
+
+def _end_later() -> None:
+    if not _staying.wait(_SECONDS_TO_STOP):
+        _end_at_once()
+
+
+def _end_at_once() -> None:
     with contextlib.suppress(OSError):
         os.write(2, b"al-bench: stopped at once.\n")
     if multiprocessing := sys.modules.get("multiprocessing"):
         with contextlib.suppress(Exception):  # one that is stopped would not see its parent's end
             for child in multiprocessing.active_children():
                 child.kill()
-    os._exit(130)
+    os._exit(GOES_ON if _preempted else INTERRUPTED)
 
 
 def end_with(parent: int) -> None:

@@ -28,9 +28,11 @@ from threadpoolctl import threadpool_info
 import al_bench
 from al_bench import cli
 from al_bench.configuration.own_hydra import BASE
+from al_bench.errors import ResultsError
 from al_bench.results import locks
 
 ROOT = Path(__file__).parents[1]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 def state():
@@ -42,7 +44,7 @@ def state():
         "path": list(sys.path),
         "words": list(sys.argv),
         "folder": os.getcwd(),
-        "signals": {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)},
+        "signals": {number: signal.getsignal(number) for number in SIGNALS},
         "logging": {name: (log.level, list(log.handlers)) for name, log in loggers.items()},
         "warnings": list(warnings.filters),
         "threads": (torch.get_num_threads(), [pool["num_threads"] for pool in threadpool_info()]),
@@ -229,6 +231,52 @@ def test_a_second_signal_ends_a_command_at_once():
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (130, "first\n")
+    assert ended.stderr == "al-bench: stopped at once.\n"
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+@pytest.mark.parametrize(
+    ("words", "code"), [(["run"], 75), (["transfer"], 75), (["rerun"], 130), (["plot"], 130)]
+)
+def test_a_schedulers_signal_says_whether_to_go_on(monkeypatch, capsys, name, words, code):
+    def work(rest):
+        os.kill(os.getpid(), getattr(signal, name))
+
+    module, function, _ = cli.COMMANDS[words[0]]
+    monkeypatch.setattr(f"al_bench.commands.{module}.{function}", work)
+    assert cli.main(words) == code
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith("al-bench: stopped")
+    assert (f" by {name}" in said) == (code == 75) == ("Run it again to go on" in said)
+
+
+def test_what_a_schedulers_signal_has_ended_beside_is_no_failure(monkeypatch, capsys):
+    def work(rest):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            raise ResultsError("a process of a job was lost")
+
+    monkeypatch.setattr("al_bench.commands.run.command.run", work)
+    assert cli.main(["run"]) == 75
+    assert capsys.readouterr().err.startswith("al-bench: stopped by SIGTERM; finished rounds")
+
+
+def test_a_process_that_does_not_stop_ends_soon_after_a_schedulers_signal():
+    script = (
+        "import os, signal, time; from al_bench import process\n"
+        "process._SECONDS_TO_STOP = 0.1\n"
+        "process.catch_signals(goes_on=True)\n"
+        "while True:\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM); time.sleep(5)\n"
+        "        print('never')\n"
+        "    except KeyboardInterrupt:\n"
+        "        time.sleep(5)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (75, "")
     assert ended.stderr == "al-bench: stopped at once.\n"
 
 

@@ -1,5 +1,7 @@
 """Share trials among processes: a trial depends on itself alone, so nothing changes."""
 
+import contextlib
+import functools
 import logging
 import multiprocessing
 import os
@@ -95,14 +97,18 @@ class _Worker:
         except OSError:  # it is gone, which is heard next
             logger.debug("a worker was gone before it had its trial")
 
+    def end(self) -> None:
+        """Have it end now; it keeps its committed rounds."""
+        with contextlib.suppress(OSError):  # it is gone
+            self.messages.send(None)
+        self.process.terminate()
+
     def loss(self) -> AlBenchError:
         """What to say of a worker that is gone without an answer."""
         self.process.join(SECONDS_TO_STOP)  # and with it, its locks
         code = self.process.exitcode
         if code == -signal.SIGKILL:
             said = "was killed, perhaps for memory"
-        elif code in (-signal.SIGTERM, _TERMINATED):
-            said = "was stopped from outside"
         elif code is not None and code < 0:
             said = f"crashed ({signal.Signals(-code).name})"
         else:
@@ -137,7 +143,7 @@ class _Workers:
                 worker.messages.close()  # so they come to their end
         else:
             for worker in self._workers:
-                worker.process.terminate()  # each keeps its committed rounds
+                worker.end()
         try:
             until = time.monotonic() + SECONDS_TO_STOP
             for worker in self._workers:
@@ -226,8 +232,10 @@ class _Forwarded:
 
 def _work(parent: int, own_folders: Sequence[str], messages: "Connection[Any, Any]") -> None:
     """Run one trial after the other as they are asked for, until the parent hangs up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    signal.signal(signal.SIGTERM, _interrupt)
+    for name in ("SIGINT", "SIGUSR1", "SIGUSR2"):  # a terminal and Slurm send them to all processes
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)  # the parent decides on a meaning
+    signal.signal(signal.SIGTERM, functools.partial(_interrupt, messages))
     process.set_up_streams()
     process.end_with(parent)
     own_path.search(own_folders)
@@ -235,8 +243,8 @@ def _work(parent: int, own_folders: Sequence[str], messages: "Connection[Any, An
     known: dict[Path, Prepared | Unprepared] = {}  # runs, by folder
     report = _Forwarded(messages)
     try:
-        while True:
-            key, run, report_held = messages.recv()
+        while asked := messages.recv():
+            key, run, report_held = asked
             if run is not None:
                 composed, own_code = run
                 known[key.folder] = _prepare(key.folder, composed, own_code, data)
@@ -247,9 +255,10 @@ def _work(parent: int, own_folders: Sequence[str], messages: "Connection[Any, An
         sys.exit(_TERMINATED)
 
 
-def _interrupt(signum: int, frame: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut short what is kept
-    raise KeyboardInterrupt
+def _interrupt(messages: "Connection[Any, Any]", signum: int, frame: Any) -> None:
+    if messages.poll():  # the parent has said so: the signal is its own
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut short what is kept
+        raise KeyboardInterrupt
 
 
 def _prepare(
