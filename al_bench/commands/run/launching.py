@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.plugins.launcher import Launcher
@@ -20,11 +21,12 @@ from al_bench.commands.run.together import record_failure, run_composed
 from al_bench.configuration import launchers, own_hydra, own_path, sweep, until_decided
 from al_bench.configuration.composing import Composed, composed_job
 from al_bench.configuration.own_hydra import Hydra
-from al_bench.errors import AlBenchError, ConfigError, within
+from al_bench.errors import AlBenchError, ConfigError, JobEnded, near, told, within
 
 logger = logging.getLogger(__name__)
 
 BASIC, JOBLIB, RAY, SLURM = "BasicLauncher", "JoblibLauncher", "RayLauncher", "SlurmLauncher"
+OF_SUBMITIT = (SLURM, "LocalLauncher")  # whose jobs go on without the command
 ASSIGN_GPUS = (RAY, SLURM)  # each job sees those that are its own
 _AGAIN = "Run the same command again to go on"
 
@@ -71,6 +73,19 @@ def started(
     if setting.launcher == SLURM:  # before Python starts; a cluster may give jobs no environment
         given = launcher.params.get("setup") or []
         launcher.params["setup"] = ["export PYTHONSAFEPATH=1", *given]
+        if launcher.params.get("constraint") is None and config.resume != "any":
+            print(
+                "Slurm may give a job that is queued again another kind of node, where a half-done "
+                "trial starts again: hydra.launcher.constraint= asks for one kind, and with "
+                "resume=any it goes on."
+            )
+    if setting.launcher in OF_SUBMITIT:
+        results = near(config.results)
+        print(
+            f"The jobs go on if this command is stopped: al-bench status {results} tells of them; "
+            f"what they say lies in {near(Path(config.hydra.sweep.dir) / '.submitit')}.",
+            flush=True,
+        )
     if setting.launcher == JOBLIB:  # a worker ends with the command though it has had no job yet
         launcher.joblib |= {"initializer": begin, "initargs": (setting,)}
     try:
@@ -87,10 +102,8 @@ def started(
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("ray", "submitit"):
             raise
-        said = str(error).strip().partition("\n")[0].rstrip(".")
-        raise Lost(
-            f"The process of a job was lost ({type(error).__name__}: {said}).", f"{_AGAIN}."
-        ) from error
+        said = str(error).strip().rpartition("\n")[2].strip().rstrip(".")  # below its traceback
+        raise Lost(f"A job was lost ({type(error).__name__}: {said}).", f"{_AGAIN}.") from error
 
 
 def launch(launcher: Launcher, jobs: Sequence[Sequence[str]], number: int) -> bool:
@@ -169,6 +182,8 @@ def run_job(setting: Setting, config: Any) -> int:
         choose_gpu(composed, record.number, setting.launcher)
         with within("A class of this run"):
             return run_composed(composed, record)
+    except JobEnded as ended:
+        raise ended.error from None  # the launcher knows what it means
     except Exception as error:
         record_failure(record, error, config)
         return 1
