@@ -2,9 +2,13 @@
 
 import json
 import os
+import secrets
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from importlib.util import find_spec
@@ -70,12 +74,12 @@ def merged(*words):
     return {word.partition("=")[0]: word for word in (*QUICK, *words)}.values()
 
 
-def run(tmp_path, *words):
+def run(tmp_path, *words, **more):
     """``al-bench run`` in a process of its own, which a launcher's processes end with."""
     command = [sys.executable, "-m", "al_bench", "run", *merged(*words)]
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     return subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        command, cwd=tmp_path, env=environment | more, capture_output=True, text=True, check=False
     )
 
 
@@ -276,3 +280,60 @@ def test_a_task_of_an_array_is_a_seed_or_a_line(tmp_path):
         "run strategy=random seeds=2 results=r\n",
     )
     assert run_task("2", "--jobs", "jobs.txt") == (2, "jobs.txt has no line 3\n")
+
+
+GIVEN = """
+import os
+from al_bench.strategies.random import Random
+
+class Given(Random):
+    def select(self, view, batch_size, generator):
+        with open("given.txt", "a") as file:
+            file.write(f"{os.environ.get('CUDA_VISIBLE_DEVICES')} {os.getpid()}\\n")
+        return super().select(view, batch_size, generator)
+"""
+
+
+@pytest.fixture
+def ray_cluster():
+    """A Ray of two cores and a GPU that nobody has: its address, and what to know to be let in."""
+    pytest.importorskip("ray", reason="needs .[ray]")
+    with socket.socket() as free, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # Its sockets lie there, and their names may not be long.
+    words = ["--head", "--block", f"--port={port}", f"--temp-dir={folder}", "--num-cpus=2"]
+    words += ["--num-gpus=1", "--include-dashboard=false", "--disable-usage-stats"]
+    program = Path(sys.executable).with_name("ray")
+    known = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+    with Path(f"{folder}.txt").open("w") as said:
+        process = subprocess.Popen(
+            [program, "start", *words],
+            stdout=said,
+            stderr=said,
+            cwd="/",
+            env=os.environ | known | {"PYTHONUNBUFFERED": "1"},
+        )
+    try:
+        wait_until(lambda: "Ray runtime started" in Path(f"{folder}.txt").read_text())
+        yield f"127.0.0.1:{port}", known
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
+        Path(f"{folder}.txt").unlink()
+
+
+@pytest.mark.slow
+def test_jobs_on_a_ray_cluster_see_the_gpu_that_they_share(ray_cluster, curves, tmp_path):
+    (tmp_path / "given_gpu.py").write_text(GIVEN)
+    address, known = ray_cluster
+    preset = ("hydra/launcher=ray_gpu", f"hydra.launcher.ray.init.address={address}")
+    sweep = ("-m", "strategy=given_gpu.Given", "pool=full", "budget.batch_size=7,8", "seeds=1")
+    ended = run(tmp_path, *sweep, *preset, **known)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "2 jobs, 2 done" in ended.stdout
+    seen = [line.split() for line in (tmp_path / "given.txt").read_text().splitlines()]
+    assert {gpus for gpus, _ in seen} == {"0"}
+    assert run(tmp_path, *sweep, "results=basic").returncode == 0
+    pd.testing.assert_frame_equal(curves("basic"), curves(), check_exact=True)

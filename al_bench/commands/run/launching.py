@@ -141,6 +141,10 @@ def _ray(settings: Any) -> Iterator[None]:
         os.chdir(sys.prefix)  # Ray's processes look there first, and it has no modules
         with own_path.unseen():
             ray.init(**{"logging_level": "error"} | launchers.plain(settings))
+    except Exception as error:
+        said = f"Ray could not be started or reached ({told(error)})."
+        hint = "hydra.launcher.ray.init.address=auto is one that runs here, null a new one."
+        raise AlBenchError(said, hint) from error
     finally:
         os.chdir(here)
         with contextlib.suppress(ValueError):  # a thread that is not the main one
