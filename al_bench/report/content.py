@@ -176,11 +176,11 @@ def collect(
                 config=own[0].config if own else "",
             )
         )
-    drawn = mark_controls(frame)
-    if baseline is not None and baseline not in set(drawn["strategy_label"]):
+    shown = mark_controls(frame)
+    if baseline is not None and baseline not in set(shown["strategy_label"]):
         baseline = marked(baseline)
     options = Options(metric, reach=reach or None, folders=tuple(folders))
-    pictures = list(_pictures(drawn, options, baseline))
+    pictures = list(_pictures(shown, options, baseline))
     content = Content(
         title="",
         summary=_summary(comparison),
