@@ -1,4 +1,4 @@
-"""``python -m al_bench``."""
+"""``python -m al_bench`` is the command line, as ``al-bench`` is."""
 
 import os
 import sys

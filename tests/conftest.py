@@ -1,3 +1,5 @@
+"""Quick runs and trials that tests of all folders share."""
+
 import sys
 
 import composed_once

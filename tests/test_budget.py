@@ -1,3 +1,5 @@
+"""Budgets say how many labels there are, and refuse what does not fit."""
+
 import pytest
 
 from al_bench.budget import Budget

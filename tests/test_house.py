@@ -9,6 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "al_bench"
 TESTS = Path(__file__).parent
+SCRIPTS = TESTS.parent / "scripts"
 
 # From above to below: a room may import those of lines below its own, and modules of its own.
 LINES = (
@@ -134,3 +135,14 @@ def test_test_modules_of_different_folders_have_different_names():
     names = Counter(path.name for path in TESTS.rglob("*.py"))
     twice = [name for name, times in names.items() if times > 1 and name != "conftest.py"]
     assert not twice, f"{', '.join(twice)}: put the folder into the name."
+
+
+def test_the_first_line_of_every_file_says_what_it_is_for():
+    wrong = []
+    for path in (p for top in (PACKAGE, TESTS, SCRIPTS) for p in sorted(top.rglob("*.py"))):
+        with path.open(encoding="utf-8") as file:
+            line = file.readline().strip()
+        sentence = line.removeprefix('"""').removesuffix('"""')
+        if not line.startswith('"""') or len(sentence) < 12 or sentence[-1] not in ".?":
+            wrong.append(str(path.relative_to(TESTS.parent)))
+    assert not wrong, f"{', '.join(wrong)}: begin with a sentence that stands alone."

@@ -1,3 +1,5 @@
+"""Streams of one seed are distinct, reproducible and free of the strategy."""
+
 import itertools
 
 import pytest

@@ -1,4 +1,4 @@
-"""From the configuration to a tracker."""
+"""How the experiment tracker that a configuration names is built."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Reading of a user's ``.npz`` and ``.npy`` files."""
+"""How a user's ``.npz`` and ``.npy`` files are read, and refused where they are none."""
 
 import contextlib
 import pickle

@@ -1,4 +1,4 @@
-"""Two collections of inputs as one."""
+"""Inputs of two data sets, one after the other, as one collection."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Inputs that stay on the disk."""
+"""Inputs that stay on the disk, as memory maps, and are read where they are asked for."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One trained network: K = 1."""
+"""A model of one trained network, whose prediction is its only posterior sample (K = 1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

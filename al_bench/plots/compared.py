@@ -1,4 +1,4 @@
-"""The comparison behind several figures."""
+"""The comparison that several figures draw, and the marks that they have in common."""
 
 from collections.abc import Collection, Sequence
 

@@ -1,4 +1,4 @@
-"""The same from Python: runs and trials from overrides."""
+"""Runs and trials from Python, by the words that one would type after ``al-bench run``."""
 
 import contextlib
 import logging

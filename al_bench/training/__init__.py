@@ -1,1 +1,1 @@
-"""Recipes and trainers."""
+"""Training: recipes, one step, epochs with early stopping, and trainers of many trials."""

@@ -1,3 +1,5 @@
+"""Command lines typed in an empty folder, and the curves that they leave."""
+
 import sys
 
 import pytest

@@ -1,3 +1,5 @@
+"""Bad input ends in one line that says what to type, before any work."""
+
 import subprocess
 import sys
 

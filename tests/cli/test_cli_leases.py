@@ -1,3 +1,5 @@
+"""Two commands share a results folder also where file locks are refused."""
+
 import errno
 import fcntl
 import json

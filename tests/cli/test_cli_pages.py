@@ -1,3 +1,5 @@
+"""Pages of help, lists of choices and shown configurations say what is there."""
+
 import subprocess
 import sys
 

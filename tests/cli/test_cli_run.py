@@ -1,3 +1,5 @@
+"""Runs from the command line are stored, go on where they were, and are told."""
+
 import json
 import os
 import re

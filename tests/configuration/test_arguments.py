@@ -1,3 +1,5 @@
+"""Commands other than run take words and key=value, and refuse anything else in one line."""
+
 import pytest
 
 from al_bench.configuration.arguments import (

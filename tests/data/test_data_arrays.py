@@ -1,3 +1,5 @@
+"""A user's own arrays become a data set, or are refused by the key that is wrong."""
+
 import pickle
 from collections.abc import Callable
 from pathlib import Path

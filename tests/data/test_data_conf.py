@@ -1,3 +1,5 @@
+"""Every data set and pool of the configuration builds what its file says."""
+
 import dataclasses
 from pathlib import Path
 

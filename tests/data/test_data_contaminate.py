@@ -1,3 +1,5 @@
+"""Points of another data set lie in the pool, and their labels are refused or wasted."""
+
 from dataclasses import dataclass
 
 import pytest

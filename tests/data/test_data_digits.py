@@ -1,3 +1,5 @@
+"""The digits are the data set that needs no download, always split alike."""
+
 import torch
 
 from al_bench.data.digits import Digits

@@ -1,3 +1,5 @@
+"""Data files are found, fetched and checked, and damaged ones are named."""
+
 import bz2
 import gzip
 import hashlib

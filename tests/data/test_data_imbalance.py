@@ -1,3 +1,5 @@
+"""Imbalanced pools have the counts that were asked for."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Labels err at the rate and between the classes that were asked for."""
+
 import dataclasses
 from pathlib import Path
 

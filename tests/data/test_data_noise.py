@@ -1,3 +1,5 @@
+"""Noise is a function of where it is, and normally distributed."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""Pool transforms act in one order, and copies of a point are known."""
+
 import dataclasses
 
 import pytest

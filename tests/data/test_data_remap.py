@@ -1,3 +1,5 @@
+"""Classes are merged, renamed and left out alike in pool and test set."""
+
 import pytest
 import torch
 

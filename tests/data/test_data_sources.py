@@ -1,3 +1,5 @@
+"""A pool knows which points of which data sets it is made of."""
+
 import pytest
 import torch
 

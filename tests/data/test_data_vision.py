@@ -1,3 +1,5 @@
+"""Readers of the classic image files read small ones that the tests write."""
+
 import gzip
 from pathlib import Path
 from typing import Any

@@ -1,3 +1,5 @@
+"""Entropies and mutual information of single points, against formulas in float64."""
+
 import math
 
 import pytest

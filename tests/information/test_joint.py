@@ -1,3 +1,5 @@
+"""Joint entropies of several points, against enumeration."""
+
 import itertools
 import math
 import statistics

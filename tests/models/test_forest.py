@@ -1,3 +1,5 @@
+"""A random forest is a posterior whose samples are its trees."""
+
 import pytest
 import torch
 from labeled_points import labeled_points

@@ -1,3 +1,5 @@
+"""Dropout masks drawn ahead of the pass are those that the pass would draw."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Every model and network of the configuration builds and predicts."""
+
 import functools
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Networks split where they become stochastic, and refuse inputs that are too small."""
+
 import math
 from functools import partial
 

@@ -1,3 +1,5 @@
+"""Posterior samples are functions, the same in any chunks and for any K."""
+
 from functools import partial
 
 import pytest

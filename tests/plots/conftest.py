@@ -1,3 +1,5 @@
+"""Rows of curves that figures are drawn of."""
+
 import pandas as pd
 import pytest
 

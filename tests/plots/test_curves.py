@@ -1,3 +1,5 @@
+"""Learning curves draw means and intervals of the rows that they are given."""
+
 import sys
 
 import numpy as np

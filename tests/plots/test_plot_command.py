@@ -1,3 +1,5 @@
+"""al-bench plot writes the figures that are asked for, and refuses others in one line."""
+
 import os
 import subprocess
 import sys

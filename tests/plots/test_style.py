@@ -1,3 +1,5 @@
+"""Figures have one style, and equal figures give equal bytes."""
+
 import itertools
 import random
 

@@ -1,3 +1,5 @@
+"""Stored trials that are made without training."""
+
 import os
 from collections.abc import Callable
 

@@ -1,3 +1,5 @@
+"""Stored curves and acquisitions are read as frames from any folders."""
+
 import json
 import logging
 import os

@@ -1,3 +1,5 @@
+"""Run ids stand for what decides a result, and folders for names."""
+
 from pathlib import Path
 from typing import Any
 

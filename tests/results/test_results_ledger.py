@@ -1,3 +1,5 @@
+"""The ledger knows what is planned, running, done, failed or stale."""
+
 import json
 import os
 import subprocess

@@ -1,3 +1,5 @@
+"""A trial has one holder, whose lock dies with it."""
+
 import errno
 import fcntl
 import itertools

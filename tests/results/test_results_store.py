@@ -1,3 +1,5 @@
+"""Rounds are stored whole and in order, and half-done trials go on after the last of them."""
+
 import errno
 import json
 import logging

@@ -1,3 +1,5 @@
+"""Runs and protocols are told apart in the fewest words that are clear."""
+
 from typing import Any
 
 from al_bench.results.wording import (

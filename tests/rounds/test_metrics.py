@@ -1,3 +1,5 @@
+"""Metrics are those of scikit-learn and of their definitions."""
+
 import math
 from pathlib import Path
 

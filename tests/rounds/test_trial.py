@@ -1,3 +1,5 @@
+"""A trial of active learning buys what its budget says, and goes on from stored rounds."""
+
 import dataclasses
 
 import pytest

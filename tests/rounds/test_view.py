@@ -1,3 +1,5 @@
+"""A view shows a strategy the pool as the model sees it, and no label that is not bought."""
+
 import dataclasses
 import json
 

@@ -1,3 +1,5 @@
+"""Runs from Python are those of the command line, in memory or stored."""
+
 import pytest
 import torch
 

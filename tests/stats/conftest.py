@@ -1,3 +1,5 @@
+"""Frames of curves with known differences between arms."""
+
 import pandas as pd
 import pytest
 

@@ -1,3 +1,5 @@
+"""Simultaneous bands hold a whole curve as often as they say."""
+
 import numpy as np
 import pytest
 

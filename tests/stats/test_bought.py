@@ -1,3 +1,5 @@
+"""Shares of classes, overlaps and flaws of what was bought, by hand."""
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,3 +1,5 @@
+"""Copies of a trial in one frame are taken whole or not at all."""
+
 import warnings
 
 import numpy as np

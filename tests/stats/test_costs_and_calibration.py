@@ -1,3 +1,5 @@
+"""Times of trials and reliability, from stored columns by hand."""
+
 import pandas as pd
 import pytest
 

@@ -1,3 +1,5 @@
+"""Intervals of means hold the mean as often as they say."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,3 +1,5 @@
+"""Protocols are named by what differs among those shown."""
+
 import json
 
 import pandas as pd

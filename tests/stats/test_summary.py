@@ -1,3 +1,5 @@
+"""Summaries of learning curves, against loops over rows."""
+
 import math
 
 import numpy as np

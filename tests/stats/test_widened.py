@@ -1,3 +1,5 @@
+"""Any key may be an arm, compared with the baseline that equals it otherwise."""
+
 import json
 
 import pandas as pd

@@ -1,3 +1,5 @@
+"""A score and a batch rule are a strategy."""
+
 import functools
 
 import pytest

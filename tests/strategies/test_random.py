@@ -1,3 +1,5 @@
+"""Random acquisition is uniform and a function of its generator."""
+
 import itertools
 
 import pytest

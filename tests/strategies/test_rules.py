@@ -1,3 +1,5 @@
+"""Batch rules draw with the probabilities of their formulas, and break ties fairly."""
+
 import collections
 import itertools
 import math

@@ -1,3 +1,5 @@
+"""Pointwise scores, against formulas in float64."""
+
 import functools
 import math
 

@@ -1,3 +1,5 @@
+"""Epochs stop early at the best snapshot, and train what the streams say."""
+
 import dataclasses
 
 import pytest

@@ -1,3 +1,5 @@
+"""Recipes refuse what is out of range, by the key that is wrong."""
+
 import pytest
 import torch
 

@@ -1,4 +1,4 @@
-"""A comparison on a terminal."""
+"""How a comparison is printed on a terminal: tables, captions and what stands below them."""
 
 import math
 from collections.abc import Sequence

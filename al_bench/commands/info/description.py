@@ -1,4 +1,4 @@
-"""One run in words, line by line."""
+"""A stored run described in words: what it is, how far it has come, and where its files lie."""
 
 import json
 import re

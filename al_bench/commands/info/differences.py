@@ -1,4 +1,4 @@
-"""What differs between two runs."""
+"""How two stored runs differ: in settings, numerics, code, engine and versions, key by key."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
