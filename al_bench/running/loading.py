@@ -1,4 +1,4 @@
-"""Data sets and pool transforms in memory: runs of one process share what is equal."""
+"""What runs of one process share where it is equal: data sets, pool transforms, trackers."""
 
 import copy
 import json
@@ -8,18 +8,21 @@ from typing import Any
 from al_bench.data.base import Dataset, DatasetSource
 from al_bench.data.pool import Loaded, PoolTransform, load_transforms
 from al_bench.errors import placed
+from al_bench.tracking.base import Tracker
+from al_bench.tracking.guard import Guard
 
 
 class Data:
     """What runs load, once each.
 
     This is the one place that judges what is equal: two data sets are where their resolved
-    configurations are, class and parameters key by key, and so are the pool transforms of equal
-    data sets. The first one's object is everybody's; a file that changes while it is there is not
-    read again.
+    configurations are, class and parameters key by key; so are trackers, and the pool transforms
+    of equal data sets. The first one's object is everybody's; a file that changes while it is there
+    is not read again.
     """
 
     def __init__(self) -> None:
+        self._guards: dict[str, Guard] = {}
         self._datasets: dict[str, Dataset] = {}
         self._loaded: dict[str, Loaded] = {}
 
@@ -52,6 +55,15 @@ class Data:
             ready = [self._sharing(node[name], each) for name, each in transforms.items()]
             self._loaded[key] = load_transforms(ready, dataset)
         return self._loaded[key]
+
+    def guard(self, node: Any, tracker: Tracker | None) -> Guard:
+        """A tracker, which fails for all runs that share it or for none.
+
+        Args:
+            node: The resolved configuration of the tracker.
+            tracker: What was built of it.
+        """
+        return self._guards.setdefault(_key(node), Guard(tracker))
 
     def _sharing(self, node: Mapping[str, Any], transform: PoolTransform) -> PoolTransform:
         """The transform; of one that reads another data set a copy that gets it from here."""

@@ -151,6 +151,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
         evaluation_samples=samples,
         calibration_bins=bins,
     )
+    guard = data.guard(resolved["tracker"], tracker)
     prepared = Prepared(
         run=run,
         seeds=seeds,
@@ -162,7 +163,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
         loaded=loaded,
         target=target,
         offsets=offsets,
-        tracking=Tracking(tracker, identity, engine.columns(), told.resolved()),
+        tracking=Tracking(guard, identity, engine.columns(), told.resolved()),
         composed=composed,
     )
     for seed in seeds[:CHECKED]:  # the budget fits the pools

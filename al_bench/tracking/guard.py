@@ -1,4 +1,4 @@
-"""Between a run and its tracker: whatever goes wrong with the tracker costs no result."""
+"""Between runs and their tracker: whatever goes wrong with the tracker costs no result."""
 
 import contextlib
 import logging
@@ -16,39 +16,26 @@ from al_bench.tracking.base import TrackedTrial, Tracker
 logger = logging.getLogger(__name__)
 
 
-class Tracking:
-    """Tells a tracker of the trials of one run in this process.
+class Guard:
+    """A tracker of this process, which may be that of several runs.
 
-    The first error is a warning of one line and the end of tracking in this process.
+    Its first error is a warning of one line and the end of tracking in this process.
 
     Args:
         tracker: Where trials are shown; ``None`` is nowhere.
-        identity: The run.
-        engine: The engine columns.
-        config: The run's resolved configuration without the tracker.
     """
 
-    def __init__(
-        self,
-        tracker: Tracker | None,
-        identity: RunIdentity,
-        engine: Mapping[str, Any],
-        config: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, tracker: Tracker | None) -> None:
         self._tracker = tracker
-        self._identity = identity
-        self._engine = engine_columns(engine)
-        self._config: Any = masked(config)
         self._runs: dict[TrialKey, Any] = {}  # those that are open
 
-    def begin(self, key: TrialKey, rows: Sequence[Mapping[str, Any]]) -> None:
+    def begin(self, key: TrialKey, trial: TrackedTrial, rows: Sequence[Mapping[str, Any]]) -> None:
         """A trial starts, or goes on after these committed rows: all of them are shown anew.
 
         A row may have been committed by a process that died before it could tell the tracker.
         """
 
         def say(tracker: Tracker) -> None:
-            trial = TrackedTrial(self._identity, key.seed, self._engine, self._config)
             self._runs[key] = run = tracker.start(trial)
             for row in rows:
                 tracker.log(run, row)
@@ -86,3 +73,39 @@ class Tracking:
             _, run = self._runs.popitem()
             with contextlib.suppress(Exception):
                 tracker.finish(run, INTERRUPTED)
+
+
+class Tracking:
+    """Tells a tracker of the trials of one run.
+
+    Args:
+        guard: The tracker.
+        identity: The run.
+        engine: The engine columns.
+        config: The run's resolved configuration without the tracker.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        identity: RunIdentity,
+        engine: Mapping[str, Any],
+        config: Mapping[str, Any],
+    ) -> None:
+        self._guard = guard
+        self._identity = identity
+        self._engine = engine_columns(engine)
+        self._config: Any = masked(config)
+
+    def begin(self, key: TrialKey, rows: Sequence[Mapping[str, Any]]) -> None:
+        """A trial starts, or goes on after these committed rows."""
+        trial = TrackedTrial(self._identity, key.seed, self._engine, self._config)
+        self._guard.begin(key, trial, rows)
+
+    def round(self, key: TrialKey, row: Mapping[str, Any]) -> None:
+        """A round is committed."""
+        self._guard.round(key, row)
+
+    def end(self, key: TrialKey, status: str) -> None:
+        """A trial has ended, or stops."""
+        self._guard.end(key, status)

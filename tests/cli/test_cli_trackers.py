@@ -87,6 +87,32 @@ def test_a_tracker_shows_every_round_of_every_seed(quick_run, curves, monkeypatc
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tracker", FAKES)
+def test_a_tracker_shows_runs_of_a_sweep_side_by_side(quick_run, curves, monkeypatch, tracker):
+    held = FAKES[tracker](monkeypatch)
+    words = ("-m", "strategy=random,margin", "budget.total=30", "seeds=1")
+    code, _, err = quick_run(*words, f"tracker={tracker}")
+    assert (code, err) == (0, "")
+    assert sorted(held) == ["margin seed=0", "random seed=0"]
+    for name, run in held.items():
+        curve = curves().query(f"strategy == '{name.split()[0]}'")
+        assert run.status == "done"
+        assert run.curves["test_nll"] == list(
+            zip(curve["num_labeled"], curve["test_nll"], strict=True)
+        )
+
+
+@pytest.mark.slow
+def test_a_tracker_that_fails_is_told_once_a_sweep(quick_run, own, told):
+    words = ("-m", "strategy=random,margin", "budget.total=30", "seeds=1", "+tracker.fails=log")
+    code, out, _ = quick_run(*words, *own)
+    assert code == 0
+    assert out.count("has failed, and the run goes on without it") == 1
+    names = {said[1] for said in told() if said == ["finish", said[1], "interrupted"]}
+    assert names == {"random seed=0", "margin seed=0"}
+
+
+@pytest.mark.slow
 def test_a_tracker_is_no_part_of_what_is_stored(quick_run, curves, tmp_path, own):
     def stored(folder):
         return {
