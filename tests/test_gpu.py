@@ -145,6 +145,15 @@ def test_workers_that_share_a_gpu_change_nothing(quick, tmp_path):
     assert alone["test_nll"].tolist() == shared["test_nll"].tolist()
 
 
+def test_runs_on_gpu_and_cpu_have_the_bits_together_that_they_have_alone(quick, tmp_path):
+    arms = [("random", "cuda"), ("margin", "cpu"), ("bald", "cuda")]
+    words = [[f"strategy={name}", f"device={at}", "seeds=2", *quick] for name, at in arms]
+    together = al_bench.run_together(*words)
+    alone = [al_bench.run(*run[:-1], f"results={tmp_path / 'alone'}") for run in words]
+    assert together["test_nll"].tolist() == [nll for one in alone for nll in one["test_nll"]]
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_gpu_and_cpu_start_from_the_same_sets_and_agree_closely(quick):
     words = ("strategy=random", "seeds=1", *quick)
     (cpu,), (gpu,) = al_bench.trials("device=cpu", *words), al_bench.trials("device=cuda", *words)

@@ -58,7 +58,7 @@ def _time(prepared: Prepared) -> str:
 
 
 def in_all(runs: Sequence[Prepared]) -> str:
-    """How many jobs a sweep has, and how long they will take on this machine.
+    """How many jobs a sweep has, and how long they will take where no launcher shares them.
 
     Args:
         runs: The run of each job.
@@ -72,4 +72,4 @@ def in_all(runs: Sequence[Prepared]) -> str:
         return f"{jobs}: time not known"
     unknown = remaining.unknown
     rest = f", taking {unknown} of which it is not known for their mean" if unknown else ""
-    return f"{jobs}: {about(seconds)} in one process or its workers{rest}"
+    return f"{jobs}: {about(seconds)} without a launcher{rest}"

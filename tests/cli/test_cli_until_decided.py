@@ -73,7 +73,7 @@ def test_seeds_are_added_until_an_arm_is_decided(sweep, al_bench, tmp_path, laun
     _, compared, _ = al_bench("compare")
     assert "with looks after 3, 6, 7: first_picks.First worse (6 seeds)" in compared
     _, out, _ = sweep(*words, "dry_run=true")
-    assert re.search(r"2 jobs in all: (about|less than) .* in one process or its workers\n", out)
+    assert re.search(r"2 jobs in all: (about|less than) .* without a launcher\n", out)
     code, again, _ = sweep(*words, *launcher)
     assert code == 0
     assert "round 0/" not in again  # all of it is stored

@@ -79,33 +79,27 @@ def run_jobs(jobs: Sequence[Job]) -> None:
     begun: list[tuple[Job, Prepared]] = []
     trials: list[list[Assignment]] = []
     for job, prepared in ready:
-        if job.record.stopped():
-            break
         try:
             trials.append(_begin(prepared, job.record, called.get(prepared.folder, "")))
             begun.append((job, prepared))
         except Exception as error:
             job.failed(error)
     in_turn = first_seeds_first(trials)
-    if not in_turn or begun[0][0].record.stopped():
+    if not in_turn or jobs[0].record.stopped():
         return
-    remaining = remaining_of([prepared for _, prepared in begun])
-    runs = {prepared.folder: prepared for _, prepared in reversed(begun)}
+    runs = {prepared.folder: prepared for _, prepared in reversed(begun)}  # equal ones are one
+    title = f"{len(runs)} runs together, {len(in_turn)} trials"
     if len(runs) == 1:
         title = _title(begun[0][1], "")
-    else:
-        title = f"{len(runs)} runs together, {len(in_turn)} trials"
     try:
+        remaining = remaining_of([prepared for _, prepared in begun])
         outcomes = _execute(in_turn, remaining, title, called)
     except Stopped as error:
-        for job, prepared in begun:
-            if error.trial in [prepared.key(seed) for seed in prepared.seeds]:
-                job.failed(error)
-                return
-        raise
-    for _, prepared in begun:
-        if runs.pop(prepared.folder, None) is not None:  # of two that are equal, one is shown
-            _say_outcomes(prepared, outcomes, called.get(prepared.folder, ""))
+        naming = (job for job, run in begun if error.trial in map(run.key, run.seeds))
+        next(naming).failed(error)
+        return
+    for folder, prepared in reversed(runs.items()):
+        _say_outcomes(prepared, outcomes, called.get(folder, ""))
 
 
 def record_failure(record: sweep.JobRecord, error: Exception, config: Any) -> None:
@@ -135,7 +129,7 @@ def _prepared(jobs: Sequence[Job]) -> list[tuple[Job, "Prepared"]]:
     ready = []
     for job in jobs:
         if job.record.stopped():
-            break
+            return []
         try:
             with engine.restored(), within("A class of this run"):
                 ready.append((job, prepare(job.composed, data)))
