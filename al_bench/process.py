@@ -24,6 +24,7 @@ _PLAIN = dict(
 _SECONDS_TO_END = 0.5  # at most, after the parent
 _SECONDS_TO_STOP = 15.0  # at most, after a scheduler's signal: it kills in half a minute
 INTERRUPTED, GOES_ON = 130, 75  # exit codes
+_parents: set[int] = set()  # with which this process ends
 _preempted: list[str] = []  # the signal of a scheduler by which the command has been ended
 _staying = threading.Event()  # the process goes on after the command
 
@@ -236,7 +237,9 @@ def end_with(parent: int) -> None:
     Args:
         parent: The process id of the parent.
     """
-    threading.Thread(target=_wait_for_end, args=(parent,), daemon=True).start()
+    if parent not in _parents:
+        _parents.add(parent)
+        threading.Thread(target=_wait_for_end, args=(parent,), daemon=True).start()
 
 
 def _wait_for_end(parent: int) -> None:

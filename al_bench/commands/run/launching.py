@@ -6,6 +6,7 @@ import importlib
 import io
 import logging
 import os
+import platform
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -161,7 +162,7 @@ def begin(setting: Setting) -> None:
         os.chdir(setting.here)
     except OSError as error:
         raise AlBenchError(
-            f"The folder {setting.here} is not on {os.uname().nodename} ({error.strerror}).",
+            f"The folder {setting.here} is not on {platform.node()} ({error.strerror}).",
             "Jobs on several machines need one that all of them share.",
         ) from error
     process.set_up_environment()
