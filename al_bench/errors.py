@@ -49,8 +49,8 @@ class AlBenchError(Exception):
             owner: Such as ``strategy.score``; parameters that have one already keep it.
         """
 
-        def whole(found: re.Match[str]) -> str:
-            return _below(owner, found[1])
+        def whole(match: re.Match[str]) -> str:
+            return _below(owner, match[1])
 
         self.args = tuple(said and _KEYED.sub(whole, said) for said in self.args)
 

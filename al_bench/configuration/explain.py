@@ -85,9 +85,9 @@ def _no_yaml(error: YAMLError | UnicodeDecodeError, folder: Path | None) -> Conf
     return ConfigError(f"A file of the configuration is no YAML: {' '.join(str(error).split())}.")
 
 
-def _wrong_value(key: str, kind: str, overrides: Sequence[str], said: str) -> ConfigError:
+def _wrong_value(key: str, kind: str, overrides: Sequence[str], message: str) -> ConfigError:
     typed = [value_of(word) for word in overrides if key_of(word) == key]
-    named = re.search(r"[Vv]alue '(.*?)'", said)  # of a file that nobody typed
+    named = re.search(r"[Vv]alue '(.*?)'", message)  # of a file that nobody typed
     value = typed[-1] if typed else named[1] if named else "another value"
     return ConfigError(f"{key} must be {kind}, got {value!r}.")
 

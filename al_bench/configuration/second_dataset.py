@@ -28,13 +28,13 @@ def add_second_datasets(
             node.dataset = _second(f"pool.{name}", node.dataset, chosen, config.dataset)
 
 
-def _second(key: str, given: Any, chosen: Any, first: DictConfig) -> dict[str, Any]:
-    """The choice with what was given; it lies where the first data set does, unless told.
+def _second(key: str, node: Any, choice: Any, first: DictConfig) -> dict[str, Any]:
+    """The choice with parameters of ``node``; it lies beside the first data set, unless told.
 
     The choice was composed apart: a second data set must not bring its network along.
     """
-    second: Any = OmegaConf.to_container(chosen)
-    parameters: Any = OmegaConf.to_container(given) if given else {}
+    second: Any = OmegaConf.to_container(choice)
+    parameters: Any = OmegaConf.to_container(node) if node else {}
     for name in parameters:
         if name not in second:
             raise ConfigError(

@@ -210,9 +210,9 @@ def require_buildable(
     trust.require(container, code if isinstance(code, Mapping) else {}, typed, path, but)
 
 
-def _check_keys(found: Mapping[str, Any], path: Path) -> None:
+def _check_keys(content: Mapping[str, Any], path: Path) -> None:
     """Raise ResultsError where this is more than the configuration of a run."""
-    for key, value in found.items():
+    for key, value in content.items():
         if key not in RunConfig.__dataclass_fields__ or (key == "tracker" and value is not None):
             raise ResultsError(
                 f"{path} has a key {str(key)[:80]!r}, which no stored configuration has.",

@@ -59,23 +59,23 @@ def locate(target: str, key: str = "_target_") -> Any:
     return found
 
 
-def _refuse_hidden(target: str, said: str) -> None:
+def _refuse_hidden(target: str, message: str) -> None:
     """Raise ConfigError where a module of one's own is meant and another one is found."""
     if told := own_path.hidden(target):
-        raise ConfigError(f"{said}: {told}", "Rename it.")
+        raise ConfigError(f"{message}: {told}", "Rename it.")
 
 
 def module_of(target: str) -> ModuleType:
     """The module in which ``package.module.Class`` is looked up; ConfigError as for ``locate``."""
-    found: ModuleType = _module(target, f"_target_={target} cannot be loaded")[0]
-    return found
+    module: ModuleType = _module(target, f"_target_={target} cannot be loaded")[0]
+    return module
 
 
-def _module(target: str, said: str) -> tuple[Any, list[str]]:
+def _module(target: str, message: str) -> tuple[Any, list[str]]:
     """The innermost module of a dotted name, and what follows it."""
     names = target.split(".")
     if len(names) < 2 or not all(names):
-        raise ConfigError(f"{said}: it names no module.", "Write module.Class.")
+        raise ConfigError(f"{message}: it names no module.", "Write module.Class.")
     own_path.look_for(target)
     module: ModuleType | None = None
     for place, name in enumerate(names):
@@ -87,14 +87,16 @@ def _module(target: str, said: str) -> tuple[Any, list[str]]:
                 module = _imported(path)
         except ModuleNotFoundError as error:
             if error.name != path:  # the module is there, what it imports is not
-                raise ConfigError(f"{said}: {told(error)}.", _of_import(error)) from error
+                raise ConfigError(f"{message}: {told(error)}.", _of_import(error)) from error
             if module is not None and hasattr(module, name):
                 return module, names[place:]
-            _refuse_hidden(target, said)
-            raise NotFound(f"{said}: there is no module {path!r}.", _hint(module, name)) from error
+            _refuse_hidden(target, message)
+            raise NotFound(
+                f"{message}: there is no module {path!r}.", _hint(module, name)
+            ) from error
         except Exception as error:  # whatever a user's module raises when it is imported
             hint = _of_import(error) if isinstance(error, ImportError) else None
-            raise ConfigError(f"{said}: {told(error).rstrip('.')}.", hint) from error
+            raise ConfigError(f"{message}: {told(error).rstrip('.')}.", hint) from error
     return module, []
 
 

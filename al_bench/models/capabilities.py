@@ -79,15 +79,15 @@ def asked_of_view(method: str) -> tuple[str, str] | None:
     return None
 
 
-def rows_fault(given: object, again: object, count: int) -> str | None:
-    """What keeps ``given`` from being a row a point that is the same whatever others are shown.
+def rows_fault(values: object, again: object, count: int) -> str | None:
+    """What keeps ``values`` from being a row a point that is the same whatever others are shown.
 
     Args:
-        given: A tensor or a named tuple of tensors, of n points.
+        values: A tensor or a named tuple of tensors, of n points.
         again: The same of the first ``count`` of them, shown by themselves.
         count: Fewer than n.
     """
-    for one, other in zip(tensors(given), tensors(again), strict=True):
+    for one, other in zip(tensors(values), tensors(again), strict=True):
         if one.dtype not in (torch.float32, torch.float64) or one.requires_grad:
             return f"it is {one.dtype}{' with gradients' if one.requires_grad else ''}, not float32"
         if len(other) != count or one.shape[1:] != other.shape[1:]:
@@ -103,9 +103,9 @@ def rows_fault(given: object, again: object, count: int) -> str | None:
     return None
 
 
-def tensors(given: object) -> tuple[Tensor, ...]:
-    """``given``, a tensor or a named tuple of tensors, as tensors."""
-    return (given,) if isinstance(given, Tensor) else tuple(given)  # type: ignore[arg-type]
+def tensors(values: object) -> tuple[Tensor, ...]:
+    """``values``, a tensor or a named tuple of tensors, as tensors."""
+    return (values,) if isinstance(values, Tensor) else tuple(values)  # type: ignore[arg-type]
 
 
 def of_each_point(name: str) -> Fault:

@@ -30,8 +30,8 @@ def joined(parts: Sequence[Any]) -> Any:
     return type(parts[0])(*(torch.cat(rows) for rows in zip(*parts, strict=True)))
 
 
-def rows_at(given: Any, positions: Tensor) -> Any:
+def rows_at(values: Any, positions: Tensor) -> Any:
     """The rows at ``positions`` of a tensor, or of each tensor of a named tuple."""
-    if isinstance(given, Tensor):
-        return given[positions]
-    return type(given)(*(rows[positions] for rows in given))
+    if isinstance(values, Tensor):
+        return values[positions]
+    return type(values)(*(rows[positions] for rows in values))

@@ -151,12 +151,12 @@ def _spread(values: pa.Array) -> int:
     return pc.sum(pc.binary_length(values.dictionary).take(values.indices)).as_py() or 0
 
 
-def _column(found: pa.Table, field: pa.Field, present: bool) -> pa.ChunkedArray:
+def _column(rows: pa.Table, field: pa.Field, present: bool) -> pa.ChunkedArray:
     if not present:
         if not field.nullable:
             raise ValueError(f"column {field.name} is missing")
-        return pa.chunked_array([pa.nulls(found.num_rows, field.type)])
-    column = found.column(field.name)
+        return pa.chunked_array([pa.nulls(rows.num_rows, field.type)])
+    column = rows.column(field.name)
     if column.null_count and not field.nullable:
         raise ValueError(f"column {field.name} has nulls")
     return column if column.type == field.type else column.cast(field.type)

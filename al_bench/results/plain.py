@@ -91,13 +91,13 @@ _TOO_LONG = "it holds a number of more digits than any that is computed with"
 _TOO_DEEP = f"it is nested more than {MOST_DEPTH} deep"
 
 
-def _whole(found: Any, data: bytes) -> dict[str, Any]:
-    """``found``, which was read from ``data``, if it is a configuration."""
-    if not isinstance(found, dict):
+def _whole(content: Any, data: bytes) -> dict[str, Any]:
+    """``content``, which was read from ``data``, if it is a configuration."""
+    if not isinstance(content, dict):
         raise Unfit("it is no mapping of keys to values")
     if not _may_be_odd(data):
-        return found
-    left: list[tuple[Any, str, int]] = [(found, "", 1)]
+        return content
+    left: list[tuple[Any, str, int]] = [(content, "", 1)]
     while left:
         value, key, depth = left.pop()
         if depth > MOST_DEPTH:
@@ -113,7 +113,7 @@ def _whole(found: Any, data: bytes) -> dict[str, Any]:
             raise Unfit(_TOO_LONG)
         else:
             _require_resolved(value, key)
-    return found
+    return content
 
 
 def _require_resolved(value: Any, key: str) -> None:

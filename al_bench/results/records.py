@@ -129,8 +129,8 @@ def holding(**needed: Check) -> Check:
 _TOO_DEEP = f"it is nested more than {MOST_DEPTH} deep"
 
 
-def _is_deep(found: Any) -> bool:
-    level = [found]
+def _is_deep(content: Any) -> bool:
+    level = [content]
     for _ in range(MOST_DEPTH):
         inner = [value.values() if isinstance(value, dict) else value for value in level]
         level = [one for values in inner for one in values if isinstance(one, dict | list)]

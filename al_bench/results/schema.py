@@ -169,35 +169,35 @@ _LABELS = ("label", "true_label")
 _TEXTS = ("notes", "strategy_state")  # JSON of any length
 
 
-def beyond(found: pa.Table) -> str | None:
+def beyond(rows: pa.Table) -> str | None:
     """Why a table is none that a run writes, as in "seed has -1"; ``None`` where it may be one.
 
     Whole numbers are from 0, metrics and seconds finite, names of a length that names have, labels
     below ``MOST_CLASSES``.
 
     Args:
-        found: Columns of ``CURVE`` or ``ACQUISITIONS`` in their types.
+        rows: Columns of ``CURVE`` or ``ACQUISITIONS`` in their types.
     """
     columns: dict[str, list[str]] = {}
-    for field in found.schema:
+    for field in rows.schema:
         if field.name not in (*_FREE, *_TEXTS):
             columns.setdefault(str(field.type), []).append(field.name)
     for kind, is_beyond in _BEYOND.items():
         names = columns.get(kind, [])
         # Columns of a type are looked at together: files are many, and most of them are in order.
-        if names and is_beyond(_together(found, names)):
-            first = next(name for name in names if is_beyond(_together(found, [name])))
+        if names and is_beyond(_together(rows, names)):
+            first = next(name for name in names if is_beyond(_together(rows, [name])))
             return f"{first} has what no run writes there"
-    for name in {*_LABELS}.intersection(found.schema.names):
-        if (pc.max(found.column(name)).as_py() or 0) >= MOST_CLASSES:
+    for name in {*_LABELS}.intersection(rows.schema.names):
+        if (pc.max(rows.column(name)).as_py() or 0) >= MOST_CLASSES:
             return f"{name} has what no run writes there"
     return None
 
 
-def _together(found: pa.Table, names: list[str]) -> pa.ChunkedArray:
+def _together(rows: pa.Table, names: list[str]) -> pa.ChunkedArray:
     """The values of these columns; of lists their items."""
-    chunks = [chunk for name in names for chunk in found.column(name).chunks]
-    kind = found.schema.field(names[0]).type
+    chunks = [chunk for name in names for chunk in rows.column(name).chunks]
+    kind = rows.schema.field(names[0]).type
     values = pa.chunked_array(chunks, kind)
     return pc.list_flatten(values) if pa.types.is_list(kind) else values
 

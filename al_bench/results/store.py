@@ -283,9 +283,9 @@ class TrialFiles:
         )
         self.history = History([], [], None)
 
-    def _set_aside(self, found: Sequence[damage.Damage]) -> None:
+    def _set_aside(self, damages: Sequence[damage.Damage]) -> None:
         """Keep curve and acquisitions out of the way: they are computed again together."""
-        said = "; ".join(map(str, found))
+        said = "; ".join(map(str, damages))
         logger.warning("%s in %s starts again: %s.", self._paths.name, self.folder, said)
         for path in (self._paths.curve, self._paths.acquisitions):
             if path.exists():
@@ -346,9 +346,9 @@ class TrialFiles:
         if self.is_done and files and files.get(self._paths.config.name) != account:
             self._manifest.account({**files, self._paths.config.name: account})
 
-    def _tell(self, found: Sequence[damage.Damage]) -> None:
+    def _tell(self, damages: Sequence[damage.Damage]) -> None:
         """Say what is wrong beside a finished trial and cannot be made again."""
-        for one in found:
+        for one in damages:
             if one.path != self._paths.config:
                 logger.warning("%s in %s is done, but %s.", self._paths.name, self.folder, one)
 

@@ -46,9 +46,11 @@ def differences(first: StoredRun, second: StoredRun) -> list[Difference]:
     return found
 
 
-def sentences(first: StoredRun, second: StoredRun, found: Sequence[Difference]) -> Iterator[str]:
+def sentences(
+    first: StoredRun, second: StoredRun, differing: Sequence[Difference]
+) -> Iterator[str]:
     """Sentences about two runs: what they share, and whether they can be compared."""
-    number = sum(one.kind == "settings" for one in found)
+    number = sum(one.kind == "settings" for one in differing)
     data = _said_of_data(first, second)
     same = {name: first.name(name) == second.name(name) != "" for name in ("run_id", "protocol_id")}
     if first.settings is None or second.settings is None:
@@ -57,7 +59,7 @@ def sentences(first: StoredRun, second: StoredRun, found: Sequence[Difference]) 
     elif same["run_id"]:
         yield "They are the same run: the same configuration, data and numerics."
     elif not number and (
-        others := [kind for kind in _ALL[1:] if any(o.kind == kind for o in found)]
+        others := [kind for kind in _ALL[1:] if any(o.kind == kind for o in differing)]
     ):
         yield f"No setting differs, but the {' and the '.join(others)}. {data}"
     elif not number and data != _DATA_DIFFERS:
