@@ -162,13 +162,16 @@ class Rounds:
             trial.restore(history.rows, history.acquisitions, history.checkpoint)
             if assignment.refused is not None:
                 raise assignment.refused
-        except AlBenchError as error:
+        except Exception as error:
             self.fail(trial, error)
             return
         self._report.begin(key, len(trial.rows), trial.num_rounds)
         prepared.tracking.begin(key, trial.rows)
         if trial.finished:
-            self.finish(trial)
+            try:
+                self.finish(trial)
+            except (AlBenchError, OSError) as error:  # a full disk, perhaps
+                self.fail(trial, error)
 
     def steps(self, trial: Trial, steps: int, seconds: float) -> None:
         """Tell of the first steps of a trial."""

@@ -1,5 +1,6 @@
 """How long what is left will take: from made-up stored curves, and from rounds as they come."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from al_bench.results import damage, manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.schema import CURVE, table
 from al_bench.results.trial_key import TrialKey
-from al_bench.running.progress import LogReport, told_steps
+from al_bench.running.progress import BarReport, LogReport, told_steps
 from al_bench.running.remaining import (
     Known,
     Pace,
@@ -22,6 +23,7 @@ from al_bench.running.remaining import (
     known,
     place_of,
 )
+from al_bench.text.console import Console
 from al_bench.text.duration import in_words
 
 
@@ -107,6 +109,42 @@ def test_workers_share_the_seeds_and_none_shares_a_seed():
     stored = Known([(20, 1.0), (30, 2.0), (40, 3.0)])
     assert left_of(stored, range(6), workers=3).seconds() == 12.0
     assert left_of(stored, range(2), workers=8).seconds() == 6.0
+
+
+def test_the_time_is_that_of_all_runs_and_unknown_ones_count_as_the_others():
+    other = TrialKey(RUN.with_name("1"), 0)
+    stored = Known([(20, 1.0), (30, 2.0), (40, 3.0)])
+    runs = {RUN: RunLeft(stored, SCHEDULE, [0, 1]), other.folder: RunLeft(Known(), SCHEDULE, [0])}
+    remaining = Remaining(runs)
+    assert (remaining.seconds(), remaining.unknown) == (12.0 + 6.0, 1)
+    remaining.end(ONE)
+    assert remaining.seconds() == 6.0 + 6.0
+    remaining.begin(other, 0)
+    remaining.round(other, row(0, 5.0))
+    assert (remaining.seconds(), remaining.unknown) == (6.0 + 10.0, 0)
+    remaining.end(other)
+    assert remaining.seconds() == 6.0
+    assert not remaining.is_over
+
+
+@pytest.mark.parametrize(
+    ("seeds", "shown", "hidden"),
+    [(2, ["all", "bald seed 1"], []), (9, ["all", "bald", "random"], ["seed 1"])],
+)
+def test_bars_are_of_trials_and_where_these_are_many_of_runs(seeds, shown, hidden):
+    names = {RUN: "bald", RUN.with_name("1"): "random"}
+    trials = [TrialKey(folder, seed) for folder in names for seed in range(seeds)]
+    left = Remaining({folder: RunLeft(Known(), SCHEDULE, range(seeds)) for folder in names})
+    stream = io.StringIO()
+    committed = {**row(0, 60.0), "test_accuracy": 0.5, "test_nll": 1.0}
+    with BarReport(Console(stream, 100, force_terminal=True), trials, left, names) as report:
+        for key in trials:
+            report.begin(key, 0, 3)
+            report.round(key, committed, 3)
+    said = [line.partition("━")[0] for line in stream.getvalue().splitlines()]
+    assert all(any(name in line for line in said) for name in shown)
+    assert not any(name in line for line in said for name in hidden)
+    assert f"0/{len(trials)} trials" in stream.getvalue()
 
 
 def test_the_place_in_a_sweep_is_said_with_the_time_of_all_its_jobs():
