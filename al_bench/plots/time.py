@@ -89,6 +89,8 @@ def _bars(axes: "Axes", totals: pd.DataFrame, names: Sequence[str]) -> None:
     unit, size = _unit(rows[list(names)].sum(axis=1).max())
     left = pd.Series(0.0, index=rows.index)
     for phase, shade in zip(names, _SHADES, strict=True):
+        if phase == "irreducible" and not rows[phase].any():
+            continue
         width = rows[phase] / size
         axes.barh(range(len(rows)), width, left=left, height=0.7, color=shade,
                   label=_WORDS.get(phase, phase))  # fmt: skip
