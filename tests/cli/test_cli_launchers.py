@@ -152,6 +152,35 @@ def test_a_sweep_that_looks_at_curves_needs_a_launcher_that_waits(al_bench, monk
     assert "looks at the curves of jobs, for which hydra/launcher=basic does not wait." in err
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "Job 7 has not produced any output (state: FINISHED)\nError: none\nround 1/2",
+            "Job 7 has",
+        ),
+        (
+            "Job (task=0) failed during processing with trace:\n---\nTraceback\nOSError: x",
+            "OSError: x)",
+        ),
+        (
+            "Traceback (most recent call last):\n  File\nsbatch: error: invalid partition",
+            "sbatch: error",
+        ),
+        ("", "FakeError)"),
+    ],
+)
+def test_a_job_that_is_lost_is_told_in_a_line(monkeypatch, said, told):
+    error = type("FakeError", (RuntimeError,), {"__module__": "submitit.core"})(said)
+    monkeypatch.setattr("al_bench.configuration.own_hydra.launching", lambda *of_sweep: (0, 0))
+    node = {"_target_": "hydra.BasicLauncher"}
+    config = SimpleNamespace(hydra=SimpleNamespace(launcher=node))
+    with pytest.raises(launching.Lost) as raised, launching.started(None, config):
+        raise error
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
 def test_the_folder_of_the_command_has_to_be_where_the_job_is():
     setting = launching.Setting("SlurmLauncher", 1, "/no/such/folder", ())
     with pytest.raises(AlBenchError, match=r"The folder /no/such/folder is not on .* share"):

@@ -103,8 +103,16 @@ def started(
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("ray", "submitit"):
             raise
-        said = str(error).strip().rpartition("\n")[2].strip().rstrip(".")  # below its traceback
-        raise Lost(f"A job was lost ({type(error).__name__}: {said}).", f"{_AGAIN}.") from error
+        said = _told(error)
+        raise Lost(f"A job was lost ({said}).", f"{_AGAIN}.") from error
+
+
+def _told(error: Exception) -> str:
+    """What an error of a launcher says that is wrong, on one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    is_traced = lines and (lines[0].startswith("Traceback") or lines[0].endswith("trace:"))
+    wanted = lines[-1] if is_traced else " ".join(lines[:2])  # submitit's sentence has two
+    return ": ".join(filter(None, (type(error).__name__, wanted.rstrip("."))))
 
 
 def launch(launcher: Launcher, jobs: Sequence[Sequence[str]], number: int) -> bool:
