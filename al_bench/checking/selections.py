@@ -121,9 +121,10 @@ def copies_are_chosen_equally_often(selection: Subject) -> None:
 def fewer_samples_are_the_first_ones(selection: Subject) -> None:
     """Its num_samples takes the first posterior samples."""
     mine: Any = selection
-    looks = SAMPLES in selection.needs
-    if "num_samples" not in {field.name for field in dataclasses.fields(mine)} or not looks:
+    if "num_samples" not in {field.name for field in dataclasses.fields(mine)}:
         raise DoesNotApply("has no parameter num_samples")
+    if SAMPLES not in selection.needs:
+        raise DoesNotApply("needs no posterior samples")
     view = candidates()["ordinary"]()
     pool = FakeView(view.pool.given[:, :3], view.pool.embedding)
     truncated = dataclasses.replace(view, pool=pool)

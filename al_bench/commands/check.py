@@ -1,4 +1,4 @@
-"""``al-bench check``: whether a strategy or a model keeps the contract, a line a property."""
+"""``al-bench check``: whether a strategy, selection or model keeps the contract, line by line."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ from al_bench.configuration import own_path, words
 from al_bench.configuration.composing import Composed, check_complete, compose
 from al_bench.configuration.explain import COMPLAINTS, explain
 from al_bench.configuration.overrides import key_of
+from al_bench.configuration.schema import CHOOSERS
 from al_bench.errors import ConfigError, told, within
 from al_bench.text.visible import in_a_line
 
@@ -14,40 +15,47 @@ if TYPE_CHECKING:
     from al_bench.configuration.words import Words
 
 HELP = """Usage: al-bench check [--config-dir FOLDER] strategy=NAME [key=value …]
+       al-bench check [--config-dir FOLDER] selection=NAME [key=value …]
        al-bench check [--config-dir FOLDER] model=NAME [key=value …]
 
 Runs a strategy, your own or one of al-bench's, on small pools, ordinary and degenerate ones, and
-says for each property of the contract whether it is kept. A model is fitted to the initial set of
-the data set (dataset=, training=, budget.init_size= as in al-bench run): its samples must be
+says for each property of the contract whether it is kept; a selection of active sampling likewise
+on small sets of candidates, a core-set on small training sets. A model is fitted to the initial set
+of the data set (dataset=, training=, budget.init_size= as in al-bench run): its samples must be
 functions that differ, and their average as good as the network by itself. Exit code 1 when a
 property is not kept.
 
-  strategy=, model=      what to check; its parameters as in al-bench run
+  strategy=, selection=, model=
+                         what to check; its parameters as in al-bench run
   --config-dir FOLDER    a folder of your own configuration"""
 
 PASS, FAIL, SKIP = "pass", "FAIL", "skip"
 
 
 def check(arguments: list[str]) -> int:
-    """Check the strategy or model that these words name; 1 when it does not keep the contract."""
+    """Check what these words name; 1 when it does not keep the contract."""
     if "--help" in arguments or "-h" in arguments:
         print(HELP)
         return 0
     typed = words.read(arguments)
     if typed.multirun or words.sweeps(typed.overrides):
         raise ConfigError(
-            "al-bench check takes one strategy at a time.", "Type the command once for each."
+            "al-bench check takes one selection or one strategy at a time.",
+            "Type the command once for each.",
         )
-    named = {name: _names(typed.overrides, name) for name in ("strategy", "model")}
+    named = {name: _names(typed.overrides, name) for name in ("strategy", "selection", "model")}
     if not any(named.values()):
         raise ConfigError(
-            "No strategy is named.", "Write al-bench check strategy=bald, or model=mc_dropout."
+            "No strategy is named.",
+            "Write al-bench check strategy=bald, selection=rho_loss or model=mc_dropout.",
         )
     failed = False
     if named["strategy"]:
         failed |= _of_strategy(_composed(typed, typed.overrides))
+    if named["selection"]:
+        failed |= _of_selection(_composed(typed, typed.overrides))
     if named["model"]:
-        others = [word for word in typed.overrides if not key_of(word).startswith("strategy")]
+        others = [word for word in typed.overrides if not key_of(word).startswith(CHOOSERS)]
         failed |= _of_model(_composed(typed, [*others, "strategy=random"]))
     return 1 if failed else 0
 
@@ -57,19 +65,32 @@ def _names(overrides: Iterable[str], group: str) -> bool:
 
 
 def _of_strategy(composed: Composed) -> bool:
-    import torch
-
     from al_bench.checking.checks import CHECKS
     from al_bench.running.active_learning import build_strategy
 
     check_complete(composed.config, ["strategy"])
     strategy = build_strategy(composed.config.strategy, "strategy")
+    return _of_chooser(strategy, composed.strategy_label, CHECKS)
+
+
+def _of_selection(composed: Composed) -> bool:
+    from al_bench.checking.selections import checks_of
+    from al_bench.running.sampling import build_selection
+
+    check_complete(composed.config, ["selection"])
+    selection = build_selection(composed.config.selection)
+    return _of_chooser(selection, composed.strategy_label, checks_of(selection))
+
+
+def _of_chooser(chooser: Any, label: str, checks: Iterable[Callable[[Any], None]]) -> bool:
+    """Whether a strategy or a selection breaks a property."""
+    import torch
+
     torch.set_num_threads(1)
-    kind = type(strategy)
-    needs = ", ".join(sorted(strategy.needs)) or "nothing"
-    said = f"{composed.strategy_label}: {kind.__module__}.{kind.__qualname__}, needs {needs}"
-    print(in_a_line(said))
-    return _is_broken(CHECKS, strategy, type(strategy).__name__)
+    kind = type(chooser)
+    needs = ", ".join(sorted(chooser.needs)) or "nothing"
+    print(in_a_line(f"{label}: {kind.__module__}.{kind.__qualname__}, needs {needs}"))
+    return _is_broken(checks, chooser, kind.__name__)
 
 
 def _of_model(composed: Composed) -> bool:

@@ -13,6 +13,8 @@ KINDS = {
     "augmentations": "training/augment",
     "strategies": "strategy",
     "selections": "selection",
+    "selection-rules": "selection/rule",
+    "irreducible": "selection/irreducible",
     "scores": "strategy/score",
     "rules": "strategy/rule",
     "spaces": "strategy/space",

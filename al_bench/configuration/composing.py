@@ -17,6 +17,7 @@ from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.overrides import key_of
 from al_bench.configuration.schema import BUILT, CHOOSERS, OBJECTS, REQUIRED, RunConfig
 from al_bench.configuration.second_dataset import add_second_datasets
+from al_bench.configuration.second_network import add_second_network, drop_of_others
 from al_bench.configuration.strategy_label import is_changed, strategy_label
 from al_bench.errors import ConfigError, choose, near
 
@@ -105,6 +106,7 @@ def named(config: DictConfig) -> Composed:
     check(config)
     choices = dict(config.hydra.runtime.choices)
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    drop_of_others(own)
     pool = own.pool if own.pool else {}
     # Data sets bring a network; a model without one sets it back to null.
     has_network = OmegaConf.is_dict(own.model) and own.model.get("network") is not None
@@ -127,6 +129,7 @@ def named(config: DictConfig) -> Composed:
         label = strategy_label(chooser, choices, own[chooser], folders, _load)
     # Of a preset's own sweep.
     left = set(config.hydra.sweeper.get("params") or ()) - set(map(key_of, typed))
+    add_second_network(own, folders, _load)  # after what was typed has got its label
     return Composed(own, names, label, bool(left) or config.hydra.mode == RunMode.MULTIRUN)
 
 

@@ -33,12 +33,25 @@ def _second(key: str, node: Any, choice: Any, first: DictConfig) -> dict[str, An
 
     The choice was composed apart: a second data set must not bring its network along.
     """
+    second = with_parameters(f"{key}.dataset", node, choice)
+    shared = (second.keys() & first) - set(node or ())
+    return second | {name: first[name] for name in ("root", "download") if name in shared}
+
+
+def with_parameters(key: str, node: Any, choice: Any) -> dict[str, Any]:
+    """A choice with some parameters in the place of its own.
+
+    Args:
+        key: Of the parameters.
+        node: The parameters; ``None`` is none.
+        choice: The node of the choice.
+
+    Raises:
+        ConfigError: It has no such parameter.
+    """
     second: Any = OmegaConf.to_container(choice)
     parameters: Any = OmegaConf.to_container(node) if node else {}
     for name in parameters:
         if name not in second:
-            raise ConfigError(
-                f"{key}.dataset has no parameter {name!r}.", choose(str(name), second)
-            )
-    places = {name: first[name] for name in ("root", "download") if name in second.keys() & first}
-    return {**second, **places, **parameters}
+            raise ConfigError(f"{key} has no parameter {name!r}.", choose(str(name), second))
+    return {**second, **parameters}

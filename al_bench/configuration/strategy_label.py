@@ -48,9 +48,11 @@ def strategy_label(
         if known.get(name) != option:
             overrides.append(f"{'' if name in known else '+'}{name}={_text(option)}")
             default = load(overrides)
-    was, now = _flat(default[group]), _flat(config)
+    # What is a reference to another key stays one: it follows from that key.
+    was, now = _flat(default[group], False), _flat(config, False)
+    resolved = _flat(config)
     parts += [
-        (path, _text(now.get(path)))
+        (path, _text(resolved.get(path)))
         for path in sorted(was.keys() | now.keys())
         if was.get(path) != now.get(path)
     ]
@@ -67,7 +69,8 @@ def is_changed(group: str, choices: Mapping[str, str | None], typed: Sequence[st
     """
     keys = map(key_of, typed)
     nested = any(name.startswith(f"{group}@") and _path(group, name) for name in choices)
-    return nested or any(key != group and key.startswith(group) for key in keys)
+    below = any(key != group and (key.startswith(group) or f"@{group}." in key) for key in keys)
+    return nested or below
 
 
 def _path(group: str, name: str) -> str:
@@ -109,12 +112,12 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    container = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+def _flat(node: Any, resolve: bool = True, prefix: str = "") -> dict[str, Any]:
+    container = OmegaConf.to_container(node, resolve=resolve) if OmegaConf.is_config(node) else node
     if not isinstance(container, dict):
         return {prefix.removesuffix("."): container}
     return {
         path: value
         for name, child in masked(container).items()
-        for path, value in _flat(child, f"{prefix}{name!s}.").items()
+        for path, value in _flat(child, resolve, f"{prefix}{name!s}.").items()
     }

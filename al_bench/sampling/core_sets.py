@@ -47,11 +47,12 @@ class ProxyScored:
                 f"{keyed('training')} must make a recipe when it is called, got {self.training!r}.",
                 "Write _partial_: true beside its _target_.",
             )
-        said = getattr(self.training, "keywords", {}).get("max_epochs", self.epochs)
-        if said != self.epochs:
+        said = getattr(self.training, "keywords", {}).get("max_epochs")
+        if said is not None:
             raise ConfigError(
-                f"{keyed('epochs')}={self.epochs} and training.max_epochs={said} differ.",
-                f"Set {keyed('epochs')} alone.",
+                f"{keyed('training.max_epochs')} is {said}, and {keyed('epochs')} says how long a "
+                "proxy is trained.",
+                f"Set {keyed('epochs')}={said} alone.",
             )
         self.recipe()  # checks its parameters
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from al_bench.data.base import Inputs
 from al_bench.data.labeled import LabeledSet
-from al_bench.errors import AlBenchError, ConfigError, keyed, placed
+from al_bench.errors import AlBenchError, ConfigError, keyed, placed, require_whole
 from al_bench.models.base import Network, NetworkFactory
 from al_bench.models.deterministic import Deterministic
 from al_bench.models.masks import draw_masks
@@ -124,13 +124,19 @@ class _Trained:
             points that are watched is kept.
         network: A choice of ``model/network``; ``None`` is the target's network.
         parameters: Builds that network; filled in when a configuration names ``network``.
+        least_steps: A model of few points is trained for more epochs than ``training`` says, until
+            it has taken so many steps: with batches of 320 ten epochs of some hundred points would
+            teach it nothing. ``None`` trains as many epochs as ``training`` says.
     """
 
     training: Recipe
     network: str | None = None
     parameters: NetworkFactory | None = None
+    least_steps: int | None = 300
 
     def __post_init__(self) -> None:
+        if self.least_steps is not None:
+            require_whole("least_steps", self.least_steps, 1)
         if self.network is not None and not callable(self.parameters):
             raise ConfigError(
                 f"{keyed('network')}={self.network} has no network.",
@@ -148,11 +154,13 @@ class _Trained:
                 f"Use {keyed('training.start')}=cold.",
             )
 
-    def _recipe(self) -> Recipe:
-        patience = self.training.patience or self.training.max_epochs
-        with placed(self.training):
-            recipe = replace(self.training, monitor="nll", patience=patience)
-        return recipe
+    def recipe(self, num_trained: int) -> Recipe:
+        """How a model is trained on so many points."""
+        epochs = self.training.max_epochs
+        if self.least_steps is not None:
+            epochs = max(epochs, -(-self.least_steps // self.training.steps_per_epoch(num_trained)))
+        patience = self.training.patience or epochs
+        return replace(self.training, max_epochs=epochs, monitor="nll", patience=patience)
 
     def _beside(self, known: Known) -> Beside:
         if self.parameters is None:
@@ -164,7 +172,7 @@ class _Trained:
         watched = _num_watched(num_points)
         trained = num_points - watched
         shown = trained if self.training.epoch_size is None else self.training.epoch_size
-        return self.training.max_epochs * (shown + watched)
+        return self.recipe(trained).max_epochs * (shown + watched)
 
     def _about(self, known: Known, beside: Beside, members: range) -> dict[str, Any]:
         """All that decides the losses."""
@@ -177,7 +185,8 @@ class _Trained:
             "numerics_version": NUMERICS_VERSION,
             "points": [_digest(points) for points in (known.training, known.holdout)],
             "copies": _hash([known.copies]),
-            "recipe": repr(self._recipe()),
+            "recipe": repr(self.training),
+            "least_steps": self.least_steps,
             "networks": [_described(beside.network(shape, member)) for member in members],
             "streams": [streams.key(name, 0, member) for member in members for name in names],
             "split": [streams.key("split", ROUND, member) for member in members],
@@ -191,7 +200,8 @@ class _Trained:
         watched, rest = _parts(copies, _num_watched(_count(copies)), generator)
         network = beside.network(points.inputs.input_shape, member)
         with placed(self.training):
-            beside.train(network, member, _at(points, rest), _at(points, watched), self._recipe())
+            recipe = self.recipe(len(rest))
+            beside.train(network, member, _at(points, rest), _at(points, watched), recipe)
         return network
 
 
@@ -203,15 +213,15 @@ class Holdout(_Trained):
         update: Whether the model takes the steps of the points that are chosen too: the loss is
             then that of D_ho and all points trained on, the form that the paper starts from. It
             takes them as the target does, with an optimizer of its own, and its losses are of the
-            inputs that the target is shown. ``None`` and false store the losses once, without
+            inputs that the target is shown. Otherwise the losses are computed once, without
             augmentation.
     """
 
-    update: bool | None = None
+    update: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.update not in (None, True, False):
+        if not isinstance(self.update, bool):
             raise ConfigError(f"{keyed('update')} must be true or false, got {self.update!r}.")
 
     def check(self, num_training: int, num_holdout: int) -> None:
@@ -245,7 +255,7 @@ class Holdout(_Trained):
             stored = _measured(log_probs, known.training, started)
             return {**stored, "weights": _weights(network)} if self.update else stored
 
-        about = {**self._about(known, beside, range(1, 2)), "update": bool(self.update)}
+        about = {**self._about(known, beside, range(1, 2)), "update": self.update}
         stored = cached(known.results, KIND, about, compute)
         table = Table(known.training.indices, stored)
         if not self.update:

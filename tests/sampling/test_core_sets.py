@@ -93,7 +93,7 @@ def test_ties_are_fair():
         ({"share": 1.5}, "share"),
         ({"epochs": -1}, "epochs"),
         ({"num_proxies": 0}, "num_proxies"),
-        ({"training": functools.partial(RECIPE, max_epochs=7)}, "epochs=10 and training.max_epoch"),
+        ({"training": functools.partial(RECIPE, max_epochs=7)}, "max_epochs is 7, and epochs says"),
         ({"training": Recipe()}, "training"),
     ],
 )

@@ -15,8 +15,9 @@ from al_bench.errors import ConfigError
 from al_bench.models.deterministic import Deterministic
 from al_bench.models.mc_dropout import MCDropout
 from al_bench.models.networks.mlp import mlp
+from al_bench.sampling import irreducible
 from al_bench.sampling.beside import Beside
-from al_bench.sampling.irreducible import Holdout, Known, TwoHalves, model_of
+from al_bench.sampling.irreducible import Known, model_of
 from al_bench.sampling.scored import Scored
 from al_bench.sampling.scores import ReducibleLoss
 from al_bench.seeding import Streams
@@ -25,6 +26,8 @@ from al_bench.training.recipe import Recipe
 from al_bench.training.step import Points
 
 RECIPE = Recipe("adamw", 0.02, batch_size=8, epoch_size=None, max_epochs=4)
+Holdout = functools.partial(irreducible.Holdout, least_steps=None)
+TwoHalves = functools.partial(irreducible.TwoHalves, least_steps=None)
 SHORT = dataclasses.replace(RECIPE, max_epochs=1)
 NETWORK = functools.partial(mlp, hidden=[16], dropout=0.0)
 N, HELD, C = 40, 30, 3
@@ -146,10 +149,10 @@ def test_networks_beside_the_target_start_from_weights_of_their_own(tmp_path):
         beside.network((6,), 0)
 
 
-def trained(tmp_path, irreducible, **changes):
+def trained(tmp_path, model_of_losses, **changes):
     """Whether these losses had to be learned."""
     given = known(tmp_path, **changes)
-    irreducible.of(given)
+    model_of_losses.of(given)
     return bool(given.beside.seen)
 
 
@@ -247,6 +250,15 @@ def test_parameters_that_make_no_sense_are_refused():
         Holdout(RECIPE, update="yes")
 
 
+def test_a_small_set_gets_more_epochs_until_there_are_enough_steps():
+    recipe = irreducible.Holdout(RECIPE, least_steps=300).recipe(24)
+    assert (recipe.max_epochs, recipe.patience, recipe.monitor) == (100, 100, "nll")
+    assert irreducible.Holdout(RECIPE, least_steps=300).recipe(10_000).max_epochs == 4
+    patient = dataclasses.replace(RECIPE, monitor="accuracy", patience=2)
+    recipe = Holdout(patient).recipe(24)
+    assert (recipe.max_epochs, recipe.patience, recipe.monitor) == (4, 2, "nll")
+
+
 def test_a_selection_says_what_gives_them():
     with pytest.raises(ConfigError, match="nothing gives them"):
         model_of(Scored(ReducibleLoss(), TopB()))
@@ -260,3 +272,6 @@ def test_points_that_models_are_shown_are_counted():
     assert TwoHalves(RECIPE).num_passes(100, 0) == 4 * 100 + 100
     fixed = dataclasses.replace(RECIPE, epoch_size=1000)
     assert Holdout(fixed).num_passes(100, 50) == 4 * (1000 + 5) + 100
+    assert (
+        irreducible.Holdout(RECIPE).num_passes(100, 50) == 50 * (45 + 5) + 100
+    )  # 6 steps an epoch

@@ -1,0 +1,50 @@
+"""What is said of irreducible losses: by which network, and of which selections."""
+
+from collections.abc import Callable, Sequence
+
+from omegaconf import DictConfig, OmegaConf
+
+from al_bench.configuration.second_dataset import with_parameters
+from al_bench.errors import ConfigError
+
+KEY = "selection.irreducible"
+
+
+def drop_of_others(config: DictConfig) -> None:
+    """Take away what a preset says of irreducible losses where the selection has none.
+
+    A preset of several selections says it once, for those that have them.
+
+    Args:
+        config: A run's configuration, changed in place.
+    """
+    node = OmegaConf.select(config, KEY)
+    if OmegaConf.is_dict(node) and "_target_" not in node:
+        del config.selection["irreducible"]
+
+
+def add_second_network(
+    config: DictConfig, folders: Sequence[str], load: Callable[[list[str]], DictConfig]
+) -> None:
+    """Complete ``parameters`` where irreducible losses name a choice of ``model/network``.
+
+    Args:
+        config: A run's configuration, changed in place.
+        folders: Overrides that add folders of configuration.
+        load: Composes a configuration from overrides.
+
+    Raises:
+        ConfigError: There is no such network, or it has no such parameter.
+    """
+    node = OmegaConf.select(config, KEY)
+    if not (OmegaConf.is_dict(node) and {"network", "parameters"} <= node.keys()):
+        return
+    if node.network is None:
+        return
+    if not isinstance(node.network, str):
+        raise ConfigError(
+            f"{KEY}.network must be a choice of model/network, got {node.network!r}.",
+            f"Use {KEY}.network=small_cnn; al-bench list networks shows more.",
+        )
+    chosen = load([*folders, f"model/network={node.network}"]).model.network
+    node.parameters = with_parameters(f"{KEY}.parameters", node.parameters, chosen)
