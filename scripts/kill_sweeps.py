@@ -56,6 +56,8 @@ SWEEP = (
     "budget.total=50",
 )
 RUNS, TRIALS, ROUNDS = 8, 200, 4
+# Ray gives its agents 15 seconds to come up, which a machine with other work may not keep.
+PATIENCE = {"RAY_agent_register_timeout_ms": "120000", "RAY_raylet_start_wait_time_s": "150"}
 TRIES = 5  # of a start that fails since Ray does not come up in its half minute
 SECONDS_TO_GO = 60  # for those that train, once their command has been killed
 SECONDS_TO_END = 1800  # for a command: afterwards it hangs
@@ -145,7 +147,7 @@ def marked(token: str) -> list[Process]:
             command = (
                 (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             )
-            pages = int((folder / "statm").read_text().split()[1])
+            pages = int((folder / "statm").read_text(encoding="utf-8").split()[1])
             found.append(Process(int(folder.name), command.strip(), pages * 4096))
     return found
 
@@ -194,7 +196,7 @@ class Sweep:
         """
         words = [*SWEEP, f"results={self.results}", *(self._engine.words if self._engine else ())]
         log = self._folder / f"start-{len(self.starts)}.log"
-        environment = {**os.environ, MARK: self.token, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, **PATIENCE, MARK: self.token, "OMP_NUM_THREADS": "1"}
         before = {process.pid for process in marked(self.token)}
         entry: dict[str, Any] = {"rounds_before": len(self._committed())}
         with log.open("w", encoding="utf-8") as output:
