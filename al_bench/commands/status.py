@@ -190,7 +190,8 @@ def seeds_of(entries: Iterable[Entry]) -> list[int]:
 
 def _choice_of(entry: Entry) -> str:
     """What tells a job that has no trials: its choice of strategy, or all that was typed."""
-    chosen = [word for word in entry.overrides if word.startswith(("strategy=", "model="))]
+    told = ("strategy=", "selection=", "model=")
+    chosen = [word for word in entry.overrides if word.startswith(told)]
     return " ".join(chosen or entry.overrides)
 
 

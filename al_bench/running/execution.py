@@ -13,6 +13,7 @@ from al_bench.results import locks
 from al_bench.results.locks import TrialHeld
 from al_bench.results.manifest import INTERRUPTED
 from al_bench.results.own_code import require_unedited
+from al_bench.results.spending import Spent, spent_by
 from al_bench.results.store import Store, TrialFiles
 from al_bench.results.trial_key import TrialKey
 from al_bench.rounds.trial import Trial
@@ -52,7 +53,7 @@ class TrialOutcome:
         key: The trial.
         status: ``done``, ``failed`` or ``held`` (another process has it).
         rounds: Rounds committed.
-        num_labeled: Labels in the last of them.
+        spent: Labels of the last of them, or steps.
         accuracy: Test accuracy of the last of them.
         message: What went wrong.
     """
@@ -60,7 +61,7 @@ class TrialOutcome:
     key: TrialKey
     status: str
     rounds: int
-    num_labeled: int | None = None
+    spent: Spent | None = None
     accuracy: float | None = None
     message: str | None = None
 
@@ -396,4 +397,4 @@ def _outcome(
     if not rows:
         return TrialOutcome(key, status, 0, message=message)
     last = rows[-1]
-    return TrialOutcome(key, status, len(rows), last["num_labeled"], last["test_accuracy"], message)
+    return TrialOutcome(key, status, len(rows), spent_by(last), last["test_accuracy"], message)

@@ -11,10 +11,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from al_bench import process
 from al_bench.masking import masked_text
+from al_bench.results.spending import spent_by
 from al_bench.results.trial_key import TrialKey
 from al_bench.running.execution import DONE, TrialOutcome
 from al_bench.running.names import trial_name
-from al_bench.running.remaining import Remaining
+from al_bench.running.remaining import Remaining, seconds_of
 from al_bench.text.console import Console, Table
 from al_bench.text.duration import about, in_words
 from al_bench.text.visible import in_a_line, visible
@@ -142,7 +143,7 @@ class BarReport:
         self._remaining.end(outcome.key)
         if outcome.status == DONE:
             rounds = max(outcome.rounds, 1)
-            said = f"done, {outcome.num_labeled} labels, accuracy {outcome.accuracy:.3f}"
+            said = f"done, {outcome.spent}, accuracy {outcome.accuracy:.3f}"
             self._show(outcome.key, rounds, rounds, said)
         else:
             said = f"{self._name(outcome.key)} {outcome.status}: {outcome.message}"
@@ -193,10 +194,10 @@ def told_steps(
 
 def describe(row: dict[str, Any]) -> str:
     """A committed round in a few words."""
-    parts = ("seconds_fit", "seconds_evaluate", "seconds_score", "seconds_select")
-    seconds = sum(row.get(part) or 0.0 for part in parts)
+    seconds = seconds_of(row)
+    spent = spent_by(row)
     return (
-        f"labels={row['num_labeled']} accuracy={row['test_accuracy']:.3f} "
+        f"{spent.word}={spent.count} accuracy={row['test_accuracy']:.3f} "
         f"nll={row['test_nll']:.3f} {seconds:.1f}s"
     )
 
@@ -218,14 +219,15 @@ def outcome_table(title: str, outcomes: Sequence[TrialOutcome]) -> Table:
     table = Table(title)
     table.add_column("seed", justify="right")
     table.add_column("status")
-    for name in ("rounds", "labels", "test accuracy"):
+    spent = {ended.spent.word for ended in outcomes if ended.spent is not None} or {"labels"}
+    for name in ("rounds", *spent, "test accuracy"):
         table.add_column(name, justify="right")
     if any(ended.message for ended in outcomes):
         table.add_column("message", overflow="fold")
     for ended in outcomes:
         accuracy = "" if ended.accuracy is None else f"{ended.accuracy:.4f}"
-        labels = "" if ended.num_labeled is None else str(ended.num_labeled)
-        cells = [str(ended.key.seed), ended.status, str(ended.rounds), labels, accuracy]
+        count = "" if ended.spent is None else str(ended.spent.count)
+        cells = [str(ended.key.seed), ended.status, str(ended.rounds), count, accuracy]
         table.add_row(*cells, *([ended.message or ""] if len(table.columns) > 5 else []))
     return table
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from al_bench.errors import ConfigError
 from al_bench.results.identity import RunIdentity, safe_name
 from al_bench.results.schema import ENGINE
+from al_bench.results.spending import LABELS, STEPS, spent_by
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class TrackedTrial:
         return {**self.identity.columns, "seed": self.seed, **self.engine}
 
     @property
+    def axis(self) -> str:
+        """The column that ``step`` reads: labels, or of active sampling steps."""
+        return LABELS if self.config.get("selection") is None else STEPS
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """The configuration, flat: dotted key to plain value or list."""
         return _flat(self.config, "")
@@ -94,8 +100,8 @@ def metrics(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def step(row: Mapping[str, Any]) -> int:
-    """Where a round lies on the horizontal axis: labels, which every batch size has in common."""
-    return int(row["num_labeled"])
+    """Where a round lies on the horizontal axis: what all batch sizes have in common."""
+    return spent_by(row).count
 
 
 def require_package(name: str) -> None:

@@ -7,10 +7,9 @@ from typing import Any
 
 from al_bench.errors import AlBenchError, ConfigError, choose
 from al_bench.paths import opened
-from al_bench.tracking.base import TrackedTrial, metrics, require_package, step
+from al_bench.tracking.base import TrackedTrial, metrics, require_package
 
 MODES = ("offline", "online")
-AXIS = "num_labeled"
 
 
 @dataclass(frozen=True)
@@ -65,12 +64,12 @@ class Wandb:
             ),
         )
         # wandb's own step counts calls and refuses to repeat one; labels may stand still.
-        run.define_metric("*", step_metric=AXIS)
+        run.define_metric("*", step_metric=trial.axis)
         return run
 
     def log(self, run: Any, row: Mapping[str, Any]) -> None:
         """Add a point to every curve."""
-        run.log({**metrics(row), AXIS: step(row)})
+        run.log(metrics(row))
 
     def finish(self, run: Any, status: str) -> None:
         """Say how it ended and close the run: without, the next one would go on in it."""

@@ -7,6 +7,8 @@ import pytest
 
 from al_bench.results.frame import read_curves
 from al_bench.results.schema import MEASURED
+from al_bench.running.progress import describe
+from al_bench.tracking.base import step
 
 QUICK = (
     "model=deterministic",
@@ -92,8 +94,10 @@ def test_selections_are_listed(al_bench):
 
 def test_rows_say_what_was_chosen_and_arms_share_all_but_that(sample, tmp_path):
     for words in (["selection=uniform"], [IMPORTANCE]):
-        code, _, err = sample(*words)
+        code, out, err = sample(*words)
         assert code == 0, err
+        assert "steps" in out
+        assert "labels" not in out
     frame = stored(tmp_path / "results")
     assert set(frame["setting"]) == {"sampling"}
     assert set(frame["strategy"]) == {"uniform", IMPORTANCE.partition("=")[2]}
@@ -147,6 +151,14 @@ def test_the_notebook_runs_trials_in_memory(al_bench):
     trials = package.trials(*QUICK, "selection=uniform")
     frame = package.execute(trials)
     assert frame.groupby("seed")["total_steps"].apply(list).tolist() == [[0, 10, 20]] * 2
+
+
+def test_progress_and_trackers_count_steps():
+    row = {"num_labeled": 649, "total_steps": 20, "test_accuracy": 0.5, "test_nll": 1.0}
+    assert step({**row, "setting": "sampling"}) == 20
+    assert describe({**row, "setting": "sampling"}).startswith("steps=20 accuracy=0.500")
+    assert step(row) == 649
+    assert describe(row).startswith("labels=649")
 
 
 @pytest.mark.slow
