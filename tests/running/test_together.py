@@ -94,7 +94,7 @@ def curves(folder):
 
 TWO = (
     ["strategy=random", "seeds=1", "budget.total=30"],
-    ["strategy=margin", "seeds=[3,1]", "budget.total=30"],
+    ["strategy=margin", "seeds=[3]", "budget.total=30"],
 )
 MANY = (
     *TWO,
@@ -120,7 +120,7 @@ def test_runs_executed_together_have_the_bits_of_each_alone(runs, tmp_path):
     together, outcomes = compared(runs, TWO, tmp_path, run_trials)
     one, other = (run.folder for run in together)
     assert [(ended.key, ended.status, ended.rounds) for ended in outcomes] == [
-        (TrialKey(folder, seed), "done", 2) for folder, seed in [(one, 0), (other, 1), (other, 3)]
+        (TrialKey(folder, seed), "done", 2) for folder, seed in [(one, 0), (other, 3)]
     ]
 
 
@@ -199,6 +199,7 @@ def test_a_failure_stops_all_where_its_run_says_so(runs, tmp_path):
     assert {ended.status for ended in run_trials(assignments(other), Told())} == {"done"}
 
 
+@pytest.mark.slow
 def test_a_trial_that_has_ended_lets_go_of_its_pool(runs, monkeypatch):
     words = ["budget.batch_size=15", "seeds=1"]
     short, long = runs(["strategy=random", *words], ["strategy=margin", "seeds=1"])
