@@ -13,6 +13,7 @@ KINDS = {
     "augmentations": "training/augment",
     "strategies": "strategy",
     "selections": "selection",
+    "selection-scores": "selection/score",
     "selection-rules": "selection/rule",
     "irreducible": "selection/irreducible",
     "scores": "strategy/score",

@@ -26,7 +26,7 @@ def drop_of_others(config: DictConfig) -> None:
 def add_second_network(
     config: DictConfig, folders: Sequence[str], load: Callable[[list[str]], DictConfig]
 ) -> None:
-    """Complete ``parameters`` where irreducible losses name a choice of ``model/network``.
+    """Where irreducible losses name a choice of ``model/network``, put in what builds it.
 
     Args:
         config: A run's configuration, changed in place.
@@ -39,12 +39,14 @@ def add_second_network(
     node = OmegaConf.select(config, KEY)
     if not (OmegaConf.is_dict(node) and {"network", "parameters"} <= node.keys()):
         return
-    if node.network is None:
+    name = node.network
+    if name is None or OmegaConf.is_dict(name):
         return
-    if not isinstance(node.network, str):
+    if not isinstance(name, str):
         raise ConfigError(
-            f"{KEY}.network must be a choice of model/network, got {node.network!r}.",
+            f"{KEY}.network must be a choice of model/network, got {name!r}.",
             f"Use {KEY}.network=small_cnn; al-bench list networks shows more.",
         )
-    chosen = load([*folders, f"model/network={node.network}"]).model.network
-    node.parameters = with_parameters(f"{KEY}.parameters", node.parameters, chosen)
+    choice = load([*folders, f"model/network={name}"]).model.network
+    node.network = with_parameters(f"{KEY}.parameters", node.parameters, choice)
+    node.parameters = None

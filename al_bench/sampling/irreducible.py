@@ -122,27 +122,27 @@ class _Trained:
     Args:
         training: How; its monitor and patience are replaced: the epoch with the lowest loss on the
             points that are watched is kept.
-        network: A choice of ``model/network``; ``None`` is the target's network.
-        parameters: Builds that network; filled in when a configuration names ``network``.
+        network: Builds another network than the target's; in a configuration its name, a choice of
+            ``model/network``.
+        parameters: Of the network that a configuration names; part of ``network`` once it is built.
         least_steps: A model of few points is trained for more epochs than ``training`` says, until
             it has taken so many steps: with batches of 320 ten epochs of some hundred points would
             teach it nothing. ``None`` trains as many epochs as ``training`` says.
     """
 
     training: Recipe
-    network: str | None = None
-    parameters: NetworkFactory | None = None
+    network: NetworkFactory | None = None
+    parameters: Mapping[str, Any] | None = None
     least_steps: int | None = 300
 
     def __post_init__(self) -> None:
         if self.least_steps is not None:
             require_whole("least_steps", self.least_steps, 1)
-        if self.network is not None and not callable(self.parameters):
+        if self.network is not None and not callable(self.network):
             raise ConfigError(
-                f"{keyed('network')}={self.network} has no network.",
-                f"Set {keyed('parameters')} to what builds it.",
+                f"{keyed('network')} must build a network when called, got {self.network!r}."
             )
-        if self.network is None and self.parameters is not None:
+        if self.parameters is not None:
             raise ConfigError(
                 f"{keyed('parameters')} are those of {keyed('network')}, which is null.",
                 f"Add for example {keyed('network')}=mlp.",
@@ -163,9 +163,9 @@ class _Trained:
         return replace(self.training, max_epochs=epochs, monitor="nll", patience=patience)
 
     def _beside(self, known: Known) -> Beside:
-        if self.parameters is None:
+        if self.network is None:
             return known.beside
-        return replace(known.beside, model=Deterministic(self.parameters))
+        return replace(known.beside, model=Deterministic(self.network))
 
     def _shown(self, num_points: int) -> int:
         """Points that a model of so many is shown while it is trained."""

@@ -11,6 +11,8 @@ from selection_files import CONF, FILES, NAMES, brought, built, configured, toge
 from al_bench.checking.probing import DoesNotApply
 from al_bench.checking.selections import CHECKS, CORE_SET_CHECKS, NEEDS, checks_of
 from al_bench.configuration.building import build
+from al_bench.configuration.shipped import parts_of
+from al_bench.configuration.trust import _check_form
 from al_bench.sampling.base import IRREDUCIBLE, TARGETS, CoreSet
 from al_bench.sampling.irreducible import Holdout, TwoHalves, model_of
 from al_bench.strategies.rules import Power, Softmax, Softrank, TopB
@@ -68,6 +70,14 @@ def test_values_in_the_file_are_the_defaults_of_the_class(name):
     for key in config:
         if not key.startswith("_") and not OmegaConf.is_dict(config._get_node(key)):
             assert config[key] == parameters[key].default
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_file_names_is_run_again_without_being_trusted(name):
+    node = OmegaConf.to_container(configured(name))
+    for part in parts_of({"selection": node}):
+        assert part.is_shipped, part
+        _check_form(part, CONF)
 
 
 @pytest.mark.parametrize("name", ["uniform", "rho_loss", "grand"])

@@ -163,7 +163,7 @@ def test_they_are_learned_once_for_all_that_decides_them(tmp_path):
     assert trained(tmp_path, Holdout(dataclasses.replace(SHORT, weight_decay=0.5)))
     wider = functools.partial(mlp, hidden=[17], dropout=0.0)
     assert trained(tmp_path, Holdout(SHORT), model=Deterministic(wider))
-    assert not trained(tmp_path, Holdout(SHORT, network="mlp", parameters=wider))
+    assert not trained(tmp_path, Holdout(SHORT, network=wider))
     labels = (POINTS[:, 0] > 0).long()
     assert trained(tmp_path, Holdout(SHORT), labels=labels)
     assert trained(tmp_path, Holdout(SHORT), held=HELD - 1)
@@ -240,10 +240,10 @@ def test_halves_need_points(tmp_path):
 
 
 def test_parameters_that_make_no_sense_are_refused():
-    with pytest.raises(ConfigError, match="network=mlp has no network"):
+    with pytest.raises(ConfigError, match="must build a network when called, got 'mlp'"):
         Holdout(RECIPE, network="mlp")
     with pytest.raises(ConfigError, match="network, which is null"):
-        Holdout(RECIPE, parameters=NETWORK)
+        Holdout(RECIPE, parameters={"dropout": 0.2})
     with pytest.raises(ConfigError, match="start is warm"):
         Holdout(dataclasses.replace(RECIPE, start="warm"))
     with pytest.raises(ConfigError, match="update must be true or false"):
