@@ -105,4 +105,6 @@ def _decoded(data: bytes) -> dict[str, Any]:
         )
     except Exception as error:  # whatever torch stumbles over
         raise _Damaged("it cannot be read") from error
+    if not isinstance(content, dict):
+        raise _Damaged("it holds no values by name")
     return content

@@ -8,14 +8,16 @@ import copy
 import io
 import json
 import os
+import pickle
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 import yaml
 from hypothesis import strategies as st
 
@@ -93,7 +95,7 @@ _values = st.one_of(
 
 def instead_of(path: Path, data: bytes) -> st.SearchStrategy[bytes | str]:
     """What may lie at ``path`` instead of ``data``: bytes, or one of ``SPECIAL``."""
-    ways = {".yaml": _yamls, ".parquet": _parquets}
+    ways = {".yaml": _yamls, ".parquet": _parquets, ".pt": _tensors}
     odd = ways.get(path.suffix, _jsons)(data)
     return st.one_of(*[odd] * 8, st.sampled_from(SPECIAL))
 
@@ -209,6 +211,49 @@ def _parquets(data: bytes) -> st.SearchStrategy[bytes]:
     )
     odd = st.sampled_from([b"PAR1PAR1", b"PARE" + data[4:-4] + b"PARE", _written(claim)])
     return st.one_of(*[_tables(data)] * 6, _damaged(data), odd)
+
+
+class Foreign:
+    """What runs code where it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return (os.mkdir, ("home/touched",))
+
+
+def _tensors(data: bytes) -> st.SearchStrategy[bytes]:
+    """Instead of what torch has saved of plain values and tensors."""
+    content = torch.load(io.BytesIO(data), weights_only=True)
+    changed = _changed(_opened(content)).map(_saved)
+    odd = [5, None, [], {}, {"weights": []}, Foreign(), {"weights": [Foreign()]}, Path("x")]
+    more = [*map(_saved, odd), pickle.dumps(Foreign()), pickle.dumps({"weights": []})]
+    return st.one_of(*[changed] * 5, _damaged(data), st.sampled_from(more))
+
+
+def _opened(value: Any) -> Any:
+    """Plain mappings and lists, a tensor among them as its shape and type, which may change."""
+    if isinstance(value, torch.Tensor):
+        return {"shape": list(value.shape), "type": str(value.dtype).removeprefix("torch.")}
+    if isinstance(value, Mapping):
+        return {key: _opened(inner) for key, inner in value.items()}
+    return [_opened(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _saved(value: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(_closed(value), buffer)
+    return buffer.getvalue()
+
+
+def _closed(value: Any) -> Any:
+    if isinstance(value, dict) and {"shape", "type"} == set(value):
+        kind = getattr(torch, value["type"], None) if isinstance(value["type"], str) else None
+        try:
+            return torch.full(value["shape"], float("nan"), dtype=kind)
+        except (TypeError, RuntimeError, ValueError, OverflowError, MemoryError):
+            return value
+    if isinstance(value, dict):
+        return {key: _closed(inner) for key, inner in value.items()}
+    return [_closed(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _written(table: pa.Table, **options: Any) -> bytes:

@@ -37,7 +37,7 @@ from pathlib import Path
 from al_bench.results.locks import take
 lock = take(Path(sys.argv[1]))
 print("held", flush=True)
-time.sleep(60)
+time.sleep(600)  # until it is killed
 """
 FORK_AND_HOLD = """
 import os, sys, time
@@ -49,7 +49,7 @@ if child == 0:
     lock.release()  # not the child's to give back
 else:
     print(child, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -544,7 +544,7 @@ with Store(Path(sys.argv[1])).claim(IDENTITY, 3, ENGINE) as files:
 def test_a_stopped_holder_that_wakes_after_others_have_gone_on_commits_nothing(
     tmp_path: Path, no_locks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "STALE_SECONDS", 2.0)
+    monkeypatch.setattr(lease, "STALE_SECONDS", 300.0)  # what beats may be slow to
     monkeypatch.setattr(lease, "LOOK_SECONDS", 0.1)
     lock = trial_paths(tmp_path).lock
     quick = "from al_bench.results import lease; lease.BEAT_SECONDS = 0.05\n"
@@ -563,11 +563,12 @@ def test_a_stopped_holder_that_wakes_after_others_have_gone_on_commits_nothing(
                 run_trial(tmp_path)
             holder.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, holder.pid, os.WSTOPPED)  # it may beat once more before it stops
+            monkeypatch.setattr(lease, "STALE_SECONDS", 0.5)
             locks.settle([lock])
             run_trial(tmp_path)
             after = stored(tmp_path)
             holder.send_signal(signal.SIGCONT)
-            said, _ = holder.communicate("go\n", timeout=60)
+            said, _ = holder.communicate("go\n", timeout=300)
         finally:
             holder.kill()
     assert "was taken over by another process" in said

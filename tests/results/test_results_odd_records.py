@@ -8,17 +8,23 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 import fake_trials
 import odd_records
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from al_bench import cli
-from al_bench.results import lease
+from al_bench.errors import ResultsError
+from al_bench.results import cache, history, lease, parquet
 from al_bench.results.store import Store
+from al_bench.running import execution
 
 QUICK = (
     *("training.max_epochs=1", "training.epoch_size=64", "model.num_samples=2"),
@@ -72,7 +78,10 @@ class Watch:
             return
         if not os.path.dirname(path):  # relative to a folder that is held open, or to this one
             return
-        name = os.path.realpath(os.fsdecode(path))
+        place, last = os.path.split(os.fsdecode(path))
+        name = os.path.join(os.path.realpath(place), last)
+        if event == "open":  # the others do not follow a link
+            name = os.path.realpath(name)
         if not name.startswith(self.allowed):
             self.found.append((event, name))
 
@@ -254,7 +263,7 @@ def test_no_odd_file_of_many_ends_a_command_or_is_obeyed(folder, data):
 @pytest.mark.promise("One odd file is named and left out")
 @pytest.mark.slow
 @given(data=st.data())
-@settings(EXAMPLES, max_examples=6)
+@settings(EXAMPLES, max_examples=12)
 def test_no_odd_file_ends_what_draws_or_trains(folder, data):
     manifest = str(folder.manifest)
     name, what, recorded, status = data.draw(odd_files(folder))
@@ -268,3 +277,69 @@ def test_no_odd_file_ends_what_draws_or_trains(folder, data):
     with folder.holding(name, what, recorded=recorded, status=status):
         for typed in words:
             folder.says(*typed)
+
+
+WARM = (*QUICK[:-1], "strategy=random", "training.start=warm", "seeds=1")
+
+
+@pytest.fixture(scope="module")
+def half(folder, tmp_path_factory):
+    """A run whose weights wait for its last round; its results and the name of the checkpoint."""
+    results = tmp_path_factory.mktemp("half") / "results"
+    commit = execution.Rounds.commit
+
+    def twice(rounds, trial, row, acquired):
+        if trial.round == 2:
+            raise KeyboardInterrupt
+        return commit(rounds, trial, row, acquired)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(execution.Rounds, "commit", twice)
+        assert cli.main(["run", *WARM, f"results={results}"]) == 130
+    (path,) = results.rglob("*.pt")
+    return results, path.relative_to(results)
+
+
+@pytest.mark.promise("Looking at results runs nothing of theirs")
+@pytest.mark.slow
+@given(data=st.data())
+@settings(EXAMPLES, max_examples=30)
+def test_no_odd_checkpoint_ends_a_run_or_is_obeyed(folder, half, data):
+    stored, name = half
+    results = shutil.copytree(stored, stored.parent / "odd")
+    what = data.draw(odd_records.instead_of(results / name, (results / name).read_bytes()))
+    odd_records.put(results / name, what, folder.home)
+    (curve,) = results.rglob("curves/*.parquet")
+    table = pq.read_table(pa.BufferReader(curve.read_bytes()))
+    footer = dict(table.schema.metadata)
+    digest = data.draw(st.sampled_from(["as stored", "of what is there", "none"]))
+    if digest != "as stored":
+        del footer[history.CHECKPOINT_DIGEST]
+    if digest == "of what is there" and isinstance(what, bytes):
+        footer[history.CHECKPOINT_DIGEST] = sha256(what).hexdigest().encode()
+    curve.write_bytes(parquet.encode(table, footer))
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(folder.watch, "allowed", (f"{results}/", *folder.watch.allowed))
+            code, out, _ = folder.says("run", *WARM, f"results={results}")
+        assert code == 0 or "seed 0 failed: " in out, out
+    finally:
+        shutil.rmtree(results)
+    assert not (folder.home / "touched").exists()
+
+
+@pytest.mark.promise("Looking at results runs nothing of theirs")
+@given(data=st.data())
+@settings(EXAMPLES, max_examples=10)
+def test_no_odd_file_of_the_cache_is_obeyed(folder, tmp_path_factory, data):
+    results, made = tmp_path_factory.mktemp("cache"), {"losses": torch.tensor([1.0, 2.0])}
+    cache.cached(results, "kind", {}, lambda: made)
+    (path,) = results.rglob("*.pt")
+    whole = path.read_bytes()
+    what = data.draw(odd_records.instead_of(path, whole[cache.DIGEST :]))
+    if isinstance(what, bytes) and data.draw(st.booleans()):
+        what = sha256(what).hexdigest().encode() + what  # as if it had been stored like that
+    odd_records.put(path, what, folder.home)
+    with contextlib.suppress(ResultsError) if path.is_dir() else contextlib.nullcontext():
+        assert isinstance(cache.cached(results, "kind", {}, lambda: made), dict)
+    assert not (folder.home / "touched").exists()
