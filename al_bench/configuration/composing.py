@@ -106,7 +106,8 @@ def named(config: DictConfig) -> Composed:
     check(config)
     choices = dict(config.hydra.runtime.choices)
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    drop_of_others(own)
+    if choices.get("experiment"):
+        drop_of_others(own)
     pool = own.pool if own.pool else {}
     # Data sets bring a network; a model without one sets it back to null.
     has_network = OmegaConf.is_dict(own.model) and own.model.get("network") is not None

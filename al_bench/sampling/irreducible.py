@@ -105,8 +105,8 @@ class Irreducible(Protocol):
 class IrreducibleModel(Protocol):
     """What a file under ``conf/selection/irreducible`` builds."""
 
-    def check(self, num_training: int, num_holdout: int) -> None:
-        """Raise ConfigError unless so many points are enough."""
+    def check(self, training: LabeledSet, num_holdout: int, num_classes: int) -> None:
+        """Raise ConfigError unless its models take such points, and there are enough of them."""
 
     def num_passes(self, num_training: int, num_holdout: int) -> int:
         """Points that its models are shown in all, again in every epoch."""
@@ -153,6 +153,17 @@ class _Trained:
                 f"{keyed('training.start')} is {self.training.start}.",
                 f"Use {keyed('training.start')}=cold.",
             )
+
+    def check(self, training: LabeledSet, num_holdout: int, num_classes: int) -> None:
+        """Raise ConfigError unless the network takes the inputs."""
+        if self.network is None:
+            return
+        try:
+            Deterministic(self.network).check(training.inputs.input_shape, num_classes)
+        except ConfigError as error:
+            key = keyed("network", self)
+            hint = error.hint and error.hint.replace("model/network", key)
+            raise ConfigError(f"{key}: {error.message}", hint) from error
 
     def recipe(self, num_trained: int) -> Recipe:
         """How a model is trained on so many points."""
@@ -224,8 +235,9 @@ class Holdout(_Trained):
         if not isinstance(self.update, bool):
             raise ConfigError(f"{keyed('update')} must be true or false, got {self.update!r}.")
 
-    def check(self, num_training: int, num_holdout: int) -> None:
-        """Raise ConfigError where there are fewer than two held-out points."""
+    def check(self, training: LabeledSet, num_holdout: int, num_classes: int) -> None:
+        """Raise ConfigError also where there are fewer than two held-out points."""
+        super().check(training, num_holdout, num_classes)
         if num_holdout < 2:
             raise ConfigError(
                 f"selection/irreducible=holdout learns from held-out points; there "
@@ -244,7 +256,7 @@ class Holdout(_Trained):
             ConfigError: Too few points are held out.
             TrainingError: The model's training loss is not finite.
         """
-        self.check(len(known.training), len(known.holdout))
+        self.check(known.training, len(known.holdout), known.beside.num_classes)
         beside = self._beside(known)
 
         def compute() -> dict[str, Any]:
@@ -273,13 +285,10 @@ class TwoHalves(_Trained):
     once a seed.
     """
 
-    def check(self, num_training: int, num_holdout: int) -> None:
-        """Raise ConfigError where the halves have fewer than two points."""
-        if num_training < 4:
-            raise ConfigError(
-                f"selection/irreducible=two_halves needs 4 training points, there are "
-                f"{num_training}."
-            )
+    def check(self, training: LabeledSet, num_holdout: int, num_classes: int) -> None:
+        """Raise ConfigError also where the halves have fewer than two points."""
+        super().check(training, num_holdout, num_classes)
+        _check_halves(len(training))
 
     def num_passes(self, num_training: int, num_holdout: int) -> int:
         """Points that the models are shown in all."""
@@ -293,7 +302,8 @@ class TwoHalves(_Trained):
             ConfigError: There are too few different training points.
             TrainingError: The loss of a model is not finite.
         """
-        self.check(_count(known.copies), len(known.holdout))
+        self.check(known.training, len(known.holdout), known.beside.num_classes)
+        _check_halves(_count(known.copies))
         beside = self._beside(known)
 
         def compute() -> dict[str, Any]:
@@ -420,6 +430,13 @@ def model_of(selection: Selection | CoreSet) -> IrreducibleModel:
                 "al_bench.sampling.irreducible says what such a class has.",
             )
     return model
+
+
+def _check_halves(num_points: int) -> None:
+    if num_points < 4:
+        raise ConfigError(
+            f"selection/irreducible=two_halves needs 4 training points, there are {num_points}."
+        )
 
 
 class _Drawn(NamedTuple):

@@ -9,7 +9,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from al_bench.sampling.base import CandidateView, Chosen
+from al_bench.errors import ConfigError, keyed
+from al_bench.sampling.base import IRREDUCIBLE, CandidateView, Chosen
 from al_bench.sampling.irreducible import IrreducibleModel
 from al_bench.strategies.base import ScoreFn, check_num_samples
 from al_bench.strategies.rules import BatchRule
@@ -52,6 +53,12 @@ class Scored:
 
     def __post_init__(self) -> None:
         check_num_samples(self.num_samples)
+        if self.irreducible is not None and IRREDUCIBLE not in self.needs:
+            raise ConfigError(
+                f"{keyed('irreducible')} gives irreducible losses, which this score does not "
+                "look at.",
+                "Leave it out, or use selection=rho_loss.",
+            )
 
     @property
     def needs(self) -> frozenset[str]:

@@ -90,7 +90,7 @@ class SamplingTrial(Trial):
         self.plan = run.budget.plan(len(self.training), run.recipe.batch_size)
         run.recipe.check(pool.inputs, self.plan.passes)
         if IRREDUCIBLE in run.selection.needs:
-            model_of(run.selection).check(len(self.training), len(self.holdout))
+            model_of(run.selection).check(self.training_set(), len(self.holdout), self.num_classes)
         self.total_steps = 0
         self.candidates_seen = 0
         self._tally = Tally(pool, test)

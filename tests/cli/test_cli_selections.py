@@ -63,6 +63,11 @@ QUICK = (
         (["selection=rho_loss", "selection.irreducible=two_halves"],
          "Choose one with selection/irreducible=…"),
         (["selection=loss", "selection.num_samples=3"], "num_samples"),
+        (["selection=loss", "+selection/irreducible=holdout"], "does not look at. Leave it"),
+        (["selection=loss", "+selection.irreducible.update=true"], "this score does not look at"),
+        (["selection=uniform", "+selection.irreducible.update=true"], "no parameter 'irreducible'"),
+        (["selection=rho_loss", "selection.irreducible.network=emnist_cnn"],
+         "selection.irreducible.network: The network emnist_cnn needs images of at least 14x14"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )  # fmt: skip
