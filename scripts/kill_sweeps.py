@@ -58,6 +58,7 @@ SWEEP = (
 RUNS, TRIALS, ROUNDS = 8, 200, 4
 # Ray gives its agents 15 seconds to come up, which a machine with other work may not keep.
 PATIENCE = {"RAY_agent_register_timeout_ms": "120000", "RAY_raylet_start_wait_time_s": "150"}
+PATIENCE |= {"RAY_worker_niceness": "0"}  # nor are its jobs to come last there
 TRIES = 5  # of a start that fails since Ray does not come up in its half minute
 SECONDS_TO_GO = 60  # for those that train, once their command has been killed
 SECONDS_TO_END = 1800  # for a command: afterwards it hangs
@@ -196,7 +197,7 @@ class Sweep:
         """
         words = [*SWEEP, f"results={self.results}", *(self._engine.words if self._engine else ())]
         log = self._folder / f"start-{len(self.starts)}.log"
-        environment = {**os.environ, **PATIENCE, MARK: self.token, "OMP_NUM_THREADS": "1"}
+        environment = {**PATIENCE, **os.environ, MARK: self.token, "OMP_NUM_THREADS": "1"}
         before = {process.pid for process in marked(self.token)}
         entry: dict[str, Any] = {"rounds_before": len(self._committed())}
         with log.open("w", encoding="utf-8") as output:
@@ -231,9 +232,11 @@ class Sweep:
         return entry
 
     def text(self) -> str:
-        """What the last start has said."""
-        log = self._folder / f"start-{len(self.starts) - 1}.log"
-        return log.read_text(encoding="utf-8")
+        """What the last start has said, and its jobs, which have files of their own on submitit."""
+        logs = [self._folder / f"start-{len(self.starts) - 1}.log"]
+        sweeps = sorted(self.results.glob(".sweeps/*/"))
+        logs += sweeps[-1].glob(".submitit/*/*_log.out") if sweeps else []
+        return "".join(log.read_text(encoding="utf-8") for log in logs)
 
     def holders(self) -> set[int]:
         """Who works on trials that are not done, as their manifests say."""
