@@ -19,16 +19,24 @@ from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.running import execution
 from al_bench.running.loading import Data
 from al_bench.running.prepare import prepare
+from al_bench.sampling import irreducible
+from al_bench.sampling import loop as sampling
+from al_bench.sampling.trial import SamplingTrial
 from al_bench.training import trainer
 
 OVERRIDES = (
     "seeds=1",
-    "budget.total=40",
     "model.num_samples=3",
     "model/network=mlp",  # the quickest
     "model.network.hidden=[16]",
-    "training.max_epochs=1",
-    "training.epoch_size=64",
+)
+LABELS = ("training.max_epochs=1", "training.epoch_size=64")
+STEPS = (
+    "budget.steps=6",
+    "budget.candidates=64",
+    "budget.evaluate_every=3",
+    "training.batch_size=8",
+    "selection.irreducible.training.max_epochs=1",
 )
 
 
@@ -52,21 +60,28 @@ class Reported(Silent):
         self.rounds.add((key, row["round"], row["test_nll"]))
 
 
+WARM = (*LABELS, "strategy=bald", "training.start=warm")
 RUNS = {
-    "cold": [["strategy=bald", "training.start=cold"]],
-    "warm": [["strategy=bald", "training.start=warm"]],
-    "together": [
-        ["strategy=margin", "budget.total=30"],
-        ["strategy=bald", "training.start=warm", "budget.total=30"],
+    "cold": [[*LABELS, "strategy=bald", "training.start=cold", "budget.total=40"]],
+    "warm": [[*WARM, "budget.total=40"]],
+    "together": [[*LABELS, "strategy=margin", "budget.total=30"], [*WARM, "budget.total=30"]],
+    "sampling": [["selection=rho_loss", *STEPS]],
+    "sampling together": [  # two that share what is learned of a holdout, and two others
+        ["selection=irreducible_loss", *STEPS],
+        ["selection=rho_loss", *STEPS],
+        ["selection=rho_loss", "selection.irreducible.update=true", *STEPS],
+        [*WARM, "budget.total=30"],
     ],
 }
+SLOW = ("together", "sampling", "sampling together")
 
 
 @pytest.fixture(
-    scope="module", params=["cold", "warm", pytest.param("together", marks=pytest.mark.slow)]
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in RUNS],
 )
 def runs(request):
-    """One run, or two that are executed together."""
+    """One run, or several that are executed together."""
     data = Data()
     return [prepare(compose([*OVERRIDES, *words]), data) for words in RUNS[request.param]]
 
@@ -99,6 +114,10 @@ def stored(folder):
     return curves.sort_values(order).reset_index(drop=True), bought
 
 
+def is_sampling(runs):
+    return any(run.composed.config.selection is not None for run in runs)
+
+
 def assert_same(folder, expected):
     for got, wanted in zip(stored(folder), expected, strict=True):
         pd.testing.assert_frame_equal(got, wanted)
@@ -125,26 +144,34 @@ def test_a_run_killed_at_a_disk_operation_ends_as_if_undisturbed(
         assert not kept & again, "a round that was reported as finished was done again"
 
 
+STORED = [(execution.Rounds, "commit"), (execution.Rounds, "finish")]
 PHASES = [
     (trainer, "fit_one"),
     (loop, "evaluate"),
     (ActiveLearningTrial, "row"),
     (ActiveLearningTrial, "select"),
     (ActiveLearningTrial, "label"),
-    (execution.Rounds, "commit"),
-    (execution.Rounds, "finish"),
+    *STORED,
+]
+PHASES_OF_SAMPLING = [
+    (irreducible, "cached"),
+    (sampling, "evaluate"),
+    (SamplingTrial, "take_step"),
+    (SamplingTrial, "row"),
+    (SamplingTrial, "go_on"),
+    *STORED,
 ]
 
 
-@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase[1])
+@pytest.mark.parametrize("place", range(len(PHASES)))
 @pytest.mark.parametrize("call", [1, pytest.param(0, marks=pytest.mark.slow)])
-def test_a_run_killed_at_a_phase_ends_as_if_undisturbed(tmp_path, runs, undisturbed, phase, call):
+def test_a_run_killed_at_a_phase_ends_as_if_undisturbed(tmp_path, runs, undisturbed, place, call):
     expected, _ = undisturbed
-    home, name = phase
+    home, name = (PHASES_OF_SAMPLING if is_sampling(runs) else PHASES)[place]
     for moment in ("before", "after"):
         runs = into(runs, tmp_path / moment)
         with pytest.MonkeyPatch.context() as patch:
-            last = 0 if name == "finish" else call
+            last = 0 if name in ("finish", "cached") else call
             patch.setattr(home, name, dying(getattr(home, name), last, moment))
             with pytest.raises(Killed):
                 execute(runs)
