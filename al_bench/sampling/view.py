@@ -12,7 +12,7 @@ from torch import Tensor
 
 from al_bench.data.target import Targets
 from al_bench.engine import PRECISIONS, Engine
-from al_bench.errors import AlBenchError, ConfigError
+from al_bench.errors import AlBenchError, ConfigError, TrainingError
 from al_bench.models.base import GradientFactors, Network
 from al_bench.models.frozen import normalized
 from al_bench.models.masks import draw_masks
@@ -102,7 +102,7 @@ class StepView:
             with self._looking():
                 features = network.body(network.prefix(inputs), masks)
                 log_probs = normalized(network.output(features))
-            self._factors = GradientFactors(log_probs, features.float())
+            self._factors = GradientFactors(self._checked(log_probs), features.float())
         return self._factors
 
     def log_probs(self, num_samples: int | None = None) -> Tensor:
@@ -146,9 +146,19 @@ class StepView:
                     network.output(network.body(hidden, [mask[k : k + 1] for mask in masks]))
                     for k in range(count)
                 ]
-                held = normalized(torch.stack(logits, dim=1))
+                held = self._checked(normalized(torch.stack(logits, dim=1)))
             self._held[name] = held
         return held[:, :count]
+
+    def _checked(self, log_probs: Tensor) -> Tensor:
+        """The same; TrainingError where training has made the network predict NaN."""
+        if broken := int(log_probs.isnan().flatten(1).any(dim=1).sum()):
+            raise TrainingError(
+                f"The network predicts NaN for {broken} of {len(log_probs)} points in step "
+                f"{self.step}.",
+                "Try a smaller training.learning_rate.",
+            )
+        return log_probs
 
     def _generator(self, name: str) -> torch.Generator:
         return self._viewer.streams.generator(name, self.step)

@@ -11,7 +11,7 @@ from sampling.in_memory import NETWORK, Kept, make_pool, make_trial, without_sec
 
 from al_bench.data.pool import apply_transforms
 from al_bench.data.repeat import Repeat
-from al_bench.errors import ConfigError
+from al_bench.errors import ConfigError, TrainingError
 from al_bench.models.mc_dropout import MCDropout
 from al_bench.sampling.base import Chosen
 from al_bench.sampling.budget import StepBudget
@@ -177,14 +177,20 @@ def test_from_every_checkpoint_it_goes_on_to_the_bit(selection, model):
     assert again.checkpoints == whole.checkpoints
 
 
-def test_a_loss_that_is_not_finite_ends_the_trial_and_keeps_the_rounds_before():
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [(Uniform(), "The training loss became"), (Scored(Loss(), TopB()), "The network predicts NaN")],
+    ids=["seen by the step", "seen by the selection"],
+)
+def test_a_loss_that_is_not_finite_ends_the_trial_and_keeps_the_rounds_before(selection, said):
     recipe = StepRecipe(batch_size=4, optimizer="sgd", learning_rate=1e30)
     store = Kept()
-    trial, other = make_trial(Uniform(), recipe=recipe), make_trial(Uniform(), seed=1)
+    trial, other = make_trial(selection, recipe=recipe), make_trial(Uniform(), seed=1)
     execute([trial, other], store)
     assert [row["round"] for row in store.rows] == [0, 0, 1, 2, 3]  # its first, then the other's
     (error,) = store.failures
-    assert "The training loss became" in str(error)
+    assert isinstance(error, TrainingError)
+    assert said in str(error)
     assert "learning_rate" in str(error)
 
 
