@@ -4,7 +4,7 @@ M target inputs, C classes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -143,7 +143,7 @@ class ClassTargets:
 
 @dataclass(frozen=True)
 class FileTargets:
-    """Target inputs of one's own.
+    """Target inputs of one's own, read once for all trials of a data set.
 
     Args:
         path: A ``.npy`` file (M, *input_shape): uint8 images, normalised as the data set's are, or
@@ -151,9 +151,15 @@ class FileTargets:
     """
 
     path: str
+    _read: dict[str, Targets] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def of(self, dataset: Dataset, pool: Pool) -> Targets:
         """The inputs of the file."""
+        if dataset.fingerprint not in self._read:
+            self._read[dataset.fingerprint] = self._of(dataset, pool)
+        return self._read[dataset.fingerprint]
+
+    def _of(self, dataset: Dataset, pool: Pool) -> Targets:
         values = read_array(self.path, keyed("path", self))
         shape = pool.inputs.input_shape
         integer = values.dtype == np.uint8

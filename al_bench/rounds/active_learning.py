@@ -3,6 +3,7 @@
 A *position* is a place in the pool view, an *index* an id in the pool.
 """
 
+import functools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -19,11 +20,11 @@ from al_bench.data.labeled import LabeledSet
 from al_bench.data.pool import copies_of
 from al_bench.data.target import Targets
 from al_bench.errors import AlBenchError, ConfigError, placed, within
-from al_bench.models.base import Posterior
+from al_bench.models.base import NetworkModel, Posterior
 from al_bench.rounds.splits import draw_initial, draw_validation
 from al_bench.rounds.trial import Run, Trial
 from al_bench.rounds.view import View, Viewer
-from al_bench.seeding import Streams
+from al_bench.seeding import Streams, isolated
 from al_bench.strategies.base import LABELS, Strategy
 from al_bench.strategies.contract import fault
 from al_bench.training.recipe import Recipe
@@ -125,6 +126,20 @@ class ActiveLearningTrial(Trial):
     def labeled_set(self) -> LabeledSet:
         """The labeled points in the order in which they were labeled."""
         return self.points(torch.tensor(self.labeled, dtype=torch.int64))
+
+    @property
+    def num_bytes(self) -> int:
+        """As of any trial, and the weights that it keeps for the next round."""
+        return super().num_bytes + self._available.nbytes + self._bytes_of_weights
+
+    @functools.cached_property
+    def _bytes_of_weights(self) -> int:
+        model = self.run.model
+        if self.recipe.start != "warm" or not isinstance(model, NetworkModel):
+            return 0
+        with isolated(self.streams.generator("init")):
+            network = model.build(self.pool.inputs.input_shape, self.num_classes)
+        return model.num_networks * sum(part.nbytes for part in network.state_dict().values())
 
     @property
     def num_rounds(self) -> int:

@@ -107,6 +107,14 @@ class Trial(ABC):
         """C."""
         return self.pool.num_classes
 
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the trial holds between two rounds and does not share with other trials."""
+        pool, targets = self.pool, self.targets
+        held = [pool.labels, pool.true_labels, pool.source_index, pool.origin, pool.refused]
+        held += [targets.indices, self.validation]
+        return sum(tensor.nbytes for tensor in held)
+
     def validation_set(self) -> LabeledSet:
         """The validation points."""
         return self.points(self.validation)

@@ -22,7 +22,8 @@ from al_bench.running.settings import setting_of
 
 DONE, FAILED, HELD = "done", "failed", "held"
 FIRST_STEPS_SECONDS = 10.0  # after which they tell how long the others will take
-AT_ONCE = 100  # trials under way: each has a pool in memory and an open lock
+AT_ONCE = 100  # trials under way: each has an open lock
+BYTES_AT_ONCE = 2 * 2**30  # about, of what trials under way hold, pools and warm weights
 
 
 @dataclass(frozen=True)
@@ -332,8 +333,11 @@ def run_free_trials(
     for group in alike(assignments):
         with engine.restored():
             group[0].prepared.run.engine.set_up()  # again: what was loaded since has threads too
-            for first in range(0, len(group), at_once):
-                outcomes += _run_part(group[first : first + at_once], report, report_held)
+            left = group
+            while left:
+                taken, ended = _run_part(left[:at_once], report, report_held)
+                outcomes += ended
+                left = left[taken:]
     return outcomes
 
 
@@ -365,21 +369,26 @@ def _at_once() -> int:
 
 def _run_part(
     assignments: Sequence[Assignment], report: Report, report_held: bool
-) -> list[TrialOutcome]:
+) -> tuple[int, list[TrialOutcome]]:
+    """Run as many of these trials as fit into memory; how many those are, and how they ended."""
     held: list[TrialOutcome] = []
     rounds = Rounds(report)
+    taken = 0
     with _interrupting(rounds):
         for assignment in assignments:
+            taken += 1
             try:
                 rounds.take(assignment)
             except TrialHeld as holder:
                 held.append(TrialOutcome(assignment.key, HELD, rounds=0, message=str(holder)))
+            if sum(trial.num_bytes for trial in rounds.trials) >= BYTES_AT_ONCE:
+                break
         # It looks at rounds.trials anew before each round, so that those that ended are gone.
         setting = setting_of(assignments[0].prepared.run)
         setting.execute(rounds.trials, rounds, FirstSteps(rounds.steps))
     for ended in held if report_held else ():
         report.end(ended)
-    return rounds.outcomes + held
+    return taken, rounds.outcomes + held
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What runs of one process share where it is equal: data sets, pool transforms, trackers."""
+"""What runs of one process share where it is equal: data sets, transforms, targets, trackers."""
 
 import copy
 import json
@@ -7,6 +7,7 @@ from typing import Any
 
 from al_bench.data.base import Dataset, DatasetSource
 from al_bench.data.pool import Loaded, PoolTransform, load_transforms
+from al_bench.data.target import TargetDistribution
 from al_bench.errors import placed
 from al_bench.tracking.base import Tracker
 from al_bench.tracking.guard import Guard
@@ -17,14 +18,15 @@ class Data:
 
     This is the one place that judges what is equal: two data sets are where their resolved
     configurations are, class and parameters key by key; so are trackers, and the pool transforms
-    of equal data sets. The first one's object is everybody's; a file that changes while it is there
-    is not read again.
+    and targets of equal data sets. The first one's object is everybody's; a file that changes while
+    it is there is not read again.
     """
 
     def __init__(self) -> None:
         self._guards: dict[str, Guard] = {}
         self._datasets: dict[str, Dataset] = {}
         self._loaded: dict[str, Loaded] = {}
+        self._targets: dict[str, TargetDistribution] = {}
 
     def dataset(self, node: Any, source: DatasetSource) -> Dataset:
         """The data set of a source.
@@ -55,6 +57,16 @@ class Data:
             ready = [self._sharing(node[name], each) for name, each in transforms.items()]
             self._loaded[key] = load_transforms(ready, dataset)
         return self._loaded[key]
+
+    def target(self, node: Any, target: TargetDistribution, of: Any) -> TargetDistribution:
+        """Which inputs' predictions matter, with what has been read of them.
+
+        Args:
+            node: The resolved configuration of the targets.
+            target: What was built of it.
+            of: The resolved configuration of the data set.
+        """
+        return self._targets.setdefault(_key([of, node]), target)
 
     def guard(self, node: Any, tracker: Tracker | None) -> Guard:
         """A tracker, which fails for all runs that share it or for none.

@@ -126,6 +126,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     dataset = data.dataset(resolved["dataset"], source)
     _require(Dataset, dataset, "dataset", "load", source)
     loaded = data.transforms(resolved["pool"] or {}, transforms, resolved["dataset"], dataset)
+    target = data.target(resolved["target"], target, resolved["dataset"])
     inputs = dataset.train.inputs
     with placed(model):
         provided = model.check(inputs.input_shape, loaded.num_classes)

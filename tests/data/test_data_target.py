@@ -91,6 +91,15 @@ def test_images_of_a_file_are_normalised_as_the_data_set_is(tmp_path):
     assert torch.equal(targets.inputs.gather(drawn.sort().values, cpu), expected)
 
 
+def test_a_file_of_targets_is_read_once_for_all_trials(tmp_path):
+    data = dataset()
+    np.save(tmp_path / "t.npy", data.train.inputs.values[:4].numpy())
+    target = FileTargets(str(tmp_path / "t.npy"))
+    first = target.of(data, pool(data))
+    (tmp_path / "t.npy").unlink()
+    assert target.of(data, pool(data)).inputs is first.inputs
+
+
 def test_floating_point_targets_are_taken_as_they_are(tmp_path):
     values = np.linspace(-1, 1, 12).reshape(3, 1, 2, 2)
     np.save(tmp_path / "t.npy", values)

@@ -152,6 +152,28 @@ def test_all_runs_grow_together_and_the_first_seeds_are_first(runs, monkeypatch)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("start", "most", "sizes"),
+    [("cold", 1, [1, 1, 1]), ("warm", 140_000, [2, 1]), ("cold", 140_000, [3])],
+)
+def test_only_as_many_trials_are_under_way_as_fit_into_memory(
+    runs, monkeypatch, start, most, sizes
+):
+    words = ["strategy=random", "seeds=3", "budget.total=30", f"training.start={start}"]
+    (run,) = runs([*words, "model.network.hidden=[64]"])
+    monkeypatch.setattr(execution, "BYTES_AT_ONCE", most)
+    told = Told()
+    outcomes = run_trials(assignments(run), told)
+    assert [ended.status for ended in outcomes] == ["done"] * 3
+    of_seeds = [key.seed for key, _ in told.rounds]
+    expected, first = [], 0
+    for size in sizes:
+        expected += [*range(first, first + size)] * 2
+        first += size
+    assert of_seeds == expected
+
+
+@pytest.mark.slow
 def test_a_trial_that_two_jobs_name_is_run_once(runs):
     once = runs(["strategy=random", "seeds=2"], ["strategy=random", "seeds=[1,4]", "workers=3"])
     assert once[0].folder == once[1].folder
@@ -232,6 +254,7 @@ def test_equal_data_sets_are_one_object(runs):
     )
     assert len({id(run.dataset) for run in (plain, warm, noisy, also)}) == 1
     assert noisy.loaded is also.loaded
+    assert plain.target is warm.target
     trials = [run.trial(seed) for run in (plain, warm, noisy) for seed in (0, 1)]
     inputs = {trial.pool.inputs.values.data_ptr() for trial in trials}
     assert inputs == {plain.dataset.train.inputs.values.data_ptr()}
