@@ -109,6 +109,12 @@ class SamplingTrial(Trial):
         return self.points(self.training)
 
     @property
+    def num_bytes(self) -> int:
+        """Memory that the trial holds between two rounds, but for a network under training."""
+        held = (self.training, self.holdout.indices, self.holdout.labels)
+        return super().num_bytes + sum(tensor.nbytes for tensor in held)
+
+    @property
     def num_rounds(self) -> int:
         """Evaluations, that of the untrained network included."""
         return self.plan.num_rounds
@@ -138,6 +144,12 @@ class SamplingTrial(Trial):
                     "Move that run's folder away and start again.",
                 )
             self.go_on(row)
+        if rows and checkpoint is None and not self.finished:
+            raise AlBenchError(
+                f"Round {len(rows) - 1} of seed {self.seed} in run {self.run.identity.run_id} has "
+                "left no weights to go on from.",
+                "Move that run's folder away and start again.",
+            )
         self._stored = checkpoint
 
     # The round.

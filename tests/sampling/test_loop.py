@@ -11,7 +11,7 @@ from sampling.in_memory import NETWORK, Kept, make_pool, make_trial, without_sec
 
 from al_bench.data.pool import apply_transforms
 from al_bench.data.repeat import Repeat
-from al_bench.errors import ConfigError, TrainingError
+from al_bench.errors import AlBenchError, ConfigError, TrainingError
 from al_bench.models.mc_dropout import MCDropout
 from al_bench.sampling.base import Chosen
 from al_bench.sampling.budget import StepBudget
@@ -173,6 +173,8 @@ def test_from_every_checkpoint_it_goes_on_to_the_bit(selection, model):
         rest = Kept()
         execute([trial], rest)
         assert without_seconds(rest.rows) == without_seconds(whole.rows[round + 1 :])
+    with pytest.raises(AlBenchError, match="has left no weights to go on from"):
+        make().restore(whole.rows[:2], [])
     again = run(make())
     assert again.checkpoints == whole.checkpoints
 
