@@ -21,6 +21,7 @@ from al_bench.text.terminal import spans, warnings_as_lines
 from al_bench.text.visible import in_a_line
 
 COLORS = {DONE: "green", DAMAGED: "red", FAILED: "red", RUNNING: "cyan", STALE: "yellow"}
+CHOSEN = ("strategy=", "selection=", "model=")  # words that tell what a job is of
 
 COMMAND = Command(
     "status",
@@ -113,12 +114,17 @@ def show(entries: Sequence[Entry]) -> None:
     width = None if sys.stdout.isatty() else 160
     console = Console(width=width, soft_wrap=True)
     words = distinctions(entries)
+    everywhere = _everywhere(entries)
     if known := [entry for entry in entries if entry.run_id or entry.state == PLANNED]:
-        console.print(table(known, words))
+        console.print(table(known, words, everywhere))
     for group in _grouped(entries):
         first = group[0]
         named = _run_in_words(first, words)
-        where = f"{named} seed {spans(seeds_of(group))}" if first.run_id else _choice_of(first)
+        where = (
+            f"{named} seed {spans(seeds_of(group))}"
+            if first.run_id
+            else _choice_of(first, everywhere)
+        )
         if first.message:
             said = ": ".join(filter(None, (first.state, where, first.message)))
             console.print(in_a_line(said))
@@ -146,12 +152,17 @@ def _last_sign(entries: Sequence[Entry]) -> str:
     return f", last sign of life dated {shown}, by another clock than this machine's"
 
 
-def table(entries: Sequence[Entry], words: Mapping[Path, Sequence[str]]) -> Table:
+def table(
+    entries: Sequence[Entry],
+    words: Mapping[Path, Sequence[str]],
+    everywhere: Mapping[str, Set[str]],
+) -> Table:
     """A row a run and state; jobs without trials have rows of their own.
 
     Args:
         entries: What is shown.
         words: What tells runs apart, by folder; see ``distinctions``.
+        everywhere: What was typed for every job, by sweep; see ``_everywhere``.
     """
     shown = Table()
     differs = ["what differs"] if any(words.values()) else []
@@ -166,7 +177,7 @@ def table(entries: Sequence[Entry], words: Mapping[Path, Sequence[str]]) -> Tabl
         shown.add_row(
             first.task,
             first.model,
-            first.strategy_label or _choice_of(first),
+            first.strategy_label or _choice_of(first, everywhere),
             *([said] if differs else []),
             Text(first.state, COLORS.get(first.state, "default")),
             spans(seeds_of(group)),
@@ -188,10 +199,20 @@ def seeds_of(entries: Iterable[Entry]) -> list[int]:
     return [entry.seed for entry in entries if entry.seed is not None]
 
 
-def _choice_of(entry: Entry) -> str:
-    """What tells a job that has no trials: its choice of strategy, or all that was typed."""
-    told = ("strategy=", "selection=", "model=")
-    chosen = [word for word in entry.overrides if word.startswith(told)]
+def _everywhere(entries: Iterable[Entry]) -> dict[str, set[str]]:
+    """What was typed for every job of a sweep of which no trial is known, by sweep."""
+    common: dict[str, set[str]] = {}
+    for entry in entries:
+        if entry.overrides:
+            words = set(entry.overrides)
+            common[entry.sweep] = common.get(entry.sweep, words) & words
+    return common
+
+
+def _choice_of(entry: Entry, everywhere: Mapping[str, Set[str]]) -> str:
+    """What tells a job that has no trials: its choices and what differs, or all that was typed."""
+    common = everywhere.get(entry.sweep, set())
+    chosen = [w for w in entry.overrides if w.startswith(CHOSEN) or w not in common]
     return " ".join(chosen or entry.overrides)
 
 

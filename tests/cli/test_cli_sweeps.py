@@ -206,6 +206,17 @@ def test_a_failure_stops_a_sweep_when_asked(al_bench):
     assert al_bench("status")[1].endswith("2 planned, 1 failed\n")
 
 
+@pytest.mark.slow
+def test_jobs_that_could_not_begin_are_told_apart_by_what_differs(al_bench):
+    words = ("strategy=random", "budget.init_size=10", "budget.total=7000,5000")
+    code, out, _ = al_bench("run", "-m", *words)
+    assert code == 1
+    for total in (7000, 5000):
+        said = f"failed: strategy=random budget.total={total}: Seed 0: budget.total={total} is more"
+        assert said in out
+        assert said in al_bench("status")[1]
+
+
 FLAKY = """from al_bench.strategies.random import Random
 
 
