@@ -129,7 +129,7 @@ def test_a_run_killed_at_a_disk_operation_ends_as_if_undisturbed(
     tmp_path, runs, undisturbed, moment, step
 ):
     expected, count = undisturbed
-    for at in range(0, count, step * 3 if len(runs) > 1 else step):  # two have twice as many
+    for at in range(0, count, step * (3 * len(runs) - 3 or 1)):  # several have as many more
         runs = into(runs, tmp_path / str(at))
         reported = Reported()
         with pytest.MonkeyPatch.context() as patch:
