@@ -167,7 +167,8 @@ def _load_checkpoint(path: Path, stored: bytes | None) -> dict[str, Any]:
         )
     except Exception:  # whatever torch stumbles over; its advice is to load it unsafely
         content = {}
-    if not isinstance(content, dict) or not _are_weights(content.get("weights")):
+    weights = content.get("weights") if isinstance(content, dict) else None
+    if weights is None or (stored is None and not _are_weights(weights)):
         _set_aside(path, "it holds no weights that can be read")
     return content
 
