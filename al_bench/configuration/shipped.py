@@ -88,9 +88,8 @@ def _parts(value: Any, path: tuple[Any, ...], allowed: frozenset[str]) -> Iterat
 
 @cache
 def choices(group: str) -> frozenset[str]:
-    """What the files of a group name, by ``_target_``."""
-    files = _files(group)
-    return frozenset(target for file in files for target in _targets(_content(file)))
+    """What the files of a group name, by ``_target_``, themselves or as a choice of another."""
+    return frozenset(target for file in _files(group) for target in _named(file))
 
 
 @cache
@@ -122,6 +121,14 @@ def _content(file: Path) -> Any:
     return yaml.load(file.read_bytes(), _LOADER)
 
 
+def _named(file: Path) -> Iterator[str]:
+    """What a choice names, be it only by the one of another group that stands in its place."""
+    yield from _targets(_content(file))
+    for group, place, choice in _defaults(_content(file)):
+        if place == "_here_":
+            yield from _named(config_dir() / group / f"{choice}.yaml")
+
+
 def _targets(node: Any) -> Iterator[str]:
     """What a choice names itself; of a pool's, below the transform's name."""
     if isinstance(node, Mapping):
@@ -134,8 +141,15 @@ def _targets(node: Any) -> Iterator[str]:
 
 def _filled(node: Any) -> Iterator[tuple[str, str]]:
     """Groups from which a file fills a parameter of its object, each with the parameter."""
+    for group, place, _ in _defaults(node):
+        if place and not place.startswith("_"):
+            yield group, place.partition(".")[0]
+
+
+def _defaults(node: Any) -> Iterator[tuple[str, str, Any]]:
+    """Each choice of another group that a file takes: group, place (empty is none), choice."""
     for entry in (node or {}).get("defaults", ()):
-        for key in entry if isinstance(entry, Mapping) else ():
-            group, sign, place = key.removeprefix("override ").partition("@")
-            if sign and group.startswith("/") and not place.startswith("_"):
-                yield group[1:], place.partition(".")[0]
+        for key, choice in entry.items() if isinstance(entry, Mapping) else ():
+            group, _, place = key.removeprefix("override ").partition("@")
+            if group.startswith("/"):
+                yield group[1:], place, choice
