@@ -166,13 +166,15 @@ def table(
     """
     shown = Table()
     differs = ["what differs"] if any(words.values()) else []
-    for name in ("data set", "model", "strategy", *differs, "state", "seeds", "labels", "run"):
-        justify: Any = "right" if name == "labels" else "left"
+    words_of_amounts = {entry.spent.word for entry in entries if entry.spent} or {"labels"}
+    mixed = len(words_of_amounts) > 1
+    amount = "spent" if mixed else words_of_amounts.pop()
+    for name in ("data set", "model", "strategy", *differs, "state", "seeds", amount, "run"):
+        justify: Any = "right" if name == amount else "left"
         # Words are folded rather than cut: they are what tells rows apart.
         shown.add_column(name, justify=justify, no_wrap=name != "what differs", overflow="fold")
     for group in _grouped(entries):
         first = group[0]
-        labels = sorted({entry.num_labeled for entry in group if entry.num_labeled is not None})
         said = ", ".join(words.get(first.folder, ())) if first.folder else ""
         shown.add_row(
             first.task,
@@ -181,10 +183,20 @@ def table(
             *([said] if differs else []),
             Text(first.state, COLORS.get(first.state, "default")),
             spans(seeds_of(group)),
-            "–".join(map(str, dict.fromkeys([labels[0], labels[-1]]))) if labels else "",
+            _amount(group, with_word=mixed),
             first.run_id,
         )
     return shown
+
+
+def _amount(entries: Iterable[Entry], with_word: bool) -> str:
+    """What the trials of a run have spent, from the least to the most."""
+    spent = [entry.spent for entry in entries if entry.spent]
+    if not spent:
+        return ""
+    counts = sorted({one.count for one in spent})
+    said = "–".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
+    return f"{said} {spent[0].word}" if with_word else said
 
 
 def _run_in_words(entry: Entry, words: Mapping[Path, Sequence[str]]) -> str:

@@ -14,6 +14,7 @@ from al_bench.results import damage, inside, manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.locks import held_by, last_sign
 from al_bench.results.schema import CURVE
+from al_bench.results.spending import LABELS, STEPS, Spent
 from al_bench.results.wording import NAMES
 
 PLANNED = "planned"
@@ -41,7 +42,7 @@ class Entry:
         seed: The trial; ``None`` for a job whose trials are not known.
         folder: The run's folder; ``None`` for such a job.
         rounds: Committed rounds.
-        num_labeled: Labels the last committed round was trained on; ``None`` before.
+        spent: What the last committed round had spent, labels or steps; ``None`` before.
         message: Why it failed, or what is wrong with its files.
         host: Where it runs or ran last.
         pid: Process id there.
@@ -64,7 +65,7 @@ class Entry:
     seed: int | None = None
     folder: Path | None = None
     rounds: int = 0
-    num_labeled: int | None = None
+    spent: Spent | None = None
     message: str = ""
     host: str = ""
     pid: int = 0
@@ -118,7 +119,6 @@ def _trial(paths: TrialPaths, thorough: bool) -> Entry:
         return Entry(STALE, seed=paths.seed, folder=paths.folder, message=message)
     state = content.get("status", STALE)
     host, pid = content.get("host", ""), content.get("pid", 0)
-    rounds, num_labeled = content.get("rounds", 0), content.get("num_labeled")
     sign = None
     if state == RUNNING:
         holder = held_by(paths.lock)
@@ -126,7 +126,7 @@ def _trial(paths: TrialPaths, thorough: bool) -> Entry:
         if holder and holder.pid:
             host, pid = holder.host, holder.pid
         sign = last_sign(paths.lock) if holder else None
-        rounds, num_labeled = _progress(paths.curve)
+    rounds, spent = _progress(paths.curve, content)
     message = _message(content)
     if state == DONE:
         found = damage.find(paths, content, thorough)
@@ -144,7 +144,7 @@ def _trial(paths: TrialPaths, thorough: bool) -> Entry:
         seed=paths.seed,
         folder=paths.folder,
         rounds=rounds,
-        num_labeled=num_labeled,
+        spent=spent,
         message=message,
         host=host,
         pid=pid,
@@ -168,13 +168,31 @@ def _message(content: dict[str, Any]) -> str:
     return f"round {content.get('failed_round')}: {said}"
 
 
-def _progress(curve: Path) -> tuple[int, int | None]:
-    """Committed rounds, and labels in the last one."""
+def _progress(curve: Path, content: Mapping[str, Any]) -> tuple[int, Spent | None]:
+    """Committed rounds, and what was spent by the last one.
+
+    Args:
+        curve: The trial's rows, which know it while the trial runs.
+        content: The trial's manifest, which knows it afterwards.
+    """
+    told = content.get("rounds", 0), _spent(content)
+    running = content.get("status") == RUNNING
+    if not running and STEPS in content:
+        return told
     try:
-        column = parquet.read(curve, pa.schema([CURVE.field("num_labeled")]))["num_labeled"]
+        read = parquet.read(curve, pa.schema([CURVE.field(name) for name in (LABELS, STEPS)]))
     except (FileNotFoundError, ResultsError):
-        return 0, None
-    return len(column), column[-1].as_py() if len(column) else None
+        return (0, None) if running else told
+    rows = read.to_pylist()
+    return len(rows), _spent(rows[-1]) if rows else None
+
+
+def _spent(numbers: Mapping[str, Any]) -> Spent | None:
+    """Steps where they are known, since only active sampling counts them; else labels."""
+    for column in (STEPS, LABELS):
+        if (count := numbers.get(column)) is not None:
+            return Spent(column, count)
+    return None
 
 
 def _planned(root: Path, started: set[tuple[Path, int]]) -> Iterator[Entry]:

@@ -33,7 +33,7 @@ _MORE = {
     **dict.fromkeys(("first_started", "started", "ended", "command", "error"), _MAYBE_TEXT),
     **dict.fromkeys(("error_type", "error_place", "earlier"), _MAYBE_TEXT),
     **dict.fromkeys(("seed", "attempt", "rounds", "pid"), records.is_whole),
-    **dict.fromkeys(("num_labeled", "failed_round"), _MAYBE_WHOLE),
+    **dict.fromkeys(("num_labeled", "total_steps", "failed_round"), _MAYBE_WHOLE),
     **dict.fromkeys(("engine", "versions", "part_versions", "own_code"), _PLAIN),
     "hardware": records.mapping_of(
         records.is_plain,
@@ -173,10 +173,9 @@ class Manifest:
         }
         self._write()
 
-    def end(self, status: str, rounds: int, num_labeled: int | None, **details: Any) -> None:
+    def end(self, status: str, rounds: int, **details: Any) -> None:
         """Close the attempt with its outcome."""
-        done = {"rounds": rounds, "num_labeled": num_labeled}
-        self.content |= {"status": status, "ended": _now(), **done, **details}
+        self.content |= {"status": status, "ended": _now(), "rounds": rounds, **details}
         self._write()
 
     def account(self, files: Mapping[str, Mapping[str, Any]]) -> None:

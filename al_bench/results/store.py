@@ -24,6 +24,7 @@ from al_bench.results import (
     parquet,
     plain,
     settings,
+    spending,
 )
 from al_bench.results.history import (
     BOUGHT,
@@ -356,9 +357,11 @@ class TrialFiles:
         if self.is_done:
             raise ValueError("a finished trial has its outcome already")
         self._lock.check()
-        labeled = self._curve.column("num_labeled")
-        num_labeled = labeled[-1].as_py() if len(labeled) else None
-        self._manifest.end(status, self.num_rounds, num_labeled, **details)
+        last = {
+            name: self._curve.column(name)[-1].as_py() if self.num_rounds else None
+            for name in (spending.LABELS, spending.STEPS)
+        }
+        self._manifest.end(status, self.num_rounds, **last, **details)
 
     def _remove_checkpoints(self, keep: int | None) -> None:
         kept = None if keep is None else self._paths.checkpoint(keep)

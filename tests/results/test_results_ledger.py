@@ -64,7 +64,8 @@ def test_every_state_of_a_trial_is_told(tmp_path: Path) -> None:
         PLANNED,
     ]
     assert [entry.rounds for entry in entries.values()] == [ROUNDS, 2, 1, 1, 1, 0]
-    assert [entry.num_labeled for entry in entries.values()] == [8, 6, 4, 4, 4, None]
+    spent = [entry.spent and str(entry.spent) for entry in entries.values()]
+    assert spent == [*(f"{count} labels" for count in (8, 6, 4, 4, 4)), None]
     assert entries[2].message == "round 1: ValueError: loss is NaN"
     assert entries[0].message == ""
     assert entries[4].pid == os.getpid()
@@ -297,6 +298,7 @@ def test_an_odd_record_of_a_job_is_named_and_left_out(tmp_path: Path, fields: st
         {"status": "weird"},
         {"rounds": "many"},
         {"num_labeled": "x"},
+        {"total_steps": "x"},
         {"strategy_label": 5},
         {"task": ["a"]},
         {"run_id": {"a": 1}},

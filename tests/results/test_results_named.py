@@ -1,6 +1,7 @@
 """What differs names stored runs wherever they are shown: status, plot, compare and report."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from fake_trials import ENGINE, IDENTITY, row_of
 from al_bench import cli
 from al_bench.report import content
 from al_bench.results.identity import text_hash
+from al_bench.results.schema import SAMPLING
 from al_bench.results.store import Store
 
 CONFIG = "training: {{start: {start}, learning_rate: 0.001}}\nstrategy: {{_target_: {name}}}\n"
@@ -86,3 +88,37 @@ def test_a_report_marks_controls_and_lists_what_differs(
     ]
     content.collect([results], "test_accuracy", "oracle", (), "Title")
     assert drawn[-1][1] == "oracle (sees labels)"
+
+
+def test_active_sampling_is_told_in_steps(results: Path, capsys: pytest.CaptureFixture[str]):
+    for name in ("uniform", "rho_loss"):
+        identity = replace(
+            IDENTITY, run_id=text_hash(name), strategy=name, strategy_label=name, config="{}\n"
+        )
+        with Store(results / "sampling").claim(identity, 0, ENGINE) as files:
+            for round in range(2):
+                sampling = {"setting": SAMPLING, "num_labeled": 649, "total_steps": 70 * round}
+                files.commit(row_of(round, test_accuracy=0.5, **sampling), [])
+            if name == "uniform":
+                files.finish("budget")
+            else:
+                assert re.search(r"rho_loss.*│ running *│ 0 *│ +70 steps │", told(results, capsys))
+    assert re.search(r"│ seeds │ +steps │", told(results / "sampling", capsys).replace("┃", "│"))
+    everything = told(results, capsys)
+    assert re.search(r"uniform.*│ done *│ 0 *│ +70 steps │", everything)
+    assert re.search(r"random.*│ done *│ 0–1 *│ +8 labels │", everything)
+    [manifest] = (results / "sampling").rglob(f"{text_hash('uniform')}/manifests/seed=0.json")
+    content = json.loads(manifest.read_text())
+    assert content.pop("total_steps") == 70
+    manifest.write_text(json.dumps(content))  # as manifests without that key are
+    assert re.search(r"uniform.*│ done *│ 0 *│ +70 steps │", told(results, capsys))
+    assert cli.main(["info", str(manifest.parent.parent)]) == 0
+    out = capsys.readouterr().out
+    assert "0 to 70 in 2 rounds, on 649 points" in out
+    assert "% at 70 steps" in out
+
+
+def told(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What status says of a folder."""
+    assert cli.main(["status", str(folder)]) == 0
+    return capsys.readouterr().out

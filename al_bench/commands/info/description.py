@@ -11,6 +11,7 @@ from al_bench.commands.info.stored_run import FILES, SECONDS, StoredRun
 from al_bench.results import settings
 from al_bench.results.ledger import DAMAGED, DONE, STATES
 from al_bench.results.schema import ENGINE
+from al_bench.results.spending import STEPS, spent_by
 from al_bench.stats.intervals import mean_interval
 from al_bench.text.duration import in_words
 from al_bench.text.terminal import spans
@@ -75,13 +76,16 @@ def _seeds(run: StoredRun) -> Iterator[Line]:
 def _results(run: StoredRun) -> Iterator[Line]:
     if not run.rows:
         return
-    counts = sorted({row["num_labeled"] for row in run.rows})
+    amounts = [spent_by(row) for row in run.rows]
+    counts = sorted({amount.count for amount in amounts})
     rounds = max(row["round"] for row in run.rows) + 1
     said = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
     validation = max(row["num_validation"] for row in run.rows)
     said += f" in {rounds} round{'s' * (rounds > 1)}"
+    if amounts[0].column == STEPS:
+        said += f", on {run.rows[0]['num_labeled']:,} points"
     said += f", beside {validation:,} for validation" if validation else ""
-    yield "labels", said
+    yield amounts[0].word, said
     if accuracy := final_accuracy(run):
         yield "accuracy", accuracy
     seconds = Counter[str]()
@@ -98,17 +102,17 @@ def _results(run: StoredRun) -> Iterator[Line]:
 
 
 def final_accuracy(run: StoredRun) -> str:
-    """Accuracy at the most labels that seeds have got to; empty before the first round."""
+    """Accuracy at the most labels or steps of any seed; empty before the first round."""
     last = {row["seed"]: row for row in run.rows}
     if not last:
         return ""
-    most = max(row["num_labeled"] for row in last.values())
-    values = [row["test_accuracy"] for row in last.values() if row["num_labeled"] == most]
+    most = max((spent_by(row) for row in last.values()), key=lambda amount: amount.count)
+    values = [row["test_accuracy"] for row in last.values() if spent_by(row) == most]
     values = [value for value in values if value is not None]
     if not values:
         return ""
     mean, low, high, count = (float(part) for part in mean_interval(values))
-    said = f"{100 * mean:.2f} % at {most} labels"
+    said = f"{100 * mean:.2f} % at {most}"
     if count > 1:
         return f"{said} [{100 * low:.2f}, {100 * high:.2f}], mean of {count:.0f} seeds, 95 %"
     return f"{said}, one seed" if len(last) == 1 else f"{said}, one of {len(last)} seeds"

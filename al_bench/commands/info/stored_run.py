@@ -18,7 +18,7 @@ SECONDS = tuple(name for name in MEASURED if name.startswith("seconds_"))
 _COLUMNS = (
     *(*IDENTITY, "seed", "round"),
     *("num_labeled", "num_queried", "num_validation", "test_accuracy", "notes", "init_strategy"),
-    *("label_access", *ENGINE, *SECONDS),
+    *("setting", "total_steps", "label_access", *ENGINE, *SECONDS),
 )
 
 
