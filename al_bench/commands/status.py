@@ -166,9 +166,9 @@ def table(
     """
     shown = Table()
     differs = ["what differs"] if any(words.values()) else []
-    words_of_amounts = {entry.spent.word for entry in entries if entry.spent} or {"labels"}
-    mixed = len(words_of_amounts) > 1
-    amount = "spent" if mixed else words_of_amounts.pop()
+    amounts = {entry.spent.word for entry in entries if entry.spent}
+    mixed = len(amounts) != 1
+    amount = "spent" if mixed else amounts.pop()
     for name in ("data set", "model", "strategy", *differs, "state", "seeds", amount, "run"):
         justify: Any = "right" if name == amount else "left"
         # Words are folded rather than cut: they are what tells rows apart.

@@ -175,6 +175,10 @@ def _check_override(override: Override, word: str) -> None:
         raise ConfigError(f"{word}: this is for files of presets.", "Type -m key=a,b.")
     is_group = "/" in key or key == "hydra" or key in KINDS.values()
     is_number = isinstance(override.value(), bool | int | float)
+    field = RunConfig.__dataclass_fields__.get(key)
+    # Hydra takes any number but 0 for true, so that a switch taken for a count would do nothing.
+    if field and field.type is bool and is_number and not isinstance(override.value(), bool):
+        raise ConfigError(f"{key} must be true or false, got {value_of(word)!r}.")
     if is_group and (override.package or key not in REQUIRED) and is_number:
         raise ConfigError(f"{word}: a choice is a name.", _where_to_look(key))
     if key == "init_strategy" and (is_number or isinstance(override.value(), str)):
