@@ -123,6 +123,7 @@ def transfer(arguments: Sequence[str]) -> int:
         seeds = sum(len(order.seeds) for order in orders) * len(asked)
         print(f"{len(runs)} runs, {seeds} trials to be trained")
         return 0
+    _make_folders([prepared.folder for prepared in ready])
     assigned = first_seeds_first([assignments(prepared) for prepared in ready])
     run_trials(assigned, LogReport(names=called))
     trials = {
@@ -131,6 +132,20 @@ def transfer(arguments: Sequence[str]) -> int:
         for seed in prepared.seeds
     }
     return summarize(out, trials, f"{len(runs)} runs")
+
+
+def _make_folders(folders: Sequence[Path]) -> None:
+    """Make the runs' folders; ResultsError where none can be. Else those that cannot fail alone."""
+    from al_bench.results import atomic
+
+    refused = []
+    for folder in folders:
+        try:
+            atomic.make_folder(folder)
+        except ResultsError as error:
+            refused.append(error)
+    if len(refused) == len(folders):
+        raise refused[0]
 
 
 def _check_choices(choices: Sequence[str], folder: Path | None) -> None:

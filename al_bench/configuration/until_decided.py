@@ -63,7 +63,7 @@ def design_of(config: Any) -> Design | None:
     if config.baseline is None:
         raise ConfigError(
             f"seeds={UNTIL_DECIDED} needs a baseline that the others are compared with.",
-            "Add for example baseline=random.",
+            f"Add for example baseline={'uniform' if config.selection is not None else 'random'}.",
         )
     numbers = {key: config[key] for key in KEYS[1:] if config[key] is not None}
     return Design(config.baseline, **numbers)

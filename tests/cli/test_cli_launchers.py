@@ -101,12 +101,26 @@ def test_every_launcher_gives_the_curves_of_the_basic_one(quick_run, curves, tmp
 )
 def test_slurm_is_asked_for_one_kind_of_node(al_bench, monkeypatch, words, said):
     pytest.importorskip("submitit")
+    monkeypatch.setattr(launching.shutil, "which", lambda name: f"/usr/bin/{name}")
     preset = ("run", "-m", "strategy=random", "hydra/launcher=slurm_gpu", *words)
     code, out, err = al_bench(*preset)
     assert (code, err.count("\n")) == (1, 1)
-    assert 'Could not detect "srun"' in err
+    assert "'sbatch'" in err  # which is not there
     assert ("hydra.launcher.constraint= asks for one kind" in out) == said
     assert "al-bench status results tells of them; what they say lies in results/.sweeps/" in out
+
+
+@pytest.mark.parametrize("launcher", ["slurm", "slurm_gpu", "submitit_slurm"])
+def test_a_machine_without_slurm_is_told_before_anything_is_planned(
+    al_bench, monkeypatch, launcher
+):
+    pytest.importorskip("submitit")
+    monkeypatch.setattr(launching.shutil, "which", lambda name: None)
+    code, out, err = al_bench("run", "-m", "strategy=random", f"hydra/launcher={launcher}")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"hydra/launcher={launcher}: there is no Slurm here" in err
+    assert "hydra/launcher=submitit_local" in err
+    assert not os.path.exists("results")
 
 
 @pytest.mark.parametrize(

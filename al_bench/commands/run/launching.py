@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import platform
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -65,9 +66,15 @@ def started(
         instead: What is done with each job instead of running it.
 
     Raises:
+        ConfigError: There is no Slurm here for a launcher that hands its jobs to it.
         Lost: A process of a job has come to a bad end.
     """
     setting = Setting(launchers.kind(config), os.getpid(), os.getcwd(), tuple(own_path.searched()))
+    if setting.launcher == SLURM and shutil.which("srun") is None:
+        raise ConfigError(
+            f"{launchers.chosen(config)}: there is no Slurm here, whose srun is not found.",
+            "Type it on a login node of the cluster, or take hydra/launcher=submitit_local here.",
+        )
     task = instead or functools.partial(run_job, setting)
     launcher: Any
     launcher, callbacks = own_hydra.launching(hydra, config, task)
