@@ -85,8 +85,7 @@ def restored() -> Iterator[None]:
     threads, cudnn = torch.get_num_threads(), torch.backends.cudnn
     flags = (cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32)
     of_matmul = torch.backends.cuda.matmul.allow_tf32
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    determinism = _determinism()
     fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     workspace = os.environ.get(WORKSPACE)
     try:
@@ -97,12 +96,19 @@ def restored() -> Iterator[None]:
         torch.set_num_threads(threads)
         cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = flags
         torch.backends.cuda.matmul.allow_tf32 = of_matmul
-        torch.use_deterministic_algorithms(deterministic, warn_only=only_warns)
+        if _determinism() != determinism:  # asking for what there is would import the compiler
+            torch.use_deterministic_algorithms(determinism[0], warn_only=determinism[1])
         torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
         if workspace is None:
             os.environ.pop(WORKSPACE, None)
         else:
             os.environ[WORKSPACE] = workspace
+
+
+def _determinism() -> tuple[bool, bool]:
+    """Whether torch refuses what is not deterministic, and whether it only warns."""
+    only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    return torch.are_deterministic_algorithms_enabled(), only_warns
 
 
 def parse_device(name: str) -> torch.device:

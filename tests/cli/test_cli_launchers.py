@@ -25,6 +25,7 @@ from fake_slurm import install, tasks
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
+from waiting import waiting
 
 from al_bench.commands.run import launching
 from al_bench.configuration import launchers
@@ -234,7 +235,8 @@ def statuses(folder):
 @pytest.mark.skipif(find_spec("submitit") is None, reason="needs .[slurm]")
 @pytest.mark.parametrize("workers", ["workers=1", "workers=2"])
 def test_submitit_requeues_a_job_that_is_preempted(quick_run, curves, tmp_path, workers):
-    words = ("-m", *LONG, workers, "hydra/launcher=submitit_local", "results=launched")
+    run = (waiting(tmp_path, 3), *LONG[1:])
+    words = ("-m", *run, workers, "hydra/launcher=submitit_local", "results=launched")
     command = [sys.executable, "-m", "al_bench", "run", *merged(*words)]
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen(command, cwd=tmp_path, stdout=said)
@@ -248,11 +250,12 @@ def test_submitit_requeues_a_job_that_is_preempted(quick_run, curves, tmp_path, 
     assert "interrupted" not in {entry["status"] for entry in statuses(tmp_path / "launched")}
     for group in {first, job}:
         os.kill(group, signal.SIGUSR2)
+    (tmp_path / "go").touch()
     said = (process.wait(timeout=120), log.read_text())
     assert said[0] == 0, said
     assert "goes on after round" in said[1]
     assert {entry["status"] for entry in statuses(tmp_path / "launched")} == {"done"}
-    assert quick_run(*LONG, "results=plain")[0] == 0
+    assert quick_run(*run, "results=plain")[0] == 0
     pd.testing.assert_frame_equal(curves("plain"), curves("launched"), check_exact=True)
 
 
@@ -285,17 +288,19 @@ def test_an_array_of_slurm_goes_on_where_a_task_was_preempted(quick_run, curves,
     environment = install(tmp_path / "slurm")
     script = str(ROOT / "scripts" / "cluster" / "slurm_array.sh")
     typed = ["--jobs", "jobs.txt", *merged(*LONG[1:], "results=launched")]
-    (tmp_path / "jobs.txt").write_text("strategy=bald\nstrategy=random\n")
+    strategy = waiting(tmp_path, 3)
+    (tmp_path / "jobs.txt").write_text(f"strategy=bald\n{strategy}\n")
     subprocess.run(["sbatch", "--array=1-1", script, *typed], cwd=tmp_path, env=environment)
     wait_until(lambda: any(tmp_path.glob("launched/**/curves/*.parquet")))
     group = os.getpgid(statuses(tmp_path / "launched")[0]["pid"])
     os.killpg(group, getattr(signal, name))  # the shell of the task, and what it has started
+    (tmp_path / "go").touch()
     ended = wait_until(lambda: tasks(tmp_path / "slurm"))
     said = (tmp_path / "slurm" / "1.out").read_text()
     assert ended == {1: [0, 0]}, said
     assert f"al-bench: stopped by {name}; finished rounds are kept." in said
     assert "goes on after round" in said
-    assert quick_run(*LONG, "results=plain")[0] == 0
+    assert quick_run(strategy, *LONG[1:], "results=plain")[0] == 0
     pd.testing.assert_frame_equal(curves("plain"), curves("launched"), check_exact=True)
 
 

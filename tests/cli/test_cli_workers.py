@@ -9,6 +9,7 @@ import time
 
 import pytest
 from patient import PATIENT
+from waiting import waiting
 
 from al_bench.results.frame import read_curves
 
@@ -18,25 +19,6 @@ WORDS = (
     *("model.num_samples=3", "model/network=mlp"),
 )
 MANIFESTS = "results/**/manifests/seed=*.json"
-WAITS = """
-import time
-from dataclasses import dataclass
-from pathlib import Path
-from al_bench.strategies.random import Random
-
-@dataclass(frozen=True)
-class Waits(Random):
-    def select(self, view, batch_size, generator):
-        while view.round >= LAST and not Path("go").exists():
-            time.sleep(0.01)
-        return super().select(view, batch_size, generator)
-"""
-
-
-def waiting(tmp_path, last):
-    """A strategy that buys nothing in this round, nor tells of it, until there is a file ``go``."""
-    (tmp_path / "waits.py").write_text(WAITS.replace("LAST", str(last)))
-    return "strategy=waits.Waits"
 
 
 def start(tmp_path, *words, command=START):

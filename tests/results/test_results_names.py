@@ -285,7 +285,7 @@ def test_whatever_a_name_is_a_page_has_no_element_more(name):
         section = Section(text, (text,), (table,), table, (text,), text)
         pictures = (Picture(text, "data:,", False),)
         content = Content(
-            text, (text,), (section,), table, pictures, pictures, (text,), table, table
+            text, (text,), (section,), (table,), (text,), pictures, pictures, (text,), table, table
         )
         return Elements(_page(content))
 
