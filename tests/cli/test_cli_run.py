@@ -270,13 +270,13 @@ def test_an_interrupted_run_keeps_its_rounds(tmp_path, signal_name, words, curve
 
 @pytest.mark.slow
 def test_a_trial_held_by_another_process_is_left_to_it(tmp_path, al_bench):
-    process = start(tmp_path, "seeds=1", "budget.total=400")
+    process = start(tmp_path, "seeds=1", "budget.total=1000")
     try:
         for line in process.stdout:
             if "round 0/" in line:
                 break
         words = ("training.max_epochs=10", "training.epoch_size=512", "model.num_samples=20")
-        code, out, _ = al_bench("run", "strategy=bald", "seeds=1", "budget.total=400", *words)
+        code, out, _ = al_bench("run", "strategy=bald", "seeds=1", "budget.total=1000", *words)
         assert code == 1
         assert "held by" in out
         assert f"process {process.pid}" in out
