@@ -4,8 +4,14 @@ import sys
 
 import composed_once
 import pytest
+from hypothesis import settings
 
 composed_once.install()
+
+# The same examples in every run, so that a change and not chance decides whether a test passes;
+# others are drawn with --hypothesis-profile=default.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -219,7 +219,7 @@ LONG = ("strategy=random", "training.epoch_size=256", "budget.total=200", "seeds
 
 
 def wait_until(true):
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while not (found := true()):
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -251,7 +251,7 @@ def test_submitit_requeues_a_job_that_is_preempted(quick_run, curves, tmp_path, 
     for group in {first, job}:
         os.kill(group, signal.SIGUSR2)
     (tmp_path / "go").touch()
-    said = (process.wait(timeout=120), log.read_text())
+    said = (process.wait(timeout=300), log.read_text())
     assert said[0] == 0, said
     assert "goes on after round" in said[1]
     assert {entry["status"] for entry in statuses(tmp_path / "launched")} == {"done"}
@@ -367,7 +367,7 @@ def ray_cluster():
         yield f"127.0.0.1:{port}", known
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=300)
         shutil.rmtree(folder, ignore_errors=True)
         Path(f"{folder}.txt").unlink()
 

@@ -50,7 +50,7 @@ def test_noise_of_neighbours_copies_elements_and_keys_is_uncorrelated() -> None:
         assert abs(correlation) < 5 / one.numel() ** 0.5, name
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.integers(0, 2**64 - 1),
     st.lists(st.integers(0, 200), min_size=1, max_size=30),

@@ -27,7 +27,7 @@ predictions = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(predictions)
 def test_mutual_information_is_between_zero_and_log_of_samples_or_classes(predicted):
     information = mutual_information(predicted)
@@ -37,7 +37,7 @@ def test_mutual_information_is_between_zero_and_log_of_samples_or_classes(predic
     assert (information <= bound + 1e-6).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(predictions, st.integers(2, 4))
 def test_duplicated_posterior_samples_change_nothing(predicted, copies):
     predicted = predicted.double()
@@ -46,7 +46,7 @@ def test_duplicated_posterior_samples_change_nothing(predicted, copies):
     torch.testing.assert_close(predictive_entropy(twice), predictive_entropy(predicted))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(predictions, st.randoms(use_true_random=False))
 def test_order_of_points_samples_and_classes_does_not_matter(predicted, random):
     predicted = predicted.double()
@@ -56,7 +56,7 @@ def test_order_of_points_samples_and_classes_does_not_matter(predicted, random):
         torch.testing.assert_close(permuted, quantity(predicted)[n], atol=1e-12, rtol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(predictions)
 def test_values_in_float32_are_those_of_the_same_numbers_in_float64(predicted):
     for quantity in (mutual_information, predictive_entropy, conditional_entropy):

@@ -22,7 +22,7 @@ def outcomes_of(predicted, max_outcomes=10_000, seed=0):
     return outcomes
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(1, 4),
     st.integers(2, 6),

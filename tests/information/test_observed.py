@@ -46,7 +46,7 @@ def expectation(pool, of_labels):
     return total
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @sizes
 def test_expectations_over_the_label_are_the_capital_letters(k, c, seed, scale):
     pool, targets = log_probs(4, k, c, seed, scale), log_probs(3, k, c, seed + 1, scale)
@@ -95,7 +95,7 @@ def test_labels_that_no_sample_thinks_possible_teach_nothing():
         assert surprise(pool, labels).item() == (0 if label == 1 else math.inf)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @sizes
 def test_cross_entropies_keep_their_order_and_the_chain_rule(k, c, seed, scale):
     pool = log_probs(6, k, c, seed, scale)

@@ -58,7 +58,7 @@ sizes = given(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @sizes
 def test_expected_gains_are_those_of_enumeration_and_ordered(k, c, seed, scale):
     pool, targets = log_probs(3, k, c, seed, scale), log_probs(3, k, c, seed + 1, scale)
@@ -78,7 +78,7 @@ def test_expected_gains_are_those_of_enumeration_and_ordered(k, c, seed, scale):
     assert (between <= bald[:, None] + ROUNDING).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @sizes
 def test_information_between_two_points_is_symmetric(k, c, seed, scale):
     pool, targets = log_probs(4, k, c, seed, scale), log_probs(3, k, c, seed + 1, scale)
@@ -92,7 +92,7 @@ def test_information_between_two_points_is_symmetric(k, c, seed, scale):
     assert (table <= pairs.alone + 1e-12).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @sizes
 def test_chain_rule_joins_the_gains_of_targets(k, c, seed, scale):
     """I[Y; Y*_1, Y*_2] = I[Y; Y*_1] + I[Y; Y*_2 | Y*_1], all three through outcomes."""

@@ -88,7 +88,7 @@ convolutions = st.lists(
 dense = st.lists(st.builds(Dense, width=st.integers(1, 9), masked=st.booleans()), max_size=2)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     convolutions=convolutions,
     dense=dense,

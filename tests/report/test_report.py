@@ -159,7 +159,7 @@ def test_a_browser_shows_it_without_overflow(page, width, tmp_path):
         "--dump-dom",
         (tmp_path / "frame.html").as_uri(),
     ]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
     found = re.search(r"<title>width (\d+) page (\d+) wide (\d+) broken (\d+)</title>", dom)
     assert found is not None
     inner, whole, wide, broken = map(int, found.groups())

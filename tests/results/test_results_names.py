@@ -246,7 +246,7 @@ def test_names_in_papers_and_pages(name, tex, markdown):
     assert escaped(name) == markdown
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(st.text(alphabet=st.characters(codec=None), max_size=8))
 def test_whatever_a_name_is_the_terminal_gets_no_orders(name):
     import io
@@ -272,9 +272,7 @@ def test_whatever_a_name_is_the_terminal_gets_no_orders(name):
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+@settings(max_examples=20, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(min_size=1, max_size=8))
 def test_whatever_a_name_is_a_page_has_no_element_more(name):
     from al_bench.commands.report import _page

@@ -36,7 +36,6 @@ PLACES = (
     *("plan.json", "decisions.json", "0/job.json"),
 )
 EXAMPLES = settings(
-    deadline=None,
     database=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # shrinking would run commands for minutes

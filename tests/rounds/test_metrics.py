@@ -88,7 +88,7 @@ def test_a_confidence_on_an_edge_belongs_to_the_interval_it_closes(bins):
         assert counts.index(1) == min(edge, bins - 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     votes=st.integers(1, 30),
     more=st.integers(0, 30),
@@ -135,7 +135,7 @@ def test_predictive_keeps_a_class_that_every_sample_excludes_impossible():
     assert predictive_log_probs(log_probs)[0, 1] == -math.inf
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**31), chunk=st.integers(1, 40))
 def test_chunks_give_the_metrics_of_the_whole(seed, chunk):
     generator = torch.Generator().manual_seed(seed)

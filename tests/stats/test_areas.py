@@ -54,7 +54,7 @@ def test_what_falls_below_again_has_not_arrived():
     assert found.tolist() == pytest.approx([math.inf, 40, 20, 20])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=3), st.floats(0, 1))
 def test_an_arrival_is_where_a_fine_grid_finds_it(values, target):
     grid = np.linspace(20, 50, 30_001)

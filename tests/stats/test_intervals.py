@@ -52,7 +52,7 @@ def test_no_seed_at_all_gives_nothing():
     assert num_seeds == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(value=st.floats(-1e6, 1e6), n=st.integers(2, 9))
 def test_equal_values_have_an_interval_of_no_width(value, n):
     mean, low, high, _ = mean_interval([value] * n)
@@ -71,7 +71,7 @@ def test_a_level_that_is_no_fraction_is_refused(level):
         mean_interval([1.0, 2.0], level)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9))
 def test_quartiles_are_numpys(values):
     assert quartiles(values) == pytest.approx(np.quantile(values, [0.25, 0.5, 0.75]), rel=1e-9)
