@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from al_bench import process
-from al_bench.errors import AlBenchError, ConfigError, barred, choose, scarce, told
+from al_bench.errors import AlBenchError, ConfigError, barred, choose, error_line, scarce
 from al_bench.masking import masked_text, masked_words
 
 # Command: module in al_bench.commands, function, what it does. Modules are imported on use.
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     masked_words(words)  # so that what was typed is known in messages
     streams = {"stdout": sys.stdout, "stderr": sys.stderr}
     process.set_up_streams(output_is_for_show=words[:1] in ([name] for name in FOR_SHOW))
-    environment, typed, path = dict(os.environ), sys.argv, list(sys.path)
+    environment, argv, path = dict(os.environ), sys.argv, list(sys.path)
     process.set_up_environment()
     process.set_up_path()
     signals = process.catch_signals(INTERRUPTED.get("".join(words[:1])) == _GOES_ON)
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         if arguments is not None:  # called from Python, which goes on
             process.stay()
-            sys.argv, sys.path[:] = typed, path
+            sys.argv, sys.path[:] = argv, path
             for name, stream in streams.items():
                 if stream is None:
                     getattr(sys, name).close()
@@ -136,9 +136,9 @@ def _complain(error: Exception, code: int, verbose: bool) -> int:
         import traceback
 
         print(masked_text("".join(traceback.format_exception(error))), file=sys.stderr, end="")
-    own = isinstance(error, AlBenchError)
-    known = str(error) if own else scarce(error) or barred(error)
-    text = known or f"{told(error)}. Add verbose=true for more."
+    is_ours = isinstance(error, AlBenchError)
+    line = str(error) if is_ours else scarce(error) or barred(error)
+    text = line or f"{error_line(error)}. Add verbose=true for more."
     print(f"al-bench: {' '.join(masked_text(text).split())}", file=sys.stderr)
     return code
 

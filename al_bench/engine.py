@@ -126,8 +126,8 @@ def parse_device(name: str) -> torch.device:
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
-            found = f"{count} CUDA device{'s' if count > 1 else ''}" if count else "no CUDA device"
-            raise ConfigError(f"device={name}: this machine has {found}.", "Try device=cpu.")
+            cards = f"{count} CUDA device{'s' if count > 1 else ''}" if count else "no CUDA device"
+            raise ConfigError(f"device={name}: this machine has {cards}.", "Try device=cpu.")
         return torch.device("cuda", device.index or 0)
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device=mps: this machine has no Metal device.", "Try device=cpu.")

@@ -52,7 +52,7 @@ class AlBenchError(Exception):
         def whole(match: re.Match[str]) -> str:
             return _below(owner, match[1])
 
-        self.args = tuple(said and _KEYED.sub(whole, said) for said in self.args)
+        self.args = tuple(text and _KEYED.sub(whole, text) for text in self.args)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
@@ -167,7 +167,7 @@ def within(what: str) -> Iterator[None]:
             raise JobEnded(error) from error
         if isinstance(error, Exception):
             raise
-        raise AlBenchError(f"{what} must not end the process: {told(error)}.") from error
+        raise AlBenchError(f"{what} must not end the process: {error_line(error)}.") from error
 
 
 _LAUNCHERS = ("ray", "submitit")
@@ -179,21 +179,21 @@ def _raised_in(error: BaseException) -> str:
     return frames[-1].f_globals.get("__name__", "").partition(".")[0] if frames else ""
 
 
-def told(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """An error on one line; one that is not ours with its type and place."""
     if isinstance(error, AlBenchError):
         return " ".join(masked_text(str(error)).split())
-    said = words_of(error)
+    message = words_of(error)
     if isinstance(error, SyntaxError):  # its text has the place too
-        said = error.msg
+        message = error.msg
     where = place(error)
-    return f"{type(error).__name__}: {said.rstrip('.')}{f' ({where})' if where else ''}"
+    return f"{type(error).__name__}: {message.rstrip('.')}{f' ({where})' if where else ''}"
 
 
 def words_of(error: BaseException | str) -> str:
     """What an error of a library says, on one line, but not its advice to load a file unsafely."""
-    said = " ".join(masked_text(without_colors(str(error))).split())
-    return "it holds objects, and only numbers and texts are read" if _UNSAFE.search(said) else said
+    line = " ".join(masked_text(without_colors(str(error))).split())
+    return "it holds objects, and only numbers and texts are read" if _UNSAFE.search(line) else line
 
 
 _UNSAFE = re.compile("weights_only|allow_pickle|safe_globals|unsafe_load|(Unsafe|Full)Loader")
@@ -201,15 +201,15 @@ _UNSAFE = re.compile("weights_only|allow_pickle|safe_globals|unsafe_load|(Unsafe
 
 def scarce(error: BaseException) -> str | None:
     """In one line which limit of the machine an error is about; ``None`` if about none."""
-    said = str(error)
+    text = str(error)
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.EMFILE, errno.ENFILE):
         return "Too many files are open. Raise the limit, such as ulimit -n 1024."
     of_memory = isinstance(error, MemoryError) or number == errno.ENOMEM
-    if of_memory or any(phrase in said for phrase in _OUT_OF_MEMORY):
+    if of_memory or any(phrase in text for phrase in _OUT_OF_MEMORY):
         return (
-            f"Too little memory ({told(error)}). Free some, or raise the limit (ulimit -v); a run "
-            "takes less with fewer workers= or a smaller chunk_bytes=."
+            f"Too little memory ({error_line(error)}). Free some, or raise the limit (ulimit -v); "
+            "a run takes less with fewer workers= or a smaller chunk_bytes=."
         )
     return None
 
@@ -241,8 +241,8 @@ def place(error: BaseException) -> str:
         if not any(part in frame.filename for part in installed)
     ]
     package = str(Path(__file__).parent) + os.sep
-    own = [frame for frame in frames if not frame.filename.startswith(package)]
-    last = (own or frames)[-1:]
+    of_user = [frame for frame in frames if not frame.filename.startswith(package)]
+    last = (of_user or frames)[-1:]
     return "".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in last)
 
 
@@ -313,9 +313,9 @@ def require_number(
     if number and least <= value <= most and above < value < below:  # False for NaN and infinity
         return
     limits = ((least, "from"), (above, "above"), (most, "at most"), (below, "below"))
-    said = " and ".join(f"{word} {limit:g}" for limit, word in limits if math.isfinite(limit))
+    bounds = " and ".join(f"{word} {limit:g}" for limit, word in limits if math.isfinite(limit))
     raise ConfigError(
-        f"{_parameter(name)} must be {f'a number {said}'.rstrip()}, got {value!r}.", hint
+        f"{_parameter(name)} must be {f'a number {bounds}'.rstrip()}, got {value!r}.", hint
     )
 
 

@@ -28,7 +28,7 @@ _KEY = r"(?<![\w.-])([A-Za-z_][\w.-]*)([\"']?\s*(?::\s*[\w.|\[\] ]{1,60}?(?==))?
 _QUOTED = r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'"
 _PAIR = re.compile(rf"{_KEY}({_QUOTED}|\$\{{[^}}]*\}}|[^\s,;&(){{}}\[\]\"'][^\s,;&)}}\]\"']*)")
 _PAIR_IN_CODE = re.compile(rf"{_KEY}([rbf]?(?:{_QUOTED}))")
-_known: set[str] = set()
+_secrets: set[str] = set()
 
 
 def is_secret(key: str) -> bool:
@@ -44,7 +44,7 @@ def is_secret(key: str) -> bool:
 
 def remember(config: Any) -> None:
     """Know the secrets of a configuration (plain mappings, lists and values) again in any text."""
-    _visited(config, "", lambda text: _known.update(_forms(text)))
+    _visited(config, "", lambda text: _secrets.update(_forms(text)))
 
 
 def masked(config: Any) -> Any:
@@ -54,17 +54,17 @@ def masked(config: Any) -> Any:
 
 def masked_words(words: Sequence[str]) -> list[str]:
     """Words such as ``tracker.api_key=…`` with their secrets masked."""
-    found = []
+    safe = []
     for word in words:
         key, sign, value = word.partition("=")
         if sign and is_secret(key) and _NO_TEXT.fullmatch(value):
-            found.append(word)
+            safe.append(word)
         elif sign and is_secret(key):
-            _known.update(_forms(value.strip("'\"")))
-            found.append(f"{key}={MASK}")
+            _secrets.update(_forms(value.strip("'\"")))
+            safe.append(f"{key}={MASK}")
         else:
-            found.append(masked_text(word))
-    return found
+            safe.append(masked_text(word))
+    return safe
 
 
 def masked_text(text: str) -> str:
@@ -129,7 +129,7 @@ def _forms(value: str) -> set[str]:
 
 def _bare(text: str) -> str:
     """``text`` without the secrets that are known, passwords of addresses and of requests."""
-    for value in sorted(_known, key=len, reverse=True):
+    for value in sorted(_secrets, key=len, reverse=True):
         if value in text:
             text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", MASK, text)
     if "://" in text:

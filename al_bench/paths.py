@@ -25,15 +25,15 @@ def is_path(key: str) -> bool:
     return bool(_NAMES.fullmatch(name) or _STRATEGY.fullmatch(key))
 
 
-def opened(typed: str | os.PathLike[str]) -> Path:
+def opened(path: str | os.PathLike[str]) -> Path:
     """The place that a path leads to: ``~`` is the home folder."""
     try:
-        return Path(typed).expanduser()
+        return Path(path).expanduser()
     except RuntimeError:  # ~name of nobody: a folder may be called so
-        return Path(typed)
+        return Path(path)
 
 
-def check_typed(key: str, value: Any) -> None:
+def refuse_empty(key: str, value: Any) -> None:
     """Raise ConfigError where the text of a path is empty: it would be the current folder."""
     if is_path(key) and value == "":
         raise ConfigError(f"{key} is empty.", "Name a file or a folder; . is the current one.")
@@ -41,18 +41,18 @@ def check_typed(key: str, value: Any) -> None:
 
 def keys_in(config: Mapping[str, Any], before: str = "") -> list[str]:
     """The keys of all paths in a configuration (plain mappings and values), in their order."""
-    found = []
+    keys = []
     for name, value in config.items():
         key = f"{before}{name}"
         if isinstance(value, Mapping):
-            found += keys_in(value, f"{key}.")
+            keys += keys_in(value, f"{key}.")
         elif isinstance(value, str) and "." in key and is_path(key):
-            found.append(key)
-    return found
+            keys.append(key)
+    return keys
 
 
-def check_moved(moved: Mapping[str, str], known: Sequence[str]) -> None:
-    """Raise ConfigError unless every key of ``moved`` is one of the ``known`` ones."""
+def check_moved(moved: Mapping[str, str], valid: Sequence[str]) -> None:
+    """Raise ConfigError unless every key of ``moved`` is ``valid``."""
     for key in moved:
-        if key not in known:
-            raise ConfigError(f"What is stored has no {key}.", choose(key, known))
+        if key not in valid:
+            raise ConfigError(f"What is stored has no {key}.", choose(key, valid))

@@ -91,13 +91,13 @@ class _Stream:
                 devnull = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(devnull, self._stream.fileno())
                 os.close(devnull)
-            said = f"Standard output cannot be written: {error.strerror or error}"
+            message = f"Standard output cannot be written: {error.strerror or error}"
             if not self._for_show:
                 if isinstance(error, BrokenPipeError):
                     raise
-                raise UnwritableOutput(f"{said}.") from error
+                raise UnwritableOutput(f"{message}.") from error
             if self._name == "stdout" and not isinstance(error, BrokenPipeError):
-                print(f"al-bench: {said}; the work goes on.", file=sys.stderr)
+                print(f"al-bench: {message}; the work goes on.", file=sys.stderr)
 
 
 def set_up_streams(output_is_for_show: bool = True) -> None:
@@ -143,8 +143,8 @@ def set_up_path() -> None:
     sys.path[:] = [folder for folder in sys.path if folder]  # "" is the current one
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     with contextlib.suppress(OSError):  # where the current one is gone
-        own = (os.getcwd(), os.path.dirname(os.path.abspath(script or "")))
-        if sys.path[:1] and sys.path[0] in own and not sys.flags.safe_path:
+        folders = (os.getcwd(), os.path.dirname(os.path.abspath(script or "")))
+        if sys.path[:1] and sys.path[0] in folders and not sys.flags.safe_path:
             sys.path.append(sys.path.pop(0))
 
 

@@ -8,7 +8,7 @@ from al_bench.masking import is_secret, masked, masked_code, masked_command, mas
 
 @pytest.fixture(autouse=True)
 def _forgotten(monkeypatch):
-    monkeypatch.setattr(masking, "_known", set())
+    monkeypatch.setattr(masking, "_secrets", set())
 
 
 @pytest.mark.promise("Secrets stay home")

@@ -24,7 +24,7 @@ from al_bench.checking.pools import POOLS
 from al_bench.checking.probing import CheckFailure, DoesNotApply, cases, require, select
 from al_bench.checking.properties import declared, global_state
 from al_bench.checking.views import FakeView, seeded
-from al_bench.errors import ConfigError, told
+from al_bench.errors import ConfigError, error_line
 from al_bench.models.base import GRADIENTS, SAMPLES
 from al_bench.models.capabilities import CAPABILITIES
 from al_bench.strategies.base import LABELS, PoolView, Strategy
@@ -99,7 +99,7 @@ def impossible_batch_sizes_are_refused(strategy: Strategy) -> None:
             said = f"B={batch_size}: the message {str(error)!r} does not say it"
             require(str(batch_size) in str(error), said)
         except Exception as error:
-            raise CheckFailure(f"B={batch_size} of 12 points: {told(error)}") from error
+            raise CheckFailure(f"B={batch_size} of 12 points: {error_line(error)}") from error
         else:
             raise CheckFailure(f"B={batch_size} of 12 points is accepted")
 
@@ -121,7 +121,7 @@ def nan_never_passes_for_a_score(strategy: Strategy) -> None:
             said = f"{what} are NaN: the message {str(error)!r} does not say so"
             require("NaN" in str(error), said)
         except Exception as error:
-            raise CheckFailure(f"{what} are NaN: {told(error)}") from error
+            raise CheckFailure(f"{what} are NaN: {error_line(error)}") from error
         else:
             unseen = torch.equal(sound.positions, selection.positions) and torch.equal(
                 sound.scores.nan_to_num(-1), selection.scores.nan_to_num(-1)
@@ -177,5 +177,5 @@ def _require_refused(strategy: Strategy, view: PoolView, what: str) -> None:
     except ConfigError:
         return
     except Exception as error:
-        raise CheckFailure(f"{what}: {told(error)}, not a ConfigError") from error
+        raise CheckFailure(f"{what}: {error_line(error)}, not a ConfigError") from error
     raise CheckFailure(f"{what} is accepted")

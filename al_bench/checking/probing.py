@@ -4,7 +4,7 @@ from collections import Counter
 
 from al_bench.checking.pools import POOLS
 from al_bench.checking.views import FakeView, seeded
-from al_bench.errors import told, within
+from al_bench.errors import error_line, within
 from al_bench.models.base import SAMPLES
 from al_bench.strategies.base import PoolView, Selection, Strategy
 from al_bench.strategies.contract import fault
@@ -39,7 +39,7 @@ def select(strategy: Strategy, view: PoolView, batch_size: int, where: str) -> S
         with within(type(strategy).__name__):
             selection = strategy.select(view, batch_size, seeded(7))
     except Exception as error:
-        raise CheckFailure(f"{where}: {told(error)}") from error
+        raise CheckFailure(f"{where}: {error_line(error)}") from error
     if not isinstance(selection, Selection):
         raise CheckFailure(f"{where}: {fault(selection, batch_size, len(view))}")
     return selection

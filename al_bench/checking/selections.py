@@ -22,7 +22,7 @@ from al_bench.checking.candidates import (
 from al_bench.checking.probing import CheckFailure, DoesNotApply, require
 from al_bench.checking.properties import declared, global_state
 from al_bench.checking.views import FakeView, seeded
-from al_bench.errors import ConfigError, told, within
+from al_bench.errors import ConfigError, error_line, within
 from al_bench.models.base import GRADIENTS, SAMPLES
 from al_bench.sampling.base import IRREDUCIBLE, TARGETS, Chosen, CoreSet
 from al_bench.sampling.base import Selection as OneSelection
@@ -81,7 +81,7 @@ def impossible_batch_sizes_are_refused(selection: Subject) -> None:
             said = f"B={batch_size}: the message {str(error)!r} does not say it"
             require(str(batch_size) in str(error), said)
         except Exception as error:
-            raise CheckFailure(f"B={batch_size} of 12 candidates: {told(error)}") from error
+            raise CheckFailure(f"B={batch_size} of 12 candidates: {error_line(error)}") from error
         else:
             raise CheckFailure(f"B={batch_size} of 12 candidates is accepted")
 
@@ -95,7 +95,7 @@ def nan_never_passes_for_a_score(selection: Subject) -> None:
     except ValueError as error:
         require("NaN" in str(error), f"the message {str(error)!r} does not say that they are NaN")
     except Exception as error:
-        raise CheckFailure(f"predictions are NaN: {told(error)}") from error
+        raise CheckFailure(f"predictions are NaN: {error_line(error)}") from error
     else:
         unseen = torch.equal(sound.positions, chosen.positions)
         require(unseen, f"predictions are NaN: chooses {chosen.positions.tolist()}, no ValueError")
@@ -237,7 +237,7 @@ def _choose(selection: Subject, view: FakeCandidates, batch_size: int, where: st
         with within(type(selection).__name__):
             chosen = choosing.choose(view, batch_size, seeded(7))
     except Exception as error:
-        raise CheckFailure(f"{where}: {told(error)}") from error
+        raise CheckFailure(f"{where}: {error_line(error)}") from error
     if not isinstance(chosen, Chosen):
         raise CheckFailure(f"{where}: {fault(chosen, batch_size, len(view), False)}")
     return chosen
@@ -253,7 +253,7 @@ def _keep(selection: Subject, training: FakeTraining, where: str) -> torch.Tenso
         with within(type(selection).__name__):
             return keeping.keep(training)
     except Exception as error:
-        raise CheckFailure(f"{where}: {told(error)}") from error
+        raise CheckFailure(f"{where}: {error_line(error)}") from error
 
 
 def _choosing(selection: Subject) -> OneSelection:

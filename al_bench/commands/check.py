@@ -8,7 +8,7 @@ from al_bench.configuration.composing import Composed, check_complete, compose
 from al_bench.configuration.explain import COMPLAINTS, explain
 from al_bench.configuration.overrides import key_of
 from al_bench.configuration.schema import CHOOSERS
-from al_bench.errors import ConfigError, told, within
+from al_bench.errors import ConfigError, error_line, within
 from al_bench.text.visible import in_a_line
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _verdict(property: Callable[[Any], None], subject: Any, name: str) -> tuple[
     except CheckFailure as failure:
         return FAIL, str(failure)
     except Exception as error:  # of the strategy or model itself
-        return FAIL, told(error)
+        return FAIL, error_line(error)
     return PASS, ""
 
 

@@ -96,7 +96,7 @@ def plot(arguments: Sequence[str]) -> int:
             figure=parsed["figure"],
             baseline=parsed["baseline"],
             moved=parsed.moved,
-            trust=Trust.typed(parsed),
+            trust=Trust.from_arguments(parsed),
             format=parsed["format"],
             reach=parsed["reach"],
             at=parsed["at"],

@@ -71,7 +71,7 @@ def rerun(arguments: Sequence[str]) -> int:
         changes |= parsed.moved
         if parsed["device"] is not None:
             changes["device"] = parsed["device"]
-        composed = stored.composed(changes, Trust.typed(parsed))
+        composed = stored.composed(changes, Trust.from_arguments(parsed))
         before = _stored_curve(stored)
         curve, bought = _repeated(composed, stored)
     # What moved may be called otherwise by its file; its content is in the run id.

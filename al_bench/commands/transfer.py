@@ -95,7 +95,7 @@ def transfer(arguments: Sequence[str]) -> int:
     def moved(order: Order) -> dict[str, str]:
         return {key: parsed.moved[key] for key in order.trial.places if key in parsed.moved}
 
-    trust = Trust.typed(parsed)
+    trust = Trust.from_arguments(parsed)
     runs = []
     for order in list(orders):
         try:

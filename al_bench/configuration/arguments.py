@@ -9,7 +9,7 @@ from typing import Any
 
 from al_bench.errors import ConfigError, choose
 from al_bench.masking import is_secret, masked_text
-from al_bench.paths import check_typed, is_path, opened
+from al_bench.paths import is_path, opened, refuse_empty
 
 MOVED = "dataset.path=, dataset.root=, …"
 _KEY_VALUE = re.compile(r"([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
@@ -169,15 +169,15 @@ class Command:
             return None
         words: list[str] = []
         values: dict[str, Any] = {}
-        typed: dict[str, str] = {}
+        texts: dict[str, str] = {}
         moved: dict[str, str] = {}
         for argument in self._without_flags(arguments):
             if match := _KEY_VALUE.fullmatch(argument):
                 name, value = match.groups()
-                if name in typed:
-                    said = f"{name} is given twice: {typed[name]} and {value}."
-                    raise ConfigError(said, "Type one of them.")
-                typed[name] = value
+                if name in texts:
+                    message = f"{name} is given twice: {texts[name]} and {value}."
+                    raise ConfigError(message, "Type one of them.")
+                texts[name] = value
                 if self.reads_data and "." in name and (is_path(name) or _is_masked(name, value)):
                     moved[name] = _unquoted(name, value)
                 else:
@@ -286,7 +286,7 @@ def _is_masked(name: str, value: str) -> bool:
 
 def _unquoted(name: str, value: str) -> str:
     """A path without the quotes that ``al-bench run`` may need."""
-    check_typed(name, value)
+    refuse_empty(name, value)
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
     return value[1:-1] if quoted else value
 

@@ -13,7 +13,7 @@ from al_bench.configuration.choices import KINDS
 from al_bench.configuration.making import SPECIAL, Failed, make
 from al_bench.configuration.schema import CHOOSERS
 from al_bench.configuration.targets import described, locate
-from al_bench.errors import AlBenchError, ConfigError, choose, give_key, told, within
+from al_bench.errors import AlBenchError, ConfigError, choose, error_line, give_key, within
 
 _KINDS: dict[Any, str] = {
     float: "a number",
@@ -75,21 +75,21 @@ def _give_keys(built: Any, node: Any, path: str) -> None:
         inside = built.keywords if isinstance(built, functools.partial) else built
         for name, child in node.items():
             if OmegaConf.is_config(child):
-                kept = inside.get(name) if isinstance(inside, dict) else getattr(inside, name, None)
-                _give_keys(kept, child, f"{path}.{name}")
+                part = inside.get(name) if isinstance(inside, dict) else getattr(inside, name, None)
+                _give_keys(part, child, f"{path}.{name}")
     elif OmegaConf.is_list(node) and isinstance(built, (list, tuple)):
-        for number, (kept, child) in enumerate(zip(built, node, strict=False)):
-            _give_keys(kept, child, f"{path}[{number}]")
+        for number, (part, child) in enumerate(zip(built, node, strict=False)):
+            _give_keys(part, child, f"{path}[{number}]")
 
 
 def parameters_of(node: Any) -> dict[str, inspect.Parameter] | None:
     """What the class or function of ``node`` takes; None where that cannot be told."""
     try:
-        found = dict(inspect.signature(locate(str(node["_target_"]))).parameters)
+        parameters = dict(inspect.signature(locate(str(node["_target_"]))).parameters)
     except Exception:  # whatever importing the user's module raises is told when it is built
         return None
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return found if all(parameter.kind in named for parameter in found.values()) else None
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return parameters if all(p.kind in by_name for p in parameters.values()) else None
 
 
 def check_keys(path: str, node: Any) -> None:
@@ -97,15 +97,15 @@ def check_keys(path: str, node: Any) -> None:
     parameters = parameters_of(node)
     if parameters is None or "_args_" in node:
         return
-    given = [str(key) for key in node if key not in SPECIAL]
-    required = [name for name, known in parameters.items() if known.default is known.empty]
+    keys = [str(key) for key in node if key not in SPECIAL]
+    required = [name for name, p in parameters.items() if p.default is p.empty]
     later = required if node.get("_partial_") else []  # al-bench fills them in
-    for key in given:
+    for key in keys:
         if key not in parameters:
             valid = [name for name in parameters if name not in later]
             raise ConfigError(f"{path} has no parameter {key!r}.", choose(key, valid, f"{path}."))
     for name in required:
-        if name not in given and name not in later:
+        if name not in keys and name not in later:
             raise ConfigError(f"{path}.{name} is missing.", f"Add +{path}.{name}=…")
 
 
@@ -125,15 +125,15 @@ def _check_parts(path: str, node: Any) -> None:
 
 def _is_part(kind: Any) -> bool:
     """Whether an annotation asks for an object of al-bench's kinds, or one that can be called."""
-    own = str(getattr(kind, "__module__", "")).startswith("al_bench.")
-    return typing.get_origin(kind) is Callable or (own and getattr(kind, "_is_protocol", False))
+    is_ours = str(getattr(kind, "__module__", "")).startswith("al_bench.")
+    return typing.get_origin(kind) is Callable or (is_ours and getattr(kind, "_is_protocol", False))
 
 
 def _hints(node: Any) -> Mapping[str, Any]:
     """Annotations of the parameters of the class or function of ``node``, where these are told."""
     try:
-        made: Any = locate(str(node["_target_"]))
-        return typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
+        target: Any = locate(str(node["_target_"]))
+        return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     except Exception:  # annotations may name what is imported for type checkers only
         return {}
 
@@ -148,7 +148,7 @@ def _explain(error: Failed, node: Any, group: str) -> AlBenchError:
     mistyped = None
     if isinstance(cause, (ValueError, TypeError)):
         mistyped = next(_mistyped(node, group), None)
-    return ConfigError(mistyped or f"{group}: {told(cause)}.")
+    return ConfigError(mistyped or f"{group}: {error_line(cause)}.")
 
 
 def _mistyped(node: Any, group: str) -> Iterator[str]:
@@ -157,8 +157,8 @@ def _mistyped(node: Any, group: str) -> Iterator[str]:
         hints = _hints(inner)
         for key, value in inner.items():
             kinds = _alternatives(hints.get(str(key)))
-            known = all(kind in _KINDS or _items(kind) for kind in kinds)
-            if known and not any(_is(value, kind) for kind in kinds):
+            is_plain = all(kind in _KINDS or _items(kind) for kind in kinds)
+            if is_plain and not any(_is(value, kind) for kind in kinds):
                 yield f"{path}.{key} must be {' or '.join(map(_in_words, kinds))}, got {value!r}."
 
 

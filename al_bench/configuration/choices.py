@@ -29,14 +29,14 @@ KINDS = {
 
 def choices(group: str, folders: list[Path]) -> list[tuple[str, str]]:
     """Every choice of a group with the comment line that introduces it, sorted by name."""
-    found = {}
+    introductions = {}
     for folder in folders:
         base = folder / group
         # A group may hold sub-groups (model/network), presets lie in folders of their own.
         pattern = "**/*.yaml" if group == "experiment" else "*.yaml"
         for path in base.glob(pattern):
-            found[path.relative_to(base).with_suffix("").as_posix()] = introduction(path)
-    return sorted(found.items())
+            introductions[path.relative_to(base).with_suffix("").as_posix()] = introduction(path)
+    return sorted(introductions.items())
 
 
 def choice_file(group: str, name: str, folders: Iterable[Path]) -> Path | None:

@@ -72,8 +72,8 @@ def check_complete(config: Any, groups: Sequence[str] = BUILT) -> None:
 
 def without_tracker(composed: Composed) -> Composed:
     """The same without its tracker: who looks on is no part of a result, so it isn't stored."""
-    kept = [str(key) for key in composed.config if key != "tracker"]
-    return replace(composed, config=OmegaConf.masked_copy(composed.config, kept))
+    keys = [str(key) for key in composed.config if key != "tracker"]
+    return replace(composed, config=OmegaConf.masked_copy(composed.config, keys))
 
 
 def compose(overrides: Sequence[str] = (), config_folder: str | Path | None = None) -> Composed:
@@ -84,7 +84,7 @@ def compose(overrides: Sequence[str] = (), config_folder: str | Path | None = No
         config_folder: A further folder of configuration (``--config-dir``).
     """
     with own_hydra.started(RunConfig, config_folder) as hydra:
-        return named(own_hydra.compose(hydra, overrides))
+        return from_hydra(own_hydra.compose(hydra, overrides))
 
 
 def compose_whole(
@@ -98,20 +98,20 @@ def compose_whole(
 def composed_job(config: DictConfig) -> Composed:
     """The same of the Hydra job that is running."""
     whole = OmegaConf.create({"hydra": HydraConfig.get()}, flags={"allow_objects": True})
-    return named(OmegaConf.merge(whole, config))  # type: ignore[arg-type]
+    return from_hydra(OmegaConf.merge(whole, config))  # type: ignore[arg-type]
 
 
-def named(config: DictConfig) -> Composed:
+def from_hydra(config: DictConfig) -> Composed:
     """What was composed with Hydra's own part, checked and named; call it while Hydra is ours."""
     check(config)
     choices = dict(config.hydra.runtime.choices)
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    ours = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     if choices.get("experiment"):
-        drop_of_others(own)
-    pool = own.pool if own.pool else {}
+        drop_of_others(ours)
+    pool = ours.pool if ours.pool else {}
     # Data sets bring a network; a model without one sets it back to null.
-    has_network = OmegaConf.is_dict(own.model) and own.model.get("network") is not None
-    chooser = "strategy" if own.selection is None else "selection"
+    has_network = OmegaConf.is_dict(ours.model) and ours.model.get("network") is not None
+    chooser = "strategy" if ours.selection is None else "selection"
     names = {
         "dataset": choices["dataset"],
         "pool": "+".join(sorted(str(name) for name in pool)) or "full",
@@ -120,38 +120,38 @@ def named(config: DictConfig) -> Composed:
         "training": choices["training"],
         "budget": choices["budget"],
         "strategy": choices[chooser],
-        "init_strategy": _init_strategy(own, choices),
+        "init_strategy": _init_strategy(ours, choices),
     }
     folders = [str(word) for word in config.hydra.overrides.hydra if "searchpath" in word]
-    add_second_datasets(own, folders, _load)
+    add_second_datasets(ours, folders, _load)
     label = choices[chooser]
-    typed = [str(word) for word in config.hydra.overrides.task]
-    if folders or choices.get("experiment") or is_changed(chooser, choices, typed):
-        label = strategy_label(chooser, choices, own[chooser], folders, _load)
+    words = [str(word) for word in config.hydra.overrides.task]
+    if folders or choices.get("experiment") or is_changed(chooser, choices, words):
+        label = strategy_label(chooser, choices, ours[chooser], folders, _load)
     # Of a preset's own sweep.
-    left = set(config.hydra.sweeper.get("params") or ()) - set(map(key_of, typed))
-    add_second_network(own, folders, _load)  # after what was typed has got its label
-    return Composed(own, names, label, bool(left) or config.hydra.mode == RunMode.MULTIRUN)
+    swept = set(config.hydra.sweeper.get("params") or ()) - set(map(key_of, words))
+    add_second_network(ours, folders, _load)  # after what was typed has got its label
+    return Composed(ours, names, label, bool(swept) or config.hydra.mode == RunMode.MULTIRUN)
 
 
 def _check_hydra(node: DictConfig) -> None:
     """Raise ConfigError where Hydra would make folders of its own: only al-bench makes any."""
-    own: Any = OmegaConf.load(config_dir() / f"{own_hydra.CONFIG_NAME}.yaml")
-    ours: Any = OmegaConf.to_container(own.hydra)
+    shipped: Any = OmegaConf.load(config_dir() / f"{own_hydra.CONFIG_NAME}.yaml")
+    ours: Any = OmegaConf.to_container(shipped.hydra)
     theirs: Any = {key: OmegaConf.to_container(node[key]) for key in ("job", "run", "sweep")}
     theirs["output_subdir"] = node.output_subdir
     for path in (("job", "chdir"), ("run", "dir"), ("sweep", "dir"), ("sweep", "subdir")):
         value = theirs[path[0]][path[1]]
         if value != ours[path[0]][path[1]]:
-            raise _own_folders(".".join(path), value)
+            raise _refused_folder(".".join(path), value)
     if theirs["output_subdir"] is not None:
-        raise _own_folders("output_subdir", theirs["output_subdir"])
+        raise _refused_folder("output_subdir", theirs["output_subdir"])
 
 
-def _own_folders(key: str, value: Any) -> ConfigError:
-    said = str(value).lower() if isinstance(value, bool) else value
+def _refused_folder(key: str, value: Any) -> ConfigError:
+    text = str(value).lower() if isinstance(value, bool) else value
     return ConfigError(
-        f"hydra.{key}={said}: al-bench makes its own folders.",
+        f"hydra.{key}={text}: al-bench makes its own folders.",
         "Leave it out; results=FOLDER says where results lie.",
     )
 
@@ -167,11 +167,11 @@ def _init_strategy(config: DictConfig, choices: Mapping[str, Any]) -> str:
 def check(config: DictConfig) -> None:
     """Raise ConfigError unless ``config`` has every key of RunConfig, no other and no folders."""
     _check_hydra(config.hydra)
-    known = RunConfig.__dataclass_fields__
+    keys = RunConfig.__dataclass_fields__
     for key in config:
-        if key not in known and key != "hydra":
-            raise ConfigError(f"There is no key {key!r}.", choose(str(key), known))
-    for key in known:
+        if key not in keys and key != "hydra":
+            raise ConfigError(f"There is no key {key!r}.", choose(str(key), keys))
+    for key in keys:
         if key not in config:
             raise ConfigError(f"The key {key} cannot be taken away.")
     if not OmegaConf.is_dict(config.streams):

@@ -62,20 +62,20 @@ def explain(
         flat,
     ):
         return _no_key(match[1], overrides, folder)
-    known = {field.name: field.type for field in fields(RunConfig)}
+    types = {field.name: field.type for field in fields(RunConfig)}
     unresolved = isinstance(error, InterpolationResolutionError)  # whatever it is, it has no value
-    if full and full[1] in known and known[full[1]] in _KINDS and not unresolved:
-        return _wrong_value(full[1], _KINDS[known[full[1]]], overrides, flat)
-    said = flat.split(" See https")[0].split(" full_key: ")[0].rstrip(".")
-    return ConfigError(f"{full[1]}: {said}." if full else f"{said}.")
+    if full and full[1] in types and types[full[1]] in _KINDS and not unresolved:
+        return _wrong_value(full[1], _KINDS[types[full[1]]], overrides, flat)
+    complaint = flat.split(" See https")[0].split(" full_key: ")[0].rstrip(".")
+    return ConfigError(f"{full[1]}: {complaint}." if full else f"{complaint}.")
 
 
 def _no_yaml(error: YAMLError | UnicodeDecodeError, folder: Path | None) -> ConfigError:
     """Which file cannot be read, and the line, or the one in which its end was met."""
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
         where = f"{near(error.problem_mark.name)}:{error.problem_mark.line + 1}"
-        said = " ".join(str(error.problem or error.context).split())
-        return ConfigError(f"{where} is no YAML: {said}.")
+        problem = " ".join(str(error.problem or error.context).split())
+        return ConfigError(f"{where} is no YAML: {problem}.")
     for path in sorted(folder.rglob("*.yaml")) if folder else ():
         try:
             path.read_text(encoding="utf-8")
@@ -86,22 +86,23 @@ def _no_yaml(error: YAMLError | UnicodeDecodeError, folder: Path | None) -> Conf
 
 
 def _wrong_value(key: str, kind: str, overrides: Sequence[str], message: str) -> ConfigError:
-    typed = [value_of(word) for word in overrides if key_of(word) == key]
-    named = re.search(r"[Vv]alue '(.*?)'", message)  # of a file that nobody typed
-    value = typed[-1] if typed else named[1] if named else "another value"
+    values = [value_of(word) for word in overrides if key_of(word) == key]
+    match = re.search(r"[Vv]alue '(.*?)'", message)  # of a file that nobody typed
+    value = values[-1] if values else match[1] if match else "another value"
     return ConfigError(f"{key} must be {kind}, got {value!r}.")
 
 
 def _no_key(key: str, overrides: Sequence[str], folder: Path | None) -> ConfigError:
     words = {key_of(word): word.lstrip("+~") for word in overrides}
-    key = next((name for name in words if name.startswith(f"{key}.")), key)  # told is where it ends
+    # A complaint ends at the part that is not there, the key that was typed may go on.
+    key = next((name for name in words if name.startswith(f"{key}.")), key)
     below = key.partition("@")[2].split(".")[0]  # override /dataset: is dataset@experiment.dataset
     if "experiment" in words and "experiment" in (key, below):
         return ConfigError(
             f"{_preset(words['experiment'], folder)} does not say where its keys belong.",
             "Make its first line: # @package _global_",
         )
-    typed = words.get(key, key)
+    word = words.get(key, key)
     message = f"There is no key {key!r}."
     if "/" in key:
         group, _, inner = key.partition("@")[0].rpartition("/")
@@ -132,18 +133,18 @@ def _no_key(key: str, overrides: Sequence[str], folder: Path | None) -> ConfigEr
     if not OmegaConf.is_dict(node):
         return ConfigError(message, f"{where} has no keys of its own.")
     if not path:
-        return ConfigError(message, _nested(typed, node) or choose(parts[0], known_keys()))
+        return ConfigError(message, _nested(word, node) or choose(parts[0], top_level_keys()))
     valid = {str(name) for name in node if not str(name).startswith("_")}
     if "_target_" in node and not node.get("_partial_"):
         parameters = parameters_of(node) or {}
         if parts[0] in parameters:  # the class has it, its file does not name it
-            return ConfigError(message, f"Write +{typed}")
+            return ConfigError(message, f"Write +{word}")
         valid |= set(parameters)
     objects = [str(name) for name in node if OmegaConf.is_dict(node._get_node(name))]
     deeper = [name for name in objects if parts[0] in (node[name] or {})]
     if len(parts) == 1 and deeper:  # strategy.num_targets is strategy.score.num_targets
-        meant = " or ".join(repr(f"{where}.{name}.{parts[0]}") for name in deeper)
-        return ConfigError(message, f"Did you mean {meant}?")
+        alternatives = " or ".join(repr(f"{where}.{name}.{parts[0]}") for name in deeper)
+        return ConfigError(message, f"Did you mean {alternatives}?")
     hint = choose(parts[0], valid, f"{where}.") if valid else f"{where} has no keys of its own."
     return ConfigError(message, hint)
 
@@ -155,20 +156,18 @@ def _preset(word: str, folder: Path | None) -> str:
     return near(file) if file else word
 
 
-def _nested(typed: str, node: DictConfig) -> str | None:
-    """What to type for ``typed``, a key without the groups that it lies in, if there is such."""
-    key, sign, value = typed.partition("=")
-    own = OmegaConf.masked_copy(node, [str(name) for name in node if name != "hydra"])
+def _nested(word: str, node: DictConfig) -> str | None:
+    """What to type for ``word``, whose key lacks the groups that it lies in, if there is such."""
+    key, sign, value = word.partition("=")
+    ours = OmegaConf.masked_copy(node, [str(name) for name in node if name != "hydra"])
     launcher = OmegaConf.select(node, "hydra.launcher")
-    names = [*_paths(own), *_paths(launcher, "hydra.launcher.")]
-    found = [name for name in names if name.endswith(f".{key}")]
-    found = [
+    names = [*_paths(ours), *_paths(launcher, "hydra.launcher.")]
+    keys = [name for name in names if name.endswith(f".{key}")]
+    keys = [
         name.replace(".", "/") if name.replace(".", "/") in KINDS.values() else name
-        for name in found
+        for name in keys
     ]
-    return (
-        f"Did you mean {' or '.join(f'{name}{sign}{value}' for name in found)}?" if found else None
-    )
+    return f"Did you mean {' or '.join(f'{name}{sign}{value}' for name in keys)}?" if keys else None
 
 
 def _paths(node: Any, prefix: str = "") -> Iterator[str]:
@@ -180,7 +179,7 @@ def _paths(node: Any, prefix: str = "") -> Iterator[str]:
             yield from _paths(node[name], f"{prefix}{name}.")
 
 
-def known_keys() -> set[str]:
+def top_level_keys() -> set[str]:
     """Every key and group at the top level."""
     top = {group for group in KINDS.values() if "/" not in group}
     return {*RunConfig.__dataclass_fields__, *top}

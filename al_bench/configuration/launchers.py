@@ -43,5 +43,5 @@ def chosen(config: DictConfig) -> str:
 
 def plain(settings: Any) -> dict[str, Any]:
     """What a launcher was told, as plain mappings and lists."""
-    told: Any = OmegaConf.to_container(settings, resolve=True)
-    return told
+    content: Any = OmegaConf.to_container(settings, resolve=True)
+    return content

@@ -55,7 +55,7 @@ def make(node: Any, key: str, recursive: bool = True, convert: str = "all") -> A
     recursive = _flag(node, key, "_recursive_", recursive)
     convert = node.get("_convert_", convert)
     partial = _flag(node, key, "_partial_", False)
-    given: dict[Any, Any] = {}
+    values: dict[Any, Any] = {}
     for name in node:
         if name in SPECIAL and name != "_args_":
             continue
@@ -64,16 +64,16 @@ def make(node: Any, key: str, recursive: bool = True, convert: str = "all") -> A
             value = make(value, f"{key}.{name}", recursive, convert)
         elif OmegaConf.is_config(value) and convert != "none":
             value = OmegaConf.to_container(value, resolve=True)
-        given[name] = value
+        values[name] = value
     if "_target_" not in node:
-        return _container(given, convert)
+        return _container(values, convert)
     target = locate(str(node["_target_"]), f"{key}._target_")
     if not callable(target):
         raise ConfigError(f"{key}._target_={node['_target_']} is no class and no function.")
-    args = given.pop("_args_", [])
+    args = values.pop("_args_", [])
     require_list(f"{key}._args_", args)
     try:
-        return functools.partial(target, *args, **given) if partial else target(*args, **given)
+        return functools.partial(target, *args, **values) if partial else target(*args, **values)
     except Exception as error:
         raise Failed(key) from error
 

@@ -30,7 +30,7 @@ from al_bench.configuration.building import build
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.overrides import key_of, value_of
 from al_bench.configuration.targets import locate
-from al_bench.errors import ConfigError, told
+from al_bench.errors import ConfigError, error_line
 from al_bench.paths import opened
 
 CONFIG_NAME = "config"
@@ -100,31 +100,31 @@ class Callbacks:
 
     def __init__(self, config: DictConfig) -> None:
         nodes = OmegaConf.select(config, "hydra.callbacks") or {}
-        self._told = [build(node, f"hydra.callbacks.{name}") for name, node in nodes.items()]
+        self._callbacks = [build(node, f"hydra.callbacks.{name}") for name, node in nodes.items()]
 
     def on_multirun_start(self, **about: Any) -> None:
         """The sweep begins."""
-        self._tell("on_multirun_start", self._told, about)
+        self._tell("on_multirun_start", self._callbacks, about)
 
     def on_multirun_end(self, **about: Any) -> None:
         """All jobs of the sweep have ended."""
-        self._tell("on_multirun_end", self._told[::-1], about)
+        self._tell("on_multirun_end", self._callbacks[::-1], about)
 
     def on_job_start(self, **about: Any) -> None:
         """A job begins, in its process."""
-        self._tell("on_job_start", self._told, about)
+        self._tell("on_job_start", self._callbacks, about)
 
     def on_job_end(self, **about: Any) -> None:
         """A job has ended, in its process."""
-        self._tell("on_job_end", self._told[::-1], about)
+        self._tell("on_job_end", self._callbacks[::-1], about)
 
-    def _tell(self, event: str, told: Sequence[Any], about: Mapping[str, Any]) -> None:
-        for one in told:
+    def _tell(self, event: str, callbacks: Sequence[Any], about: Mapping[str, Any]) -> None:
+        for one in callbacks:
             try:
                 getattr(one, event)(**about)
             except Exception as error:
-                said = f"{type(error).__name__}: {error}"
-                warnings.warn(f"{type(one).__name__}.{event} raised {said}", stacklevel=2)
+                problem = f"{type(error).__name__}: {error}"
+                warnings.warn(f"{type(one).__name__}.{event} raised {problem}", stacklevel=2)
 
 
 @contextlib.contextmanager
@@ -149,8 +149,8 @@ def started(schema: type, folder: str | Path | None = None) -> Iterator[Hydra]:
                 initialize_config_dir(str(config_dir()), "al-bench", **BASE)
             finally:
                 FurtherFolder.folder = None
-            own: Any = GlobalHydra.instance().hydra
-            yield own
+            hydra: Any = GlobalHydra.instance().hydra
+            yield hydra
         finally:
             _state_removed()
             Singleton._instances.update(before)
@@ -181,9 +181,9 @@ def compose(hydra: Hydra, words: Sequence[str]) -> DictConfig:
     except _UNFORESEEN as error:
         if type(error) not in _UNFORESEEN:  # one of the complaints below it
             raise
-        meant = [word for word in words if key_of(word).startswith("hydra")] or words
+        suspects = [word for word in words if key_of(word).startswith("hydra")] or words
         raise ConfigError(
-            f"Hydra makes no configuration of {' '.join(meant)}: {told(error)}.",
+            f"Hydra makes no configuration of {' '.join(suspects)}: {error_line(error)}.",
             "Leave out what sets a part of it that is not there.",
         ) from error
 
@@ -193,9 +193,9 @@ def launching(
 ) -> tuple[Launcher, Callbacks]:
     """The launcher of a sweep, which does ``task`` for each job, and who is told of the sweep."""
     callbacks = Callbacks(config)
-    told: Any = callbacks  # what Hydra has of the kind is its own
+    untyped: Any = callbacks  # Hydra asks for its own class of them
     launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=told),
+        hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=untyped),
         task_function=task,
         config=config,
     )

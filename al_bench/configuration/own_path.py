@@ -14,7 +14,7 @@ from al_bench.errors import near
 from al_bench.results.imported import find, is_own
 from al_bench.results.source_hash import decoded, parsed
 
-_known: list[str] = []  # beside the current one: that which holds the folder of --config-dir
+_beside: list[str] = []  # beside the current one: that which holds the folder of --config-dir
 _added: list[str] = []  # what has been added to sys.path
 
 
@@ -37,7 +37,7 @@ def look_for(target: str, *, here: bool = True) -> None:
         here: Whether to look in the current folder too.
     """
     for folder, spec in _lying(target):
-        if here or folder in _known:
+        if here or folder in _beside:
             _add(folder)
             if spec.origin is not None:  # else it is a folder, and others may add to it
                 return
@@ -51,8 +51,8 @@ def would_run(target: str) -> str | None:
 def _lying(target: str) -> Iterator[tuple[str, ModuleSpec]]:
     """The folders that alone have the module, and what it is there."""
     top = target.partition(".")[0]
-    found = find(top)
-    if top != "__main__" and (found is None or found.origin is None):
+    visible = find(top)
+    if top != "__main__" and (visible is None or visible.origin is None):
         for folder in searched():
             spec = PathFinder.find_spec(top, [folder])
             if spec is not None:
@@ -65,10 +65,10 @@ def _add(folder: str) -> None:
         return
     import_module("torch")  # it tries for modules that it can do without, and is not to find these
     for module in iter_modules([folder]):
-        found = find(module.name)
-        if found is not None and found.origin is None:
+        spec = find(module.name)
+        if spec is not None and spec.origin is None:
             import_module(module.name)  # a file would come before a package without one
-        elif found is None and module.name in sys.stdlib_module_names:
+        elif spec is None and module.name in sys.stdlib_module_names:
             sys.modules[module.name] = None  # type: ignore[assignment]  # another system has it
     sys.path.append(folder)
     _added.append(folder)
@@ -77,9 +77,9 @@ def _add(folder: str) -> None:
 def searched() -> list[str]:
     """Folders in which modules are looked for that are named, in their order."""
     try:
-        return list(dict.fromkeys([*_known, os.getcwd()]))
+        return list(dict.fromkeys([*_beside, os.getcwd()]))
     except OSError:  # the current one is gone
-        return list(_known)
+        return list(_beside)
 
 
 def search(folders: Sequence[str]) -> None:
@@ -88,7 +88,7 @@ def search(folders: Sequence[str]) -> None:
     Args:
         folders: Those ``searched`` by the process that has started this one.
     """
-    _known[:] = folders
+    _beside[:] = folders
 
 
 @contextlib.contextmanager
@@ -119,23 +119,23 @@ def hidden(target: str) -> str:
     """
     top, _, rest = target.partition(".")
     first = rest.partition(".")[0]
-    found = find(top)
-    if found is None:
+    visible = find(top)
+    if visible is None:
         return ""
     is_there = first and (hasattr(sys.modules.get(top), first) or find(f"{top}.{first}"))
-    is_installed = not found.has_location or not is_own(Path(found.origin))
+    is_installed = not visible.has_location or not is_own(Path(visible.origin))
     for folder in dict.fromkeys([*searched(), *sys.path]):
         spec = PathFinder.find_spec(top, [folder])
-        if spec is None or spec.origin == found.origin:
+        if spec is None or spec.origin == visible.origin:
             continue
-        own = Path(spec.origin or os.path.join(folder, top))
-        if not is_own(own) or os.path.realpath(own) == os.path.realpath(found.origin or ""):
+        file = Path(spec.origin or os.path.join(folder, top))
+        if not is_own(file) or os.path.realpath(file) == os.path.realpath(visible.origin or ""):
             continue
-        if not is_there or (is_installed and top != "al_bench" and _defines(own, first)):
+        if not is_there or (is_installed and top != "al_bench" and _defines(file, first)):
             kind = "installed module" if is_installed else "module"
             kind = "Python's own module" if top in sys.stdlib_module_names else f"the {kind}"
-            where = f" ({found.origin})" if found.has_location else ""
-            return f"{near(own)} is hidden by {kind} {top}{where}."
+            where = f" ({visible.origin})" if visible.has_location else ""
+            return f"{near(file)} is hidden by {kind} {top}{where}."
     return ""
 
 

@@ -65,20 +65,20 @@ def plan(
     Raises:
         ConfigError: A job has no such key or choice, or the jobs cannot be one sweep.
     """
-    typed = _parsed(hydra, words)
-    of_hydra = tuple(_word(o) for o in typed if o.is_hydra_override())
-    swept = [_word(o) for o in typed if o.is_sweep_override()]
-    for override in typed:
+    overrides = _parsed(hydra, words)
+    of_hydra = tuple(_word(o) for o in overrides if o.is_hydra_override())
+    swept = [_word(o) for o in overrides if o.is_sweep_override()]
+    for override in overrides:
         if override.is_hydra_override() and override.is_sweep_override():
             raise ConfigError(f"{_word(override)}: Hydra's own keys cannot be swept.")
     if multirun and "hydra.mode=RUN" in of_hydra:
         raise ConfigError("-m makes a sweep, hydra.mode=RUN a single run.", "Leave out one.")
-    typed = [o for o in typed if not o.is_hydra_override()]
-    read = _Reader(hydra, of_hydra, folder)
-    combined = _combinations(typed)
+    overrides = [o for o in overrides if not o.is_hydra_override()]
+    reader = _Reader(hydra, of_hydra, folder)
+    combined = _combinations(overrides)
     # What a preset sweeps is read first: the other words may be meant for what it sweeps over.
     presets = [tuple(w for w in words if key_of(w) == "experiment") or words for words in combined]
-    composed = read.all(presets, swept)
+    composed = reader.all(presets, swept)
     is_sweep = multirun or all(job.is_sweep for job in composed)
     if swept and not is_sweep:
         raise ConfigError(
@@ -87,14 +87,14 @@ def plan(
         )
     all_words: list[tuple[str, ...]] = []
     for job, words_of_job in zip(composed, combined, strict=True):
-        inner = _own_sweep(hydra, job, typed, folder)
+        inner = _sweep_of_presets(hydra, job, overrides, folder)
         if inner and not is_sweep:
             raise ConfigError(
                 f"The configuration is a sweep of its own, {_word(inner[0])}.", "Add -m."
             )
         swept += [_word(o) for o in inner]
         all_words += _combinations([*inner, *_parsed(hydra, words_of_job)])
-    jobs = read.all(all_words, swept)
+    jobs = reader.all(all_words, swept)
     _check_shared(jobs)
     if is_sweep and not any(key_of(word) == "hydra.mode" for word in of_hydra):
         of_hydra = (*of_hydra, "hydra.mode=MULTIRUN")
@@ -142,7 +142,7 @@ class _Reader:
         self._hydra = hydra
         self._of_hydra = of_hydra
         self._folder = folder
-        self._known: dict[tuple[str, ...], _Job] = {}
+        self._composed: dict[tuple[str, ...], _Job] = {}
 
     def all(self, jobs: Sequence[tuple[str, ...]], swept: Sequence[str]) -> "list[_Job]":
         """These jobs, whose words come from the sweeps ``swept``.
@@ -154,9 +154,9 @@ class _Reader:
         refused: list[tuple[Sequence[str], ConfigError, Exception]] = []
         for job in jobs:
             try:
-                if job not in self._known:
-                    self._known[job] = self._one(job)
-                composed.append(self._known[job])
+                if job not in self._composed:
+                    self._composed[job] = self._one(job)
+                composed.append(self._composed[job])
             except COMPLAINTS as error:
                 refused.append((job, explain(error, [*self._of_hydra, *job], self._folder), error))
             except ConfigError as error:
@@ -168,12 +168,12 @@ class _Reader:
         if len(jobs) == 1 or len(alike) == len(jobs):
             raise first from cause
         keys = {key_of(word) for word in swept}
-        if found := re.search(r"There is no (?:key ')?(\w+)", first.message):
-            keys = {key for key in keys if re.split(r"[./@]", key)[0] == found[1]} or keys
-        said = dict.fromkeys(" ".join(w for w in job if key_of(w) in keys) for job in alike)
-        if any(words in first.message for words in said):
+        if match := re.search(r"There is no (?:key ')?(\w+)", first.message):
+            keys = {key for key in keys if re.split(r"[./@]", key)[0] == match[1]} or keys
+        choices = dict.fromkeys(" ".join(w for w in job if key_of(w) in keys) for job in alike)
+        if any(words in first.message for words in choices):
             raise first from cause
-        raise ConfigError(f"{', '.join(said)}: {first.message}", first.hint) from cause
+        raise ConfigError(f"{', '.join(choices)}: {first.message}", first.hint) from cause
 
     def _one(self, words: tuple[str, ...]) -> _Job:
         config = own_hydra.compose(self._hydra, [*self._of_hydra, *words])
@@ -214,7 +214,7 @@ def _check_plugins(node: DictConfig) -> None:
         plugin = node.get(name)
         if not isinstance(plugin, DictConfig) or "_target_" not in plugin:
             raise ConfigError(
-                f"hydra.{name}={_typed(_plain(plugin))} is no {name}.",
+                f"hydra.{name}={_literal(_plain(plugin))} is no {name}.",
                 f"Leave it out, or choose one by its group: hydra/{name}=basic.",
             )
     target = str(node.sweeper.get("_target_"))
@@ -227,27 +227,27 @@ def _check_plugins(node: DictConfig) -> None:
         require_whole("hydra.sweeper.max_batch_size", at_once, 1)
 
 
-def _own_sweep(
-    hydra: Hydra, job: _Job, typed: Sequence[Override], folder: Path | None
+def _sweep_of_presets(
+    hydra: Hydra, job: _Job, overrides: Sequence[Override], folder: Path | None
 ) -> list[Override]:
     """The sweep that the job's presets bring along, but for keys that were typed."""
-    given = {key_of(_word(override)) for override in typed}
+    keys = {key_of(_word(override)) for override in overrides}
     if presets := job.params.get("experiment"):
         raise ConfigError(
             f"A preset sweeps over presets, experiment={presets}.",
             f"Type -m experiment={presets} instead.",
         )
     words = [
-        f"{key}={_typed(value)}" for key, value in job.params.items() if key_of(key) not in given
+        f"{key}={_literal(value)}" for key, value in job.params.items() if key_of(key) not in keys
     ]
     check_overrides(words, folder)
     return _parsed(hydra, words)
 
 
-def _typed(value: Any) -> str:
+def _literal(value: Any) -> str:
     """A value of a preset's sweep as one would type it."""
     if isinstance(value, list):
-        return f"[{','.join(map(_typed, value))}]"
+        return f"[{','.join(map(_literal, value))}]"
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)

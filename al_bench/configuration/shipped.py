@@ -55,8 +55,8 @@ class Part:
     def __str__(self) -> str:
         """``strategy.score=module.Class``, in a length that can be read."""
         key = ".".join(map(str, self.path))
-        said = in_a_line(f"{key}={self.target}")
-        return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 3]}..."
+        text = in_a_line(f"{key}={self.target}")
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def parts_of(config: Mapping[str, Any]) -> Iterator[Part]:
@@ -89,19 +89,19 @@ def _parts(value: Any, path: tuple[Any, ...], allowed: frozenset[str]) -> Iterat
 @cache
 def choices(group: str) -> frozenset[str]:
     """What the files of a group name, by ``_target_``, themselves or as a choice of another."""
-    return frozenset(target for file in _files(group) for target in _named(file))
+    return frozenset(target for file in _files(group) for target in _names_in(file))
 
 
 @cache
 def parts() -> Mapping[str, frozenset[str]]:
     """Parameters that take an object of al-bench's, with the groups that it may be of."""
-    found: dict[str, set[str]] = {}
+    by_name: dict[str, set[str]] = {}
     for group in groups():
-        found.setdefault(group.rpartition("/")[2], set()).add(group)
+        by_name.setdefault(group.rpartition("/")[2], set()).add(group)
         for file in _files(group):
             for filled, place in _filled(_content(file)):
-                found.setdefault(place, set()).add(filled)
-    return {name: frozenset(groups) for name, groups in found.items()}
+                by_name.setdefault(place, set()).add(filled)
+    return {name: frozenset(groups) for name, groups in by_name.items()}
 
 
 @cache
@@ -121,12 +121,12 @@ def _content(file: Path) -> Any:
     return yaml.load(file.read_bytes(), _LOADER)
 
 
-def _named(file: Path) -> Iterator[str]:
+def _names_in(file: Path) -> Iterator[str]:
     """What a choice names, be it only by the one of another group that stands in its place."""
     yield from _targets(_content(file))
     for group, place, choice in _defaults(_content(file)):
         if place == "_here_":
-            yield from _named(config_dir() / group / f"{choice}.yaml")
+            yield from _names_in(config_dir() / group / f"{choice}.yaml")
 
 
 def _targets(node: Any) -> Iterator[str]:

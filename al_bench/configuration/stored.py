@@ -111,8 +111,8 @@ class StoredTrial:
             OmegaConf.update(config, key, value, merge=False)
         require_unmasked(config)
         label = names.pop("strategy_label", str(self.content["strategy_label"]))
-        known = {name: str(self.content.get(name) or "") for name in GROUPS}
-        return Composed(config, {**known, **names}, label, is_sweep=False)
+        stored = {name: str(self.content.get(name) or "") for name in GROUPS}
+        return Composed(config, {**stored, **names}, label, is_sweep=False)
 
 
 def read(path: Path, instead: Mapping[str, Any] | None = None) -> DictConfig:
@@ -126,29 +126,30 @@ def read(path: Path, instead: Mapping[str, Any] | None = None) -> DictConfig:
         ResultsError: It cannot be read, or holds what no stored configuration does.
     """
     try:
-        found = dict(plain.read(path) if instead is None else instead)
+        content = dict(plain.read(path) if instead is None else instead)
     except OSError as error:
         raise ResultsError(f"{path} cannot be read: {error.strerror or error}.") from error
     except plain.Unfit as error:
         raise ResultsError(f"{path} cannot be read: {error}.") from error
-    _check_keys(found, path)
-    if found.get("selection") is None and not isinstance(found.get("strategy"), Mapping):
+    _check_keys(content, path)
+    if content.get("selection") is None and not isinstance(content.get("strategy"), Mapping):
         raise ResultsError(f"{path}: strategy is no mapping of keys to values.")
     for key in (*REQUIRED, *CHOOSERS, "streams", "init_strategy", "target"):
         is_optional = key not in REQUIRED or key == "pool"
-        if not isinstance(found.get(key), Mapping) and not (is_optional and found.get(key) is None):
+        value = content.get(key)
+        if not isinstance(value, Mapping) and not (is_optional and value is None):
             raise ResultsError(f"{path}: {key} is no mapping of keys to values.")
-    found["streams"] = found.get("streams") or {}
-    for node in _nodes(found):
+    content["streams"] = content.get("streams") or {}
+    for node in _nodes(content):
         if "download" in node:
             node["download"] = False
-    kept = {key: value for key, value in found.items() if key not in TYPED}
+    values = {key: value for key, value in content.items() if key not in TYPED}
     try:
         # Keys that are younger than the run have their defaults, which mean what was then.
-        whole = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.create(kept))
+        whole = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.create(values))
     except (OmegaConfBaseException, ValueError) as error:
-        said = str(error).splitlines()[0].rstrip(".")
-        raise ResultsError(f"{path} cannot be read: {said}.") from error
+        problem = str(error).splitlines()[0].rstrip(".")
+        raise ResultsError(f"{path} cannot be read: {problem}.") from error
     assert isinstance(whole, DictConfig)
     if missing := sorted(OmegaConf.missing_keys(whole)):
         raise ResultsError(f"{path} has no value of {in_a_line(missing[0])}.")
@@ -192,7 +193,7 @@ def places(config: DictConfig) -> list[str]:
 def require_buildable(
     config: DictConfig,
     content: Mapping[str, Any],
-    typed: Trust,
+    permission: Trust,
     path: Path,
     but: Sequence[str] = (),
 ) -> None:
@@ -201,13 +202,13 @@ def require_buildable(
     Args:
         config: From ``read``.
         content: The manifest of one of its trials, which knows the code that it was made with.
-        typed: What the user has typed about that.
+        permission: What the user has typed about that.
         path: ``config.yaml``, for errors.
         but: Keys whose values are replaced.
     """
     code = content.get("own_code")
     container: Any = OmegaConf.to_container(config)
-    trust.require(container, code if isinstance(code, Mapping) else {}, typed, path, but)
+    trust.require(container, code if isinstance(code, Mapping) else {}, permission, path, but)
 
 
 def _check_keys(content: Mapping[str, Any], path: Path) -> None:
@@ -236,13 +237,13 @@ def _check_edited(path: Path, footer: Mapping[str, Any]) -> None:
     A slip of an editor is told and passed over; that is none.
     """
     try:
-        found = plain.read(path)
+        content = plain.read(path)
     except (OSError, plain.Unfit):
         return
-    _check_keys(found, path)
-    known = {str(one.target) for one in shipped.parts_of(footer)}
-    for one in shipped.parts_of(found):
-        if not one.is_shipped and str(one.target) not in known:
+    _check_keys(content, path)
+    targets = {str(one.target) for one in shipped.parts_of(footer)}
+    for one in shipped.parts_of(content):
+        if not one.is_shipped and str(one.target) not in targets:
             raise ResultsError(
                 f"{path} names {one}, which its run did not.",
                 "It is not used. Take that out of it, or ask who sent it.",
@@ -260,9 +261,9 @@ def _nodes(value: Any) -> Iterator[dict[str, Any]]:
 
 def require_unmasked(config: DictConfig) -> None:
     """Raise ConfigError where a value is missing from what is stored, since it is a secret."""
-    left = masked_keys(OmegaConf.to_container(config))
-    if left:
+    keys = masked_keys(OmegaConf.to_container(config))
+    if keys:
         raise ConfigError(
-            f"{' and '.join(left)} {'is' if len(left) == 1 else 'are'} masked in what is stored.",
-            f"Add {' '.join(f'{key}=…' for key in left)} as for al-bench run.",
+            f"{' and '.join(keys)} {'is' if len(keys) == 1 else 'are'} masked in what is stored.",
+            f"Add {' '.join(f'{key}=…' for key in keys)} as for al-bench run.",
         )

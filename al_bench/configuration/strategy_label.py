@@ -40,13 +40,13 @@ def strategy_label(
     inner = {path: name for name in choices if (path := _path(group, name))}
     for path in sorted(inner, key=lambda path: (path.count("."), path)):  # outer ones first
         name, option = inner[path], choices[inner[path]]
-        known = default.hydra.runtime.choices
+        defaults = default.hydra.runtime.choices
         if name.startswith(f"{group}@"):
             nested.append(path)
-        if path in nested or known.get(name) != option:
+        if path in nested or defaults.get(name) != option:
             parts.append((path, _text(option)))
-        if known.get(name) != option:
-            overrides.append(f"{'' if name in known else '+'}{name}={_text(option)}")
+        if defaults.get(name) != option:
+            overrides.append(f"{'' if name in defaults else '+'}{name}={_text(option)}")
             default = load(overrides)
     # What is a reference to another key stays one: it follows from that key.
     was, now = _flat(default[group], False), _flat(config, False)
@@ -59,15 +59,15 @@ def strategy_label(
     return _label(_text(choices[group]), "", parts, nested)
 
 
-def is_changed(group: str, choices: Mapping[str, str | None], typed: Sequence[str]) -> bool:
+def is_changed(group: str, choices: Mapping[str, str | None], overrides: Sequence[str]) -> bool:
     """Whether a strategy may differ from what its file says: only then its default is composed.
 
     Args:
         group: Of the choice.
         choices: Hydra's choices, as for ``strategy_label``.
-        typed: The overrides that were typed.
+        overrides: The overrides that were typed.
     """
-    keys = map(key_of, typed)
+    keys = map(key_of, overrides)
     nested = any(name.startswith(f"{group}@") and _path(group, name) for name in choices)
     below = any(key != group and (key.startswith(group) or f"@{group}." in key) for key in keys)
     return nested or below

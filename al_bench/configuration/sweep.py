@@ -72,8 +72,8 @@ class JobRecord:
 
     def refused(self, message: str, traceback_text: str) -> None:
         """The job could not start, or could not go on; the traceback lies beside its record."""
-        known = sweeps.read_job(self.folder)
-        trials = {Path(name): seeds for name, seeds in ((known and known.trials) or {}).items()}
+        record = sweeps.read_job(self.folder)
+        trials = {Path(name): seeds for name, seeds in ((record and record.trials) or {}).items()}
         sweeps.write_job(self.folder, self.overrides, trials, message)
         atomic.write(self.folder / "traceback.txt", masked_text(traceback_text).encode(), "sweep")
 

@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from al_bench.configuration import own_path
-from al_bench.errors import ConfigError, choose, told, within
+from al_bench.errors import ConfigError, choose, error_line, within
 from al_bench.results.imported import remember
 
 
@@ -47,22 +47,22 @@ def locate(target: str, key: str = "_target_") -> Any:
         NotFound: There is no such module.
         ConfigError: It has no such class, or importing it fails.
     """
-    said = f"{key}={target} cannot be loaded"
-    found, rest = _module(target, said)
-    _refuse_hidden(target, said)
+    message = f"{key}={target} cannot be loaded"
+    part, rest = _module(target, message)
+    _refuse_hidden(target, message)
     for name in rest:
-        if not hasattr(found, name):
-            owner = found.__name__
-            hint = _near(name, found, f"{owner}.")
-            raise ConfigError(f"{said}: {owner} has no {name!r}.", hint)
-        found = getattr(found, name)
-    return found
+        if not hasattr(part, name):
+            owner = part.__name__
+            hint = _near(name, part, f"{owner}.")
+            raise ConfigError(f"{message}: {owner} has no {name!r}.", hint)
+        part = getattr(part, name)
+    return part
 
 
 def _refuse_hidden(target: str, message: str) -> None:
     """Raise ConfigError where a module of one's own is meant and another one is found."""
-    if told := own_path.hidden(target):
-        raise ConfigError(f"{message}: {told}", "Rename it.")
+    if sentence := own_path.hidden(target):
+        raise ConfigError(f"{message}: {sentence}", "Rename it.")
 
 
 def module_of(target: str) -> ModuleType:
@@ -87,7 +87,7 @@ def _module(target: str, message: str) -> tuple[Any, list[str]]:
                 module = _imported(path)
         except ModuleNotFoundError as error:
             if error.name != path:  # the module is there, what it imports is not
-                raise ConfigError(f"{message}: {told(error)}.", _of_import(error)) from error
+                raise ConfigError(f"{message}: {error_line(error)}.", _of_import(error)) from error
             if module is not None and hasattr(module, name):
                 return module, names[place:]
             _refuse_hidden(target, message)
@@ -96,7 +96,7 @@ def _module(target: str, message: str) -> tuple[Any, list[str]]:
             ) from error
         except Exception as error:  # whatever a user's module raises when it is imported
             hint = _of_import(error) if isinstance(error, ImportError) else None
-            raise ConfigError(f"{message}: {told(error).rstrip('.')}.", hint) from error
+            raise ConfigError(f"{message}: {error_line(error).rstrip('.')}.", hint) from error
     return module, []
 
 
@@ -113,8 +113,8 @@ def _imported(path: str) -> ModuleType:
 def _of_import(error: ImportError) -> str | None:
     """What to do where a module of one's own lacks another one, or something in it."""
     name = error.name or ""
-    if told := own_path.hidden(name):
-        return f"{told} Rename it."
+    if sentence := own_path.hidden(name):
+        return f"{sentence} Rename it."
     if name in own_path.own_names() and isinstance(error, ModuleNotFoundError):
         return f"What a class imports is found in its own folder: move {name} there."
     return None
@@ -124,25 +124,25 @@ def _hint(package: ModuleType | None, name: str) -> str:
     if package is not None:
         inside = {module.name for module in pkgutil.iter_modules(package.__path__)}
         return _near(name, package, f"{package.__name__}.", inside)
-    meant = choose(name, {*own_path.own_names(), "al_bench"})
+    suggestion = choose(name, {*own_path.own_names(), "al_bench"})
     where = (
         "A class of your own is found from the folder you start al-bench in, and beside the folder "
         "of --config-dir."
     )
-    return f"{meant} {where}" if meant.startswith("Did you mean") else where
+    return f"{suggestion} {where}" if suggestion.startswith("Did you mean") else where
 
 
 def _near(name: str, owner: Any, prefix: str, modules: Set[str] = frozenset()) -> str:
     """What was meant among all that a module or class has, or else what is its own."""
-    made = {
+    members = {
         key: value
         for key, value in vars(owner).items()
         if not key.startswith("_") and (inspect.isclass(value) or inspect.isfunction(value))
     }
     modules = {module for module in modules if not module.startswith("_")}
-    meant = choose(name, modules | made.keys(), prefix)
-    if meant.startswith("Did you mean"):
-        return meant
+    suggestion = choose(name, modules | members.keys(), prefix)
+    if suggestion.startswith("Did you mean"):
+        return suggestion
     home = getattr(owner, "__module__", owner.__name__)
-    own = {key for key, value in made.items() if value.__module__ == home}
-    return choose(name, modules | own, prefix)
+    defined_here = {key for key, value in members.items() if value.__module__ == home}
+    return choose(name, modules | defined_here, prefix)

@@ -44,7 +44,7 @@ class Trust:
     everything: bool = False
 
     @classmethod
-    def typed(cls, parsed: Arguments) -> "Trust":
+    def from_arguments(cls, parsed: Arguments) -> "Trust":
         """What the words of a command say; from now on modules beside the folder are found."""
         folder = None if parsed["config_dir"] is None else parsed["config_dir"].resolve()
         own_path.look_beside(folder)
@@ -75,48 +75,48 @@ def require(
     ]
     for one in objects:
         _check_form(one, path)
-    own = [one for one in objects if not one.is_shipped]
-    if not own:
+    foreign = [one for one in objects if not one.is_shipped]
+    if not foreign:
         return
     if trust.everything:
-        for said in dict.fromkeys(map(_with_file, own)):
-            print(in_a_line(f"trust=results: {near(path)} runs {said}."), file=sys.stderr)
+        for name in dict.fromkeys(map(_with_file, foreign)):
+            print(in_a_line(f"trust=results: {near(path)} runs {name}."), file=sys.stderr)
         return
     if trust.folder is None:
-        names = list(dict.fromkeys(map(_with_file, own)))
+        names = list(dict.fromkeys(map(_with_file, foreign)))
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         raise Refused(
             f"{near(path)} names {', '.join(names[:_SHOWN])}{more}, which al-bench does not ship.",
             "Where it is yours, add --config-dir FOLDER, which lies beside it; trust=results runs "
             "it, whatever it is.",
         )
-    for one in own:
-        _require_own(one, code, trust.folder, path)
+    for one in foreign:
+        _require_beside(one, code, trust.folder, path)
 
 
 def _check_form(one: Part, path: Path) -> None:
     """Raise Refused where this is what nobody has reason to store."""
     target = one.target
     names = target.split(".") if isinstance(target, str) else []
-    said = f"{near(path)} names {one}"
+    subject = f"{near(path)} names {one}"
     if len(names) < 2 or not all(name.isidentifier() for name in names):
-        raise Refused(f"{said}, which is no module.Class.", "It is not built.")
+        raise Refused(f"{subject}, which is no module.Class.", "It is not built.")
     if any(name.startswith("_") for name in names):
-        raise Refused(f"{said}, which is private.", "It is not built.")
+        raise Refused(f"{subject}, which is private.", "It is not built.")
     if names[0] in sys.stdlib_module_names or hasattr(builtins, names[0]):
-        raise Refused(f"{said}, a part of Python.", "It is not built.")
+        raise Refused(f"{subject}, a part of Python.", "It is not built.")
     for key in one.node:
-        known = _OF_OURS if one.is_shipped else SPECIAL
-        if str(key).startswith("_") and key not in known:
+        special_keys = _OF_OURS if one.is_shipped else SPECIAL
+        if str(key).startswith("_") and key not in special_keys:
             raise Refused(
-                f"{said} with a key {str(key)[:80]!r}, which al-bench does not write.",
+                f"{subject} with a key {str(key)[:80]!r}, which al-bench does not write.",
                 "It is not built.",
             )
     if not isinstance(one.node.get("_partial_", False), bool):
-        raise Refused(f"{said}, whose _partial_ must be true or false.")
+        raise Refused(f"{subject}, whose _partial_ must be true or false.")
 
 
-def _require_own(one: Part, code: Mapping[str, str], folder: Path, path: Path) -> None:
+def _require_beside(one: Part, code: Mapping[str, str], folder: Path, path: Path) -> None:
     """Raise Refused unless this lies beside ``folder`` and is what the run was made with."""
     hint = "trust=results runs it, whatever it is."
     own_path.look_for(one.target, here=False)
@@ -130,7 +130,7 @@ def _require_own(one: Part, code: Mapping[str, str], folder: Path, path: Path) -
     elsewhere = [
         name
         for name in hashes
-        if (found := source_of(name)) is not None and not _is_beside(found.path, folder)
+        if (file := source_of(name)) is not None and not _is_beside(file.path, folder)
     ]
     if elsewhere:
         raise Refused(
@@ -158,13 +158,13 @@ def _is_beside(file: Path, folder: Path) -> bool:
 def _module(target: str) -> str | None:
     """The module in which ``package.module.Class`` lies, nothing imported; ``None`` without one."""
     names = target.split(".")
-    found = None
+    module = None
     for count in range(1, len(names)):
         name = ".".join(names[:count])
         if find(name) is None:
             break
-        found = name
-    return found
+        module = name
+    return module
 
 
 def _with_file(one: Part) -> str:

@@ -121,9 +121,9 @@ def check_overrides(overrides: Sequence[str], folder: Path | None = None) -> Non
         try:
             (override,) = OverridesParser.create().parse_overrides([word])
         except OverrideParseException as error:
-            said = " ".join(str(error).split()).split(" See https")[0]
+            reason = " ".join(str(error).split()).split(" See https")[0]
             raise ConfigError(
-                f"{word!r} cannot be read ({said}).",
+                f"{word!r} cannot be read ({reason}).",
                 "Values with special signs take quotes of their own: \"key='my value'\".",
             ) from error
         _check_override(override, word)
@@ -135,24 +135,24 @@ def check_once(overrides: Sequence[str]) -> None:
     ``+key=`` and ``++key=`` give a value as ``key=`` does, ``~key`` gives none, and the several
     values of a sweep, ``key=a,b``, are one word.
     """
-    given: dict[tuple[str, str | None], str] = {}
+    values: dict[tuple[str, str | None], str] = {}
     for word in overrides:
         (override,) = OverridesParser.create().parse_overrides([word])
         if override.is_delete():
             continue
         name, value = key_of(word), value_of(word)
         key = (override.key_or_group, override.package)
-        if key not in given:
-            given[key] = value
+        if key not in values:
+            values[key] = value
         else:
-            first = given[key]
+            first = values[key]
             raise ConfigError(f"{name} is given twice: {first} and {value}.", "Type it once.")
 
 
 def sweeps(overrides: Sequence[str]) -> bool:
     """Whether one of these overrides has several values."""
-    read = OverridesParser.create().parse_overrides(list(overrides))
-    return any(override.is_sweep_override() for override in read)
+    parser = OverridesParser.create()
+    return any(override.is_sweep_override() for override in parser.parse_overrides(list(overrides)))
 
 
 def _check_override(override: Override, word: str) -> None:
@@ -166,7 +166,7 @@ def _check_override(override: Override, word: str) -> None:
             "its own: \"results='a,b'\".",
         )
     if not (override.is_delete() or override.is_sweep_override()):
-        paths.check_typed(key, override.value())
+        paths.refuse_empty(key, override.value())
     if key in KINDS.values() and (override.package or key not in REQUIRED):
         _check_null(override, word)
     if override.is_sweep_override():
@@ -218,7 +218,7 @@ def _check_null(override: Override, word: str) -> None:
 
 
 def _where_to_look(group: str) -> str | None:
-    kinds = [kind for kind, known in KINDS.items() if known == group]
+    kinds = [kind for kind in KINDS if KINDS[kind] == group]
     return f"See al-bench list {kinds[0]}." if kinds else None
 
 
@@ -230,8 +230,8 @@ def _suggestion(word: str, folder: Path | None) -> str:
             return f"Write {group}=…, one of those that al-bench list {kind} shows."
         if word in dict(choices(group, folders)):
             return f"Did you mean {group}={word}?"
-    known = [*RunConfig.__dataclass_fields__, *KINDS.values()]
-    return f"Write {word}=…" if word in known else FLAGS
+    keys = [*RunConfig.__dataclass_fields__, *KINDS.values()]
+    return f"Write {word}=…" if word in keys else FLAGS
 
 
 def _refuse_flag(message: str) -> NoReturn:
@@ -240,6 +240,6 @@ def _refuse_flag(message: str) -> NoReturn:
         raise ConfigError(f"{message}.", FLAGS)
     flag = unknown.split()[0]
     key = flag.lstrip("-").split("=")[0].replace("-", "_")
-    known = RunConfig.__dataclass_fields__
-    hint = f"Write {key}=…" if key in known else FLAGS
+    keys = RunConfig.__dataclass_fields__
+    hint = f"Write {key}=…" if key in keys else FLAGS
     raise ConfigError(f"al-bench run has no flag {flag}.", hint)

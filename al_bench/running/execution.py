@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from al_bench import engine
-from al_bench.errors import AlBenchError, Stopped, told, within
+from al_bench.errors import AlBenchError, Stopped, error_line, within
 from al_bench.results import locks
 from al_bench.results.locks import TrialHeld
 from al_bench.results.manifest import INTERRUPTED
@@ -143,8 +143,8 @@ class Rounds:
         except TrialHeld:
             raise
         except AlBenchError as error:  # its files may not be touched: of this run alone, perhaps
-            self._end(assignment, FAILED, [], told(error))
-            self._stop(assignment, told(error), error)
+            self._end(assignment, FAILED, [], error_line(error))
+            self._stop(assignment, error_line(error), error)
             return
         history = files.history
         if files.is_done:
@@ -227,7 +227,7 @@ class Rounds:
         # On a full disk the failure cannot be stored; it is still told.
         with claimed as files, contextlib.suppress(OSError, AlBenchError):
             files.fail(error, text, round)
-        message = f"round {round}: {told(error)}"
+        message = f"round {round}: {error_line(error)}"
         self._end(assignment, FAILED, rows, message)
         self._stop(assignment, message, error)
 

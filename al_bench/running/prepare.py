@@ -16,7 +16,7 @@ from al_bench.engine import Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose, placed, require_whole
 from al_bench.masking import remember
 from al_bench.models.base import DirectModel, Model, NetworkModel
-from al_bench.paths import check_typed, opened
+from al_bench.paths import opened, refuse_empty
 from al_bench.results.store import Resume
 from al_bench.results.trial_key import TrialKey
 from al_bench.rounds.trial import Run, Trial
@@ -103,7 +103,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     check_complete(config)
     resolved = composed.resolved()
     remember(resolved)
-    check_typed("results", config.results)
+    refuse_empty("results", config.results)
     seeds = parse_seeds(config.seeds)
     for key, valid in (("resume", RESUMES), ("on_error", ON_ERROR)):
         if config[key] not in valid:

@@ -18,7 +18,7 @@ from typing import Any
 from al_bench import engine, process
 from al_bench.configuration import own_path
 from al_bench.configuration.composing import Composed
-from al_bench.errors import AlBenchError, told
+from al_bench.errors import AlBenchError, error_line
 from al_bench.results.own_code import require_unedited
 from al_bench.results.trial_key import TrialKey
 from al_bench.running.execution import (
@@ -177,7 +177,7 @@ class _Workers:
             try:
                 worker = _Worker()
             except OSError as error:
-                said = f"No process could be started ({error.strerror or told(error)})"
+                said = f"No process could be started ({error.strerror or error_line(error)})"
                 if not self._workers:
                     raise AlBenchError(f"{said}.", "Use fewer workers=.") from error
                 logger.warning("%s; %d go on.", said, len(self._workers))
@@ -271,7 +271,7 @@ def _prepare(
     except AlBenchError as error:
         return Unprepared(error.message, error.hint)
     except Exception as error:
-        return Unprepared(told(error))
+        return Unprepared(error_line(error))
     if prepared.folder != folder:
         return Unprepared(
             f"What is run {folder.name} is run {prepared.folder.name} in this process: its data "
@@ -289,6 +289,6 @@ def _run_trial(
     try:
         return run_free_trials(assignments(prepared, [key.seed]), report, report_held)
     except Exception as error:
-        sent = error if isinstance(error, AlBenchError) else AlBenchError(told(error))
+        sent = error if isinstance(error, AlBenchError) else AlBenchError(error_line(error))
         sent.add_note(traceback.format_exc())  # for verbose=true
         return sent

@@ -276,7 +276,7 @@ def test_a_package_without_a_file_is_not_hidden_by_one_of_ones_own(monkeypatch, 
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "spread_out.py").write_text("raise ImportError('mine')\n")
     (tmp_path / "own" / "named.py").write_text("")
-    monkeypatch.setattr(own_path, "_known", [str(tmp_path / "own")])
+    monkeypatch.setattr(own_path, "_beside", [str(tmp_path / "own")])
     own_path.look_for("named.Own")
     assert sys.path[-1] == str(tmp_path / "own")
     import spread_out.part

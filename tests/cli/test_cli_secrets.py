@@ -43,7 +43,7 @@ QUICK = ("seeds=1", "budget.total=30")
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     """``strategy=asks``, which needs its token, and ``tracker=tracked``."""
-    monkeypatch.setattr(masking, "_known", set())
+    monkeypatch.setattr(masking, "_secrets", set())
     (tmp_path / "own_secrets.py").write_text(OWN)
     for group, name in (("strategy", "Asks"), ("tracker", "Tracked")):
         (tmp_path / "mine" / group).mkdir(parents=True)
@@ -97,7 +97,7 @@ def test_secrets_are_stored_and_published_nowhere(al_bench, quick_run, own, tmp_
         "al-bench: strategy.token is masked in what is stored. "
         "Add strategy.token=… as for al-bench run.\n"
     )
-    monkeypatch.setattr(masking, "_known", set())
+    monkeypatch.setattr(masking, "_secrets", set())
     code, out, err = al_bench("rerun", path, *own[:2], "strategy.token=sk-strategy")
     assert (code, out.splitlines()[-1][:9]) == (0, "The same:"), out + err
 

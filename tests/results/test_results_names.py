@@ -345,15 +345,15 @@ def test_advice_to_load_a_file_unsafely_is_not_passed_on(tmp_path, instant_fsync
 
     import torch
 
-    from al_bench.errors import told
+    from al_bench.errors import error_line
 
     file = io.BytesIO()
     torch.save(re.compile("a"), file)
     file.seek(0)
     with pytest.raises(Exception, match="weights_only") as raised:
         torch.load(file, weights_only=True)
-    assert "weights_only" not in told(raised.value)
-    assert "it holds objects" in told(raised.value)
+    assert "weights_only" not in error_line(raised.value)
+    assert "it holds objects" in error_line(raised.value)
     write(tmp_path / "r", ("a",), seeds=1)
     manifest = next((tmp_path / "r").glob("*/*/a/*/manifests/*.json"))
     failed = {"status": "failed", "error_type": "UnpicklingError\x1b", "failed_round": 0}

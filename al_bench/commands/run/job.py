@@ -14,14 +14,14 @@ from al_bench.commands.run import launching
 from al_bench.commands.run.collected import Collected
 from al_bench.commands.run.together import run_composed
 from al_bench.configuration import launchers, own_hydra, sweep
-from al_bench.configuration.composing import composed_job, named
+from al_bench.configuration.composing import composed_job, from_hydra
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.explain import UNREADABLE
 from al_bench.configuration.own_hydra import Hydra
 from al_bench.configuration.planning import Plan, plan
 from al_bench.configuration.schema import RunConfig
 from al_bench.configuration.words import Words
-from al_bench.errors import AlBenchError, told, within
+from al_bench.errors import AlBenchError, error_line, within
 from al_bench.results import sweeps
 from al_bench.results.provenance import command
 
@@ -73,7 +73,7 @@ def _run(hydra: Hydra, planned: Plan) -> int:
     hydra.run(own_hydra.CONFIG_NAME, job, [*planned.of_hydra, *planned.jobs[0]])
     if errors:
         if isinstance(errors[0], UNREADABLE):  # of what the run reads, not of its configuration
-            raise AlBenchError(f"{told(errors[0])}.") from errors[0]
+            raise AlBenchError(f"{error_line(errors[0])}.") from errors[0]
         raise errors[0]
     return codes[0]
 
@@ -146,16 +146,16 @@ def _say_sweep(hydra: Hydra, planned: Plan) -> int:
     for number, words in enumerate(jobs):
         try:
             config = own_hydra.compose(hydra, [*planned.of_hydra, *words])
-            composed = named(config)
+            composed = from_hydra(config)
             launching.choose_gpu(composed, number, launchers.kind(config))
             with engine.restored():
                 runs.append(prepare(composed, data))
             print(dry_run.describe(runs[-1]), flush=True)
         except Exception as error:
-            logger.error("job %d failed: %s", number, told(error))
+            logger.error("job %d failed: %s", number, error_line(error))
             errors.append(error)
     if errors and not isinstance(errors[0], AlBenchError):
-        raise AlBenchError(told(errors[0])) from errors[0]
+        raise AlBenchError(error_line(errors[0])) from errors[0]
     if errors:
         raise errors[0]
     print(dry_run.in_all(runs))

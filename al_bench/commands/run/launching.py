@@ -23,7 +23,7 @@ from al_bench.commands.run.together import record_failure, run_composed
 from al_bench.configuration import launchers, own_hydra, own_path, sweep, until_decided
 from al_bench.configuration.composing import Composed, composed_job
 from al_bench.configuration.own_hydra import Hydra
-from al_bench.errors import AlBenchError, ConfigError, JobEnded, near, told, within
+from al_bench.errors import AlBenchError, ConfigError, JobEnded, error_line, near, within
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ def _ray(settings: Any) -> Iterator[None]:
         with own_path.unseen():
             ray.init(**{"logging_level": "error"} | launchers.plain(settings))
     except Exception as error:
-        said = f"Ray could not be started or reached ({told(error)})."
+        said = f"Ray could not be started or reached ({error_line(error)})."
         hint = "hydra.launcher.ray.init.address=auto is one that runs here, null a new one."
         raise AlBenchError(said, hint) from error
     finally:

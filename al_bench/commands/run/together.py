@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from al_bench import engine
 from al_bench.configuration import sweep
 from al_bench.configuration.composing import Composed
-from al_bench.errors import Stopped, told, within
+from al_bench.errors import Stopped, error_line, within
 from al_bench.text.console import Console
 from al_bench.text.terminal import print_table
 from al_bench.text.visible import in_a_line
@@ -110,7 +110,7 @@ def record_failure(record: sweep.JobRecord, error: Exception, config: Any) -> No
         error: What it met.
         config: Its configuration.
     """
-    said = told(error)
+    said = error_line(error)
     text = "".join(traceback.format_exception(error))
     if not isinstance(error, Stopped):  # else it is the failure of a trial, which has a record
         record.refused(said, text)
