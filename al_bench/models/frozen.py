@@ -12,15 +12,17 @@ from torch import Tensor
 
 from al_bench.models import memory
 from al_bench.models.base import GradientFactors, Network
+from al_bench.models.networks.spectral import bake
 
 
 def frozen_copy(network: Network, precision: torch.dtype) -> Network:
     """A copy of ``network`` in evaluation mode and ``precision`` that nobody trains.
 
     The copy makes a posterior what the network was when it was fitted, and leaves the network's
-    own weights, buffers and mode alone.
+    own weights, buffers and mode alone. Normalized weights are ordinary ones in it.
     """
     frozen = copy.deepcopy(network).eval().requires_grad_(False)
+    bake(frozen)
     # Rounded once here instead of at every pass.
     return frozen.to(dtype=precision)
 

@@ -17,6 +17,7 @@ from al_bench.information.gradients import gradient_sum, squared_norms_and_produ
 from al_bench.models.base import Network, NetworkModel
 from al_bench.models.chunks import chunked
 from al_bench.models.ensemble import EnsemblePosterior
+from al_bench.models.frozen import frozen_copy
 from al_bench.models.over_network import ONE_NETWORK
 from al_bench.sampling.base import Proxy
 from al_bench.seeding import Streams, isolated
@@ -98,9 +99,8 @@ class TrainedProxy:
 
     def gradient_norms(self) -> Tensor:
         """(N,) float64 norms of the gradient of each point's loss in all parameters."""
-        network, points, device = self.network, self.points, self.beside.engine.device
-        training = network.training
-        network.eval()
+        points, device = self.points, self.beside.engine.device
+        network = frozen_copy(self.network, torch.float32).requires_grad_(True)
         nowhere = gradient_sum(network, [])
         size = chunk_size(network, points.inputs.gather(points.indices[:1], device))
         norms = []
@@ -109,7 +109,6 @@ class TrainedProxy:
             labels = points.labels[places].to(device)
             squared, _ = squared_norms_and_products(network, inputs, labels, nowhere)
             norms.append(squared.sqrt())
-        network.train(training)
         return torch.cat(norms)
 
 

@@ -8,12 +8,14 @@ import torch
 
 from al_bench.models.base import Network
 from al_bench.models.networks.cnn import batchbald_cnn, digits_cnn, emnist_cnn
+from al_bench.models.networks.ddu_resnet import ddu_resnet8
 from al_bench.models.networks.mlp import mlp
 from al_bench.models.networks.resnet import resnet18
 
 FACTORIES = {
     "batchbald_cnn": (batchbald_cnn, (1, 28, 28)),
     "batchbald_cnn_in_color": (partial(batchbald_cnn, dropout=0.25), (3, 19, 17)),
+    "ddu_resnet8": (partial(ddu_resnet8, spectral=0.7), (3, 9, 8)),
     "digits_cnn": (digits_cnn, (1, 8, 8)),
     "emnist_cnn": (partial(emnist_cnn, dropout=0.4), (2, 15, 16)),
     "mlp": (partial(mlp, hidden=(24, 16, 8)), (10,)),

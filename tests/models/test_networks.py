@@ -12,6 +12,7 @@ from al_bench.errors import ConfigError
 from al_bench.models.masks import draw_masks
 from al_bench.models.networks.blocks import BlockNetwork, Conv, Dense
 from al_bench.models.networks.cnn import batchbald_cnn, digits_cnn, emnist_cnn, small_cnn
+from al_bench.models.networks.ddu_resnet import ddu_resnet8, ddu_resnet18, shortcut
 from al_bench.models.networks.mlp import mlp, rho_mlp
 from al_bench.models.networks.resnet import resnet18
 
@@ -84,6 +85,33 @@ def test_resnet18_for_cifar_has_the_published_size_and_keeps_the_resolution_in_i
     assert network.stem[0].stride == (1, 1)
     assert network.output.in_features == 512
     assert network.mask_units == ()
+
+
+def test_ddu_resnet18_has_the_published_size_and_shortcuts_without_weights():
+    network = ddu_resnet18(input_shape=(3, 32, 32), num_classes=10)
+    assert size(network) == 11_000_138
+    assert network.stem.stride == (1, 1)
+    assert network.output.in_features == 512
+    assert [block.stride for block in network.blocks] == [1, 1, 2, 1, 2, 1, 2, 1]
+
+
+def test_ddu_resnet8_halves_images_three_times():
+    network = ddu_resnet8(input_shape=(1, 28, 28), num_classes=10)
+    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == [16, 16, 16, 32, 32, 64, 64]
+    assert network.output.weight.shape == (10, 64)
+    hidden = network.blocks(network.stem(torch.randn(2, 1, 28, 28)))
+    assert hidden.shape == (2, 64, 4, 4)
+
+
+def test_shortcuts_average_even_sides_pick_of_odd_ones_and_pad_with_zeros():
+    maps = torch.arange(16.0).view(1, 1, 4, 4)
+    pooled = shortcut(maps, 3, 2)
+    assert pooled[0, 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
+    assert pooled.shape == (1, 3, 2, 2)
+    assert not pooled[:, 1:].any()
+    assert shortcut(maps[:, :, :3], 1, 2)[0, 0].tolist() == [[0, 2], [8, 10]]
+    assert torch.equal(shortcut(maps, 1, 1), maps)
 
 
 def published_order(network, inputs, masks):
@@ -210,13 +238,29 @@ def test_inputs_that_do_not_fit_are_refused_with_the_networks_that_do(factory, s
 
 @pytest.mark.parametrize(
     ("factory", "least"),
-    [(batchbald_cnn, 16), (emnist_cnn, 14), (digits_cnn, 4), (resnet18, 8), (small_cnn, 22)],
+    [
+        (batchbald_cnn, 16),
+        (ddu_resnet18, 8),
+        (ddu_resnet8, 8),
+        (digits_cnn, 4),
+        (emnist_cnn, 14),
+        (resnet18, 8),
+        (small_cnn, 22),
+    ],
 )
 def test_the_smallest_image_that_is_accepted_works(factory, least):
     network = factory(input_shape=(1, least, least), num_classes=3).eval()
     assert network(torch.randn(2, 1, least, least)).shape == (2, 3)
     with pytest.raises(ConfigError):
         factory(input_shape=(1, least, least - 1), num_classes=3)
+
+
+@pytest.mark.parametrize("shape", [(3, None, None), (1, -1, 28), (), (1, 0, 8)])
+def test_inputs_of_unknown_size_are_refused(shape):
+    with pytest.raises(ConfigError, match="images of at least 8x8 pixels, got") as caught:
+        ddu_resnet8(input_shape=shape, num_classes=10)
+    assert str(shape) in caught.value.message
+    assert "one size" in caught.value.hint
 
 
 @pytest.mark.parametrize("dropout", [-0.1, 1.0, math.nan])

@@ -5,6 +5,8 @@ from al_bench.errors import ConfigError, require_number
 # Smallest height and width whose feature maps never vanish; None: any shape.
 SMALLEST_IMAGE: dict[str, int | None] = {
     "batchbald_cnn": 16,
+    "ddu_resnet18": 8,
+    "ddu_resnet8": 8,
     "digits_cnn": 4,
     "emnist_cnn": 14,
     "mlp": None,
@@ -32,7 +34,7 @@ def require(name: str, input_shape: tuple[int, ...], num_classes: int) -> None:
         f"The network {name} needs {needed}, got inputs of shape {input_shape}.",
         f"These fit: {', '.join(f'model/network={other}' for other in fitting)}."
         if fitting
-        else None,
+        else "Every side must be known, from 1: make all inputs of one size.",
     )
 
 
@@ -44,6 +46,6 @@ def require_dropout(dropout: float) -> None:
 
 def _takes(name: str, input_shape: tuple[int, ...]) -> bool:
     size = SMALLEST_IMAGE[name]
-    if not input_shape or min(input_shape) < 1:
-        return False
+    if not input_shape or any(side is None or side < 1 for side in input_shape):
+        return False  # a side is unknown, as that of images of different sizes
     return size is None or (len(input_shape) == 3 and min(input_shape[1:]) >= size)
