@@ -73,10 +73,10 @@ class ActiveLearning(Setting):
     def notes(self, trial: ActiveLearningTrial) -> list[str]:
         """A sentence for each strategy that asks for more target inputs than there are."""
         there = len(trial.targets.indices)
-        asked = {group: num_targets(strategy) or 0 for group, strategy in self.chosen.items()}
+        counts = {group: num_targets(strategy) or 0 for group, strategy in self.chosen.items()}
         return [
             f"{group} asks for {count} target inputs; there are {there}, and all are used."
-            for group, count in asked.items()
+            for group, count in counts.items()
             if count > there
         ]
 

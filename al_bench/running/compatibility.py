@@ -116,9 +116,9 @@ def check_one_point(
         try:
             network(torch.zeros(1, *input_shape))
         except Exception as error:  # whatever a network says of what it cannot do
-            said = words_of(error).rstrip(".")
+            problem = words_of(error).rstrip(".")
             raise ConfigError(
-                f"The network cannot be trained on a batch of one point: {said}.", hint
+                f"The network cannot be trained on a batch of one point: {problem}.", hint
             ) from error
 
 
@@ -183,17 +183,17 @@ def check_evaluation(composed: Composed, model: Model) -> None:
 
 def check_samples(composed: Composed, model: Model, group: str, strategy: Any) -> None:
     """A strategy may ask for fewer posterior samples than the model has, never for more."""
-    asked = getattr(strategy, "num_samples", None)
-    if asked == 1 and SAMPLES in strategy.needs:
+    num_samples = getattr(strategy, "num_samples", None)
+    if num_samples == 1 and SAMPLES in strategy.needs:
         raise ConfigError(
             f"{_choice(group, composed)} compares posterior samples, but {group}.num_samples=1.",
             "Use 2 or more, or null for all of the model's.",
         )
-    if asked is not None and asked > model.num_samples:
+    if num_samples is not None and num_samples > model.num_samples:
         raise ConfigError(
-            f"{group}.num_samples={asked} is more than the {model.num_samples} samples of "
+            f"{group}.num_samples={num_samples} is more than the {model.num_samples} samples of "
             f"model={composed.names['model']}.",
-            f"Add model.num_samples={asked} or lower {group}.num_samples.",
+            f"Add model.num_samples={num_samples} or lower {group}.num_samples.",
         )
 
 

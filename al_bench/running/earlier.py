@@ -23,17 +23,18 @@ def under_another_engine(
         seeds: Those asked for.
         engine: The columns of the engine asked for.
     """
-    found: dict[str, list[int]] = {}
-    for seed, content in _done(folder, seeds):
+    by_difference: dict[str, list[int]] = {}
+    for seed, content in _done_trials(folder, seeds):
         was = content.get("engine") or {}
-        differing = [name for name in ENGINE if was.get(name, engine[name]) != engine[name]]
-        if differing:
-            said = ", ".join(f"{name}={was[name]} not {engine[name]}" for name in differing)
-            found.setdefault(said, []).append(seed)
-    if not found:
+        columns = [name for name in ENGINE if was.get(name, engine[name]) != engine[name]]
+        if columns:
+            difference = ", ".join(f"{name}={was[name]} not {engine[name]}" for name in columns)
+            by_difference.setdefault(difference, []).append(seed)
+    if not by_difference:
         return []
     trials = "; ".join(
-        f"{_seeds_in_words(some)} with {said}" for said, some in sorted(found.items())
+        f"{_seeds_in_words(some)} with {difference}"
+        for difference, some in sorted(by_difference.items())
     )
     return [
         f"Done already, but computed under another engine: {trials}. They stay as they are; "
@@ -50,10 +51,10 @@ def of_other_code(results: Path, seeds: Collection[int], identity: RunIdentity) 
         identity: The run.
     """
     folder = results / identity.folder
-    done = {seed for seed, _ in _done(folder, seeds)}
+    done = {seed for seed, _ in _done_trials(folder, seeds)}
     if not identity.own_code or len(done) == len(seeds):
         return []
-    said = []
+    sentences = []
     for sibling in sorted(folder.parent.glob("*/")):
         path = next(iter(sorted(sibling.glob("manifests/seed=*.json"))), None)
         content = None if path is None or sibling.name == folder.name else manifest.read(path)
@@ -63,26 +64,26 @@ def of_other_code(results: Path, seeds: Collection[int], identity: RunIdentity) 
             continue
         was = content.get("own_code")
         if was:
-            differ = differing(was, identity.own_code)
-            said.append(
+            modules = differing(was, identity.own_code)
+            sentences.append(
                 f"Trained anew: run {sibling.name} has this configuration too, but "
-                f"{', '.join(differ)} {'has' if len(differ) == 1 else 'have'} changed since."
+                f"{', '.join(modules)} {'has' if len(modules) == 1 else 'have'} changed since."
             )
         else:
-            said.append(
+            sentences.append(
                 f"Trained anew: run {sibling.name} has this configuration too, but was stored "
                 f"without the source of your code ({', '.join(identity.own_code)}), so that it "
                 "cannot be told whether that is the same."
             )
-    return said
+    return sentences
 
 
-def _done(folder: Path, seeds: Collection[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _done_trials(folder: Path, seeds: Collection[int]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Seeds that are done, with their manifests: those that are stored are looked at, not all."""
-    wanted = seeds if isinstance(seeds, range) else set(seeds)
+    members = seeds if isinstance(seeds, range) else set(seeds)
     for path in folder.glob("manifests/seed=*.json"):
         name = path.stem.removeprefix("seed=")
-        if not name.isdecimal() or int(name) not in wanted:
+        if not name.isdecimal() or int(name) not in members:
             continue
         content = manifest.read(TrialPaths(folder, int(name)).manifest)
         if content is not None and content.get("status") == manifest.DONE:

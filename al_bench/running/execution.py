@@ -274,10 +274,10 @@ def first_seeds_first(runs: Sequence[Sequence[Assignment]]) -> list[Assignment]:
     """
     most = max(map(len, runs), default=0)
     in_turn = (run[place] for place in range(most) for run in runs if place < len(run))
-    found: dict[TrialKey, Assignment] = {}
+    by_key: dict[TrialKey, Assignment] = {}
     for assignment in in_turn:
-        found.setdefault(assignment.key, assignment)
-    return list(found.values())
+        by_key.setdefault(assignment.key, assignment)
+    return list(by_key.values())
 
 
 def run_trials(assignments: Sequence[Assignment], report: Report) -> list[TrialOutcome]:
@@ -333,11 +333,11 @@ def run_free_trials(
     for group in alike(assignments):
         with engine.restored():
             group[0].prepared.run.engine.set_up()  # again: what was loaded since has threads too
-            left = group
-            while left:
-                taken, ended = _run_part(left[:at_once], report, report_held)
+            rest = group
+            while rest:
+                count, ended = _run_part(rest[:at_once], report, report_held)
                 outcomes += ended
-                left = left[taken:]
+                rest = rest[count:]
     return outcomes
 
 
@@ -373,10 +373,10 @@ def _run_part(
     """Run as many of these trials as fit into memory; how many those are, and how they ended."""
     held: list[TrialOutcome] = []
     rounds = Rounds(report)
-    taken = 0
+    count = 0
     with _interrupting(rounds):
         for assignment in assignments:
-            taken += 1
+            count += 1
             try:
                 rounds.take(assignment)
             except TrialHeld as holder:
@@ -388,7 +388,7 @@ def _run_part(
         setting.execute(rounds.trials, rounds, FirstSteps(rounds.steps))
     for ended in held if report_held else ():
         report.end(ended)
-    return taken, rounds.outcomes + held
+    return count, rounds.outcomes + held
 
 
 @contextlib.contextmanager

@@ -107,8 +107,8 @@ def _masked_json(text: str) -> str:
 
 def _made(node: Any, group: str, built: Any) -> list[Any]:
     """The classes and functions that a group names, their modules, and what it was built from."""
-    named = [str(inner["_target_"]) for _, inner in described(node, group)]
-    return [*map(locate, named), *map(module_of, named), *made_of(built)]
+    targets = [str(inner["_target_"]) for _, inner in described(node, group)]
+    return [*map(locate, targets), *map(module_of, targets), *made_of(built)]
 
 
 def _beside(

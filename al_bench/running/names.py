@@ -18,18 +18,18 @@ def names(runs: Iterable[Prepared]) -> dict[Path, str]:
     identities = {run.folder: run.run.identity for run in runs}
     if len(identities) < 2:
         return {}
-    found = {folder: identity.strategy_label for folder, identity in identities.items()}
-    if len(set(found.values())) < len(found):
-        words = wording.distinctions(
+    labels = {folder: identity.strategy_label for folder, identity in identities.items()}
+    if len(set(labels.values())) < len(labels):
+        distinctions = wording.distinctions(
             [_shown(identity) for identity in identities.values()],
             covers=lambda key: key.partition(".")[0] != "strategy",
         )
-        for folder, said in zip(found, words, strict=True):
-            found[folder] = ", ".join([found[folder], *said])
-    times = Counter(found.values())
+        for folder, words in zip(labels, distinctions, strict=True):
+            labels[folder] = ", ".join([labels[folder], *words])
+    times = Counter(labels.values())
     return {
         folder: name if times[name] == 1 else f"{name} ({folder.name})"
-        for folder, name in found.items()
+        for folder, name in labels.items()
     }
 
 

@@ -139,17 +139,19 @@ def _run(runs: Sequence[Prepared]) -> "pd.DataFrame":
 
     from al_bench.results.frame import read_curves
 
-    called = names(runs)
+    run_names = names(runs)
     for prepared in runs:
         for note in prepared.notes:
-            name = called.get(prepared.folder)
+            name = run_names.get(prepared.folder)
             logger.warning("%s", f"{name}: {note}" if name else note)
     trials = first_seeds_first([assignments(prepared) for prepared in runs])
-    outcomes = run_trials(trials, LogReport(names=called))
-    missing = [ended for ended in outcomes if ended.status != DONE]
+    outcomes = run_trials(trials, LogReport(names=run_names))
+    missing = [o for o in outcomes if o.status != DONE]
     if missing:
-        said = "; ".join(f"{trial_name(o.key, called)} {o.status}: {o.message}" for o in missing)
-        raise ResultsError(f"Not every seed is done: {said}")
+        reasons = "; ".join(
+            f"{trial_name(o.key, run_names)} {o.status}: {o.message}" for o in missing
+        )
+        raise ResultsError(f"Not every seed is done: {reasons}")
     frames = []
     for folder in dict.fromkeys(prepared.folder for prepared in runs):
         curves: Any = read_curves([folder])

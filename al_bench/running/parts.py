@@ -25,32 +25,32 @@ def parts(built: Any) -> Iterator[Any]:
     Args:
         built: Whatever a configuration builds: a strategy, a model, a list of pool transforms.
     """
-    seen: dict[int, Any] = {}  # objects by id, kept so that no id is used again
-    left = [built]
-    while left:
-        found = left.pop()
-        if isinstance(found, _PLAIN) or id(found) in seen:
+    objects: dict[int, Any] = {}  # by id, kept so that no id is used again
+    stack = [built]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, _PLAIN) or id(one) in objects:
             continue
-        seen[id(found)] = found
-        if not isinstance(found, (Mapping, list, tuple, set, frozenset, functools.partial)):
-            yield found
-        left += reversed(_inside(found))
+        objects[id(one)] = one
+        if not isinstance(one, (Mapping, list, tuple, set, frozenset, functools.partial)):
+            yield one
+        stack += reversed(_inside(one))
 
 
-def _inside(found: Any) -> list[Any]:
-    if isinstance(found, Mapping):
-        return list(found.values())
-    if isinstance(found, (list, tuple, set, frozenset)):
-        return list(found)
-    if isinstance(found, functools.partial):
-        return [found.func, *found.args, *found.keywords.values()]
-    if inspect.ismethod(found):
-        return [found.__self__]
-    if isinstance(found, (type, ModuleType, torch.nn.Module)) or inspect.isroutine(found):
+def _inside(one: Any) -> list[Any]:
+    if isinstance(one, Mapping):
+        return list(one.values())
+    if isinstance(one, (list, tuple, set, frozenset)):
+        return list(one)
+    if isinstance(one, functools.partial):
+        return [one.func, *one.args, *one.keywords.values()]
+    if inspect.ismethod(one):
+        return [one.__self__]
+    if isinstance(one, (type, ModuleType, torch.nn.Module)) or inspect.isroutine(one):
         return []
-    names = [field.name for field in fields(found)] if is_dataclass(found) else []
-    inside = {name: getattr(found, name) for name in names if hasattr(found, name)}
-    return list((inside | getattr(found, "__dict__", {})).values())
+    names = [field.name for field in fields(one)] if is_dataclass(one) else []
+    inside = {name: getattr(one, name) for name in names if hasattr(one, name)}
+    return list((inside | getattr(one, "__dict__", {})).values())
 
 
 def num_targets(strategy: Any) -> int | None:
@@ -58,14 +58,14 @@ def num_targets(strategy: Any) -> int | None:
 
     A part that draws them says so by an attribute ``num_targets`` that is a number.
     """
-    asked = (getattr(part, "num_targets", None) for part in parts(strategy))
-    return max((n for n in asked if isinstance(n, int)), default=None)
+    counts = (getattr(part, "num_targets", None) for part in parts(strategy))
+    return max((n for n in counts if isinstance(n, int)), default=None)
 
 
 def made_of(built: Any) -> list[Any]:
     """The functions and classes that ``built`` is made of, each once."""
-    found = (part if _is_made_of_itself(part) else type(part) for part in parts(built))
-    return list(dict.fromkeys(found))
+    makers = (part if _is_made_of_itself(part) else type(part) for part in parts(built))
+    return list(dict.fromkeys(makers))
 
 
 def _is_made_of_itself(part: Any) -> bool:

@@ -79,8 +79,8 @@ class Prepared:
         """The trial of one seed, at its beginning."""
         streams = Streams(seed, self.offsets)
         name = self.run.identity.dataset
-        known = self.loaded.known_classes
-        pool = Pool.of(self.dataset.train, self.dataset.num_classes, name, known)
+        known_classes = self.loaded.known_classes
+        pool = Pool.of(self.dataset.train, self.dataset.num_classes, name, known_classes)
         pool = apply_transforms(pool, self.loaded.transforms, streams)
         with placed(self.target):
             targets = self.target.of(self.dataset, pool)
@@ -133,7 +133,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     setting.check_data(composed, model, provided, inputs, loaded.num_classes)
     # Users' arrays are all one choice; each has a name of its own.
     name = getattr(source, "title", composed.names["dataset"])
-    told = without_tracker(composed)
+    untracked = without_tracker(composed)
     built = {
         "dataset": source,
         "pool": list(transforms.values()),
@@ -144,7 +144,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
         "tracker": tracker,
         **setting.chosen,
     }
-    identity = identify(told, name, loaded.fingerprint, built)
+    identity = identify(untracked, name, loaded.fingerprint, built)
     run = setting.run(
         identity=identity,
         model=model,
@@ -164,7 +164,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
         loaded=loaded,
         target=target,
         offsets=offsets,
-        tracking=Tracking(guard, identity, engine.columns(), told.resolved()),
+        tracking=Tracking(guard, identity, engine.columns(), untracked.resolved()),
         composed=composed,
     )
     for seed in seeds[:CHECKED]:  # the budget fits the pools
@@ -195,11 +195,11 @@ def _engine(config: Any) -> Engine:
 
 
 def _evaluation(node: Any) -> tuple[int | None, int]:
-    known = ("num_samples", "calibration_bins")
+    keys = ("num_samples", "calibration_bins")
     for key in node:
-        if key not in known:
-            raise ConfigError(f"evaluation has no parameter {key!r}.", choose(str(key), known))
-    for key in known:
+        if key not in keys:
+            raise ConfigError(f"evaluation has no parameter {key!r}.", choose(str(key), keys))
+    for key in keys:
         if node.get(key) is not None:
             require_whole(f"evaluation.{key}", node[key], 1)
     return node.get("num_samples"), node.get("calibration_bins") or 15

@@ -49,23 +49,23 @@ class LogReport:
         if self._remaining is not None:
             self._remaining.begin(key, rounds_done)
         if rounds_done:
-            said = f"goes on after round {rounds_done - 1}/{num_rounds - 1}"
-            logger.info("%s %s", self._name(key), said)
+            name, last = self._name(key), f"{rounds_done - 1}/{num_rounds - 1}"
+            logger.info("%s goes on after round %s", name, last)
 
     def steps(self, key: TrialKey, steps: int, seconds: float) -> None:
         """The first round is a long one."""
         if self._remaining is None:
             return
-        if said := told_steps(self._remaining, self._names, key, steps, seconds):
-            logger.info("%s: %s", self._name(key), said)
+        if estimate := first_estimate(self._remaining, self._names, key, steps, seconds):
+            logger.info("%s: %s", self._name(key), estimate)
 
     def round(self, key: TrialKey, row: dict[str, Any], num_rounds: int) -> None:
         """A round is committed."""
-        said = describe(row)
+        text = describe(row)
         if self._remaining is not None:
             self._remaining.round(key, row)
-            said = "; ".join(filter(None, [said, self._remaining.said()]))
-        logger.info("%s round %d/%d %s", self._name(key), row["round"], num_rounds - 1, said)
+            text = "; ".join(filter(None, [text, self._remaining.in_words()]))
+        logger.info("%s round %d/%d %s", self._name(key), row["round"], num_rounds - 1, text)
 
     def end(self, outcome: TrialOutcome) -> None:
         """A trial has ended."""
@@ -106,7 +106,7 @@ class BarReport:
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[said]}", markup=False),
+            TextColumn("{task.fields[text]}", markup=False),
             console=console,
         )
 
@@ -130,8 +130,8 @@ class BarReport:
 
     def steps(self, key: TrialKey, steps: int, seconds: float) -> None:
         """The first round is a long one."""
-        if said := told_steps(self._remaining, self._names, key, steps, seconds):
-            self._progress.console.print(f"{self._name(key)}: {said}")
+        if estimate := first_estimate(self._remaining, self._names, key, steps, seconds):
+            self._progress.console.print(f"{self._name(key)}: {estimate}")
 
     def round(self, key: TrialKey, row: dict[str, Any], num_rounds: int) -> None:
         """A round is committed."""
@@ -143,42 +143,42 @@ class BarReport:
         self._remaining.end(outcome.key)
         if outcome.status == DONE:
             rounds = max(outcome.rounds, 1)
-            said = f"done, {outcome.spent}, accuracy {outcome.accuracy:.3f}"
-            self._show(outcome.key, rounds, rounds, said)
+            text = f"done, {outcome.spent}, accuracy {outcome.accuracy:.3f}"
+            self._show(outcome.key, rounds, rounds, text)
         else:
-            said = f"{self._name(outcome.key)} {outcome.status}: {outcome.message}"
-            self._progress.console.print(in_a_line(said), style="yellow")
+            text = f"{self._name(outcome.key)} {outcome.status}: {outcome.message}"
+            self._progress.console.print(in_a_line(text), style="yellow")
 
     def _name(self, key: TrialKey) -> str:
         return trial_name(key, self._names)
 
-    def _show(self, key: TrialKey, done: int, rounds: int, said: str) -> None:
+    def _show(self, key: TrialKey, done: int, rounds: int, text: str) -> None:
         self._rounds[key] = (done, rounds)
-        self._sum(None, "all", self._trials, self._remaining.said())
+        self._sum(None, "all", self._trials, self._remaining.in_words())
         if len(self._trials) <= BARS:
-            self._bar(key, self._name(key), done, rounds, said)
+            self._bar(key, self._name(key), done, rounds, text)
         elif 1 < len(self._names) <= BARS:
             of_run = [one for one in self._trials if one.folder == key.folder]
             self._sum(key.folder, self._names[key.folder], of_run)
 
     def _sum(self, bar: Path | None, name: str, trials: Sequence[TrialKey], more: str = "") -> None:
         """A bar of several trials; one of which nothing is known has the rounds of the longest."""
-        known = [self._rounds[one] for one in trials if one in self._rounds]
-        unknown = len(trials) - len(known)
-        everything = sum(n for _, n in known) + unknown * max(n for _, n in known)
-        finished = sum(done == rounds for done, rounds in known)
-        said = ", ".join(filter(None, [f"{finished}/{len(trials)} trials", more]))
-        self._bar(bar, name, sum(done for done, _ in known), everything, said)
+        counts = [self._rounds[one] for one in trials if one in self._rounds]
+        unknown = len(trials) - len(counts)
+        everything = sum(n for _, n in counts) + unknown * max(n for _, n in counts)
+        finished = sum(done == rounds for done, rounds in counts)
+        text = ", ".join(filter(None, [f"{finished}/{len(trials)} trials", more]))
+        self._bar(bar, name, sum(done for done, _ in counts), everything, text)
 
     def _bar(
-        self, key: TrialKey | Path | None, name: str, done: int, rounds: int, said: str
+        self, key: TrialKey | Path | None, name: str, done: int, rounds: int, text: str
     ) -> None:
         if key not in self._bars:
-            self._bars[key] = self._progress.add_task(name, total=rounds, said=said)
-        self._progress.update(self._bars[key], completed=done, total=rounds, said=said)
+            self._bars[key] = self._progress.add_task(name, total=rounds, text=text)
+        self._progress.update(self._bars[key], completed=done, total=rounds, text=text)
 
 
-def told_steps(
+def first_estimate(
     remaining: Remaining, names: Mapping[Path, str], key: TrialKey, steps: int, seconds: float
 ) -> str:
     """What a trial's first steps tell of the time to come; nothing where rounds tell more."""

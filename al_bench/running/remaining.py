@@ -55,7 +55,7 @@ class Pace:
     def __init__(self, stored: Iterable[tuple[int, float]] = ()) -> None:
         self._stored = _typical(stored)
         self._first: tuple[int, float] | None = None
-        self._own: list[tuple[int, float]] = []
+        self._rounds: list[tuple[int, float]] = []
 
     def add(self, size: int, seconds: float) -> None:
         """A round of this run has taken so long.
@@ -65,7 +65,7 @@ class Pace:
         if self._first is None:
             self._first = (size, seconds)
         else:
-            self._own.append((size, seconds))
+            self._rounds.append((size, seconds))
 
     def seconds(self, sizes: Sequence[int]) -> Array | None:
         """What rounds of these sizes will take, each; ``None`` where no round is known.
@@ -73,26 +73,26 @@ class Pace:
         Where there are stored rounds these are scaled by what the run's own have taken, so that a
         machine that is busier than it was is seen; else the run's own are extended.
         """
-        own = _typical(self._own)
-        if not own and not self._stored and self._first is not None:
-            own = _typical([self._first])
-        if not own or not self._stored:
-            return _predicted(own or self._stored, sizes)
+        typical = _typical(self._rounds)
+        if not typical and not self._stored and self._first is not None:
+            typical = _typical([self._first])
+        if not typical or not self._stored:
+            return _predicted(typical or self._stored, sizes)
         stored = _predicted(self._stored, sizes)
-        expected = _predicted(self._stored, list(own))
+        expected = _predicted(self._stored, list(typical))
         assert stored is not None
         assert expected is not None
         total = float(expected.sum())
-        scaled = stored * (sum(own.values()) / total if total > 0 else 1.0)
-        return np.array([own.get(size, at) for size, at in zip(sizes, scaled, strict=True)])
+        scaled = stored * (sum(typical.values()) / total if total > 0 else 1.0)
+        return np.array([typical.get(size, at) for size, at in zip(sizes, scaled, strict=True)])
 
 
 def _typical(rounds: Iterable[tuple[int, float]]) -> dict[int, float]:
     """Median seconds of each size, ascending."""
-    found: dict[int, list[float]] = {}
+    by_size: dict[int, list[float]] = {}
     for size, seconds in rounds:
-        found.setdefault(size, []).append(seconds)
-    return {size: statistics.median(found[size]) for size in sorted(found)}
+        by_size.setdefault(size, []).append(seconds)
+    return {size: statistics.median(by_size[size]) for size in sorted(by_size)}
 
 
 def _predicted(typical: Mapping[int, float], sizes: Sequence[int]) -> Array | None:
@@ -100,18 +100,18 @@ def _predicted(typical: Mapping[int, float], sizes: Sequence[int]) -> Array | No
     if not typical:
         return None
     counts, seconds = np.array(list(typical), dtype=float), np.array(list(typical.values()))
-    wanted = np.asarray(sizes, dtype=float)
-    found = np.interp(wanted, counts, seconds)
+    points = np.asarray(sizes, dtype=float)
+    values = np.interp(points, counts, seconds)
     if len(counts) > 1:
         distance = counts - counts.mean()
         slope = max(float(distance @ seconds / (distance @ distance)), 0.0)
-        found += slope * (wanted - np.clip(wanted, counts[0], counts[-1]))
-    result: Array = np.maximum(found, 0.0)
+        values += slope * (points - np.clip(points, counts[0], counts[-1]))
+    result: Array = np.maximum(values, 0.0)
     return result
 
 
 @dataclass(frozen=True)
-class Known:
+class StoredRounds:
     """Stored rounds that tell how long a run will take.
 
     Args:
@@ -151,7 +151,7 @@ class Place:
         return (self.jobs - self.number - 1) * mean
 
 
-class RunLeft:
+class RunRemaining:
     """What is left of one run, round by round.
 
     Args:
@@ -162,7 +162,11 @@ class RunLeft:
     """
 
     def __init__(
-        self, stored: Known, schedule: Sequence[Round], seeds: Sequence[int], workers: int = 1
+        self,
+        stored: StoredRounds,
+        schedule: Sequence[Round],
+        seeds: Sequence[int],
+        workers: int = 1,
     ) -> None:
         self.source = stored.source
         self._workers = max(workers, 1)
@@ -192,15 +196,15 @@ class RunLeft:
         """Whether no round is left."""
         return all(done >= len(self._schedule) for done in self._rounds_done())
 
-    def left(self) -> "Left":
+    def remainder(self) -> "Remainder":
         """What its seeds will take."""
         return self._of(self._seconds(), self._rounds_done())
 
-    def whole(self) -> "Left":
+    def whole(self) -> "Remainder":
         """What they would take from the beginning."""
         return self._of(self._seconds(), Counter({0: self._seeds}))
 
-    def of_steps(self, seconds: float) -> "Left":
+    def of_steps(self, seconds: float) -> "Remainder":
         """The most that their training can take at so long a step."""
         steps = np.array([round.steps for round in self._schedule], dtype=float)
         return self._of(seconds * steps, self._rounds_done())
@@ -214,17 +218,17 @@ class RunLeft:
             self._measured = self._pace.seconds([round.size for round in self._schedule])
         return self._measured
 
-    def _of(self, seconds: Array | None, rounds_done: Counter[int]) -> "Left":
+    def _of(self, seconds: Array | None, rounds_done: Counter[int]) -> "Remainder":
         rounds = sum(n * max(len(self._schedule) - done, 0) for done, n in rounds_done.items())
         if seconds is None:
-            return Left(rounds, None)
-        left = {done: float(seconds[done:].sum()) for done in rounds_done}
-        total = sum(number * left[done] for done, number in rounds_done.items())
-        return Left(rounds, total / self._workers, max(left.values(), default=0.0))
+            return Remainder(rounds, None)
+        rest = {done: float(seconds[done:].sum()) for done in rounds_done}
+        total = sum(number * rest[done] for done, number in rounds_done.items())
+        return Remainder(rounds, total / self._workers, max(rest.values(), default=0.0))
 
 
 @dataclass(frozen=True)
-class Left:
+class Remainder:
     """Rounds of a run that are to come.
 
     Args:
@@ -247,7 +251,7 @@ class Remaining:
             processes or turns of their own.
     """
 
-    def __init__(self, runs: Mapping[Path, RunLeft], place: Place | None = None) -> None:
+    def __init__(self, runs: Mapping[Path, RunRemaining], place: Place | None = None) -> None:
         self.place = place
         self._runs = runs
 
@@ -278,7 +282,7 @@ class Remaining:
 
         Rounds of a run of which nothing is known yet count as the others' do on average.
         """
-        return self._of([run.left() for run in self._runs.values()])
+        return self._of([run.remainder() for run in self._runs.values()])
 
     def whole(self) -> float | None:
         """What the runs would take from the beginning."""
@@ -287,17 +291,18 @@ class Remaining:
     @property
     def unknown(self) -> int:
         """Runs that are not over and of which no round is known."""
-        left = [run.left() for run in self._runs.values()]
-        return sum(one.rounds > 0 and one.seconds is None for one in left)
+        remainders = [run.remainder() for run in self._runs.values()]
+        return sum(one.rounds > 0 and one.seconds is None for one in remainders)
 
-    def said(self) -> str:
+    def in_words(self) -> str:
         """``about 12 min left``, or ``job 3 of 12, about 40 min left``; empty if not known."""
-        left, whole = self.seconds(), self.whole()
+        seconds, whole = self.seconds(), self.whole()
         others = 0.0
         if self.place is not None and not self.place.side_by_side:
             others = self.place.others(whole or 0.0)
-        known = left is not None and not (self.is_over and others == 0)
-        time = f"{about(left + others)} left" if left is not None and known else ""
+        time = ""
+        if seconds is not None and not (self.is_over and others == 0):
+            time = f"{about(seconds + others)} left"
         if self.place is None:
             return time
         of_it = " of it" if time and self.place.side_by_side else ""
@@ -312,15 +317,15 @@ class Remaining:
         """
         if self.seconds() is not None:
             return None
-        left = self._runs[key.folder].of_steps(seconds)
-        return max(left.seconds or 0.0, left.longest)
+        rest = self._runs[key.folder].of_steps(seconds)
+        return max(rest.seconds or 0.0, rest.longest)
 
-    def _of(self, runs: Sequence[Left]) -> float | None:
+    def _of(self, runs: Sequence[Remainder]) -> float | None:
         whole = [run.whole() for run in self._runs.values()]
-        known = [(one.rounds, one.seconds) for one in whole if one.seconds is not None]
-        if not known:
+        pairs = [(one.rounds, one.seconds) for one in whole if one.seconds is not None]
+        if not pairs:
             return None
-        pace = sum(seconds for _, seconds in known) / max(sum(rounds for rounds, _ in known), 1)
+        pace = sum(seconds for _, seconds in pairs) / max(sum(rounds for rounds, _ in pairs), 1)
         total = sum(pace * one.rounds if one.seconds is None else one.seconds for one in runs)
         return max(total, *(one.longest for one in runs))
 
@@ -333,13 +338,15 @@ def remaining_of(runs: Sequence["Prepared"], place: Place | None = None) -> Rema
         first.setdefault(run.folder, run)
         before = seeds.get(run.folder)
         seeds[run.folder] = run.seeds if before is None else sorted({*before, *run.seeds})
-    return Remaining({folder: _left_of(first[folder], seeds[folder]) for folder in seeds}, place)
+    return Remaining(
+        {folder: _run_remaining(first[folder], seeds[folder]) for folder in seeds}, place
+    )
 
 
-def _left_of(prepared: "Prepared", seeds: Sequence[int]) -> RunLeft:
+def _run_remaining(prepared: "Prepared", seeds: Sequence[int]) -> RunRemaining:
     run, trial = prepared.run, prepared.trial(seeds[0])
-    stored = known(prepared.results, run.identity, run.engine.columns())
-    return RunLeft(stored, setting_of(run).schedule(trial), seeds, prepared.workers)
+    stored = stored_rounds(prepared.results, run.identity, run.engine.columns())
+    return RunRemaining(stored, setting_of(run).schedule(trial), seeds, prepared.workers)
 
 
 def place_of(job_folder: Path, number: int, side_by_side: bool, workers: int) -> Place | None:
@@ -350,7 +357,9 @@ def place_of(job_folder: Path, number: int, side_by_side: bool, workers: int) ->
             return None
         last = [] if side_by_side else range(max(number - JOBS, 0), number)
         spent = [_spent(job_folder.parent, job, workers) for job in last]
-        return Place(number, jobs, side_by_side, [found for found in spent if found is not None])
+        return Place(
+            number, jobs, side_by_side, [seconds for seconds in spent if seconds is not None]
+        )
     except Exception:  # an estimate is not worth a run
         logger.debug("the sweep's record cannot be read", exc_info=True)
         return None
@@ -372,7 +381,7 @@ def seconds_of(row: Mapping[str, Any]) -> float:
     return sum(row.get(name) or 0.0 for name in SECONDS)
 
 
-def known(root: Path, identity: RunIdentity, engine: Mapping[str, Any]) -> Known:
+def stored_rounds(root: Path, identity: RunIdentity, engine: Mapping[str, Any]) -> StoredRounds:
     """Rounds under a results folder of the run itself, else of runs like it, on the same device.
 
     Args:
@@ -381,17 +390,17 @@ def known(root: Path, identity: RunIdentity, engine: Mapping[str, Any]) -> Known
         engine: Its engine columns.
     """
     try:
-        return _known(root, identity, engine)
+        return _stored_rounds(root, identity, engine)
     except Exception:  # an estimate is not worth a run
         logger.debug("stored rounds cannot be read", exc_info=True)
-        return Known()
+        return StoredRounds()
 
 
-def _known(root: Path, identity: RunIdentity, engine: Mapping[str, Any]) -> Known:
-    own = _rows(sorted((root / identity.folder / "curves").glob("seed=*.parquet"))[:FILES], engine)
+def _stored_rounds(root: Path, identity: RunIdentity, engine: Mapping[str, Any]) -> StoredRounds:
+    rows = _rows(sorted((root / identity.folder / "curves").glob("seed=*.parquet"))[:FILES], engine)
     done = _rounds_done(root / identity.folder)
-    if own:
-        return Known(_measured(own), "the same run", done)
+    if rows:
+        return StoredRounds(_measured(rows), "the same run", done)
     run, strategy, model = identity.folder.name, identity.folder.parent, identity.folder.parents[1]
     near = _rows(_newest(root / strategy, "*", run), engine)
     tiers: list[tuple[str, Callable[[Mapping[str, Any]], bool]]] = [
@@ -407,26 +416,26 @@ def _known(root: Path, identity: RunIdentity, engine: Mapping[str, Any]) -> Know
         ),
     ]
     for source, fits in tiers:
-        if found := [row for row in near if fits(row)]:
-            return Known(_measured(found), source, done)
+        if matches := [row for row in near if fits(row)]:
+            return StoredRounds(_measured(matches), source, done)
     others = _rows(_newest(root / model, "*/*", run), engine)
-    found = [row for row in others if row["protocol_id"] == identity.protocol_id]
-    if found:
-        names = sorted({row["strategy"] for row in found})
-        shown = ", ".join(names[:2]) + (" and others" if names[2:] else "")
-        return Known(_measured(found), f"{shown} in the same protocol", done)
-    return Known(done=done)
+    matches = [row for row in others if row["protocol_id"] == identity.protocol_id]
+    if matches:
+        names = sorted({row["strategy"] for row in matches})
+        text = ", ".join(names[:2]) + (" and others" if names[2:] else "")
+        return StoredRounds(_measured(matches), f"{text} in the same protocol", done)
+    return StoredRounds(done=done)
 
 
 def _newest(folder: Path, runs: str, but: str) -> list[Path]:
     """Curves of the runs that were written last, two of each."""
-    found = itertools.islice(folder.glob(f"{runs}/curves"), FOLDERS)
-    by_age = sorted((one for one in found if one.parent.name != but), key=_written, reverse=True)
+    folders = itertools.islice(folder.glob(f"{runs}/curves"), FOLDERS)
+    by_age = sorted((one for one in folders if one.parent.name != but), key=_mtime, reverse=True)
     files = (sorted(curves.glob("seed=*.parquet"))[:2] for curves in by_age[:FILES])
     return list(itertools.islice(itertools.chain.from_iterable(files), FILES))
 
 
-def _written(path: Path) -> float:
+def _mtime(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:
@@ -452,18 +461,18 @@ def _measured(rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, float]]:
 
 
 def _rounds_done(folder: Path) -> dict[int, int | None]:
-    found: dict[int, int | None] = {}
+    rounds: dict[int, int | None] = {}
     for path in folder.glob("curves/seed=*.parquet"):
         number = path.stem.removeprefix("seed=")
         if number.isdecimal():
             paths = TrialPaths(folder, int(number))
             content = manifest.read(paths.manifest) or {}
             if content.get("status") != manifest.DONE:
-                found[paths.seed] = _num_rounds(path)
+                rounds[paths.seed] = _num_rounds(path)
             else:  # what is damaged is computed again
                 wrong = damage.find(paths, content, thorough=True)
-                found[paths.seed] = 0 if any(damage.hurts(paths, one) for one in wrong) else None
-    return found
+                rounds[paths.seed] = 0 if any(damage.hurts(paths, one) for one in wrong) else None
+    return rounds
 
 
 def _num_rounds(path: Path) -> int:

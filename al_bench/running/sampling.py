@@ -58,26 +58,26 @@ class Sampling(Setting):
     def check_choices(self, composed: Composed, model: Model) -> None:
         """Raise ConfigError unless what was built goes together, as far as no data are needed."""
         names = composed.names
-        said = f"selection={names['strategy']}"
+        choice = f"selection={names['strategy']}"
         if not isinstance(self.budget, StepBudget):
             raise ConfigError(
-                f"{said} is given steps, and budget={names['budget']} counts labels.",
+                f"{choice} is given steps, and budget={names['budget']} counts labels.",
                 "Use budget=steps.",
             )
         if not isinstance(self.recipe, StepRecipe):
             raise ConfigError(
-                f"{said} takes single steps, and training={names['training']} trains in epochs.",
+                f"{choice} takes single steps, and training={names['training']} trains in epochs.",
                 "Use training=steps.",
             )
         if names["init_strategy"]:
             raise ConfigError(
-                f"{said} has all labels, and strategy@init_strategy={names['init_strategy']} buys "
-                "some.",
+                f"{choice} has all labels, and strategy@init_strategy={names['init_strategy']} "
+                "buys some.",
                 "Leave out strategy@init_strategy.",
             )
         if not isinstance(model, MODELS):
             raise ConfigError(
-                f"{said} trains one network step by step, and model={names['model']} is more "
+                f"{choice} trains one network step by step, and model={names['model']} is more "
                 "than that.",
                 "Use model=deterministic or model=mc_dropout.",
             )
@@ -115,10 +115,10 @@ class Sampling(Setting):
 
     def notes(self, trial: SamplingTrial) -> list[str]:
         """A sentence where the selection asks for more target inputs than there are."""
-        there, asked = len(trial.targets.indices), num_targets(self.selection) or 0
-        if asked <= there:
+        there, count = len(trial.targets.indices), num_targets(self.selection) or 0
+        if count <= there:
             return []
-        return [f"selection asks for {asked} target inputs; there are {there}, and all are used."]
+        return [f"selection asks for {count} target inputs; there are {there}, and all are used."]
 
     @staticmethod
     def schedule(trial: SamplingTrial) -> list[Round]:
@@ -135,13 +135,13 @@ class Sampling(Setting):
             f"{len(trial.training):,} to train on, {len(trial.holdout):,} held out, "
             f"{len(trial.validation):,} for validation"
         )
-        shown = f"{plan.batch_size} of {plan.candidates} candidates each"
+        per_step = f"{plan.batch_size} of {plan.candidates} candidates each"
         scored = 0
         if isinstance(selection, CoreSet):
-            shown = f"{plan.batch_size} points of a core-set each"
+            per_step = f"{plan.batch_size} points of a core-set each"
         else:
             scored = plan.total * passes_a_step(selection, trial)
-        sizes = {"points": points, "steps": f"{plan.total:,}, {shown}"}
+        sizes = {"points": points, "steps": f"{plan.total:,}, {per_step}"}
         if IRREDUCIBLE in selection.needs:
             model = model_of(selection)
             count = model.num_passes(len(trial.training), len(trial.holdout))

@@ -67,8 +67,8 @@ class Arm:
         """The curves of those of these seeds that are done."""
         if self.folder is None:
             return {}
-        found = {seed: _curve(self.folder, seed) for seed in seeds}
-        return {seed: curve for seed, curve in found.items() if curve is not None}
+        curves = {seed: _curve(self.folder, seed) for seed in seeds}
+        return {seed: curve for seed, curve in curves.items() if curve is not None}
 
 
 Curve = tuple[
@@ -95,21 +95,21 @@ class Group:
     def __init__(self, arms: Sequence[Arm], design: Design, where: Sequence[str]) -> None:
         self.design = design
         self.where = where
-        known = {arm.strategy for arm in arms} - {""}
+        strategies = {arm.strategy for arm in arms} - {""}
         first = next((arm for arm in arms if arm.strategy == design.baseline), None)
         if first is None:
-            said = f" with {' '.join(where)}" if where else ""
+            suffix = f" with {' '.join(where)}" if where else ""
             raise ConfigError(
-                f"baseline={design.baseline} is not among the strategies of the sweep{said}.",
-                choose(design.baseline, known)
-                if known
+                f"baseline={design.baseline} is not among the strategies of the sweep{suffix}.",
+                choose(design.baseline, strategies)
+                if strategies
                 else f"Add for example strategy={design.baseline},bald.",
             )
         self.baseline = first
         shared = set(first.of_strategy).intersection(*(arm.of_strategy for arm in arms))
         for arm in arms:
-            own = [word for word in arm.of_strategy if word not in shared]
-            more = [word for word in own if key_of(word) not in CHOICES]
+            words = [word for word in arm.of_strategy if word not in shared]
+            more = [word for word in words if key_of(word) not in CHOICES]
             more = [re.sub(rf"^({'|'.join(CHOICES)})[./@]", "", word) for word in more]
             arm.name = ", ".join([arm.strategy, *more])
         self.others = [arm for arm in arms if arm.name != first.name]
@@ -139,14 +139,14 @@ class Group:
         base = self.baseline.curves(seeds)
         pairs = {arm.name: _differences(arm.curves(seeds), base) for arm in self.others}
         counts = {
-            name: [sum(seed < n for seed in found) for n in seeds_at_looks]
-            for name, found in pairs.items()
+            name: [sum(seed < n for seed in differences) for n in seeds_at_looks]
+            for name, differences in pairs.items()
         }
-        values = {name: list(found.values()) for name, found in pairs.items()}
+        values = {name: list(differences.values()) for name, differences in pairs.items()}
         self.decided = decide(values, counts, self.design.max_seeds)
         for name, d in values.items():
-            kept = d[: self.decided[name].num_seeds] if name in self.decided else d
-            self.differences[name] = (float(np.mean(kept)) if kept else np.nan, len(kept))
+            sample = d[: self.decided[name].num_seeds] if name in self.decided else d
+            self.differences[name] = (float(np.mean(sample)) if sample else np.nan, len(sample))
 
 
 class Stages:
@@ -216,9 +216,9 @@ class Stages:
         """Arms that get the seeds of the next stage; a baseline as long as one of its arms does."""
         if self._stage == 0:
             return self._arms
-        found = {id(arm) for group in self._groups for arm in group.open}
-        found |= {id(group.baseline) for group in self._groups if group.open}
-        return [arm for arm in self._arms if id(arm) in found]
+        ids = {id(arm) for group in self._groups for arm in group.open}
+        ids |= {id(group.baseline) for group in self._groups if group.open}
+        return [arm for arm in self._arms if id(arm) in ids]
 
     def _look(self) -> None:
         """Look at what is stored after the stage before, and show it."""
@@ -231,8 +231,8 @@ class Stages:
                 arm.ended = ((job and job.error) or "it did not start").rstrip(".")
         new = range(looks[-2] if len(looks) > 1 else 0, looks[-1])
         for group in self._groups:
-            wanted = [*group.open, group.baseline] if group.open else []
-            for arm in wanted:
+            arms = [*group.open, group.baseline] if group.open else []
+            for arm in arms:
                 if not arm.ended and not arm.curves(new):
                     arm.ended = f"no seed of {new[0]} to {new[-1]} is done"
             group.look(looks)
@@ -273,25 +273,25 @@ class Stages:
 
     def _conclude(self) -> None:
         """Say what was decided, and store it beside the plan."""
-        told = []
+        decisions = []
         for group in self._groups:
             for arm in group.others:
                 pairs = group.differences[arm.name][1]
                 entry: dict[str, Any] = {"arm": arm.name, "baseline": group.baseline.name}
                 entry |= {"run_id": arm.folder.name if arm.folder else None, "seeds": pairs}
                 decided = group.decided.get(arm.name)
-                told.append(entry | {"verdict": decided.verdict if decided else None})
+                decisions.append(entry | {"verdict": decided.verdict if decided else None})
                 where = "".join(f" ({word})" for word in group.where)
                 if decided:
-                    said = f"is {decided.verdict} than {group.baseline.name}, {pairs} seeds"
+                    outcome = f"is {decided.verdict} than {group.baseline.name}, {pairs} seeds"
                 else:
-                    said = f"is not decided, {pairs} seeds"
-                self._say(f"{arm.name}{where} {said}{f': {arm.ended}' if arm.ended else ''}.")
+                    outcome = f"is not decided, {pairs} seeds"
+                self._say(f"{arm.name}{where} {outcome}{f': {arm.ended}' if arm.ended else ''}.")
         self._say(
             "By a sign-flip test of the differences of area under the accuracy curve, at "
             f"{100 * LEVEL:g} % over all looks and arms of a protocol."
         )
-        sweeps.write_decisions(self._folder, self._design.looks, told)
+        sweeps.write_decisions(self._folder, self._design.looks, decisions)
 
     def _say(self, sentence: str) -> None:
         print(in_a_line(sentence), flush=True)
@@ -332,7 +332,7 @@ def _curve(folder: Path, seed: int) -> Curve | None:
 
 def _differences(arm: Mapping[int, Curve], base: Mapping[int, Curve]) -> dict[int, float]:
     """Seed to difference in normalised area, over the counts that both curves cover."""
-    found = {}
+    differences = {}
     for seed in sorted(set(arm) & set(base)):
         low = max(curve[0][0] for curve in (arm[seed], base[seed]))
         high = min(curve[0][-1] for curve in (arm[seed], base[seed]))
@@ -341,5 +341,5 @@ def _differences(arm: Mapping[int, Curve], base: Mapping[int, Curve]) -> dict[in
                 float(normalized_area(counts, values, low, high))
                 for counts, values in (arm[seed], base[seed])
             )
-            found[seed] = mine - theirs
-    return found
+            differences[seed] = mine - theirs
+    return differences

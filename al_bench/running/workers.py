@@ -108,14 +108,14 @@ class _Worker:
         self.process.join(SECONDS_TO_STOP)  # and with it, its locks
         code = self.process.exitcode
         if code == -signal.SIGKILL:
-            said = "was killed, perhaps for memory"
+            ending = "was killed, perhaps for memory"
         elif code is not None and code < 0:
-            said = f"crashed ({signal.Signals(-code).name})"
+            ending = f"crashed ({signal.Signals(-code).name})"
         else:
-            said = f"ended with exit code {code}"
+            ending = f"ended with exit code {code}"
         assert self.work is not None
         return AlBenchError(
-            f"seed {self.work.seed}'s process {said}.",
+            f"seed {self.work.seed}'s process {ending}.",
             "Run the same command again to go on after its last round, with fewer workers= if "
             "memory is short.",
         )
@@ -156,34 +156,34 @@ class _Workers:
 
     def run(self, assignments: Sequence[Assignment], report_held: bool) -> list[TrialOutcome]:
         """How these trials ended."""
-        left = list(reversed(assignments))
+        queue = list(reversed(assignments))
         ended: list[TrialOutcome] = []
-        while left or any(worker.work is not None for worker in self._workers):
-            self._share(left, report_held)
+        while queue or any(worker.work is not None for worker in self._workers):
+            self._share(queue, report_held)
             busy = {worker.messages: worker for worker in self._workers if worker.work is not None}
             for messages in wait(list(busy)):
                 ended += self._hear(busy[messages])  # type: ignore[index]
         return ended
 
-    def _share(self, left: list[Assignment], report_held: bool) -> None:
+    def _share(self, queue: list[Assignment], report_held: bool) -> None:
         """Give trials that are left to workers that are free, with new ones where some are gone."""
         for worker in [one for one in self._workers if one.is_gone]:
             self._workers.remove(worker)
             worker.messages.close()
         for worker in self._workers:
-            if worker.work is None and left:
-                worker.begin(left.pop(), report_held)
-        while left and len(self._workers) < self._most:
+            if worker.work is None and queue:
+                worker.begin(queue.pop(), report_held)
+        while queue and len(self._workers) < self._most:
             try:
                 worker = _Worker()
             except OSError as error:
-                said = f"No process could be started ({error.strerror or error_line(error)})"
+                problem = f"No process could be started ({error.strerror or error_line(error)})"
                 if not self._workers:
-                    raise AlBenchError(f"{said}.", "Use fewer workers=.") from error
-                logger.warning("%s; %d go on.", said, len(self._workers))
+                    raise AlBenchError(f"{problem}.", "Use fewer workers=.") from error
+                logger.warning("%s; %d go on.", problem, len(self._workers))
                 return
             self._workers.append(worker)
-            worker.begin(left.pop(), report_held)
+            worker.begin(queue.pop(), report_held)
 
     def _hear(self, worker: _Worker) -> list[TrialOutcome]:
         """Take the next message of a worker; outcomes, once its trial has ended."""
@@ -240,15 +240,15 @@ def _work(parent: int, own_folders: Sequence[str], messages: "Connection[Any, An
     process.end_with(parent)
     own_path.search(own_folders)
     data = Data()
-    known: dict[Path, Prepared | Unprepared] = {}  # runs, by folder
+    runs: dict[Path, Prepared | Unprepared] = {}  # by folder
     report = _Forwarded(messages)
     try:
-        while asked := messages.recv():
-            key, run, report_held = asked
+        while request := messages.recv():
+            key, run, report_held = request
             if run is not None:
                 composed, own_code = run
-                known[key.folder] = _prepare(key.folder, composed, own_code, data)
-            messages.send(("answer", _run_trial(known[key.folder], key, report, report_held)))
+                runs[key.folder] = _prepare(key.folder, composed, own_code, data)
+            messages.send(("answer", _run_trial(runs[key.folder], key, report, report_held)))
     except EOFError:
         return
     except KeyboardInterrupt:

@@ -12,16 +12,16 @@ from al_bench.results import damage, manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
 from al_bench.results.schema import CURVE, table
 from al_bench.results.trial_key import TrialKey
-from al_bench.running.progress import BarReport, LogReport, told_steps
+from al_bench.running.progress import BarReport, LogReport, first_estimate
 from al_bench.running.remaining import (
-    Known,
     Pace,
     Place,
     Remaining,
     Round,
-    RunLeft,
-    known,
+    RunRemaining,
+    StoredRounds,
     place_of,
+    stored_rounds,
 )
 from al_bench.text.console import Console
 from al_bench.text.duration import in_words
@@ -54,7 +54,7 @@ ZERO, ONE = TrialKey(RUN, 0), TrialKey(RUN, 1)
 
 def left_of(stored, seeds, workers=1, place=None):
     """What is left of one run."""
-    return Remaining({RUN: RunLeft(stored, SCHEDULE, seeds, workers)}, place)
+    return Remaining({RUN: RunRemaining(stored, SCHEDULE, seeds, workers)}, place)
 
 
 def row(round, seconds, labels=None):
@@ -62,9 +62,9 @@ def row(round, seconds, labels=None):
 
 
 def test_nothing_is_said_before_any_round_is_known():
-    remaining = left_of(Known(), [0, 1])
+    remaining = left_of(StoredRounds(), [0, 1])
     assert remaining.seconds() is None
-    assert remaining.said() == ""
+    assert remaining.in_words() == ""
     assert not remaining.is_over
 
 
@@ -90,31 +90,34 @@ def test_the_first_round_counts_only_until_there_is_another():
 
 
 def test_what_is_left_shrinks_round_by_round():
-    remaining = left_of(Known([(20, 1.0), (30, 2.0), (40, 3.0)]), [0, 1])
+    remaining = left_of(StoredRounds([(20, 1.0), (30, 2.0), (40, 3.0)]), [0, 1])
     assert remaining.seconds() == 12.0
     remaining.begin(ZERO, 0)
     remaining.begin(ONE, 2)
     assert remaining.seconds() == 9.0
     remaining.round(ZERO, row(0, 1.0))
     assert remaining.seconds() == 8.0
-    assert remaining.said() == "about 8 s left"
+    assert remaining.in_words() == "about 8 s left"
     remaining.end(ZERO)  # failed, perhaps
     remaining.end(ONE)
     assert remaining.seconds() == 0.0
     assert remaining.is_over
-    assert remaining.said() == ""
+    assert remaining.in_words() == ""
 
 
 def test_workers_share_the_seeds_and_none_shares_a_seed():
-    stored = Known([(20, 1.0), (30, 2.0), (40, 3.0)])
+    stored = StoredRounds([(20, 1.0), (30, 2.0), (40, 3.0)])
     assert left_of(stored, range(6), workers=3).seconds() == 12.0
     assert left_of(stored, range(2), workers=8).seconds() == 6.0
 
 
 def test_the_time_is_that_of_all_runs_and_unknown_ones_count_as_the_others():
     other = TrialKey(RUN.with_name("1"), 0)
-    stored = Known([(20, 1.0), (30, 2.0), (40, 3.0)])
-    runs = {RUN: RunLeft(stored, SCHEDULE, [0, 1]), other.folder: RunLeft(Known(), SCHEDULE, [0])}
+    stored = StoredRounds([(20, 1.0), (30, 2.0), (40, 3.0)])
+    runs = {
+        RUN: RunRemaining(stored, SCHEDULE, [0, 1]),
+        other.folder: RunRemaining(StoredRounds(), SCHEDULE, [0]),
+    }
     remaining = Remaining(runs)
     assert (remaining.seconds(), remaining.unknown) == (12.0 + 6.0, 1)
     remaining.end(ONE)
@@ -134,7 +137,9 @@ def test_the_time_is_that_of_all_runs_and_unknown_ones_count_as_the_others():
 def test_bars_are_of_trials_and_where_these_are_many_of_runs(seeds, shown, hidden):
     names = {RUN: "bald", RUN.with_name("1"): "random"}
     trials = [TrialKey(folder, seed) for folder in names for seed in range(seeds)]
-    left = Remaining({folder: RunLeft(Known(), SCHEDULE, range(seeds)) for folder in names})
+    left = Remaining(
+        {folder: RunRemaining(StoredRounds(), SCHEDULE, range(seeds)) for folder in names}
+    )
     stream = io.StringIO()
     committed = {**row(0, 60.0), "test_accuracy": 0.5, "test_nll": 1.0}
     with BarReport(Console(stream, 100, force_terminal=True), trials, left, names) as report:
@@ -148,28 +153,28 @@ def test_bars_are_of_trials_and_where_these_are_many_of_runs(seeds, shown, hidde
 
 
 def test_the_place_in_a_sweep_is_said_with_the_time_of_all_its_jobs():
-    stored = Known([(20, 60.0), (30, 60.0), (40, 60.0)])
+    stored = StoredRounds([(20, 60.0), (30, 60.0), (40, 60.0)])
     place = Place(2, 12, earlier=[500.0, 220.0])
-    said = left_of(stored, [0], place=place).said()
+    said = left_of(stored, [0], place=place).in_words()
     assert said == "job 3 of 12, about 48 min left"  # 3 min, and nine of 5 min
-    alone = left_of(stored, [0], place=Place(2, 12, side_by_side=True)).said()
+    alone = left_of(stored, [0], place=Place(2, 12, side_by_side=True)).in_words()
     assert alone == "job 3 of 12, about 3 min left of it"
-    assert left_of(Known(), [0], place=place).said() == "job 3 of 12"
+    assert left_of(StoredRounds(), [0], place=place).in_words() == "job 3 of 12"
 
 
 def test_first_steps_tell_where_no_round_is_known():
-    remaining = left_of(Known(), [0, 1])
-    said = told_steps(remaining, {}, ZERO, 50, 10.0)
+    remaining = left_of(StoredRounds(), [0, 1])
+    said = first_estimate(remaining, {}, ZERO, 50, 10.0)
     assert said == (
         "50 steps of training took 10 s; by that all training takes at most about 2 min"
     )
     remaining.round(ZERO, row(0, 1.0))
-    assert told_steps(remaining, {}, ZERO, 50, 10.0) == ""
+    assert first_estimate(remaining, {}, ZERO, 50, 10.0) == ""
 
 
 def test_a_log_line_says_what_is_left(caplog):
     caplog.set_level("INFO")
-    report = LogReport(left_of(Known([(20, 60.0)]), [0]))
+    report = LogReport(left_of(StoredRounds([(20, 60.0)]), [0]))
     report.begin(ZERO, 0, 3)
     committed = {**row(0, 60.0), "test_accuracy": 0.5, "test_nll": 1.0}
     report.round(ZERO, committed, 3)
@@ -194,30 +199,30 @@ def test_stored_rounds_of_the_run_itself_come_first(tmp_path):
     store(tmp_path, [1.0, 2.0])
     store(tmp_path, [9.0], run_id="other", strategy_label="bald(K=5)")
     paths = store(tmp_path, [3.0], seed=1)
-    found = known(tmp_path, IDENTITY, ENGINE)
+    found = stored_rounds(tmp_path, IDENTITY, ENGINE)
     assert sorted(found.rounds) == [(4, 1.0), (4, 3.0), (6, 2.0)]
     assert found.source == "the same run"
     assert found.done == {0: 2, 1: 1}
     paths.manifest.parent.mkdir()
     content = {"status": "done", **{name: "" for name in manifest.IDENTITY}}
     paths.manifest.write_text(json.dumps(content))
-    assert known(tmp_path, IDENTITY, ENGINE).done == {0: 2, 1: None}
+    assert stored_rounds(tmp_path, IDENTITY, ENGINE).done == {0: 2, 1: None}
     data = paths.curve.read_bytes()
     content[damage.FILES] = {"curves/seed=1.parquet": damage.account(data, 1)}
     paths.manifest.write_text(json.dumps(content))
-    assert known(tmp_path, IDENTITY, ENGINE).done == {0: 2, 1: None}
+    assert stored_rounds(tmp_path, IDENTITY, ENGINE).done == {0: 2, 1: None}
     store(tmp_path, [4.0], seed=1)  # edited: it will be computed again
-    assert known(tmp_path, IDENTITY, ENGINE).done == {0: 2, 1: 0}
+    assert stored_rounds(tmp_path, IDENTITY, ENGINE).done == {0: 2, 1: 0}
 
 
 def test_then_those_of_runs_that_are_near(tmp_path):
     store(tmp_path, [5.0], run_id="5", strategy="random", protocol_id=IDENTITY.protocol_id)
-    assert known(tmp_path, IDENTITY, ENGINE).source == "random in the same protocol"
+    assert stored_rounds(tmp_path, IDENTITY, ENGINE).source == "random in the same protocol"
     store(tmp_path, [4.0], run_id="4", protocol_id="ffff", budget="large")
-    found = known(tmp_path, IDENTITY, ENGINE)
+    found = stored_rounds(tmp_path, IDENTITY, ENGINE)
     assert (found.source, list(found.rounds)) == ("bald with another protocol", [(4, 4.0)])
     store(tmp_path, [3.0], run_id="3", strategy_label="bald(K=5)")
-    found = known(tmp_path, IDENTITY, ENGINE)
+    found = stored_rounds(tmp_path, IDENTITY, ENGINE)
     assert (found.source, list(found.rounds)) == ("bald with other parameters", [(4, 3.0)])
 
 
@@ -227,19 +232,19 @@ def test_rounds_that_say_nothing_of_this_run_are_left_out(tmp_path):
     store(tmp_path, [1.0], run_id="a", protocol_id="ffff", network="resnet")
     store(tmp_path, [1.0], run_id="b", protocol_id="ffff", strategy="random")
     store(tmp_path, [1.0], run_id="c", dataset="mnist")
-    assert not known(tmp_path, IDENTITY, ENGINE).rounds
-    assert list(known(tmp_path, IDENTITY, OTHER_ENGINE).rounds) == [(4, 1.0)]
+    assert not stored_rounds(tmp_path, IDENTITY, ENGINE).rounds
+    assert list(stored_rounds(tmp_path, IDENTITY, OTHER_ENGINE).rounds) == [(4, 1.0)]
 
 
 def test_what_cannot_be_read_is_not_known(tmp_path, monkeypatch):
-    assert known(tmp_path / "nowhere", IDENTITY, ENGINE) == Known()
+    assert stored_rounds(tmp_path / "nowhere", IDENTITY, ENGINE) == StoredRounds()
     paths = store(tmp_path, [1.0])
     store(tmp_path, [2.0], seed=1)
     paths.curve.write_bytes(b"no parquet")
-    found = known(tmp_path, IDENTITY, ENGINE)
+    found = stored_rounds(tmp_path, IDENTITY, ENGINE)
     assert (list(found.rounds), found.done) == ([(4, 2.0)], {0: 0, 1: 1})
     monkeypatch.setattr(parquet, "read", lambda *given: 1 / 0)
-    assert not known(tmp_path, IDENTITY, ENGINE).rounds
+    assert not stored_rounds(tmp_path, IDENTITY, ENGINE).rounds
     assert place_of(tmp_path / "nowhere" / "0", 0, False, 1) is None
 
 

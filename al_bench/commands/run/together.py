@@ -159,7 +159,7 @@ def _execute(
     from al_bench.running.together import run_together
 
     console = _console()
-    console.print(in_a_line(": ".join(filter(None, [title, remaining.said()]))))
+    console.print(in_a_line(": ".join(filter(None, [title, remaining.in_words()]))))
     keys = [trial.key for trial in trials]
     with progress.make_report(console, keys, remaining, names) as report:
         return run_together(trials, report)
