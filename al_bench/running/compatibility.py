@@ -46,6 +46,12 @@ def check_choices(
             f"budget.init_size={'null' if budget.init_size is None else budget.init_size}.",
             "Add for example budget.init_size=20 budget.init_per_class=null.",
         )
+    if recipe.stop_train_accuracy is not None and not isinstance(model, NetworkModel):
+        raise ConfigError(
+            f"training.stop_train_accuracy={recipe.stop_train_accuracy} ends the training of a "
+            f"network; model={composed.names['model']} has none.",
+            "Use training=default.",
+        )
     if recipe.start == "warm" and not isinstance(model, NetworkModel):
         raise ConfigError(
             f"training.start=warm keeps a network's weights; model={composed.names['model']} has "

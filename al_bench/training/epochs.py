@@ -1,4 +1,4 @@
-"""Train one network epoch by epoch: the one place that watches validation and stops early.
+"""Train one network epoch by epoch: the one place that watches accuracy and stops early.
 
 M labeled points, n of a batch.
 """
@@ -64,17 +64,20 @@ def train(
     optimizer = recipe.make_optimizer(network)
     per_epoch = recipe.steps_per_epoch(len(labeled))
     best_value, best_epoch, best_state = -math.inf, 0, None
-    steps = epoch = 0
+    steps = epoch = num_above = 0
     mean_loss = math.nan
     for epoch in range(1, recipe.max_epochs + 1):
         network.train()
         total = torch.zeros((), device=engine.device)
+        correct = torch.zeros((), dtype=torch.int64, device=engine.device)
         count = 0
         for drawn in draw_epoch(network, recipe, len(labeled), generators, engine):
             rate = recipe.learning_rate_in(steps, per_epoch, recipe.max_epochs)
             points = _points(read, drawn, recipe)
             step = take_step(network, optimizer, points, recipe, rate, engine)
             total += step.loss * len(points.labels)
+            if recipe.stop_train_accuracy is not None:
+                correct += (step.logits.argmax(dim=1) == points.labels).sum()
             count += len(points.labels)
             steps += 1
             watch()
@@ -93,6 +96,10 @@ def train(
                 best_value, best_epoch = value, epoch
                 best_state = copy.deepcopy(network.state_dict())
             elif epoch - best_epoch >= recipe.patience:
+                break
+        if recipe.stop_train_accuracy is not None:
+            num_above += int(correct) / count >= recipe.stop_train_accuracy
+            if num_above >= (recipe.stop_after or 1) and epoch >= (recipe.min_epochs or 1):
                 break
     if best_state is not None:
         network.load_state_dict(best_state)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError, choose, keyed, require_whole
+from al_bench.errors import ConfigError, choose, keyed, require_number, require_whole
 from al_bench.training.optimization import Optimization
 
 MONITORS = ("accuracy", "nll")
@@ -29,6 +29,12 @@ class Recipe(Optimization):
             after every epoch; training stops after ``patience`` epochs without improvement and the
             best weights are restored. ``None`` trains all epochs and keeps the last weights.
         patience: Epochs; required with ``monitor``.
+        stop_train_accuracy: Training accuracy, above 0 and at most 1, whose reaching ends the
+            training before ``max_epochs``. It is that of an epoch's own passes, counted while the
+            weights change, units drop and inputs are augmented, so it costs nothing and looks at
+            no other point. ``None`` doesn't end it.
+        stop_after: Epochs that must have reached it, in a row or not; ``None`` is one.
+        min_epochs: Epochs at least, whatever they reach; ``None`` is one.
         start: ``cold`` trains from fresh weights every round, ``warm`` from the last round's.
     """
 
@@ -37,6 +43,9 @@ class Recipe(Optimization):
     max_epochs: int = 10
     monitor: str | None = None
     patience: int | None = None
+    stop_train_accuracy: float | None = None
+    stop_after: int | None = None
+    min_epochs: int | None = None
     start: str = "cold"
 
     def __post_init__(self) -> None:
@@ -53,14 +62,41 @@ class Recipe(Optimization):
                 f"monitor={self.monitor} and patience={self.patience}.",
                 "Set both, or both to null.",
             )
-        for name in ("batch_size", "epoch_size", "max_epochs", "patience"):
+        self._check_stop()
+        counts = ("batch_size", "epoch_size", "max_epochs", "patience", "stop_after", "min_epochs")
+        for name in counts:
             if name == "max_epochs" or getattr(self, name) is not None:
                 require_whole(name, getattr(self, name), 1)
+        if self.min_epochs is not None and self.min_epochs > self.max_epochs:
+            raise ConfigError(
+                f"{keyed('min_epochs')}={self.min_epochs} is more than {keyed('max_epochs')}="
+                f"{self.max_epochs}."
+            )
         if self.batch_size is None and self.epoch_size is not None:
             raise ConfigError(
                 f"{keyed('batch_size')}=null is the full labeled set, but {keyed('epoch_size')} is "
                 f"{self.epoch_size}.",
                 f"Add {keyed('epoch_size')}=null.",
+            )
+
+    def _check_stop(self) -> None:
+        """Raise ConfigError unless what ends the training by its accuracy is told as a whole."""
+        if self.stop_train_accuracy is None:
+            for name in ("stop_after", "min_epochs"):
+                if getattr(self, name) is not None:
+                    raise ConfigError(
+                        f"{keyed(name)}={getattr(self, name)} says when "
+                        f"{keyed('stop_train_accuracy')} ends the training, which is null.",
+                        f"Add {keyed('stop_train_accuracy')}=0.97, or use {keyed(name)}=null.",
+                    )
+            return
+        hint = "Use null to train all epochs."
+        require_number("stop_train_accuracy", self.stop_train_accuracy, most=1, above=0, hint=hint)
+        if self.max_epochs is None:
+            raise ConfigError(
+                f"{keyed('stop_train_accuracy')}={self.stop_train_accuracy} may never be reached, "
+                f"and {keyed('max_epochs')} is null.",
+                f"Add {keyed('max_epochs')}=500.",
             )
 
     def batches(self, num_labeled: int, generator: torch.Generator) -> Iterator[Tensor]:

@@ -40,3 +40,9 @@ def test_what_a_forest_lacks_is_refused_before_any_work(al_bench):
     code, _, err = al_bench("run", *FEW, "training.start=warm")
     assert code == 2
     assert "warm" in err
+    code, _, err = al_bench("run", *FEW, "training=dynamical")
+    assert code == 2
+    assert err == (
+        "al-bench: training.stop_train_accuracy=0.97 ends the training of a network; "
+        "model=random_forest has none. Use training=default.\n"
+    )

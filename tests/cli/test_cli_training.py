@@ -83,3 +83,15 @@ def test_a_schedule_and_an_augmentation_of_ones_own_need_a_class_and_a_file(
     code, out, _ = al_bench("list", "augmentations", "--config-dir=mine")
     assert "negative" in out
     assert "crop_flip" in out
+
+
+@pytest.mark.slow
+def test_rows_say_how_long_a_training_took_that_its_accuracy_ended(quick_run, curves):
+    words = ["training=dynamical", "training.max_epochs=60", "training.stop_after=2"]
+    words += ["strategy=random", "model.network.dropout=0.1", "training.learning_rate=0.01"]
+    assert quick_run(*words, "training.epoch_size=null")[0] == 0
+    rows = curves()
+    assert rows["epochs"].between(2, 59).all()
+    assert (rows["steps"] == rows["epochs"]).all()  # at most 35 labels, batches of 128
+    assert (rows["train_accuracy"] >= 0.9).all()
+    assert (rows["best_epoch"] == rows["epochs"]).all()

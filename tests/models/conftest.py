@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from al_bench.models.base import Network
-from al_bench.models.networks.cnn import batchbald_cnn, digits_cnn, emnist_cnn
+from al_bench.models.networks.cnn import batchbald_cnn, digits_cnn, emnist_cnn, tutorial_cnn
 from al_bench.models.networks.ddu_resnet import ddu_resnet8
 from al_bench.models.networks.mlp import mlp
 from al_bench.models.networks.resnet import resnet18
@@ -21,6 +21,7 @@ FACTORIES = {
     "mlp": (partial(mlp, hidden=(24, 16, 8)), (10,)),
     "mlp_one_layer": (partial(mlp, hidden=(24,), dropout=0.2), (3, 4)),
     "resnet18": (partial(resnet18, width=4, dropout=0.3), (3, 9, 8)),
+    "tutorial_cnn": (partial(tutorial_cnn, dropout=0.3), (3, 17, 16)),
 }
 
 

@@ -11,7 +11,13 @@ from torch import nn
 from al_bench.errors import ConfigError
 from al_bench.models.masks import draw_masks
 from al_bench.models.networks.blocks import BlockNetwork, Conv, Dense
-from al_bench.models.networks.cnn import batchbald_cnn, digits_cnn, emnist_cnn, small_cnn
+from al_bench.models.networks.cnn import (
+    batchbald_cnn,
+    digits_cnn,
+    emnist_cnn,
+    small_cnn,
+    tutorial_cnn,
+)
 from al_bench.models.networks.ddu_resnet import ddu_resnet8, ddu_resnet18, shortcut
 from al_bench.models.networks.mlp import mlp, rho_mlp
 from al_bench.models.networks.resnet import resnet18
@@ -66,6 +72,21 @@ def test_small_cnn_has_the_published_layers():
         *(64, 128, 256),
         *(128, 256),
     )
+
+
+def test_tutorial_cnn_is_the_tutorials():
+    torch.manual_seed(0)
+    network = tutorial_cnn(input_shape=(3, 32, 32), num_classes=10)
+    assert size(network) == 456 + 2_416 + 48_120 + 10_164 + 850
+    assert network.mask_units == ()
+    conv1, conv2, *dense = network.layers
+    inputs = torch.randn(4, 3, 32, 32)
+    hidden = F.max_pool2d(F.relu(F.conv2d(inputs, conv1.weight.contiguous(), conv1.bias)), 2)
+    hidden = F.max_pool2d(F.relu(F.conv2d(hidden, conv2.weight.contiguous(), conv2.bias)), 2)
+    hidden = hidden.flatten(1)
+    for layer in dense:
+        hidden = F.relu(layer(hidden))
+    torch.testing.assert_close(network(inputs), network.output(hidden), rtol=1e-5, atol=1e-6)
 
 
 def test_rho_mlp_has_the_published_layers():
@@ -246,6 +267,7 @@ def test_inputs_that_do_not_fit_are_refused_with_the_networks_that_do(factory, s
         (emnist_cnn, 14),
         (resnet18, 8),
         (small_cnn, 22),
+        (tutorial_cnn, 16),
     ],
 )
 def test_the_smallest_image_that_is_accepted_works(factory, least):

@@ -17,7 +17,7 @@ from al_bench.training.draws import Generators
 from al_bench.training.epochs import train
 from al_bench.training.recipe import Recipe
 from al_bench.training.schedules import Cosine
-from al_bench.training.step import take_step
+from al_bench.training.step import Step, take_step
 
 ENGINE = Engine(torch.device("cpu"))
 
@@ -85,6 +85,63 @@ def test_early_stopping_restores_the_weights_of_the_best_epoch(monkeypatch):
     for name, value in net.state_dict().items():
         assert torch.equal(value, states[1][name]), name
         assert value.dtype == torch.float32
+
+
+def scripted_passes(monkeypatch, shares):
+    """Passes of ten points each, of which a share is right; the weights are left alone."""
+    right = iter(round(10 * share) for share in shares)
+
+    def taken(network, optimizer, points, how, learning_rate, engine):
+        wrong = torch.arange(len(points.labels)) >= next(right)
+        shown = torch.nn.functional.one_hot((points.labels + wrong) % 3, 3).float()
+        return Step(torch.tensor(1.0), shown)
+
+    monkeypatch.setattr(epochs, "take_step", taken)
+
+
+@pytest.mark.parametrize(
+    ("said", "passes", "ended"),
+    [
+        ({}, [0.8, 0.9, 0.8, 1.0], 2),
+        ({"stop_after": 2}, [0.9, 0.8, 0.8, 1.0], 4),  # not in a row
+        ({"min_epochs": 3}, [0.9, 0.8, 0.2, 1.0], 3),  # reached before
+        ({"stop_after": 2, "min_epochs": 2}, [0.8, 0.9, 0.9], 3),
+        ({"stop_after": 4}, [1.0] * 5, 4),
+        ({"max_epochs": 3}, [0.8] * 3, 3),
+    ],
+)
+def test_training_ends_when_enough_epochs_have_reached_the_training_accuracy(
+    monkeypatch, said, passes, ended
+):
+    scripted_passes(monkeypatch, passes)
+    recipe = Recipe(batch_size=10, epoch_size=None, stop_train_accuracy=0.9)
+    _, training = fit(dataclasses.replace(recipe, **said), labeled=blobs(10))
+    assert (training.epochs, training.steps, training.best_epoch) == (ended, ended, ended)
+
+
+def test_the_accuracy_that_ends_a_training_is_that_of_its_own_passes(monkeypatch):
+    """With half of the units dropped, and before each step: not what the network knows after it."""
+    right = []
+
+    def taken(network, optimizer, points, *more):
+        step = take_step(network, optimizer, points, *more)
+        right.extend((step.logits.argmax(dim=1) == points.labels).tolist())
+        return step
+
+    monkeypatch.setattr(epochs, "take_step", taken)
+    recipe = Recipe(learning_rate=0.0003, batch_size=10, epoch_size=None, max_epochs=30)
+    _, training = fit(dataclasses.replace(recipe, stop_train_accuracy=0.9))
+    shares = torch.tensor(right).view(-1, 30).double().mean(dim=1)
+    assert 2 < training.epochs == len(shares) < 30
+    assert shares[-1] >= 0.9 > shares[:-1].max()
+
+
+def test_what_ends_a_training_changes_nothing_before():
+    recipe = Recipe(learning_rate=0.01, batch_size=10, epoch_size=None, max_epochs=30)
+    stopped, training = fit(dataclasses.replace(recipe, stop_train_accuracy=0.95))
+    plain, _ = fit(dataclasses.replace(recipe, max_epochs=training.epochs))
+    for name, value in stopped.state_dict().items():
+        assert torch.equal(value, plain.state_dict()[name]), name
 
 
 def test_early_stopping_on_nll_wants_it_small():

@@ -57,6 +57,15 @@ def test_full_batch_is_one_step_with_all_points():
         ({"weight_decay": -1}, "from 0, got -1"),
         ({"batch_size": None}, "epoch_size=null"),
         ({"max_epochs": 0}, "whole number from 1"),
+        ({"stop_train_accuracy": 97}, "above 0 and at most 1, got 97. Use null to train"),
+        ({"stop_train_accuracy": 0.9, "max_epochs": None}, "may never be reached.*max_epochs=500"),
+        ({"stop_train_accuracy": 0.9, "stop_after": 0}, "stop_after must be a whole number"),
+        (
+            {"stop_train_accuracy": 0.9, "min_epochs": 11},
+            "min_epochs=11 is more than max_epochs=10",
+        ),
+        ({"stop_after": 2}, "stop_after=2 says when stop_train_accuracy ends the training"),
+        ({"min_epochs": 2}, "Add stop_train_accuracy=0.97, or use min_epochs=null"),
     ],
 )
 def test_a_wrong_recipe_is_refused_with_a_reason(wrong, said):

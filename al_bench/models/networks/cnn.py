@@ -98,3 +98,25 @@ def small_cnn(
     convolutions = (Conv(64, 3, pool=2), Conv(128, 3, pool=2), Conv(256, 3, pool=2))
     blocks = (*convolutions, Dense(128), Dense(256))
     return BlockNetwork(input_shape, num_classes, blocks, dropout)
+
+
+def tutorial_cnn(
+    *, input_shape: tuple[int, ...], num_classes: int, dropout: float = 0.0
+) -> BlockNetwork:
+    """The CNN of PyTorch's CIFAR-10 tutorial, as dynamicAL uses it (arXiv:2110.08611).
+
+    Two 5×5 convolutions of 6 and 16 channels without padding, each with a 2×2 max-pool, then 120
+    and 84 units. 32×32 images leave 400 features after the convolutions.
+
+    Args:
+        input_shape: (channels, height, width), at least 16×16.
+        num_classes: C.
+        dropout: Probability with which a channel or unit is dropped; MC dropout needs some.
+
+    Raises:
+        ConfigError: The inputs are not images of that size.
+    """
+    require("tutorial_cnn", input_shape, num_classes)
+    require_dropout(dropout)
+    blocks = (Conv(6, 5, pool=2), Conv(16, 5, pool=2), Dense(120), Dense(84))
+    return BlockNetwork(input_shape, num_classes, blocks, dropout)

@@ -13,6 +13,7 @@ SMALLEST_IMAGE: dict[str, int | None] = {
     "resnet18": 8,
     "rho_mlp": None,
     "small_cnn": 22,
+    "tutorial_cnn": 16,
 }
 
 
