@@ -51,32 +51,32 @@ def cached(
     folder = results / FOLDER / kind
     key = sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
     path, lock_path = folder / f"{key}.pt", folder / f"{key}.lock"
-    told = False
+    has_warned = False
     while True:
-        found = _read(path)
-        if found is not None:
-            return found
+        content = _read(path)
+        if content is not None:
+            return content
         atomic.make_folder(folder)
         try:
             lock = locks.take(lock_path)
-        except locks.TrialHeld as held:
-            if not told:
+        except locks.TrialHeld as holder:
+            if not has_warned:
                 logger.warning(
-                    "Waiting for %s, process %d, which computes %s.", held.host, held.pid, path
+                    "Waiting for %s, process %d, which computes %s.", holder.host, holder.pid, path
                 )
-                told = True
+                has_warned = True
             locks.settle([lock_path])
             time.sleep(LOOK_SECONDS)
             continue
         try:
-            found = _read(path)  # made between the look and the lock
-            if found is None:
+            content = _read(path)  # made between the look and the lock
+            if content is None:
                 atomic.clean(folder, key)
                 data = encode_checkpoint(compute())
                 lock.check()
                 atomic.write(path, sha256(data).hexdigest().encode() + data, key)
-                found = _decoded(data)
-            return found
+                content = _decoded(data)
+            return content
         finally:
             lock.release()
 
@@ -84,8 +84,8 @@ def cached(
 def _read(path: Path) -> dict[str, Any] | None:
     """What the file holds; ``None`` where there is none, or a damaged one, which is told."""
     try:
-        stored = inside.read(path)
-        digest, data = stored[:DIGEST], stored[DIGEST:]
+        whole = inside.read(path)
+        digest, data = whole[:DIGEST], whole[DIGEST:]
         if sha256(data).hexdigest().encode() != digest:
             raise _Damaged("it is not what was stored")
         return _decoded(data)

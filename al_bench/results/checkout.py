@@ -48,8 +48,8 @@ class Checkout:
             folder = _repository(root / ".git")
             if folder is None:
                 continue
-            named = _read(folder / "commondir", 4096)
-            shared = folder if named is None else folder / os.fsdecode(named.strip())
+            common = _read(folder / "commondir", 4096)
+            shared = folder if common is None else folder / os.fsdecode(common.strip())
             if (shared / "objects").is_dir():
                 return cls(root, folder, shared, _commit(folder, shared))
         return None
@@ -71,19 +71,19 @@ class Checkout:
         present = {self._name(path): content for path, content in files.items()}
         below = [self._name(folder) for folder in folders]
         with _Objects(self) as objects:
-            listed = objects.tree([*below, *present])
-            named = {name for name in listed if name not in present}
-            named |= {self._name(path) for one in below for path in _modules(self.root / one)}
-            contents = {name: _read(self.root / name, SMALL) for name in named}
+            ids = objects.tree([*below, *present])
+            names = {name for name in ids if name not in present}
+            names |= {self._name(path) for one in below for path in _modules(self.root / one)}
+            contents = {name: _read(self.root / name, SMALL) for name in names}
             present |= {name: content for name, content in contents.items() if content is not None}
             changed = [
                 name
-                for name in sorted({*listed, *present})
-                if name not in present or not objects.is_blob(listed.get(name), present[name])
+                for name in sorted({*ids, *present})
+                if name not in present or not objects.is_blob(ids.get(name), present[name])
             ]
-            before = objects.blobs([listed[name] for name in changed if name in listed])
+            before = objects.blobs([ids[name] for name in changed if name in ids])
         parts = [
-            _patch(name, name in listed, before.get(listed.get(name, b"")), present.get(name))
+            _patch(name, name in ids, before.get(ids.get(name, b"")), present.get(name))
             for name in changed
         ]
         return b"".join(parts).decode("utf-8", "surrogateescape").rstrip("\n")
@@ -142,13 +142,13 @@ class _Objects:
         """Id of each file that the commit has under these names; links and submodules are none."""
         if not self._commit or not names:
             return {}
-        said = self._git("ls-tree", "-r", "-z", "--full-tree", self._commit, "--", *names)
-        found = {}
-        for line in said.split(b"\0"):
+        output = self._git("ls-tree", "-r", "-z", "--full-tree", self._commit, "--", *names)
+        ids = {}
+        for line in output.split(b"\0"):
             facts, tab, name = line.partition(b"\t")
             if tab and facts.startswith(b"100"):
-                found[os.fsdecode(name)] = facts.split()[2]
-        return found
+                ids[os.fsdecode(name)] = facts.split()[2]
+        return ids
 
     def is_blob(self, expected: bytes | None, content: bytes) -> bool:
         """Whether this is the content with that id, with whichever line ends."""
@@ -160,18 +160,18 @@ class _Objects:
 
     def blobs(self, ids: Sequence[bytes]) -> dict[bytes, bytes]:
         """Content by id, without those that are missing or larger than ``MOST``."""
-        sizes = self._git("cat-file", "--batch-check", asked=ids).splitlines() if ids else []
+        sizes = self._git("cat-file", "--batch-check", lines=ids).splitlines() if ids else []
         facts = [line.split() for line in sizes]
         small = [one[0] for one in facts if one[1:2] == [b"blob"] and int(one[2]) <= MOST]
-        said = self._git("cat-file", "--batch", asked=small) if small else b""
-        found = {}
-        while said:
-            head, _, said = said.partition(b"\n")
+        output = self._git("cat-file", "--batch", lines=small) if small else b""
+        contents = {}
+        while output:
+            head, _, output = output.partition(b"\n")
             name, _, size = head.split()
-            found[name], said = said[: int(size)], said[int(size) + 1 :]
-        return found
+            contents[name], output = output[: int(size)], output[int(size) + 1 :]
+        return contents
 
-    def _git(self, *arguments: str, asked: Sequence[bytes] = ()) -> bytes:
+    def _git(self, *arguments: str, lines: Sequence[bytes] = ()) -> bytes:
         """What git prints, of objects alone: nothing in the environment tells it of others."""
         program = installed("git")
         if program is None:
@@ -194,9 +194,9 @@ class _Objects:
             "LC_ALL": "C",
         }
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 [program, "--literal-pathspecs", "--no-pager", *arguments],
-                input=b"".join(one + b"\n" for one in asked),
+                input=b"".join(one + b"\n" for one in lines),
                 capture_output=True,
                 timeout=PATIENCE,
                 check=True,
@@ -205,7 +205,7 @@ class _Objects:
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise Unreadable(str(error)) from error
-        return done.stdout
+        return process.stdout
 
 
 def installed(name: str) -> str | None:
@@ -218,27 +218,27 @@ def _repository(path: Path) -> Path | None:
     """The folder that ``.git`` is or names; ``None`` where it is neither."""
     if path.is_dir():
         return path if (path / "HEAD").exists() else None
-    named = _read(path, 4096)
-    if named is None or not named.startswith(b"gitdir:"):
+    pointer = _read(path, 4096)
+    if pointer is None or not pointer.startswith(b"gitdir:"):
         return None
-    folder = path.parent / os.fsdecode(named.removeprefix(b"gitdir:").strip())
+    folder = path.parent / os.fsdecode(pointer.removeprefix(b"gitdir:").strip())
     return folder if (folder / "HEAD").exists() else None
 
 
 def _commit(folder: Path, shared: Path) -> str:
     """The commit that ``HEAD`` leads to; empty where there is none yet."""
-    said = _read(folder / "HEAD", 4096)
+    head = _read(folder / "HEAD", 4096)
     for _ in range(5):
-        if said is None or not said.startswith(b"ref:"):
+        if head is None or not head.startswith(b"ref:"):
             break
-        name = said.removeprefix(b"ref:").strip()
+        name = head.removeprefix(b"ref:").strip()
         if not name.startswith(b"refs/") or b".." in name or b"\0" in name:
             return ""
         places = [place / os.fsdecode(name) for place in (folder, shared)]
-        said = next((text for place in places if (text := _read(place, 4096))), None)
-        said = said or _packed(shared, name)
-    found = (said or b"").strip()
-    return found.decode() if _ID.fullmatch(found) else ""
+        head = next((text for place in places if (text := _read(place, 4096))), None)
+        head = head or _packed(shared, name)
+    commit = (head or b"").strip()
+    return commit.decode() if _ID.fullmatch(commit) else ""
 
 
 def _packed(shared: Path, name: bytes) -> bytes | None:

@@ -35,29 +35,29 @@ def instead(paths: TrialPaths, content: Mapping[str, Any]) -> dict[str, Any] | N
         return None
     try:
         plain.read(path)
-        said = None
+        problem = None
     except plain.Unfit as error:
-        said = f"{path} cannot be read: {error}"
+        problem = f"{path} cannot be read: {error}"
     except OSError:
-        said = f"{path} {inside.wrong(path) or 'is missing'}"
+        problem = f"{path} {inside.wrong(path) or 'is missing'}"
     if path in wrong:
-        said = f"{path} {wrong[path]}"
+        problem = f"{path} {wrong[path]}"
     footer = None if paths.curve in wrong else in_footer(paths.curve)
     if footer is None:
-        if said is None:
+        if problem is None:
             return None
         raise ResultsError(
-            f"{said}, and no curve of {paths.name} says what the run was.",
+            f"{problem}, and no curve of {paths.name} says what the run was.",
             "The command line that made it writes both again.",
         )
-    if said is None:
-        stored = json.dumps(footer).encode()
-        said = settings.disagreement(paths.folder, {b"config": stored})
-        if said is None:
+    if problem is None:
+        metadata = {b"config": json.dumps(footer).encode()}
+        sentence = settings.disagreement(paths.folder, metadata)
+        if sentence is None:
             return None
-        logger.warning(said)
+        logger.warning(sentence)
     else:
-        logger.warning("%s: what its curve says is used.", said)
+        logger.warning("%s: what its curve says is used.", problem)
     return footer
 
 

@@ -70,12 +70,12 @@ class Choice:
     @property
     def sentences(self) -> list[str]:
         """What a user has to know of it."""
-        said = [
+        conflicts = [
             f"{self.copy.curve} and {other.curve} are different copies of one trial ({what}); "
             "the first of them is used."
             for other, what in self.differing
         ]
-        return said + [
+        return conflicts + [
             f"{other.curve.parent.parent}: {what}; the copy in {self.copy.curve.parent.parent} "
             "is used."
             for other, what in self.damaged
@@ -106,15 +106,15 @@ def choose(copies: Sequence[Copy]) -> Choice:
     if not contents:
         raise ResultsError(f"None of {len(ordered)} copies can be read, as {ordered[0].curve}.")
     rounds = {copy: content.curve.num_rows for copy, content in contents.items()}
-    wanted = sorted(contents, key=lambda copy: -rounds[copy])  # the first of the longest first
+    longest_first = sorted(contents, key=lambda copy: -rounds[copy])  # equals stay in order
     hurt: dict[Copy, str] = {}
-    for best in wanted:
+    for best in longest_first:
         what = damaged(best)
         if not what:
             break
         hurt[best] = what
     else:
-        best = wanted[0]
+        best = longest_first[0]
     others = {copy: difference(contents[best], contents[copy]) for copy in contents if copy != best}
     equal = [copy for copy, what in others.items() if what is None and rounds[copy] == rounds[best]]
     differing = tuple(
@@ -135,8 +135,8 @@ def warn(choices: Sequence[Choice]) -> None:
         if others:
             seeds = ", ".join(str(other.copy.seed) for other in others)
             likewise = f" Likewise seed{'s' * (len(others) > 1)} {seeds} of {run}."
-        for said in first.sentences:
-            warnings.warn(said + likewise, stacklevel=5)
+        for sentence in first.sentences:
+            warnings.warn(sentence + likewise, stacklevel=5)
     if len(runs) > MAX_LINES:
         rest = sum(map(len, list(runs.values())[MAX_LINES:]))
         warnings.warn(f"Likewise {rest} trials of {len(runs) - MAX_LINES} more runs.", stacklevel=5)
@@ -155,15 +155,16 @@ def difference(one: _Content, other: _Content) -> str | None:
     Acquisitions are compared where both have them and the curves are the same.
     """
     rounds = min(one.curve.num_rows, other.curve.num_rows)
-    found = differences(one.curve.slice(0, rounds), other.curve.slice(0, rounds), INCIDENTAL)
-    for name, row, mine, theirs in found:
+    curves = [content.curve.slice(0, rounds) for content in (one, other)]
+    for name, row, mine, theirs in differences(curves[0], curves[1], INCIDENTAL):
         return f"{name} of round {row}: {mine} and {theirs}"
     if one.acquisitions is None or other.acquisitions is None:
         return None
-    bought = [_until(table, rounds - 1) for table in (one.acquisitions, other.acquisitions)]
-    if bought[0].num_rows != bought[1].num_rows:
-        return f"number of labels: {bought[0].num_rows} and {bought[1].num_rows}"
-    for name, row, mine, theirs in differences(*bought):
+    acquisitions = [_until(table, rounds - 1) for table in (one.acquisitions, other.acquisitions)]
+    numbers = [table.num_rows for table in acquisitions]
+    if numbers[0] != numbers[1]:
+        return f"number of labels: {numbers[0]} and {numbers[1]}"
+    for name, row, mine, theirs in differences(acquisitions[0], acquisitions[1]):
         return f"{name} of label {row}: {mine} and {theirs}"
     return None
 
@@ -208,8 +209,8 @@ def _is_missing(value: Any) -> bool:
 def _same_bytes(copies: Sequence[Copy]) -> bool:
     """Whether their curves are the same, and their acquisitions where there are any."""
     paths = [copy.paths.acquisitions for copy in copies if copy.paths is not None]
-    bought = [path for path in paths if path.is_file()]
-    return all(map(_are_one, ([copy.curve for copy in copies], bought)))
+    acquisitions = [path for path in paths if path.is_file()]
+    return all(map(_are_one, ([copy.curve for copy in copies], acquisitions)))
 
 
 def _are_one(files: Sequence[Path]) -> bool:
@@ -241,8 +242,9 @@ def damaged(copy: Copy) -> str:
     except ResultsError as error:
         return error.message
     content = manifest.read(copy.paths.manifest)
-    found = damage.find(copy.paths, content, thorough=False)
-    return "; ".join(str(one) for one in found if damage.hurts(copy.paths, one) and not one.is_edit)
+    damages = damage.find(copy.paths, content, thorough=False)
+    hurts = (one for one in damages if damage.hurts(copy.paths, one) and not one.is_edit)
+    return "; ".join(map(str, hurts))
 
 
 def _read(copy: Copy) -> _Content:
@@ -266,14 +268,14 @@ def _rows(copy: Copy, path: Path, schema: pa.Schema) -> pa.Table:
         names = set(parquet.footer(path).schema.to_arrow_schema().names)
     except (pa.ArrowException, OSError, ValueError):
         names = set(schema.names)  # the reader says what is wrong
-    known = [field for field in schema if field.name in names or not field.nullable]
-    found = parquet.read(path, pa.schema(known))
-    own = pc.and_(pc.equal(found["run_id"], copy.run_id), pc.equal(found["seed"], copy.seed))
-    order = [(name, "ascending") for name in ("round", "rank") if name in found.schema.names]
-    return found.filter(own).sort_by(order)
+    fields = [field for field in schema if field.name in names or not field.nullable]
+    rows = parquet.read(path, pa.schema(fields))
+    of_trial = pc.and_(pc.equal(rows["run_id"], copy.run_id), pc.equal(rows["seed"], copy.seed))
+    order = [(name, "ascending") for name in ("round", "rank") if name in rows.schema.names]
+    return rows.filter(of_trial).sort_by(order)
 
 
 def _until(acquisitions: pa.Table, rounds: int) -> pa.Table:
     """What was bought before a round, the initial set included."""
-    own = pc.or_kleene(pc.less(acquisitions["round"], rounds), pc.is_null(acquisitions["round"]))
-    return acquisitions.filter(own)
+    before = pc.or_kleene(pc.less(acquisitions["round"], rounds), pc.is_null(acquisitions["round"]))
+    return acquisitions.filter(before)

@@ -41,29 +41,29 @@ class Damage:
 
 def account(data: bytes, rows: int | None = None) -> dict[str, Any]:
     """What a manifest records of a file: ``size`` in bytes, ``sha256``, ``rows`` of a table."""
-    counted = {} if rows is None else {"rows": rows}
-    return {"size": len(data), "sha256": sha256(data).hexdigest(), **counted}
+    entry = {"size": len(data), "sha256": sha256(data).hexdigest()}
+    return entry if rows is None else {**entry, "rows": rows}
 
 
 def accounts(
-    paths: TrialPaths, content: Mapping[str, Any], known: Mapping[Path, dict[str, Any]]
+    paths: TrialPaths, content: Mapping[str, Any], fresh: Mapping[Path, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     """The record of a trial that finishes: place in the run's folder to ``account``.
 
     Args:
         paths: The trial.
         content: Its manifest, which may name more files beside it.
-        known: Accounts of what this process has written itself; the rest is read.
+        fresh: Accounts of what this process has written itself; the rest is read.
     """
-    found = {}
+    entries = {}
     tables = (paths.curve, paths.acquisitions)
     for path in (paths.config, *tables, *files_beside(paths, content)):
-        if path in known:
-            found[_name(paths, path)] = known[path]
+        if path in fresh:
+            entries[_name(paths, path)] = fresh[path]
         elif path.is_file():
             rows = parquet.num_rows(path) if path in tables else None
-            found[_name(paths, path)] = account(inside.read(path), rows)
-    return found
+            entries[_name(paths, path)] = account(inside.read(path), rows)
+    return entries
 
 
 def files_beside(paths: TrialPaths, content: Mapping[str, Any]) -> list[Path]:
@@ -71,9 +71,9 @@ def files_beside(paths: TrialPaths, content: Mapping[str, Any]) -> list[Path]:
     folder = paths.manifest.parent
     if not folder.is_dir():
         return []
-    said = set(_strings({key: value for key, value in content.items() if key != FILES}))
+    texts = set(_strings({key: value for key, value in content.items() if key != FILES}))
     beside = {name for name in os.listdir(folder) if not name.startswith((".", "seed="))}
-    return [folder / name for name in sorted(said & beside)]
+    return [folder / name for name in sorted(texts & beside)]
 
 
 def find(paths: TrialPaths, content: Mapping[str, Any] | None, thorough: bool) -> list[Damage]:
@@ -87,28 +87,28 @@ def find(paths: TrialPaths, content: Mapping[str, Any] | None, thorough: bool) -
     recorded = (content or {}).get(FILES)
     if not isinstance(recorded, Mapping):
         return []
-    found = []
+    damages = []
     for name, entry in recorded.items():
         parts = PurePosixPath(name).parts
         if not parts or ".." in parts or parts[0] == "/" or not isinstance(entry, Mapping):
             continue
         what = _wrong(paths.folder.joinpath(*parts), entry, thorough)
         if what is not None:
-            found.append(Damage(paths.folder.joinpath(*parts), name, what, what == EDITED))
-    return found
+            damages.append(Damage(paths.folder.joinpath(*parts), name, what, what == EDITED))
+    return damages
 
 
-def hurts(paths: TrialPaths, found: Damage) -> bool:
+def hurts(paths: TrialPaths, damage: Damage) -> bool:
     """Whether the damage is to what the trial has computed, and not to what is told about it."""
-    return found.path in (paths.curve, paths.acquisitions)
+    return damage.path in (paths.curve, paths.acquisitions)
 
 
 def _wrong(path: Path, entry: Mapping[str, Any], thorough: bool) -> str | None:
     try:
         size = inside.size(path)
     except OSError as error:
-        gone = isinstance(error, FileNotFoundError)
-        return inside.wrong(path) or ("is missing" if gone else "cannot be read")
+        what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
+        return inside.wrong(path) or what
     if size != entry.get("size"):
         if "rows" in entry:
             try:

@@ -55,11 +55,11 @@ def read_curves(
         ConfigError: A path or a column does not exist.
         ResultsError: There is nothing to read.
     """
-    wanted = list(columns) if columns is not None else [*CURVE.names, CONFIG]
+    names = list(columns) if columns is not None else [*CURVE.names, CONFIG]
     if wrong := [name for name in apart if name not in ENGINE]:
         raise ConfigError(f"There is no engine column {wrong[0]!r}.", choose(wrong[0], ENGINE))
-    found = _find(paths, "curves")
-    return _frame(found, "curves", CURVE, wanted, ["run_id", "seed", "round"], _whole, apart)
+    by_kind = _find(paths, "curves")
+    return _frame(by_kind, "curves", CURVE, names, ["run_id", "seed", "round"], _whole, apart)
 
 
 def read_acquisitions(paths: Paths, columns: Sequence[str] | None = None) -> "pd.DataFrame":
@@ -69,9 +69,9 @@ def read_acquisitions(paths: Paths, columns: Sequence[str] | None = None) -> "pd
     ``schema.ACQUISITIONS``. Of a trial that is stored several times, those of the copy are used
     whose curve ``read_curves`` uses.
     """
-    found = _find(paths, "acquisitions")
+    by_kind = _find(paths, "acquisitions")
     keys = ["run_id", "seed", "round", "rank"]
-    return _frame(found, "acquisitions", ACQUISITIONS, columns, keys, _committed)
+    return _frame(by_kind, "acquisitions", ACQUISITIONS, columns, keys, _committed)
 
 
 def _find(paths: Paths, kind: str) -> dict[str, dict[Path, int]]:
@@ -79,14 +79,14 @@ def _find(paths: Paths, kind: str) -> dict[str, dict[Path, int]]:
 
     Each with the position of the first path that holds it. Hidden folders are left out.
     """
-    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    found: dict[str, dict[Path, int]] = {name: {} for name in KINDS}
-    for place, path in enumerate(map(opened, given)):
+    sources = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    by_kind: dict[str, dict[Path, int]] = {name: {} for name in KINDS}
+    for place, path in enumerate(map(opened, sources)):
         if path.is_file():
-            own = path.resolve()
-            if own.parent.name in KINDS:
-                own = own.parent.parent / kind / own.name
-            found[kind].setdefault(own, place)
+            file = path.resolve()
+            if file.parent.name in KINDS:
+                file = file.parent.parent / kind / file.name
+            by_kind[kind].setdefault(file, place)
             continue
         if not path.is_dir():
             raise ConfigError(
@@ -94,15 +94,15 @@ def _find(paths: Paths, kind: str) -> dict[str, dict[Path, int]]:
                 "Name a folder that al-bench run has written, such as results.",
             )
         for folder, _, names in inside.walk(path.resolve()):
-            if (lying := found.get(os.path.basename(folder))) is not None:
+            if (files := by_kind.get(os.path.basename(folder))) is not None:
                 for name in filter(_is_ours, names):
-                    lying.setdefault(Path(folder, name), place)
-    if not found[kind]:
+                    files.setdefault(Path(folder, name), place)
+    if not by_kind[kind]:
         raise ResultsError(
-            f"No {kind} under {', '.join(map(str, given)) or 'no folder at all'}.",
+            f"No {kind} under {', '.join(map(str, sources)) or 'no folder at all'}.",
             "Start something with al-bench run, or see what there is with al-bench status.",
         )
-    return {name: dict(sorted(files.items())) for name, files in found.items()}
+    return {name: dict(sorted(files.items())) for name, files in by_kind.items()}
 
 
 def _is_ours(name: str) -> bool:
@@ -110,7 +110,7 @@ def _is_ours(name: str) -> bool:
 
 
 def _frame(
-    found: dict[str, dict[Path, int]],
+    by_kind: dict[str, dict[Path, int]],
     kind: str,
     schema: pa.Schema,
     columns: Sequence[str] | None,
@@ -118,14 +118,13 @@ def _frame(
     read: Callable[[Path, pa.Schema], pa.Table],
     apart: Sequence[str] = (),
 ) -> "pd.DataFrame":
-    files = list(found[kind])
-    wanted = list(schema.names if columns is None else columns)
+    files = list(by_kind[kind])
+    columns = list(schema.names if columns is None else columns)
     valid = [*schema.names, *([CONFIG] if schema is CURVE else [])]
-    unknown = [name for name in wanted if name not in valid]
-    if unknown:
-        raise ConfigError(f"There is no column {unknown[0]!r}.", f"Valid: {valid}.")
-    stored = [name for name in dict.fromkeys([*keys, *wanted, *apart]) if name != CONFIG]
-    fields = pa.schema([schema.field(name) for name in stored])
+    if wrong := [name for name in columns if name not in valid]:
+        raise ConfigError(f"There is no column {wrong[0]!r}.", f"Valid: {valid}.")
+    names = [name for name in dict.fromkeys([*keys, *columns, *apart]) if name != CONFIG]
+    fields = pa.schema([schema.field(name) for name in names])
 
     def attempt(path: Path) -> pa.Table | ResultsError:
         try:
@@ -149,7 +148,7 @@ def _frame(
 
     whole = _joined(tables)
     frame: pd.DataFrame = whole.combine_chunks().to_pandas()  # a chunk a file is ten times slower
-    if CONFIG in wanted:
+    if CONFIG in columns:
         _warn_of_edited(files, answers)
         frame[CONFIG] = _configs(tables)
     usable = [
@@ -158,12 +157,12 @@ def _frame(
         if not isinstance(answer, ResultsError)
     ]
     lengths = [len(table) for table in tables]
-    keep, unused = _one_copy(frame, found, kind, usable, lengths, apart)
+    keep, unused = _one_copy(frame, by_kind, kind, usable, lengths, apart)
     frame = frame if keep is None else frame[keep]
     twice = frame.duplicated([*keys, *apart])
-    frame = frame[~twice].reset_index(drop=True)[wanted]
+    frame = frame[~twice].reset_index(drop=True)[columns]
     integers = [field.name for field in fields if field.nullable and field.type == pa.int64()]
-    frame = frame.astype({name: "Int64" for name in integers if name in wanted})
+    frame = frame.astype({name: "Int64" for name in integers if name in columns})
     frame.attrs |= {"skipped": skipped, "unused": unused}
     return frame
 
@@ -189,7 +188,7 @@ def _without_beyond(
 
 def _one_copy(
     frame: "pd.DataFrame",
-    found: dict[str, dict[Path, int]],
+    by_kind: dict[str, dict[Path, int]],
     kind: str,
     files: list[Path],
     lengths: list[int],
@@ -209,25 +208,25 @@ def _one_copy(
     curves = [file.parent.parent / "curves" / file.name for file in files]
     if kind == "curves":
         curves = files
-    rivals = _without_acquisitions(found, curves) if kind == "acquisitions" else {}
-    stored = rows.drop_duplicates()
-    several = stored.duplicated(["run", "seed"], keep=False).to_numpy()
+    rivals = _without_acquisitions(by_kind, curves) if kind == "acquisitions" else {}
+    parts = rows.drop_duplicates()
+    several = parts.duplicated(["run", "seed"], keep=False).to_numpy()
     if rivals:
-        pairs = zip(stored["run"], stored["seed"], strict=True)
+        pairs = zip(parts["run"], parts["seed"], strict=True)
         several = several | [(names[code], seed) in rivals for code, seed in pairs]
     if not several.any():
         return None, []
-    part_of = rows.groupby(["run", "seed", "file"], sort=False).ngroup()  # position in ``stored``
-    parts = np.flatnonzero(several)
-    own = frame[part_of.isin(parts)].groupby(part_of)
-    engines: list[Any] = [own[name].agg(_all_of) for name in apart]
+    part_of = rows.groupby(["run", "seed", "file"], sort=False).ngroup()  # position in ``parts``
+    places = np.flatnonzero(several)
+    by_part = frame[part_of.isin(places)].groupby(part_of)
+    engines: list[Any] = [by_part[name].agg(_all_of) for name in apart]
     groups: dict[tuple[Any, ...], dict[Path, int]] = {}
-    for part, (code, seed, file) in zip(parts, stored[several].to_numpy(), strict=True):
+    for part, (code, seed, file) in zip(places, parts[several].to_numpy(), strict=True):
         engine = tuple(values[part] for values in engines)
         groups.setdefault((names[code], int(seed), *engine), {})[curves[file]] = int(part)
     trials = [
         [
-            Copy(curve, found["curves"].get(curve, 0), key[0], key[1])
+            Copy(curve, by_kind["curves"].get(curve, 0), key[0], key[1])
             for curve in [*group, *rivals.get(key[:2], ())]
         ]
         for key, group in groups.items()
@@ -249,12 +248,12 @@ def _all_of(values: "pd.Series[Any]") -> Any:
 
 
 def _without_acquisitions(
-    found: dict[str, dict[Path, int]], own: list[Path]
+    by_kind: dict[str, dict[Path, int]], curves: list[Path]
 ) -> dict[tuple[str, int], list[Path]]:
     """Curves of run id and seed, by the names of their places, beside which no acquisitions are."""
-    beside = set(own)
+    beside = set(curves)
     rivals: dict[tuple[str, int], list[Path]] = {}
-    for curve in found["curves"]:
+    for curve in by_kind["curves"]:
         seed = curve.name.removeprefix("seed=").removesuffix(".parquet")
         if curve not in beside and seed.isdecimal():
             rivals.setdefault((curve.parent.parent.name, int(seed)), []).append(curve)
@@ -265,9 +264,9 @@ def _configs(tables: list[pa.Table]) -> "pd.Categorical":
     """Settings of each row, a text a run however many rows it has."""
     import pandas as pd
 
-    said = [settings.in_footer(table.schema.metadata) for table in tables]
-    texts = {text: code for code, text in enumerate(dict.fromkeys(filter(None, said)))}
-    codes = [texts[text] if text else -1 for text in said]
+    footers = [settings.in_footer(table.schema.metadata) for table in tables]
+    texts = {text: code for code, text in enumerate(dict.fromkeys(filter(None, footers)))}
+    codes = [texts[text] if text else -1 for text in footers]
     rows = [code for code, table in zip(codes, tables, strict=True) for _ in range(len(table))]
     return pd.Categorical.from_codes(rows, categories=pd.Index(list(texts), dtype=object))
 
@@ -280,9 +279,9 @@ def _warn_of_edited(files: list[Path], answers: "list[pa.Table | ResultsError]")
         if isinstance(answer, ResultsError) or folder in checked:
             continue
         checked.add(folder)
-        said = settings.disagreement(folder, answer.schema.metadata)
-        if said is not None:
-            logger.warning(said)
+        sentence = settings.disagreement(folder, answer.schema.metadata)
+        if sentence is not None:
+            logger.warning(sentence)
 
 
 def _whole(path: Path, schema: pa.Schema) -> pa.Table:
@@ -291,12 +290,12 @@ def _whole(path: Path, schema: pa.Schema) -> pa.Table:
 
 def _committed(path: Path, schema: pa.Schema) -> pa.Table:
     """Acquisitions of the rounds that the curve beside them has."""
-    found = parquet.read(path, schema, unchecked=True)
+    rows = parquet.read(path, schema, unchecked=True)
     rounds = parquet.num_rows(path.parent.parent / "curves" / path.name)
-    committed = pc.less(found["round"], rounds)
+    committed = pc.less(rows["round"], rounds)
     if rounds:
-        committed = pc.or_kleene(committed, pc.is_null(found["round"]))
-    return found.filter(committed)
+        committed = pc.or_kleene(committed, pc.is_null(rows["round"]))
+    return rows.filter(committed)
 
 
 def _warn_of_newer(tables: list[pa.Table]) -> None:

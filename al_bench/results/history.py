@@ -116,11 +116,13 @@ def load_history(paths: TrialPaths, run_id: str, finished: bool) -> History:
             _set_aside(paths.curve, "its rounds are not 0, 1, 2 ...")
         if finished:
             return History(rows, [], None)
-        bought = _read(paths.acquisitions, ACQUISITIONS, run_id, paths.seed)
-        if bought is None:
+        acquisitions = _read(paths.acquisitions, ACQUISITIONS, run_id, paths.seed)
+        if acquisitions is None:
             raise _Unusable(f"{paths.acquisitions} is missing")
         committed = [
-            row for row in bought.to_pylist() if row["round"] is None or row["round"] < len(rows)
+            row
+            for row in acquisitions.to_pylist()
+            if row["round"] is None or row["round"] < len(rows)
         ]
         metadata = curve.schema.metadata or {}
         if metadata.get(BOUGHT, b"").decode() not in ("", digest(committed)):
@@ -137,8 +139,8 @@ def load_history(paths: TrialPaths, run_id: str, finished: bool) -> History:
 
 def digest(acquisitions: Sequence[Mapping[str, Any]]) -> str:
     """Stands for the points and answers that a curve was computed with, in their order."""
-    told = [[row["index"], row["label"]] for row in acquisitions]
-    return sha256(json.dumps(told).encode()).hexdigest()
+    pairs = [[row["index"], row["label"]] for row in acquisitions]
+    return sha256(json.dumps(pairs).encode()).hexdigest()
 
 
 def encode_checkpoint(content: Mapping[str, Any]) -> bytes:
@@ -150,7 +152,7 @@ def encode_checkpoint(content: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _load_checkpoint(path: Path, stored: bytes | None) -> dict[str, Any]:
+def _load_checkpoint(path: Path, expected: bytes | None) -> dict[str, Any]:
     """The checkpoint, if it is the one of this digest (``None``: from before there were any)."""
     import torch
 
@@ -159,7 +161,7 @@ def _load_checkpoint(path: Path, stored: bytes | None) -> dict[str, Any]:
     except OSError as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
         raise _Unusable(f"{path} {inside.wrong(path) or what}") from error
-    if stored is not None and sha256(data).hexdigest() != stored.decode():
+    if expected is not None and sha256(data).hexdigest() != expected.decode():
         _set_aside(path, "it is not what was stored")
     try:
         content: dict[str, Any] = torch.load(
@@ -168,7 +170,7 @@ def _load_checkpoint(path: Path, stored: bytes | None) -> dict[str, Any]:
     except Exception:  # whatever torch stumbles over; its advice is to load it unsafely
         content = {}
     weights = content.get("weights") if isinstance(content, dict) else None
-    if weights is None or (stored is None and not _are_weights(weights)):
+    if weights is None or (expected is None and not _are_weights(weights)):
         _set_aside(path, "it holds no weights that can be read")
     return content
 
@@ -187,15 +189,15 @@ def _are_weights(value: Any) -> bool:
 def _read(path: Path, schema: pa.Schema, run_id: str, seed: int) -> pa.Table | None:
     """The file's table, ``None`` without a file."""
     try:
-        found = parquet.read(path, schema)
+        table = parquet.read(path, schema)
     except FileNotFoundError:
         return None
     except parquet.DamagedFile as error:
         _set_aside(path, error.message)
-    owners = {(row["run_id"], row["seed"]) for row in found.select(["run_id", "seed"]).to_pylist()}
+    owners = {(row["run_id"], row["seed"]) for row in table.select(["run_id", "seed"]).to_pylist()}
     if owners - {(run_id, seed)}:
         _set_aside(path, "it belongs to another trial")
-    return found
+    return table
 
 
 def _set_aside(path: Path, reason: str) -> NoReturn:

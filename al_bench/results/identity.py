@@ -154,7 +154,7 @@ def hashed_text(
         "fingerprint": fingerprint,
         "numerics_version": NUMERICS_VERSION,
     }
-    content |= {name: dict(found) for name, found in (beside or {}).items() if found}
+    content |= {name: dict(part) for name, part in (beside or {}).items() if part}
     return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
@@ -186,11 +186,11 @@ def _digest(path: Path) -> str:
 def _normal(value: Any, without: frozenset[str], path: str) -> Any:
     if isinstance(value, Mapping):
         return {
-            str(key): kept
+            str(key): inner
             for key, item in value.items()
             if f"{path}{key}" not in without
-            and (kept := _normal(item, without, f"{path}{key}.")) is not None
-            and kept != {}
+            and (inner := _normal(item, without, f"{path}{key}.")) is not None
+            and inner != {}
         }
     if isinstance(value, list | tuple):
         return [_normal(item, without, f"{path}*.") for item in value]  # positions matter: no drops

@@ -160,7 +160,7 @@ def _is_edited(spec: Any, file: Path, content: bytes) -> bool | None:
     if sys.dont_write_bytecode:
         return None
     try:
-        found = file.stat()
+        status = file.stat()
         with open(spec.cached, "rb") as bytecode:
             header = bytecode.read(16)
     except OSError:
@@ -169,8 +169,8 @@ def _is_edited(spec: Any, file: Path, content: bytes) -> bool | None:
         return None  # it may be older than the source, and stay so
     if int.from_bytes(header[4:8], "little"):
         return importlib.util.source_hash(content) != header[8:]
-    noted = (int.from_bytes(header[8:12], "little"), int.from_bytes(header[12:], "little"))
-    return noted != (int(found.st_mtime) & 0xFFFFFFFF, found.st_size & 0xFFFFFFFF)
+    stamp = (int.from_bytes(header[8:12], "little"), int.from_bytes(header[12:], "little"))
+    return stamp != (int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
 
 
 def _runs(module: ModuleType, content: bytes) -> bool:
@@ -182,9 +182,9 @@ def _runs(module: ModuleType, content: bytes) -> bool:
         return False
     owners = [vars(module), *(vars(one) for one in vars(module).values() if inspect.isclass(one))]
     functions = [one for owner in owners for one in owner.values() if inspect.isfunction(one)]
-    own = [one.__code__ for one in functions if one.__code__.co_filename == module.__file__]
-    made = set(_codes(code))
-    return all(one in made for one in own)
+    running = [one.__code__ for one in functions if one.__code__.co_filename == module.__file__]
+    compiled = set(_codes(code))
+    return all(one in compiled for one in running)
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

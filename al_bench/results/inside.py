@@ -47,8 +47,8 @@ def descriptor(path: Path, flags: int = os.O_RDONLY) -> int:
         else:
             opened = os.open(path, flags | _FLAGS, 0o666)
     except OSError:
-        if said := wrong(path):
-            raise OSError(errno.EINVAL, f"it {said}", str(path)) from None
+        if what := wrong(path):
+            raise OSError(errno.EINVAL, f"it {what}", str(path)) from None
         raise
     if not stat.S_ISREG(os.fstat(opened).st_mode):
         os.close(opened)
@@ -70,11 +70,11 @@ def read(path: Path) -> bytes:
 
 def size(path: Path) -> int:
     """The bytes of a file of a run, without opening it; errors as in ``descriptor``."""
-    found = os.lstat(path)
-    lies_elsewhere = os.path.islink(os.path.dirname(path)) or not stat.S_ISREG(found.st_mode)
-    if lies_elsewhere and (said := wrong(path)):
-        raise OSError(errno.EINVAL, f"it {said}", str(path))
-    return found.st_size
+    status = os.lstat(path)
+    lies_elsewhere = os.path.islink(os.path.dirname(path)) or not stat.S_ISREG(status.st_mode)
+    if lies_elsewhere and (what := wrong(path)):
+        raise OSError(errno.EINVAL, f"it {what}", str(path))
+    return status.st_size
 
 
 def wrong(path: Path) -> str | None:
@@ -127,12 +127,12 @@ def require(folder: Path, name: str) -> None:
         if os.path.islink(folder / kind):
             _refuse(folder / kind, LINK)
     endings = {"curves": "parquet", "acquisitions": "parquet", "manifests": "json"}
-    own = [folder / kind / f"{name}.{ending}" for kind, ending in endings.items()]
+    files = [folder / kind / f"{name}.{ending}" for kind, ending in endings.items()]
     locks = [folder / "locks" / f"{name}.{ending}" for ending in ("lock", "lease")]
-    for path in (folder / "config.yaml", *own, *locks):
-        if said := wrong(path):
-            _refuse(path, said)
+    for path in (folder / "config.yaml", *files, *locks):
+        if what := wrong(path):
+            _refuse(path, what)
 
 
-def _refuse(path: Path, said: str) -> None:
-    raise LedOutside(f"{path} {said}.", "Remove it, or put there what it stands for.")
+def _refuse(path: Path, what: str) -> None:
+    raise LedOutside(f"{path} {what}.", "Remove it, or put there what it stands for.")

@@ -54,12 +54,12 @@ class Holder:
         """The holder described by ``to_bytes``; an unknown one if the text is damaged."""
         try:
             fields: dict[str, Any] = json.loads(text)
-            found = cls(**fields)
+            holder = cls(**fields)
         except (ValueError, TypeError, RecursionError):
             return cls()
-        texts = (found.host, found.since, found.place, found.token)
-        knows_pid = type(found.pid) is int and 0 <= found.pid < 2**31
-        return found if knows_pid and all(isinstance(text, str) for text in texts) else cls()
+        texts = (holder.host, holder.since, holder.place, holder.token)
+        knows_pid = type(holder.pid) is int and 0 <= holder.pid < 2**31
+        return holder if knows_pid and all(isinstance(text, str) for text in texts) else cls()
 
     def to_bytes(self) -> bytes:
         """The note left in the file."""
@@ -78,8 +78,8 @@ class Lease:
 
     def is_ours(self) -> bool:
         """Whether nobody else has taken the lease over."""
-        found = _read(self.path)
-        return found is not None and found.token == self.holder.token
+        holder = _read(self.path)
+        return holder is not None and holder.token == self.holder.token
 
     def release(self) -> None:
         """Give the lease back."""
@@ -134,8 +134,8 @@ def bury(paths: Iterable[Path]) -> None:
         paths: The leases.
     """
     watched = {path: _Watch(_sign(path)) for path in paths}
-    given_up = time.monotonic() + 2 * STALE_SECONDS
-    while watched and time.monotonic() < given_up:
+    deadline = time.monotonic() + 2 * STALE_SECONDS
+    while watched and time.monotonic() < deadline:
         clocks = _file_clocks(watched)
         for path, watch in list(watched.items()):
             if not watch.goes_on(_sign(path), clocks.get(path.parent)):
@@ -191,8 +191,8 @@ class _Watch:
         """
         if sign is None or sign != self.sign or sign.time is None or clock is None:
             return False
-        passed = 0.0 if self._clock is None else clock - self._clock
-        self.seconds += min(max(passed, 0.0), 2 * LOOK_SECONDS)
+        elapsed = 0.0 if self._clock is None else clock - self._clock
+        self.seconds += min(max(elapsed, 0.0), 2 * LOOK_SECONDS)
         self._clock = clock
         return True
 

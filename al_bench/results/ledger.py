@@ -129,9 +129,9 @@ def _trial(paths: TrialPaths, thorough: bool) -> Entry:
     rounds, spent = _progress(paths.curve, content)
     message = _message(content)
     if state == DONE:
-        found = damage.find(paths, content, thorough)
-        message = "; ".join(map(str, found))
-        if any(damage.hurts(paths, one) for one in found):
+        damages = damage.find(paths, content, thorough)
+        message = "; ".join(map(str, damages))
+        if any(damage.hurts(paths, one) for one in damages):
             state = DAMAGED
     if state == INTERRUPTED and not rounds:
         state = PLANNED  # claimed, but stopped before it had anything to keep
@@ -159,13 +159,13 @@ def _message(content: dict[str, Any]) -> str:
         return ""
     kind = str(content.get("error_type") or "")
     # Our own errors are sentences; of any other the type says as much as the text.
-    said = str(content.get("error"))
+    text = str(content.get("error"))
     if getattr(errors, kind, None) is None:
-        said = errors.words_of(said)
-        said = said if not kind or said == kind else f"{kind}: {said}"
+        text = errors.words_of(text)
+        text = text if not kind or text == kind else f"{kind}: {text}"
         if place := content.get("error_place"):
-            said = f"{said.rstrip('.')} ({place})"
-    return f"round {content.get('failed_round')}: {said}"
+            text = f"{text.rstrip('.')} ({place})"
+    return f"round {content.get('failed_round')}: {text}"
 
 
 def _progress(curve: Path, content: Mapping[str, Any]) -> tuple[int, Spent | None]:
@@ -175,15 +175,15 @@ def _progress(curve: Path, content: Mapping[str, Any]) -> tuple[int, Spent | Non
         curve: The trial's rows, which know it while the trial runs.
         content: The trial's manifest, which knows it afterwards.
     """
-    told = content.get("rounds", 0), _spent(content)
+    from_manifest = content.get("rounds", 0), _spent(content)
     running = content.get("status") == RUNNING
     if not running and STEPS in content:
-        return told
+        return from_manifest
     try:
-        read = parquet.read(curve, pa.schema([CURVE.field(name) for name in (LABELS, STEPS)]))
+        table = parquet.read(curve, pa.schema([CURVE.field(name) for name in (LABELS, STEPS)]))
     except (FileNotFoundError, ResultsError):
-        return (0, None) if running else told
-    rows = read.to_pylist()
+        return (0, None) if running else from_manifest
+    rows = table.to_pylist()
     return len(rows), _spent(rows[-1]) if rows else None
 
 

@@ -16,12 +16,12 @@ def distinctions(entries: Iterable[Entry]) -> dict[Path, tuple[str, ...]]:
     alike: dict[tuple[str, str], list[Path]] = {}
     for folder, entry in runs.items():
         alike.setdefault((entry.task, entry.model), []).append(folder)
-    found: dict[Path, tuple[str, ...]] = {}
+    by_folder: dict[Path, tuple[str, ...]] = {}
     for folders in alike.values():
         labels = {runs[folder].strategy_label for folder in folders}
         if len(labels) < len(folders):  # else their strategies tell them apart
-            found |= _words([runs[folder] for folder in folders])
-    return found
+            by_folder |= _words([runs[folder] for folder in folders])
+    return by_folder
 
 
 def _words(runs: Sequence[Entry]) -> dict[Path, tuple[str, ...]]:
@@ -33,19 +33,19 @@ def _words(runs: Sequence[Entry]) -> dict[Path, tuple[str, ...]]:
         aside,
         covers=lambda key: key.partition(".")[0] != "strategy",
     )
-    said = dict(zip(first, words, strict=True))
-    found: dict[Path, tuple[str, ...]] = {}
+    by_protocol = dict(zip(first, words, strict=True))
+    by_folder: dict[Path, tuple[str, ...]] = {}
     equal: dict[tuple[str, str], list[Entry]] = {}
     for run in runs:
         equal.setdefault((run.strategy_label, run.protocol_id), []).append(run)
     for (_, protocol), group in equal.items():
-        more: Sequence[tuple[str, ...]] = [()]
+        further: Sequence[tuple[str, ...]] = [()]
         if len(group) > 1:
-            more = wording.distinctions([_wording_of(run) for run in group], aside)
-        for run, own in zip(group, more, strict=True):
+            further = wording.distinctions([_wording_of(run) for run in group], aside)
+        for run, rest in zip(group, further, strict=True):
             assert run.folder is not None
-            found[run.folder] = said[protocol] + own
-    return found
+            by_folder[run.folder] = by_protocol[protocol] + rest
+    return by_folder
 
 
 def _wording_of(run: Entry) -> wording.Shown:

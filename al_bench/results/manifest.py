@@ -89,13 +89,13 @@ def under(paths: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
 
     Those that cannot be read are left out.
     """
-    found = {
+    files = {
         path
-        for given in paths
-        for path in (given if given.is_dir() else given.parent.parent).rglob("seed=*.json")
+        for root in paths
+        for path in (root if root.is_dir() else root.parent.parent).rglob("seed=*.json")
         if path.parent.name == "manifests"
     }
-    for path in sorted(found):
+    for path in sorted(files):
         content = read(path)
         if content is not None:
             yield path, content
@@ -109,14 +109,14 @@ def spans(contents: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], tuple[
     Args:
         contents: Of manifests.
     """
-    found: dict[tuple[str, int], tuple[str, str]] = {}
+    by_trial: dict[tuple[str, int], tuple[str, str]] = {}
     for content in contents:
-        begun, ended = content.get("first_started", content.get("started")), content.get("ended")
-        if content.get("status") != DONE or begun is None or ended is None:
+        begin, end = content.get("first_started", content.get("started")), content.get("ended")
+        if content.get("status") != DONE or begin is None or end is None:
             continue
         key = (str(content.get("run_id")), int(content.get("seed", -1)))
-        found[key] = min((begun, ended), found.get(key, (begun, ended)))
-    return found
+        by_trial[key] = min((begin, end), by_trial.get(key, (begin, end)))
+    return by_trial
 
 
 class Manifest:
@@ -136,8 +136,8 @@ class Manifest:
             self.content = {}
         if not self.content and path.exists():
             aside = atomic.set_aside(path)
-            said = "%s says nothing of this trial that makes sense and is kept as %s."
-            logger.warning(said, path, aside.name)
+            message = "%s says nothing of this trial that makes sense and is kept as %s."
+            logger.warning(message, path, aside.name)
             self.content = {"earlier": aside.name}
 
     @property
@@ -169,7 +169,7 @@ class Manifest:
             "own_code": dict(identity.own_code),
             "configuration_id": identity.configuration_id or identity.run_id,
             "hardware": provenance.hardware(),
-            "code": {name: self._stored(state) for name, state in code.items()},
+            "code": {name: self._with_patch(state) for name, state in code.items()},
         }
         self._write()
 
@@ -183,7 +183,7 @@ class Manifest:
         self.content[FILES] = files
         self._write()
 
-    def _stored(self, state: Mapping[str, str]) -> dict[str, str | None]:
+    def _with_patch(self, state: Mapping[str, str]) -> dict[str, str | None]:
         """Commit and the name of the file beside the manifest that holds the diff, once a run."""
         diff = masked_code(state["diff"]).encode("utf-8", "surrogateescape")
         if not diff:

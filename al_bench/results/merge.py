@@ -107,21 +107,21 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
                 f"There is no results folder {folder}.",
                 "Name the ones that al-bench run has written.",
             )
-    named = {target.resolve(): -1}
+    place_of = {target.resolve(): -1}
     for place, folder in enumerate(sources):
-        named.setdefault(folder.resolve(), place)
-    if prefer is not None and prefer.resolve() not in named:
+        place_of.setdefault(folder.resolve(), place)
+    if prefer is not None and prefer.resolve() not in place_of:
         raise ConfigError(
             f"prefer={prefer} is none of the folders.",
             f"Valid: {', '.join(map(str, dict.fromkeys([*sources, target])))}.",
         )
-    preferred = None if prefer is None else named[prefer.resolve()]
+    preferred = None if prefer is None else place_of[prefer.resolve()]
     trials: dict[tuple[Path, int], list[_Trial]] = {}
-    unread: list[tuple[tuple[Path, int] | None, str]] = []
+    unreadable: list[tuple[tuple[Path, int] | None, str]] = []
     lost: list[str] = []
     spared: list[str] = []
     for place, folder in enumerate(sources):
-        if named[folder.resolve()] != place:
+        if place_of[folder.resolve()] != place:
             continue  # named again, or the target itself
         for paths in _trials_below(folder, target):
             try:
@@ -130,46 +130,46 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
                 lost.append(error.message)
                 continue
             except ResultsError as error:
-                unread.append((_key(paths), error.message))
+                unreadable.append((_key(paths), error.message))
                 continue
             except PermissionError as error:
-                unread.append((None, f"{error.filename} cannot be read ({error.strerror})."))
+                unreadable.append((None, f"{error.filename} cannot be read ({error.strerror})."))
                 continue
             trials.setdefault((trial.run, trial.copy.seed), []).append(trial)
-    if not trials and not unread and not lost and set(named.values()) != {-1}:
+    if not trials and not unreadable and not lost and set(place_of.values()) != {-1}:
         where = ", ".join(map(str, sources))
         raise ResultsError(f"No trials to merge under {where}.", "al-bench status lists trials.")
-    for key, said in unread:  # no loss where another copy is whole
-        (spared if key in trials or _has(target, key) else lost).append(said)
-    chosen = []
-    refused = []
+    for key, message in unreadable:  # no loss where another copy is whole
+        (spared if key in trials or _has(target, key) else lost).append(message)
+    picks = []
+    conflicts = []
     for (run, seed), group in trials.items():
         try:
-            picked, wrong, whole = _picked(group, TrialPaths(target / run, seed), preferred)
+            pick, wrong, whole = _pick(group, TrialPaths(target / run, seed), preferred)
         except _Differ as error:
-            refused.append(error)
+            conflicts.append(error)
             continue
         (spared if whole else lost).extend(wrong)
-        if picked is not None:
-            chosen.append(picked)
-    if refused:
-        more = f"; so are those of {len(refused) - 1} more trials" if len(refused) > 1 else ""
+        if pick is not None:
+            picks.append(pick)
+    if conflicts:
+        more = f"; so are those of {len(conflicts) - 1} more trials" if len(conflicts) > 1 else ""
         raise ResultsError(
-            f"{refused[0]}{more}. Nothing was merged.",
+            f"{conflicts[0]}{more}. Nothing was merged.",
             "Add prefer=FOLDER, the one whose copies are to be taken, or keep them in two folders.",
         )
-    taken = 0
-    places = [TrialPaths(target / trial.run, trial.copy.seed) for trial in chosen]
-    unfinished = [trial.paths for trial in chosen if not trial.is_done]
+    count = 0
+    places = [TrialPaths(target / trial.run, trial.copy.seed) for trial in picks]
+    unfinished = [trial.paths for trial in picks if not trial.is_done]
     locks.settle(paths.lock for paths in (*places, *unfinished))
-    for trial, own in zip(chosen, places, strict=True):
+    for trial, paths in zip(picks, places, strict=True):
         try:
-            taken += _take(trial, own, preferred)
+            count += _take(trial, paths, preferred)
         except _Unfinished as error:
             spared.append(str(error))
         except (_Differ, locks.TrialHeld, inside.LedOutside) as error:
             lost.append(str(error))
-    return Merged(taken, tuple(spared), tuple(lost))
+    return Merged(count, tuple(spared), tuple(lost))
 
 
 class _Differ(Exception):
@@ -186,10 +186,10 @@ class _Unfinished(Exception):
 
 def _trials_below(folder: Path, target: Path) -> Iterator[TrialPaths]:
     """Trials with a curve below a folder, without those of a target that lies in it."""
-    root, own = folder.resolve(), target.resolve()
+    root, target = folder.resolve(), target.resolve()
     for place, below, _ in inside.walk(folder):
         here = Path(place).resolve()
-        if own in (here, *here.parents) and own not in (root, *root.parents):
+        if target in (here, *here.parents) and target not in (root, *root.parents):
             below.clear()
             continue
         below.sort()
@@ -249,49 +249,49 @@ def _trial(paths: TrialPaths, place: int) -> _Trial:
     return _Trial(copy, paths, run, len(rows), content or {})
 
 
-def _picked(
+def _pick(
     group: Sequence[_Trial], place: TrialPaths, preferred: int | None
 ) -> tuple[_Trial | None, list[str], bool]:
     """Which of the sources' copies is to be taken; ``None`` where what is there is as good.
 
     And which are damaged, in words, and whether any is whole.
     """
-    found = list(group)
+    candidates = list(group)
     if place.curve.exists():
         with contextlib.suppress(ResultsError):  # one that is damaged is replaced
-            found.insert(0, _trial(place, -1))
-    wrong = {id(trial): _wrong(trial) for trial in found}
-    whole = [trial for trial in found if not wrong[id(trial)]]
-    said = [f"{trial}: {wrong[id(trial)]}" for trial in group if wrong[id(trial)]]
+            candidates.insert(0, _trial(place, -1))
+    wrong = {id(trial): _wrong(trial) for trial in candidates}
+    whole = [trial for trial in candidates if not wrong[id(trial)]]
+    faults = [f"{trial}: {wrong[id(trial)]}" for trial in group if wrong[id(trial)]]
     # Copies that were edited are no damage to a choice that the user makes.
-    usable = [trial for trial in found if not copies.damaged(trial.copy)]
-    own = [trial for trial in usable if trial.copy.place == preferred]
-    if not whole and not own:
-        return None, said, False
-    best = max(whole or own, key=lambda trial: trial.rounds)  # the first of the longest
+    usable = [trial for trial in candidates if not copies.damaged(trial.copy)]
+    favored = [trial for trial in usable if trial.copy.place == preferred]
+    if not whole and not favored:
+        return None, faults, False
+    best = max(whole or favored, key=lambda trial: trial.rounds)  # the first of the longest
     others = [trial for trial in usable if trial is not best]
     differing = {id(trial): copies.compare(best.copy, trial.copy) for trial in others}
     if any(differing.values()):
-        if not own:
+        if not favored:
             other = next(trial for trial in others if differing[id(trial)])
             edited = f"; of the second, {wrong[id(other)]}" if wrong[id(other)] else ""
             raise _Differ(
                 f"{best.copy.curve} and {other.copy.curve} are different results of one trial "
                 f"({differing[id(other)]}{edited})"
             )
-        best = max(own, key=lambda trial: trial.rounds)
+        best = max(favored, key=lambda trial: trial.rounds)
     else:
         equal = [trial for trial in whole if trial.rounds == best.rounds]
         best = max(equal or [best], key=lambda trial: trial.is_complete)
-    return (None if best.copy.place == -1 else best), said, True
+    return (None if best.copy.place == -1 else best), faults, True
 
 
 def _wrong(trial: _Trial) -> str:
     """What is wrong with its curve and its acquisitions, edits included."""
     if what := copies.damaged(trial.copy):
         return what
-    found = damage.find(trial.paths, trial.content, thorough=True)
-    return "; ".join(str(one) for one in found if damage.hurts(trial.paths, one))
+    damages = damage.find(trial.paths, trial.content, thorough=True)
+    return "; ".join(str(one) for one in damages if damage.hurts(trial.paths, one))
 
 
 def _take(trial: _Trial, place: TrialPaths, preferred: int | None) -> bool:
@@ -305,10 +305,10 @@ def _take(trial: _Trial, place: TrialPaths, preferred: int | None) -> bool:
         _hold(trial, stack)
         for folder in place.folders:
             atomic.clean(folder, place.name)
-        picked, *_ = _picked([_trial(trial.paths, trial.copy.place)], place, preferred)
-        if picked is None:
+        pick, *_ = _pick([_trial(trial.paths, trial.copy.place)], place, preferred)
+        if pick is None:
             return False
-        files = _files(picked, place)
+        files = _files(pick, place)
         lock.check()
         _clear(place)
         for path, data in files.items():
@@ -356,21 +356,21 @@ def _hold(trial: _Trial, stack: contextlib.ExitStack) -> None:
 
 def _files(trial: _Trial, place: TrialPaths) -> dict[Path, bytes]:
     """New place to content of all that belongs to the trial, in the order of writing."""
-    own = trial.paths
+    paths = trial.paths
     files: dict[Path, bytes] = {}
-    curve = inside.read(own.curve)
+    curve = inside.read(paths.curve)
     metadata = pq.read_schema(pa.BufferReader(curve)).metadata or {}
     config = _config(trial, place, metadata)
     if config is not None:
         files[place.config] = config
-    for path in damage.files_beside(own, trial.content):
-        if said := inside.wrong(path):
-            logger.warning("Left out: %s %s.", path, said)
+    for path in damage.files_beside(paths, trial.content):
+        if what := inside.wrong(path):
+            logger.warning("Left out: %s %s.", path, what)
             continue
         files[place.manifest.parent / path.name] = inside.read(path)
-    if own.acquisitions.exists():
-        files[place.acquisitions] = inside.read(own.acquisitions)
-    checkpoint = own.folder / "checkpoints" / Path(metadata.get(b"checkpoint", b"").decode()).name
+    if paths.acquisitions.exists():
+        files[place.acquisitions] = inside.read(paths.acquisitions)
+    checkpoint = paths.folder / "checkpoints" / Path(metadata.get(b"checkpoint", b"").decode()).name
     if not trial.is_done and not inside.wrong(checkpoint) and checkpoint.is_file():
         files[place.folder / "checkpoints" / checkpoint.name] = inside.read(checkpoint)
     if trial.content:
@@ -384,8 +384,7 @@ def _config(trial: _Trial, place: TrialPaths, metadata: Mapping[bytes, bytes]) -
     for path in (place.config, trial.paths.config):
         with contextlib.suppress(OSError):
             data = inside.read(path)
-            said = settings.disagreement(path.parent, metadata)
-            if configured.is_yaml(data) and said is None:
+            if configured.is_yaml(data) and not settings.disagreement(path.parent, metadata):
                 return data
     footer = configured.in_footer(trial.paths.curve)
     return None if footer is None else configured.as_yaml(footer).encode()

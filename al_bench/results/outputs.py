@@ -68,20 +68,20 @@ def written(path: Path) -> Iterator[IO[bytes]]:
 def _before(path: Path) -> os.stat_result | None:
     """The file that is to be replaced, or the device to be written to; ``None`` without one."""
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):  # making its folder tells of the latter
         return None
     if os.path.dirname(os.path.abspath(path)) in _DEVICES:
-        return found
-    if stat.S_ISLNK(found.st_mode):
+        return status
+    if stat.S_ISLNK(status.st_mode):
         return None
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is no regular file")
     if not os.access(path, os.W_OK):
         raise PermissionError(errno.EACCES, "the file there is read-only")
-    return found
+    return status
 
 
 def _clean(path: Path) -> None:

@@ -33,13 +33,13 @@ class OwnCode:
     packages: frozenset[str]
 
 
-def own_code(made: Iterable[Any]) -> OwnCode:
+def own_code(items: Iterable[Any]) -> OwnCode:
     """The code of these classes, functions and modules that is one's own, to the end.
 
     Followed are the imports of a module, wherever in it they stand, to other modules of one's own.
 
     Args:
-        made: Classes (with their bases), functions, modules; those of others count for nothing.
+        items: Classes (with their bases), functions, modules; those of others count for nothing.
 
     Raises:
         ConfigError: A class has no source that could be found again, or its file was edited after
@@ -48,20 +48,20 @@ def own_code(made: Iterable[Any]) -> OwnCode:
     remember()
     hashes: dict[str, str] = {}
     packages: set[str] = set()
-    seen: set[str] = set()
-    left: list[Any] = list(made)
-    while left:
-        found = left.pop()
-        if isinstance(found, ModuleType):
-            found = found.__name__
-        if isinstance(found, str):
-            if found not in seen:
-                seen.add(found)
-                left += _module(found, hashes, packages)
-        elif inspect.isclass(found):
-            left += [one for base in found.__mro__ for one in _home(base, hashes)]
-        elif inspect.isfunction(found):
-            left += _home(found, hashes)
+    visited: set[str] = set()
+    stack: list[Any] = list(items)
+    while stack:
+        item = stack.pop()
+        if isinstance(item, ModuleType):
+            item = item.__name__
+        if isinstance(item, str):
+            if item not in visited:
+                visited.add(item)
+                stack += _module(item, hashes, packages)
+        elif inspect.isclass(item):
+            stack += [one for base in item.__mro__ for one in _home(base, hashes)]
+        elif inspect.isfunction(item):
+            stack += _home(item, hashes)
     return OwnCode(dict(sorted(hashes.items())), frozenset(packages))
 
 
@@ -125,10 +125,10 @@ def imports(source: bytes, package: str) -> frozenset[str]:
         tree = parsed(decoded(source))
     except (SyntaxError, ValueError):
         return frozenset()
-    found = {name for node in ast.walk(tree) for name in _imported_by(node, package)}
+    names = {name for node in ast.walk(tree) for name in _imported_by(node, package)}
     if package:
-        found.add(package)
-    parts = [name.split(".") for name in found if name]
+        names.add(package)
+    parts = [name.split(".") for name in names if name]
     return frozenset(".".join(p[:n]) for p in parts for n in range(1, len(p) + 1))
 
 
@@ -144,10 +144,10 @@ def _imported_by(node: ast.AST, package: str) -> Iterator[str]:
     elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
         called = node.func
         name = getattr(called, "attr", getattr(called, "id", ""))
-        told = node.args[0].value
-        if name in ("import_module", "__import__") and isinstance(told, str):
-            level = len(told) - len(told.lstrip("."))
-            yield _absolute(told.lstrip("."), level, package)
+        argument = node.args[0].value
+        if name in ("import_module", "__import__") and isinstance(argument, str):
+            level = len(argument) - len(argument.lstrip("."))
+            yield _absolute(argument.lstrip("."), level, package)
 
 
 def _absolute(name: str, level: int, package: str) -> str:
@@ -163,54 +163,55 @@ def _public(name: str) -> list[str]:
     return [one for one in listed if isinstance(one, str)]
 
 
-def _home(made: Any, hashes: dict[str, str]) -> list[Any]:
+def _home(item: Any, hashes: dict[str, str]) -> list[Any]:
     """The module of a class or function; where a notebook defines it, all that it uses."""
-    name = str(made.__module__)
+    name = str(item.__module__)
     module = sys.modules.get(name)
     if name in sys.stdlib_module_names or file_of(module) is not None:
         return [name]
     if module is None or getattr(module, "__spec__", None) is not None:
         return []  # a package calls its module otherwise, or it is compiled
-    label = f"{name}.{made.__qualname__}"
+    label = f"{name}.{item.__qualname__}"
     if label in hashes:
         return []
-    definition = _definition(made)
+    definition = _definition(item)
     if definition is None:
         raise ConfigError(
             f"The source of {label} cannot be found, so that a change of it would go unseen.",
             "Write it into a file in this folder and name that: my_module.Class.",
         )
     names = {node.id for node in ast.walk(parsed(definition)) if isinstance(node, ast.Name)}
-    used = {key: value for key, value in vars(module).items() if key in names}
-    values = {key: value for key, value in used.items() if _is_plain(value)}
-    if inspect.isclass(made):
-        own = {f"{made.__name__}.{key}": value for key, value in vars(made).items()}
-        values |= {k: v for k, v in own.items() if _is_plain(v) and "__" not in k}
-    told = "".join(f"{key} = {_text(value)}\n" for key, value in sorted(values.items()))
-    hashes[label] = source_hash(f"{definition}\n{told}".encode())
-    return [value for key, value in used.items() if key not in values]
+    variables = {key: value for key, value in vars(module).items() if key in names}
+    values = {key: value for key, value in variables.items() if _is_plain(value)}
+    if inspect.isclass(item):
+        attributes = {f"{item.__name__}.{key}": value for key, value in vars(item).items()}
+        values |= {k: v for k, v in attributes.items() if _is_plain(v) and "__" not in k}
+    assignments = "".join(f"{key} = {_text(value)}\n" for key, value in sorted(values.items()))
+    hashes[label] = source_hash(f"{definition}\n{assignments}".encode())
+    return [value for key, value in variables.items() if key not in values]
 
 
-def _definition(made: Any) -> str | None:
+def _definition(item: Any) -> str | None:
     """The source of a class or function that was typed: the part of its cell that defines it."""
-    for lines in _cells(made):
+    for lines in _cells(item):
         text = "".join("\n" if line.startswith(("%", "!")) else line for line in lines)
         try:
             nodes = ast.walk(parsed(text))
         except SyntaxError:
             continue
         kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-        found = [node for node in nodes if isinstance(node, kinds) and node.name == made.__name__]
-        if found:
-            node = max(found, key=lambda one: one.lineno)  # defined again, the last one counts
+        name = item.__name__
+        definitions = [node for node in nodes if isinstance(node, kinds) and node.name == name]
+        if definitions:  # of several the last one counts
+            node = max(definitions, key=lambda one: one.lineno)
             first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
             return textwrap.dedent("\n".join(text.split("\n")[first - 1 : node.end_lineno]))
     return None
 
 
-def _cells(made: Any) -> Iterator[list[str]]:
+def _cells(item: Any) -> Iterator[list[str]]:
     """Cells that may define it: those of its functions, then every one, the latest first."""
-    inside = list(vars(made).values()) if inspect.isclass(made) else [made]
+    inside = list(vars(item).values()) if inspect.isclass(item) else [item]
     for one in inside:
         function = inspect.unwrap(getattr(one, "fget", getattr(one, "__func__", one)))
         if inspect.isfunction(function):

@@ -53,17 +53,17 @@ def read(path: Path, schema: pa.Schema, unchecked: bool = False) -> pa.Table:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise _unread(path, error) from error
+        raise _read_error(path, error) from error
     try:
-        found = _unpacked(data, schema)
+        raw = _unpacked(data, schema)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _unread(path, error) from error
-    names = set(found.schema.names)
+        raise _read_error(path, error) from error
+    names = set(raw.schema.names)
     try:
-        columns = [_column(found, field, field.name in names) for field in schema]
+        columns = [_column(raw, field, field.name in names) for field in schema]
     except (pa.ArrowException, ValueError, KeyError) as error:
         raise not_results(path, _first_line(error)) from error
-    table = pa.Table.from_arrays(columns, schema=schema.with_metadata(found.schema.metadata))
+    table = pa.Table.from_arrays(columns, schema=schema.with_metadata(raw.schema.metadata))
     if not unchecked and (what := beyond(table)):
         raise not_results(path, what)
     return table
@@ -87,10 +87,10 @@ def num_rows(path: Path) -> int:
     except FileNotFoundError:
         return 0
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _unread(path, error) from error
+        raise _read_error(path, error) from error
 
 
-def _unread(path: Path, error: Exception) -> ResultsError:
+def _read_error(path: Path, error: Exception) -> ResultsError:
     if isinstance(error, OSError) and error.strerror:  # of the file system; pyarrow gives none
         return ResultsError(f"{path} cannot be read: {error.strerror}.")
     return DamagedFile(f"{path} cannot be read: {_first_line(error)}")
@@ -130,10 +130,10 @@ def _unpacked(data: bytes, schema: pa.Schema) -> pa.Table:
     with pq.ParquetFile(
         reader, page_checksum_verification=True, read_dictionary=[*coded], metadata=metadata
     ) as file:
-        found = file.read(columns=schema.names, use_threads=False)
-    chunks = [chunk for column in found.columns for chunk in column.chunks]
+        table = file.read(columns=schema.names, use_threads=False)
+    chunks = [chunk for column in table.columns for chunk in column.chunks]
     _require_bytes(sum(map(_spread, chunks)))
-    return found
+    return table
 
 
 _CODED = frozenset(("PLAIN_DICTIONARY", "RLE_DICTIONARY"))

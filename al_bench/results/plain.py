@@ -25,7 +25,7 @@ _MANY_DIGITS = re.compile(rb"[0-9a-fA-F_:]{200}")
 _Loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
 # Dates are text, and 1e-3 is a number: so OmegaConf reads YAML, which writes and reads the rest.
 _Loader.yaml_implicit_resolvers = {
-    sign: [(tag, found) for tag, found in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    sign: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for sign, resolvers in _Loader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
@@ -61,14 +61,14 @@ def from_yaml(data: bytes) -> dict[str, Any]:
     if len(data) > MOST_BYTES:
         raise Unfit(_TOO_LARGE)
     try:
-        found = _built(yaml.parse(data.decode(), _Loader))
+        value = _built(yaml.parse(data.decode(), _Loader))
     except UnicodeDecodeError:
         raise Unfit("it is not UTF-8") from None
     except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, Unfit):
             raise
         raise Unfit(f"it is not YAML: {_line(error)}") from None
-    return _whole(found, data)
+    return _whole(value, data)
 
 
 def from_json(data: bytes) -> dict[str, Any]:
@@ -76,14 +76,14 @@ def from_json(data: bytes) -> dict[str, Any]:
     if len(data) > MOST_BYTES:
         raise Unfit(_TOO_LARGE)
     try:
-        found = json.loads(data.decode())
+        value = json.loads(data.decode())
     except RecursionError:
         raise Unfit(_TOO_DEEP) from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise Unfit(f"it is not JSON: {_line(error)}") from None
     except ValueError:  # of a number that Python does not read
         raise Unfit(_TOO_LONG) from None
-    return _whole(found, data)
+    return _whole(value, data)
 
 
 _TOO_LARGE = f"it is larger than the {MOST_BYTES // 2**20} MiB that a configuration may have"
@@ -97,18 +97,18 @@ def _whole(content: Any, data: bytes) -> dict[str, Any]:
         raise Unfit("it is no mapping of keys to values")
     if not _may_be_odd(data):
         return content
-    left: list[tuple[Any, str, int]] = [(content, "", 1)]
-    while left:
-        value, key, depth = left.pop()
+    stack: list[tuple[Any, str, int]] = [(content, "", 1)]
+    while stack:
+        value, key, depth = stack.pop()
         if depth > MOST_DEPTH:
             raise Unfit(_TOO_DEEP)
         if isinstance(value, dict):
             inner = [(one, f"{key}.{name}".lstrip("."), name) for name, one in value.items()]
             for _, below, name in inner:
                 _require_resolved(name, below)
-            left += [(one, below, depth + 1) for one, below, _ in inner]
+            stack += [(one, below, depth + 1) for one, below, _ in inner]
         elif isinstance(value, list):
-            left += [(one, f"{key}[{place}]", depth + 1) for place, one in enumerate(value)]
+            stack += [(one, f"{key}[{place}]", depth + 1) for place, one in enumerate(value)]
         elif isinstance(value, int) and value.bit_length() > MOST_BITS:
             raise Unfit(_TOO_LONG)
         else:
@@ -200,8 +200,8 @@ def _scalar(event: Any) -> Any:
 
 
 def _short(text: object) -> str:
-    said = repr(text)
-    return said if len(said) <= 60 else f"{said[:57]}..."
+    quoted = repr(text)
+    return quoted if len(quoted) <= 60 else f"{quoted[:57]}..."
 
 
 def _line(error: Exception) -> str:

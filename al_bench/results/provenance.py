@@ -44,13 +44,13 @@ def command() -> str:
 @functools.cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the installed packages that decide results."""
-    found = {"python": platform.python_version()}
+    by_name = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            by_name[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return by_name
 
 
 @functools.cache
@@ -121,12 +121,12 @@ def code_of_own(names: frozenset[str]) -> dict[str, dict[str, str]]:
         checkout = Checkout.around(path)
         if checkout is not None:
             files.setdefault(checkout, {})[path] = source.content
-    found = {}
+    states = {}
     for number, (checkout, contents) in enumerate(files.items(), 1):
         with contextlib.suppress(Unreadable):
             state = {"commit": checkout.commit, "diff": checkout.difference(contents)}
-            found["own_code" if number == 1 else f"own_code_{number}"] = state
-    return found
+            states["own_code" if number == 1 else f"own_code_{number}"] = state
+    return states
 
 
 def _gpus() -> list[str]:
@@ -141,7 +141,7 @@ def _output(arguments: list[str]) -> str | None:
     """What a command prints; ``None`` if it is missing, fails or takes too long."""
     environment = {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             arguments,
             capture_output=True,
             stdin=subprocess.DEVNULL,
@@ -151,7 +151,7 @@ def _output(arguments: list[str]) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.decode(errors="replace").strip()
+    return process.stdout.decode(errors="replace").strip()
 
 
 def _cpu_model() -> str:

@@ -38,17 +38,17 @@ def read(path: Path) -> dict[str, Any]:
 def parse(data: bytes | str) -> dict[str, Any]:
     """The record in these bytes; Unfit where they are none."""
     try:
-        found = json.loads(data)
+        content = json.loads(data)
     except RecursionError:
         raise Unfit(_TOO_DEEP) from None
     except ValueError:
         raise Unfit("it is not JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise Unfit("it is no JSON object")
     brackets = (b"{", b"[") if isinstance(data, bytes) else ("{", "[")
-    if sum(map(data.count, brackets)) > MOST_DEPTH and _is_deep(found):  # type: ignore[arg-type]
+    if sum(map(data.count, brackets)) > MOST_DEPTH and _is_deep(content):  # type: ignore[arg-type]
         raise Unfit(_TOO_DEEP)
-    return found
+    return content
 
 
 def require(
@@ -111,10 +111,10 @@ def list_of(check: Check) -> Check:
     return lambda value: isinstance(value, list) and all(map(check, value))
 
 
-def mapping_of(check: Check, **own: Check) -> Check:
+def mapping_of(check: Check, **special: Check) -> Check:
     """Whether this is an object of such values, but for some keys that have checks of their own."""
     return lambda value: (
-        isinstance(value, dict) and all(own.get(key, check)(one) for key, one in value.items())
+        isinstance(value, dict) and all(special.get(key, check)(one) for key, one in value.items())
     )
 
 

@@ -32,8 +32,8 @@ def in_footer(metadata: Mapping[bytes, bytes] | None) -> str | None:
 
 @lru_cache(maxsize=4096)  # the seeds of a run share them
 def _text(config: bytes, protocol: bytes) -> str | None:
-    found = _settings(config, protocol)
-    return None if found is None else json.dumps(found, sort_keys=True)
+    settings = _settings(config, protocol)
+    return None if settings is None else json.dumps(settings, sort_keys=True)
 
 
 def _settings(config: bytes, protocol: bytes = b"") -> dict[str, Any] | None:
@@ -80,9 +80,9 @@ def of_run(folder: Path) -> Settings | None:
             footer = parquet.footer(curve).metadata or {}
         except (pa.ArrowException, OSError, ValueError):
             continue
-        found = _settings(footer.get(b"config", b""), footer.get(b"protocol", b""))
-        if found is not None:
-            return found
+        settings = _settings(footer.get(b"config", b""), footer.get(b"protocol", b""))
+        if settings is not None:
+            return settings
     return _in_yaml(folder / "config.yaml")
 
 
@@ -92,16 +92,16 @@ def disagreement(folder: Path, metadata: Mapping[bytes, bytes] | None) -> str | 
     The file is parsed only where its bytes are not those that the curve was begun with.
     """
     footer = metadata or {}
-    if (stored := footer.get(b"config_digest")) and _digest(folder / "config.yaml") == stored:
+    if (expected := footer.get(b"config_digest")) and _digest(folder / "config.yaml") == expected:
         return None
-    typed, used = _in_yaml(folder / "config.yaml"), _settings(footer.get(b"config", b""))
-    if typed is None or used is None:
+    of_file, of_curve = _in_yaml(folder / "config.yaml"), _settings(footer.get(b"config", b""))
+    if of_file is None or of_curve is None:
         return None
-    for key in sorted(used.keys() | typed.keys()):
-        if used.get(key) != typed.get(key):
+    for key in sorted(of_curve.keys() | of_file.keys()):
+        if of_curve.get(key) != of_file.get(key):
             return (
-                f"{folder / 'config.yaml'} says {key}={json.dumps(typed.get(key))}, its curves "
-                f"were made with {json.dumps(used.get(key))}: what the curves say is used."
+                f"{folder / 'config.yaml'} says {key}={json.dumps(of_file.get(key))}, its curves "
+                f"were made with {json.dumps(of_curve.get(key))}: what the curves say is used."
             )
     return None
 

@@ -135,17 +135,17 @@ class TrialFiles:
         self._identity = identity
         self._engine = engine
         self._manifest = Manifest(paths.manifest, paths.name, identity.run_id)
-        self._written: dict[Path, dict[str, Any]] = {}  # accounts of the files
+        self._accounts: dict[Path, dict[str, Any]] = {}  # of the files that it has written
         finished = self._manifest.status == DONE
-        found = damage.find(paths, self._manifest.content, thorough=True) if finished else []
-        if any(damage.hurts(paths, one) for one in found):
-            self._set_aside(found)
+        damages = damage.find(paths, self._manifest.content, thorough=True) if finished else []
+        if any(damage.hurts(paths, one) for one in damages):
+            self._set_aside(damages)
             finished = False
         self.history = load_history(paths, identity.run_id, finished)
         self.is_done = finished and bool(self.history.rows)
         self._restore_config()
         if self.is_done:
-            self._tell(found)
+            self._tell(damages)
             self._remove_checkpoints(keep=None)
             return
         if resume == "same" and self.history.rows:
@@ -193,13 +193,13 @@ class TrialFiles:
         if row.get("round") != round:
             raise ValueError(f"the next round is {round}, got {row.get('round')}")
         allowed = {round, None} if round == 0 else {round}
-        if any(bought.get("round") not in allowed for bought in acquisitions):
+        if any(point.get("round") not in allowed for point in acquisitions):
             raise ValueError(f"acquisitions of round {round} must say so")
         keys = {"run_id": self._identity.run_id, "seed": self.seed}
         full = row_in_full(row, self._identity.columns, self.seed, self._engine)
         curve = _append(self._curve, [full], CURVE)
-        bought_rows = [{**bought, **keys} for bought in acquisitions]
-        acquired = _append(self._acquisitions, bought_rows, ACQUISITIONS)
+        points = [{**point, **keys} for point in acquisitions]
+        acquired = _append(self._acquisitions, points, ACQUISITIONS)
         acquired_bytes = parquet.encode(acquired, self._metadata)
         warm, checkpoint_bytes = {}, b""
         if checkpoint is not None:
@@ -208,8 +208,9 @@ class TrialFiles:
                 CHECKPOINT.decode(): self._paths.checkpoint(round).name,
                 CHECKPOINT_DIGEST.decode(): sha256(checkpoint_bytes).hexdigest(),
             }
-        bought = {BOUGHT.decode(): digest(acquired.select(["index", "label"]).to_pylist())}
-        curve_bytes = parquet.encode(curve, self._metadata | warm | bought)
+        answers = digest(acquired.select(["index", "label"]).to_pylist())
+        metadata = self._metadata | warm | {BOUGHT.decode(): answers}
+        curve_bytes = parquet.encode(curve, metadata)
 
         self._lock.check()
         if round == 0:
@@ -223,7 +224,7 @@ class TrialFiles:
         self._lock.check()  # again: this process may have been stopped in between
         atomic.write(self._paths.curve, curve_bytes, self._paths.name)
         self._curve, self._acquisitions = curve, acquired
-        self._written |= {
+        self._accounts |= {
             self._paths.acquisitions: damage.account(acquired_bytes, acquired.num_rows),
             self._paths.curve: damage.account(curve_bytes, curve.num_rows),
         }
@@ -233,7 +234,7 @@ class TrialFiles:
 
     def finish(self, reason: str) -> None:
         """The trial is done, for ``reason`` (which stop rule); it will not be restarted."""
-        files = damage.accounts(self._paths, self._manifest.content, self._written)
+        files = damage.accounts(self._paths, self._manifest.content, self._accounts)
         self._end(DONE, reason=reason, **{damage.FILES: files})
         self._remove_checkpoints(keep=None)
 
@@ -286,8 +287,8 @@ class TrialFiles:
 
     def _set_aside(self, damages: Sequence[damage.Damage]) -> None:
         """Keep curve and acquisitions out of the way: they are computed again together."""
-        said = "; ".join(map(str, damages))
-        logger.warning("%s in %s starts again: %s.", self._paths.name, self.folder, said)
+        what = "; ".join(map(str, damages))
+        logger.warning("%s in %s starts again: %s.", self._paths.name, self.folder, what)
         for path in (self._paths.curve, self._paths.acquisitions):
             if path.exists():
                 atomic.set_aside(path)
@@ -302,13 +303,13 @@ class TrialFiles:
             data = None
         if data is not None:
             is_stored = recorded is not None and damage.account(data) == recorded
-            changed = self._changed(data)
-            if is_stored or data == text.encode() or (recorded is None and changed is None):
+            disagreement = self._disagreement(data)
+            if is_stored or data == text.encode() or (recorded is None and disagreement is None):
                 self._record_config(data)
                 return
             aside = atomic.set_aside(path)
-            said = changed or f"{path} is not what was stored"
-            logger.warning("%s It is kept as %s and written anew.", said, aside.name)
+            reason = disagreement or f"{path} is not what was stored"
+            logger.warning("%s It is kept as %s and written anew.", reason, aside.name)
         elif self.history.rows or recorded is not None:
             logger.warning("%s was missing and is written anew.", path)
         text = self._config_of_then(recorded) or text
@@ -327,18 +328,18 @@ class TrialFiles:
         for account in (recorded, *(one.get(self._paths.config.name) for one in files)):
             for text in texts:
                 data = text.encode()
-                if damage.account(data) == account and self._changed(data) is None:
+                if damage.account(data) == account and self._disagreement(data) is None:
                     return text
         return None
 
-    def _changed(self, data: bytes) -> str | None:
+    def _disagreement(self, data: bytes) -> str | None:
         """What a ``config.yaml`` says that another run would; ``None`` if nothing does."""
         if data == self._identity.config.encode():
             return None
         if not configured.is_yaml(data):
             return f"{self._paths.config} cannot be read."
-        asked = _config_json(self._identity.config).encode()
-        return settings.disagreement(self.folder, {b"config": asked})
+        metadata = {b"config": _config_json(self._identity.config).encode()}
+        return settings.disagreement(self.folder, metadata)
 
     def _record_config(self, data: bytes) -> None:
         """Bring the record of a finished trial up to date: the file is shared with others."""
@@ -364,9 +365,9 @@ class TrialFiles:
         self._manifest.end(status, self.num_rounds, **last, **details)
 
     def _remove_checkpoints(self, keep: int | None) -> None:
-        kept = None if keep is None else self._paths.checkpoint(keep)
+        exempt = None if keep is None else self._paths.checkpoint(keep)
         for path in self._paths.checkpoints():
-            if path != kept:
+            if path != exempt:
                 atomic.remove(path)
 
 

@@ -63,8 +63,8 @@ def write_plan(sweep_folder: Path, jobs: Sequence[Sequence[str]], command: str =
         command: The command line.
     """
     _make(sweep_folder, sweep_folder)
-    listed = [{"job": str(i), "overrides": masked_words(job)} for i, job in enumerate(jobs)]
-    _write(sweep_folder, "plan.json", {"command": command, "jobs": listed})
+    entries = [{"job": str(i), "overrides": masked_words(job)} for i, job in enumerate(jobs)]
+    _write(sweep_folder, "plan.json", {"command": command, "jobs": entries})
 
 
 def write_job(
@@ -117,17 +117,17 @@ def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
     roots = dict.fromkeys(
         root for path in paths for root in (path.absolute(), *path.absolute().parents)
     )
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    decisions: dict[tuple[Any, ...], dict[str, Any]] = {}
     for root in reversed(roots):
-        read = (_record(sweep / DECISIONS, _DECISIONS) for sweep in _sweeps(root))
-        contents = [content for content in read if content is not None]
+        every = (_record(sweep / DECISIONS, _DECISIONS) for sweep in _sweeps(root))
+        contents = [content for content in every if content is not None]
         contents.sort(key=lambda content: (_order(content), content["written"]))
         for content in contents:
             for arm in content["arms"]:
                 key = (arm["run_id"], arm["baseline"])
-                found.pop(key, None)
-                found[key] = {**arm, "looks": content["looks"]}
-    return list(found.values())
+                decisions.pop(key, None)
+                decisions[key] = {**arm, "looks": content["looks"]}
+    return list(decisions.values())
 
 
 def first_code(sweep_folder: Path, hashes: Mapping[str, str]) -> dict[str, str]:
@@ -219,8 +219,8 @@ _DECISIONS = {
 }
 
 
-def _warn(path: Path, said: str) -> None:
-    warnings.warn(f"{path} {said}.", UserWarning, stacklevel=3)
+def _warn(path: Path, what: str) -> None:
+    warnings.warn(f"{path} {what}.", UserWarning, stacklevel=3)
 
 
 def stop(sweep_folder: Path, reason: str) -> None:
@@ -242,9 +242,9 @@ def read_sweeps(root: Path) -> list[Job]:
         started = {path.parent.name for path in sweep.glob("*/job.json")}
         recorded += [read_job(sweep / name) for name in started]
         planned += [job for job in read_plan(sweep) if job.job not in started]
-    found = [job for job in recorded if job is not None]
-    found.sort(key=lambda job: (job.order, job.written, job.sweep, job.job))
-    return found + sorted(planned, key=lambda job: job.order)
+    jobs = [job for job in recorded if job is not None]
+    jobs.sort(key=lambda job: (job.order, job.written, job.sweep, job.job))
+    return jobs + sorted(planned, key=lambda job: job.order)
 
 
 def _sweeps(root: Path) -> list[Path]:
@@ -262,9 +262,9 @@ def _make(folder: Path, sweep: Path) -> None:
 
 
 def _write(sweep_folder: Path, name: str, content: dict[str, Any]) -> None:
-    written = datetime.now(UTC).isoformat(timespec="microseconds")
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
     order = _next(sweep_folder.parent)
-    head = {"version": 1, "written": written, "order": order}
+    head = {"version": 1, "written": now, "order": order}
     data = json.dumps({**head, **masked_texts(content)}, indent=2)
     atomic.write(sweep_folder / name, data.encode() + b"\n", "sweep")
 

@@ -59,7 +59,7 @@ def distinctions(
     aside: Sequence[str] = (),
     *,
     covers: Callable[[str], bool] = lambda key: True,
-    known: Iterable[str] = (),
+    others: Iterable[str] = (),
 ) -> list[tuple[str, ...]]:
     """Words for each of those shown that say how they differ; none where nothing does.
 
@@ -67,7 +67,7 @@ def distinctions(
         shown: Runs or protocols.
         aside: Groups whose names are shown beside these words.
         covers: Whether a key or a group is to be spoken of.
-        known: Further keys that exist, with which a short name must not be confused.
+        others: Further keys that exist, with which a short name must not be confused.
     """
     words: list[list[str]] = [[] for _ in shown]
     for group in GROUPS:
@@ -79,10 +79,10 @@ def distinctions(
             if len(set(choices.values())) > 1:
                 for place, name in choices.items():
                     words[place].append(choice(group, name))
-    named = [list(said) for said in words]
+    names = [list(line) for line in words]
     keys = [key for key in differing(shown) if covers(key)]
-    short = shortest(keys, {*known, *_keys(shown)}) if keys else {}
-    told = []
+    short = shortest(keys, {*others, *_keys(shown)}) if keys else {}
+    telling = []
     for key in keys:
         apart = [
             cell
@@ -90,17 +90,17 @@ def distinctions(
             if _differs(key, [shown[place] for place in cell])
         ]
         if apart:
-            told.append((key, {place for cell in apart for place in cell}))
-    kept = _fewest(shown, named, told) if len(told) > MAX_WORDS else told
-    for key, places in kept:
+            telling.append((key, {place for cell in apart for place in cell}))
+    fewest = _fewest(shown, names, telling) if len(telling) > MAX_WORDS else telling
+    for key, places in fewest:
         for place in sorted(places):
             if _is_known(key, shown[place]):
                 words[place].append(
                     setting_in_words(key, shown[place].settings.get(key), short[key])
                 )
-    more = len(told) - len(kept)
+    more = len(telling) - len(fewest)
     rest = "1 more key differs" if more == 1 else f"{more} more keys differ"
-    return [(*own, rest) if more else tuple(own) for own in words]
+    return [(*line, rest) if more else tuple(line) for line in words]
 
 
 def setting_in_words(key: str, value: Any, name: str) -> str:
@@ -117,15 +117,15 @@ def choice(group: str, name: str | None) -> str:
     return f"{group.rpartition('.')[2]}={name or 'null'}"
 
 
-def shortest(keys: Iterable[str], known: Iterable[str]) -> dict[str, str]:
-    """Each key's shortest end that is the end of no other known key; a class by its node's."""
-    every = {_called(key) for key in known} | set(_ORDER)
-    return {key: _end(_called(key), every) for key in keys}
+def shortest(keys: Iterable[str], every: Iterable[str]) -> dict[str, str]:
+    """Each key's shortest end that is the end of no other of ``every``; a class by its node's."""
+    rivals = {_called(key) for key in every} | set(_ORDER)
+    return {key: _end(_called(key), rivals) for key in keys}
 
 
-def candidates(name: str, known: Iterable[str]) -> list[str]:
+def candidates(name: str, keys: Iterable[str]) -> list[str]:
     """The known keys that may be meant: the key itself, or else all that end so."""
-    every = sorted(set(known))
+    every = sorted(set(keys))
     return [name] if name in every else [key for key in every if key.endswith(f".{name}")]
 
 
@@ -206,27 +206,27 @@ def _cells(values: Sequence[Any]) -> list[list[int]]:
 
 def _fewest(
     shown: Sequence[Shown],
-    named: Sequence[Sequence[str]],
-    told: Sequence[tuple[str, set[int]]],
+    names: Sequence[Sequence[str]],
+    telling: Sequence[tuple[str, set[int]]],
 ) -> list[tuple[str, set[int]]]:
     """Of many keys those that tell most apart, until the others tell no more."""
-    kept: list[tuple[str, set[int]]] = []
-    apart = [json.dumps(list(own)) for own in named]
+    fewest: list[tuple[str, set[int]]] = []
+    apart = [json.dumps(list(line)) for line in names]
 
     def gain(item: tuple[str, set[int]]) -> tuple[int, int]:
         """How many it tells apart; where that is equal, how many have a value to name."""
         values = [one.settings.get(item[0]) for one in shown]
         return len(set(_with(shown, apart, item))), sum(value is not None for value in values)
 
-    while gain(best := max(told, key=gain))[0] > len(set(apart)):
-        kept.append(best)
+    while gain(best := max(telling, key=gain))[0] > len(set(apart)):
+        fewest.append(best)
         apart = _with(shown, apart, best)
-    return [item for item in told if item in kept]
+    return [item for item in telling if item in fewest]
 
 
 def _with(shown: Sequence[Shown], apart: Sequence[str], item: tuple[str, set[int]]) -> list[str]:
     key, places = item
     return [
-        f"{own} {value_in_words(shown[place].settings.get(key))}" if place in places else own
-        for place, own in enumerate(apart)
+        f"{text} {value_in_words(shown[place].settings.get(key))}" if place in places else text
+        for place, text in enumerate(apart)
     ]

@@ -35,7 +35,7 @@ def titles(frame: pd.DataFrame) -> dict[str, str]:
             parts[key].append(f"initial set by {buyer}")
     known = {key for run in by_run(frame).values() for key in run.settings}
     for group in _equal(parts):
-        words = distinctions([shown[key] for key in group], NAMES, known=known)
+        words = distinctions([shown[key] for key in group], NAMES, others=known)
         for key, more in zip(group, words, strict=True):
             parts[key] += more
     if groups := _equal(parts):

@@ -206,7 +206,7 @@ def _arms(
             elif key in known and not any(other.startswith(f"{key}.") for other in known):
                 words = [setting_in_words(key, one.settings.get(key), short[key]) for one in group]
             else:
-                more = distinctions(group, (key,), covers=covering([key]), known=known)
+                more = distinctions(group, (key,), covers=covering([key]), others=known)
                 words = [
                     " · ".join([*_named(key, one), *own])
                     for one, own in zip(group, more, strict=True)
