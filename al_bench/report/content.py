@@ -136,15 +136,15 @@ def collect(
     """
     frame = read_curves(folders)
     unused = {Path(curve) for curve in frame.attrs["unused"]}
-    found = list(_manifests(folders, unused))
-    hosts = hosts_of([m.content for m in found])
+    manifests = list(_manifests(folders, unused))
+    hosts = hosts_of([m.content for m in manifests])
 
     def change(text: str) -> str:
         return visible(masked_text(text) if publish else without_places(text, hosts))
 
     frame = in_lines(published_frame(frame, masked_text if publish else without_places))
     baseline = baseline and in_a_line(baseline if publish else without_places(baseline))
-    spans = manifest.spans(m.content for m in found)
+    spans = manifest.spans(m.content for m in manifests)
     kinds = [axis for axis, _ in by_axis(frame)]
     comparison = compare(
         frame,
@@ -163,7 +163,7 @@ def collect(
     keys = differing([protocols[result.key] for result in comparison.protocols])
     sections = []
     for result in comparison.protocols:
-        own = [m for m in found if m.content.get("protocol_id") == result.key]
+        its_manifests = [m for m in manifests if m.content.get("protocol_id") == result.key]
         sections.append(
             Section(
                 title=result.title,
@@ -172,15 +172,15 @@ def collect(
                 protocol=_protocol(
                     frame[frame["protocol_id"] == result.key], protocols[result.key], keys
                 ),
-                commands=tuple(dict.fromkeys(_command(m.content) for m in own)),
-                config=own[0].config if own else "",
+                commands=tuple(dict.fromkeys(_command(m.content) for m in its_manifests)),
+                config=its_manifests[0].config if its_manifests else "",
             )
         )
-    shown = mark_controls(frame)
-    if baseline is not None and baseline not in set(shown["strategy_label"]):
+    frame = mark_controls(frame)
+    if baseline is not None and baseline not in set(frame["strategy_label"]):
         baseline = marked(baseline)
     options = Options(metric, reach=reach or None, folders=tuple(folders))
-    pictures = list(_pictures(shown, options, baseline))
+    pictures = list(_pictures(frame, options, baseline))
     content = Content(
         title="",
         summary=_summary(comparison),
@@ -190,15 +190,15 @@ def collect(
         curves=tuple(picture for picture in pictures if picture.title == FIGURES["curves"]),
         pictures=tuple(picture for picture in pictures if picture.title != FIGURES["curves"]),
         caveats=(*comparison.caveats, *_failures(folders, unused)),
-        hardware=_counted("Hardware", [_machine(m.content) for m in found]),
-        versions=_versions([m.content for m in found]),
+        hardware=_count_table("Hardware", [_machine(m.content) for m in manifests]),
+        versions=_versions([m.content for m in manifests]),
     )
     return replace(published(content, change), title=in_a_line(title or _title(kinds)))
 
 
 def _title(kinds: Sequence[Axis]) -> str:
-    said = ", and ".join(_TITLES[axis] for axis in kinds)
-    return said[0].upper() + said[1:]
+    text = ", and ".join(_TITLES[axis] for axis in kinds)
+    return text[0].upper() + text[1:]
 
 
 def _command(content: Mapping[str, Any]) -> str:
@@ -233,8 +233,8 @@ def _config(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, plain.Unfit) as error:
-        said = error.strerror if isinstance(error, OSError) else error
-        warnings.warn(f"{path} is left out: {said}.", stacklevel=2)
+        reason = error.strerror if isinstance(error, OSError) else error
+        warnings.warn(f"{path} is left out: {reason}.", stacklevel=2)
         return ""
 
 
@@ -269,33 +269,33 @@ def _summary(comparison: Comparison) -> tuple[str, ...]:
             if arm.verdict is not None:
                 name = marked(arm.arm) if arm.sees_labels else arm.arm
                 groups.setdefault(arm.verdict, []).append(name)
-        said = [
+        parts = [
             f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {verdict}"
             for verdict, names in groups.items()
         ]
-        lines.append(f"{result.title}: {'; '.join(said) or 'nothing to compare'}.")
+        lines.append(f"{result.title}: {'; '.join(parts) or 'nothing to compare'}.")
     return tuple(lines)
 
 
 def _tables(
     records: Sequence[dict[str, Any]], comparison: Comparison, reach: Sequence[float]
 ) -> Iterator[Table]:
-    shown = comparison.measure
+    measure = comparison.measure
     axis = axis_of_row(records[0])
     low, high = records[0][f"{axis.many}_from"], records[0][f"{axis.many}_to"]
     counts = "" if math.isnan(low) else f" from {low:g} to {high:g} {axis.many}"
-    said = f"{shown.label}, area{counts}, differences paired by seed"
+    caption = f"{measure.label}, area{counts}, differences paired by seed"
     why = reasons(records)
     yield Table(
-        f"{said}. {why}" if why else said,
+        f"{caption}. {why}" if why else caption,
         ("arm", "seeds", "area", "difference", "95 % interval", "won", "p (Holm)", "verdict"),
         tuple(
             (
                 marked(r["arm"]) if r["sees_labels"] else r["arm"],
                 str(r["seeds"]),
-                _text(r["area"], shown),
-                _text(r.get("difference"), shown, "+"),
-                _span(r.get("difference_low"), r.get("difference_high"), shown),
+                _text(r["area"], measure),
+                _text(r.get("difference"), measure, "+"),
+                _span(r.get("difference_low"), r.get("difference_high"), measure),
                 _count(r.get("wins"), r.get("pairs")),
                 _p(r.get("p_holm")),
                 "" if pd.isna(r["verdict"]) else str(r["verdict"]),
@@ -303,14 +303,14 @@ def _tables(
             for r in records
         ),
     )
-    unit = " %" if shown.unit == "%" else ""
+    unit = " %" if measure.unit == "%" else ""
     yield Table(
         f"{axis.many.capitalize()}: saved at the baseline's final value (at most: the arm never "
         "has it)" + (", and taken to given values (median)" if reach else ""),
         (
             "arm",
             f"{axis.many} saved",
-            *(f"to {target * shown.scale:g}{unit}" for target in reach),
+            *(f"to {target * measure.scale:g}{unit}" for target in reach),
         ),
         tuple(
             (
@@ -341,7 +341,7 @@ def _tables(
 
 
 def _together(rows: pd.DataFrame, comparison: Comparison) -> Table:
-    shown = comparison.measure
+    measure = comparison.measure
     controls = {
         arm.arm for result in comparison.protocols for arm in result.arms if arm.sees_labels
     }
@@ -353,8 +353,8 @@ def _together(rows: pd.DataFrame, comparison: Comparison) -> Table:
                 marked(r["arm"]) if r["arm"] in controls else r["arm"],
                 f"{r['rank']:.2f}",
                 f"{r['rank_low']:.2f} to {r['rank_high']:.2f}",
-                _text(r["gain"], shown, "+"),
-                _span(r["gain_low"], r["gain_high"], shown),
+                _text(r["gain"], measure, "+"),
+                _span(r["gain_low"], r["gain_high"], measure),
                 "" if pd.isna(r["improvement"]) else f"{r['improvement']:.2f}",
                 f"{r['penalty']:.2f}",
             )
@@ -363,15 +363,15 @@ def _together(rows: pd.DataFrame, comparison: Comparison) -> Table:
     )
 
 
-def _protocol(frame: pd.DataFrame, shown: Shown, keys: Sequence[str]) -> Table:
+def _protocol(frame: pd.DataFrame, protocol: Shown, keys: Sequence[str]) -> Table:
     """What a protocol is: its choices, and the value of each key that differs between protocols."""
     first = frame.iloc[0]
     names = ("dataset", "pool", "model", "network", "training", "budget")
     rows = [(name, str(first[name])) for name in names]
     axis, counts = axis_of(frame), spent(frame)
     if axis is LABELS:
-        rows.append(("initial set", shown.names.get("init_strategy") or "drawn"))
-    rows += [(key, in_a_line(value_in_words(shown.settings.get(key)))) for key in keys]
+        rows.append(("initial set", protocol.names.get("init_strategy") or "drawn"))
+    rows += [(key, in_a_line(value_in_words(protocol.settings.get(key)))) for key in keys]
     rows.append((axis.many, f"{counts.min()} to {counts.max()}"))
     if axis is STEPS:
         rows.append(("training points", str(first["num_labeled"])))
@@ -390,10 +390,10 @@ def _pictures(frame: pd.DataFrame, options: Options, baseline: str | None) -> It
         if name not in drawers:
             continue
         for axis, rows in by_axis(frame):
-            said = title.format(Spent=axis.many.capitalize())
+            caption = title.format(Spent=axis.many.capitalize())
             for figure in drawn(name, drawers[name], rows, options, baseline).values():
                 narrow = figure.get_size_inches()[0] < NARROW
-                yield Picture(said, _address(figure), bool(narrow))
+                yield Picture(caption, _address(figure), bool(narrow))
 
 
 def _address(figure: "Figure") -> str:
@@ -420,35 +420,35 @@ def _machine(content: Mapping[str, Any]) -> str:
     )
 
 
-def _counted(caption: str, values: Sequence[str]) -> Table:
+def _count_table(caption: str, values: Sequence[str]) -> Table:
     counts = pd.Series(values, dtype="object").value_counts()
     rows = tuple((str(value), str(count)) for value, count in sorted(counts.items()))
     return Table(caption, (caption.lower(), "trials"), rows)
 
 
 def _versions(contents: Sequence[Mapping[str, Any]]) -> Table:
-    seen: dict[str, set[str]] = {}
+    by_name: dict[str, set[str]] = {}
     for content in contents:
         for name, version in (content.get("versions") or {}).items():
-            seen.setdefault(str(name), set()).add(str(version))
+            by_name.setdefault(str(name), set()).add(str(version))
         commit = ((content.get("code") or {}).get("package") or {}).get("commit")
         if commit:
             changed = " with local changes" if content["code"]["package"].get("diff") else ""
-            seen.setdefault("commit", set()).add(f"{commit[:12]}{changed}")
-    rows = tuple((name, ", ".join(sorted(versions))) for name, versions in seen.items())
+            by_name.setdefault("commit", set()).add(f"{commit[:12]}{changed}")
+    rows = tuple((name, ", ".join(sorted(versions))) for name, versions in by_name.items())
     return Table("Versions", ("package", "version"), rows)
 
 
-def _text(value: Any, shown: Measure, sign: str = "") -> str:
+def _text(value: Any, measure: Measure, sign: str = "") -> str:
     if value is None or pd.isna(value):
         return ""
-    return f"{value * shown.scale:{sign}.{shown.digits}f}"
+    return f"{value * measure.scale:{sign}.{measure.digits}f}"
 
 
-def _span(low: Any, high: Any, shown: Measure) -> str:
+def _span(low: Any, high: Any, measure: Measure) -> str:
     if low is None or pd.isna(low):
         return ""
-    return f"{_text(low, shown, '+')} to {_text(high, shown, '+')}"
+    return f"{_text(low, measure, '+')} to {_text(high, measure, '+')}"
 
 
 def _count_to(value: Any) -> str:

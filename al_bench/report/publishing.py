@@ -36,10 +36,10 @@ def without_places(text: str, hosts: Collection[str] = ()) -> str:
     """``text`` without secrets, these hosts, and absolute paths but for their last name."""
     text = masked_text(text)
     if "/" in text or "\\" in text:
-        text = _URL.sub(lambda found: f"{found[1]}{_last(found[2])}", text)
-        text = _QUOTED.sub(lambda found: f"{found[1]}{found[2] or ''}{_last(found[3])}", text)
-        text = _LINE.sub(lambda found: f"{found[1]}{_last(found[2])}", text)
-        text = _WORD.sub(lambda found: _last(found[1]), text)
+        text = _URL.sub(lambda match: f"{match[1]}{_last(match[2])}", text)
+        text = _QUOTED.sub(lambda match: f"{match[1]}{match[2] or ''}{_last(match[3])}", text)
+        text = _LINE.sub(lambda match: f"{match[1]}{_last(match[2])}", text)
+        text = _WORD.sub(lambda match: _last(match[1]), text)
     for host in sorted(hosts, key=len, reverse=True):  # example.org before example
         if host in text:
             text = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", LEFT_OUT, text)
@@ -48,8 +48,8 @@ def without_places(text: str, hosts: Collection[str] = ()) -> str:
 
 def hosts_of(contents: Collection[Mapping[str, Any]]) -> set[str]:
     """Names of the machines in manifests, and of this one."""
-    found = {str(content.get("host") or "") for content in contents} | {platform.node()}
-    names = found | {name.partition(".")[0] for name in found}
+    hosts = {str(content.get("host") or "") for content in contents} | {platform.node()}
+    names = hosts | {name.partition(".")[0] for name in hosts}
     return {name for name in names if len(name) >= SHORTEST_HOST}
 
 
@@ -75,12 +75,12 @@ def published_frame(frame: "pd.DataFrame", change: Callable[[str], str]) -> "pd.
             continue
         changed: dict[str, str] = {}
         for value in dict.fromkeys(values):
-            said, count = change(value), 1
-            while said != value and said in changed.values():
+            text, count = change(value), 1
+            while text != value and text in changed.values():
                 count += 1
-                said = f"{change(value)} ({count})"
-            changed[value] = said
-        if any(value != said for value, said in changed.items()):
+                text = f"{change(value)} ({count})"
+            changed[value] = text
+        if any(value != text for value, text in changed.items()):
             columns[name] = frame[name].map(changed)
     return frame.assign(**columns) if columns else frame
 

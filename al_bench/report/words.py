@@ -8,7 +8,7 @@ from al_bench.stats.spent import STEPS, Axis
 from al_bench.stats.verdicts import BETTER, EQUIVALENT, WORSE
 
 
-def verdicts(result: ProtocolResult, shown: Measure) -> list[str]:
+def verdicts(result: ProtocolResult, measure: Measure) -> list[str]:
     """One sentence an arm, the baseline's first: what may be said of it and what may not."""
     if result.baseline is None:
         return ["There is no baseline here, so nothing is compared."]
@@ -17,47 +17,47 @@ def verdicts(result: ProtocolResult, shown: Measure) -> list[str]:
         if arm.baseline is None:
             sentences.append(f"{arm.arm} has no baseline here, so it is not compared.")
         elif arm.is_baseline:
-            sentences.append(_of_baseline(result, arm, shown))
+            sentences.append(_of_baseline(result, arm, measure))
         elif arm.paired is None:
             sentences.append(f"{arm.arm} shares no whole seed with {arm.baseline}.")
         else:
-            sentences.append(_of_arm(result, arm, shown))
+            sentences.append(_of_arm(result, arm, measure))
     return sentences
 
 
-def _of_baseline(result: ProtocolResult, arm: ArmResult, shown: Measure) -> str:
+def _of_baseline(result: ProtocolResult, arm: ArmResult, measure: Measure) -> str:
     if not len(arm.areas):
         return f"{arm.arm} is the baseline, but none of its seeds is complete."
-    area = _amount(float(arm.areas.mean()), shown)
+    area = _amount(float(arm.areas.mean()), measure)
     seeds = len(arm.seeds)
     text = (
-        f"{arm.arm} is the baseline: {shown.words} of {area} on average from {result.low:g} to "
+        f"{arm.arm} is the baseline: {measure.words} of {area} on average from {result.low:g} to "
         f"{result.high:g} {result.axis.many} ({seeds} seed{'s' * (seeds != 1)})"
     )
     if math.isnan(result.noise_floor):
         return f"{text}."
-    floor = _amount(result.noise_floor, shown, difference=True)
+    floor = _amount(result.noise_floor, measure, difference=True)
     return f"{text}; against itself it would differ by up to {floor} by chance."
 
 
-def _of_arm(result: ProtocolResult, arm: ArmResult, shown: Measure) -> str:
+def _of_arm(result: ProtocolResult, arm: ArmResult, measure: Measure) -> str:
     pair = arm.paired
     assert pair is not None
-    size = _amount(abs(pair.mean), shown, difference=True)
+    size = _amount(abs(pair.mean), measure, difference=True)
     against = f"{pair.wins} of {pair.num_seeds} seeds won"
     control = " It sees labels before they are bought: a control." if arm.sees_labels else ""
     if pair.num_seeds < 2:
         ahead = "ahead of" if pair.mean > 0 else "behind"
         return f"{arm.arm} is {size} {ahead} {arm.baseline} on one seed: no statement.{control}"
     interval = (
-        f"95 % interval {_amount(pair.low, shown, signed=True).split()[0]} to "
-        f"{_amount(pair.high, shown, signed=True)}, {against}, "
+        f"95 % interval {_amount(pair.low, measure, signed=True).split()[0]} to "
+        f"{_amount(pair.high, measure, signed=True)}, {against}, "
         f"Holm-adjusted p {p_value(arm.p_holm)}"
     )
     if arm.verdict in (BETTER, WORSE):
         text = f"{arm.arm} is {arm.verdict} than {arm.baseline}, by {size} ({interval})."
     elif arm.verdict == EQUIVALENT:
-        margin = _amount(result.margin, shown, difference=True)
+        margin = _amount(result.margin, measure, difference=True)
         text = f"{arm.arm} is equivalent to {arm.baseline} within {margin} ({interval})."
     else:
         text = f"{arm.arm} cannot be distinguished from {arm.baseline} ({interval})."
@@ -65,7 +65,7 @@ def _of_arm(result: ProtocolResult, arm: ArmResult, shown: Measure) -> str:
             text += f" A difference of this size would take some {pair.seeds_needed:.0f} seeds."
     if arm.verdict in (BETTER, WORSE):
         if arm.within_margin:
-            margin = _amount(result.margin, shown, difference=True)
+            margin = _amount(result.margin, measure, difference=True)
             text += f" The difference is within {margin} all the same."
         text += _of_spent(arm, result.axis)
     if result.axis is STEPS:
@@ -96,25 +96,27 @@ def _of_spent(arm: ArmResult, axis: Axis) -> str:
 
 def _of_speed_up(arm: ArmResult) -> str:
     """A sentence on how much sooner it has the baseline's best value, a space before it."""
-    found = arm.speed_up
-    if found is None:
+    speed_up = arm.speed_up
+    if speed_up is None:
         return ""
-    number = len(found.values)
-    if found.median == 0:
-        return f" On {found.never} of {number} seeds it never has {arm.baseline}'s best value."
-    said = ["median over seeds"]
-    if not math.isnan(found.interval[0]):
-        said.append(f"95 % interval {' to '.join(map(times_sooner, found.interval))}")
-    if found.never:
-        said.append(f"never on {found.never} of {number} seeds")
-    value = times_sooner(found.median)
-    return f" Its speed-up to {arm.baseline}'s best value is {value} ({', '.join(said)})."
+    number = len(speed_up.values)
+    if speed_up.median == 0:
+        return f" On {speed_up.never} of {number} seeds it never has {arm.baseline}'s best value."
+    details = ["median over seeds"]
+    if not math.isnan(speed_up.interval[0]):
+        details.append(f"95 % interval {' to '.join(map(times_sooner, speed_up.interval))}")
+    if speed_up.never:
+        details.append(f"never on {speed_up.never} of {number} seeds")
+    value = times_sooner(speed_up.median)
+    return f" Its speed-up to {arm.baseline}'s best value is {value} ({', '.join(details)})."
 
 
-def _amount(value: float, shown: Measure, *, difference: bool = False, signed: bool = False) -> str:
+def _amount(
+    value: float, measure: Measure, *, difference: bool = False, signed: bool = False
+) -> str:
     """A value in the metric's unit; differences of percentages are points."""
-    digits = shown.digits
-    number = f"{value * shown.scale:{'+' if signed else ''}.{digits}f}"
-    if shown.unit == "%":
+    digits = measure.digits
+    number = f"{value * measure.scale:{'+' if signed else ''}.{digits}f}"
+    if measure.unit == "%":
         return f"{number} points" if difference or signed else f"{number} %"
-    return f"{number} {shown.unit}".rstrip()
+    return f"{number} {measure.unit}".rstrip()

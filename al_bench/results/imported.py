@@ -19,7 +19,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-_BEGUN = time.time()
+_START = time.time()
 _OURS = Path(__file__).resolve().parent.parent
 _INSTALLED = ("site-packages", "dist-packages")
 
@@ -39,8 +39,8 @@ class Source:
     content: bytes | None
 
 
-_held: dict[str, Source] = {}  # by module; what it was made of, whatever the file has by now
-_seen: dict[str, Any] = {}  # every module that was looked at, with its spec: a reload has another
+_sources: dict[str, Source] = {}  # by module; what it was made of, whatever the file has by now
+_specs: dict[str, Any] = {}  # every module that was looked at, with its spec: a reload has another
 
 
 def remember(*, just_now: bool = False) -> None:
@@ -53,13 +53,13 @@ def remember(*, just_now: bool = False) -> None:
     """
     for name, module in list(sys.modules.items()):
         spec = _spec(module)
-        if name in _seen and _seen[name] is spec:
+        if name in _specs and _specs[name] is spec:
             continue
-        is_again = name in _seen
-        _seen[name] = spec
+        is_again = name in _specs
+        _specs[name] = spec
         file = file_of(module)
         if file is not None and not _is_elsewhere(str(file)) and is_own(file):
-            _held[name] = _read(name, module, file, is_sure=just_now or is_again)
+            _sources[name] = _read(name, module, file, is_sure=just_now or is_again)
 
 
 def source_of(name: str) -> Source | None:
@@ -75,9 +75,9 @@ def source_of(name: str) -> Source | None:
     file = file_of(module)
     if file is None or not is_own(file):
         return None
-    if name not in _held or _held[name].spec is not _spec(module):
-        _held[name] = _read(name, module, file, is_sure=False)
-    return _held[name]
+    if name not in _sources or _sources[name].spec is not _spec(module):
+        _sources[name] = _read(name, module, file, is_sure=False)
+    return _sources[name]
 
 
 def file_of(module: Any) -> Path | None:
@@ -137,7 +137,7 @@ def _read(name: str, module: ModuleType | None, file: Path, *, is_sure: bool) ->
     if module is not None and content is not None:
         edited = _is_edited(spec, file, content)
         if edited is None and not is_sure:
-            edited = file.stat().st_mtime > _BEGUN and not _runs(module, content)
+            edited = file.stat().st_mtime > _START and not _runs(module, content)
         content = None if edited else content
     return Source(file, spec, content)
 

@@ -60,12 +60,12 @@ def against_itself(values: ArrayLike, margin: float, splits: int = SPLITS) -> Ag
         raise ValueError(f"{FEWEST} seeds are needed, got {len(array)}")
     pairs = len(array) // 2
     generator = np.random.default_rng(len(array))
-    drawn = np.array([generator.permutation(array) for _ in range(splits // 2)])
-    one, other = drawn[:, :pairs], drawn[:, pairs : 2 * pairs]
+    orders = np.array([generator.permutation(array) for _ in range(splits // 2)])
+    one, other = orders[:, :pairs], orders[:, pairs : 2 * pairs]
     d = np.concatenate([one - other, other - one])
-    found = Counter(
+    counts = Counter(
         verdict(float(mean), float(p), float(within))
         for mean, p, within in zip(d.mean(axis=1), *decide(d, margin), strict=True)
     )
-    rates = {word: found[word] / splits for word in (BETTER, WORSE, EQUIVALENT, UNCLEAR)}
+    rates = {word: counts[word] / splits for word in (BETTER, WORSE, EQUIVALENT, UNCLEAR)}
     return AgainstItself(len(array), pairs, splits, rates)

@@ -47,11 +47,11 @@ def bootstrap(
         level: Of the interval.
     """
     value = statistic(scores, every_seed(scores))[0]
-    drawn = np.concatenate([statistic(scores, counts) for counts in _counts(scores, resamples)])
+    samples = np.concatenate([statistic(scores, counts) for counts in _counts(scores, resamples)])
     tails = [(1 - level) / 2, (1 + level) / 2]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # arms that never met: NaN, as it should be
-        low, high = (np.nanquantile(drawn, tail, axis=0) for tail in tails)
+        low, high = (np.nanquantile(samples, tail, axis=0) for tail in tails)
     return Estimate(value, low, high)
 
 
@@ -89,10 +89,10 @@ def mean_ranks(scores: Array, counts: Array) -> Array:
     Arms are ranked by their mean over seeds; equal means share the average of their ranks. An arm
     that a protocol lacks has no rank there.
     """
-    found = means(scores, counts)
-    better = (found[..., None, :] > found[..., :, None]).sum(axis=-1)
-    equal = (found[..., None, :] == found[..., :, None]).sum(axis=-1)
-    ranks = np.where(np.isnan(found), np.nan, 1 + better + (equal - 1) / 2)
+    values = means(scores, counts)
+    better = (values[..., None, :] > values[..., :, None]).sum(axis=-1)
+    equal = (values[..., None, :] == values[..., :, None]).sum(axis=-1)
+    ranks = np.where(np.isnan(values), np.nan, 1 + better + (equal - 1) / 2)
     return _mean(ranks, axis=1)
 
 
@@ -135,10 +135,10 @@ def probability_of_improvement(scores: Array, counts: Array) -> Array:
         pairs = pairs.reshape(len(counts), num_seeds**2)
         for a, one in enumerate(values[:, None, :, None]):
             other = values[:, None, :]
-            known = ~np.isnan(one) & ~np.isnan(other)  # (A, S, S)
+            both = ~np.isnan(one) & ~np.isnan(other)  # (A, S, S)
             wins = (one > other) + 0.5 * (one == other)
-            wins, known = (x.reshape(-1, num_seeds**2).astype(np.float64) for x in (wins, known))
-            by_protocol[:, p, a] = _ratio(pairs @ wins.T, pairs @ known.T)
+            wins, both = (x.reshape(-1, num_seeds**2).astype(np.float64) for x in (wins, both))
+            by_protocol[:, p, a] = _ratio(pairs @ wins.T, pairs @ both.T)
     return _mean(by_protocol, axis=1)
 
 
@@ -154,22 +154,22 @@ def performance_profile(scores: Array, counts: Array, thresholds: Array) -> Arra
         (X, A, T).
     """
     flat, weights = _by_arm(scores, counts)
-    passed = np.broadcast_to(np.searchsorted(thresholds, flat), weights.shape)  # thresholds below
+    below = np.broadcast_to(np.searchsorted(thresholds, flat), weights.shape)  # thresholds below
     bins = len(thresholds) + 1
     rows = np.arange(weights[..., 0].size).reshape(*weights.shape[:-1], 1)
-    found = np.bincount(
-        (rows * bins + passed).ravel(), weights.ravel(), minlength=rows.size * bins
+    histogram = np.bincount(
+        (rows * bins + below).ravel(), weights.ravel(), minlength=rows.size * bins
     ).reshape(*weights.shape[:-1], bins)
-    above = found[..., ::-1].cumsum(axis=-1)[..., ::-1]  # having passed at least so many
+    above = histogram[..., ::-1].cumsum(axis=-1)[..., ::-1]  # with at least so many below
     return above[..., 1:] / np.maximum(above[..., :1], 1.0)
 
 
 def _by_arm(scores: Array, counts: Array) -> tuple[Array, Array]:
     """Scores (X or 1, A, P S) with 0 where there is none, and their weights (X, A, P S)."""
     rows = np.moveaxis(scores, 2, 1)  # (X, A, P, S)
-    known = ~np.isnan(rows)
-    weights = known * counts[:, None]
-    flat = np.where(known, rows, 0.0)
+    present = ~np.isnan(rows)
+    weights = present * counts[:, None]
+    flat = np.where(present, rows, 0.0)
     return flat.reshape(*flat.shape[:2], -1), weights.reshape(*weights.shape[:2], -1)
 
 
@@ -202,8 +202,8 @@ def penalties(values: Array, level: float = 0.05) -> Array:
 
 def _mean(values: Array, axis: int) -> Array:
     """Mean of what is there; NaN where nothing is."""
-    known = ~np.isnan(values)
-    return _ratio(np.where(known, values, 0.0).sum(axis=axis), known.sum(axis=axis))
+    present = ~np.isnan(values)
+    return _ratio(np.where(present, values, 0.0).sum(axis=axis), present.sum(axis=axis))
 
 
 def _ratio(total: Array, count: Array) -> Array:

@@ -71,9 +71,9 @@ def arrival(counts: Array, values: Array, target: Array | float) -> Array:
     at = np.take_along_axis(values, after[..., None], -1)[..., 0]
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(at > was, (goal[..., 0] - was) / (at - was), 1.0)
-    found = counts[last] + share * (counts[after] - counts[last])
-    found = np.where(below.any(axis=-1), found, counts[0])
-    result: Array = np.where(below[..., -1], np.inf, found)
+    crossing = counts[last] + share * (counts[after] - counts[last])
+    crossing = np.where(below.any(axis=-1), crossing, counts[0])
+    result: Array = np.where(below[..., -1], np.inf, crossing)
     return result
 
 
@@ -81,8 +81,8 @@ def _at(counts: Array, values: Array, place: float) -> Array:
     """Values of the curves at one place between the first and the last count."""
     right = int(np.searchsorted(counts, place))
     if counts[right] == place:
-        found: Array = values[..., right]
-        return found
+        exact: Array = values[..., right]
+        return exact
     share = (place - counts[right - 1]) / (counts[right] - counts[right - 1])
     between: Array = (1 - share) * values[..., right - 1] + share * values[..., right]
     return between

@@ -38,8 +38,8 @@ class Curves:
     def whole(self, low: float, high: float) -> "Curves":
         """The seeds that lack no count between ``low`` and ``high``."""
         inside = (self.counts >= low) & (self.counts <= high)
-        kept = ~np.isnan(self.values[:, inside]).any(axis=1)
-        places = np.flatnonzero(kept)
+        is_whole = ~np.isnan(self.values[:, inside]).any(axis=1)
+        places = np.flatnonzero(is_whole)
         return Curves(
             self.counts, self.values[places], tuple(self.seeds[place] for place in places)
         )
@@ -51,8 +51,8 @@ class Curves:
 
     def only(self, seeds: Sequence[int]) -> "Curves":
         """Those of these seeds that are there."""
-        kept = tuple(seed for seed in self.seeds if seed in seeds)
-        return Curves(self.counts, self.of(kept), kept)
+        shared = tuple(seed for seed in self.seeds if seed in seeds)
+        return Curves(self.counts, self.of(shared), shared)
 
     def of(self, seeds: Sequence[int]) -> Array:
         """(S', R) values of these seeds, in their order."""

@@ -67,33 +67,33 @@ def class_shares(rows: pd.DataFrame) -> dict[str, ClassShares]:
     if rows.empty:
         return {}
     size = int(rows["label"].max()) + 1
-    found = {}
-    for label, own in rows.groupby("strategy_label"):
-        rounds, row = np.unique(own["round"].to_numpy(dtype=int), return_inverse=True)
-        seeds, trial = np.unique(own["seed"].to_numpy(dtype=int), return_inverse=True)
-        classes, place = np.unique(own["label"].to_numpy(dtype=int), return_inverse=True)
+    by_strategy = {}
+    for label, points in rows.groupby("strategy_label"):
+        rounds, row = np.unique(points["round"].to_numpy(dtype=int), return_inverse=True)
+        seeds, trial = np.unique(points["seed"].to_numpy(dtype=int), return_inverse=True)
+        classes, place = np.unique(points["label"].to_numpy(dtype=int), return_inverse=True)
         totals = np.zeros((len(seeds), len(rounds), len(classes)))  # of those that were bought
         np.add.at(totals, (trial, row, place), 1.0)
         last = np.array([row[trial == one].max() for one in range(len(seeds))])
-        ended = np.arange(len(rounds)) > last[:, None]  # (S, R)
+        is_over = np.arange(len(rounds)) > last[:, None]  # (S, R)
         running = totals.cumsum(axis=1)  # (S, R, C)
-        count = np.where(ended, np.nan, running.sum(axis=2))
+        count = np.where(is_over, np.nan, running.sum(axis=2))
         shares = running / np.maximum(running.sum(axis=2, keepdims=True), 1)
-        shares[ended] = np.nan
+        shares[is_over] = np.nan
         later = totals[:, rounds >= 0].sum(axis=(0, 1))
-        found[str(label)] = ClassShares(
+        by_strategy[str(label)] = ClassShares(
             counts=np.nanmedian(count, axis=0),
             shares=_of_all(np.nanmean(shares, axis=0), classes, size),
             bought=_of_all(later / max(later.sum(), 1.0), classes, size),
         )
-    return found
+    return by_strategy
 
 
 def _of_all(values: Array, classes: NDArray[np.int_], size: int) -> Array:
     """Values of some classes, the last axis, among ``size``, of which the others have none."""
-    found = np.zeros((*values.shape[:-1], size))
-    found[..., classes] = values
-    return found
+    result = np.zeros((*values.shape[:-1], size))
+    result[..., classes] = values
+    return result
 
 
 def overlaps(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -110,8 +110,8 @@ def overlaps(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         no two strategies share a seed.
     """
     trials = {
-        (str(own["strategy_label"].iloc[0]), int(own["seed"].iloc[0])): _sets(own)
-        for _, own in rows.groupby(["strategy_label", "seed"])
+        (str(points["strategy_label"].iloc[0]), int(points["seed"].iloc[0])): _sets(points)
+        for _, points in rows.groupby(["strategy_label", "seed"])
     }
     labels = sorted({label for label, _ in trials})
     longest = max(map(len, trials.values()), default=0)
@@ -129,18 +129,18 @@ def overlaps(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         for row in _summary(values):
             parts[one].append({"strategy_label": other, **row})
             parts[other].append({"strategy_label": one, **row})
-    return {label: pd.DataFrame(found) for label, found in parts.items() if found}
+    return {label: pd.DataFrame(part) for label, part in parts.items() if part}
 
 
 def _sets(trial: pd.DataFrame) -> dict[int, frozenset[int]]:
     """Points bought after each round of one trial, by the number of its points so far."""
     rounds = trial["round"].to_numpy(dtype=int)
     index, place = trial["index"].to_numpy(dtype=int), trial["place"].to_numpy(dtype=int)
-    found: dict[int, frozenset[int]] = {}
+    sets: dict[int, frozenset[int]] = {}
     for number in np.unique(rounds[rounds >= 0]):
         so_far = (rounds >= 0) & (rounds <= number)
-        found[int(place[so_far].max())] = frozenset(index[so_far].tolist())
-    return found
+        sets[int(place[so_far].max())] = frozenset(index[so_far].tolist())
+    return sets
 
 
 def flaws(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -167,22 +167,22 @@ def flaws(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         "refused": rows["label"].isna(),
     }
     later = rows["round"] >= 0
-    found = {}
+    by_kind = {}
     for kind in FLAWS:
         marked = marks[kind] & later
         if not marked.any():
             continue
-        own = rows.assign(marked=marked.astype(float), later=later.astype(float))
-        sums = own.groupby(TRIAL)[["marked", "later"]].cumsum()
-        own = own.assign(share=sums["marked"] / sums["later"].where(sums["later"] > 0))
-        own = own[later].drop_duplicates([*TRIAL, "round"], keep="last")
+        points = rows.assign(marked=marked.astype(float), later=later.astype(float))
+        sums = points.groupby(TRIAL)[["marked", "later"]].cumsum()
+        points = points.assign(share=sums["marked"] / sums["later"].where(sums["later"] > 0))
+        points = points[later].drop_duplicates([*TRIAL, "round"], keep="last")
         parts: list[dict[str, object]] = []
-        for label, curve in own.groupby("strategy_label"):
+        for label, curve in points.groupby("strategy_label"):
             shares = curve.groupby("place")["share"].agg(list)
             values = dict(zip(shares.index.astype(int), shares, strict=True))
             parts += [{"strategy_label": label, **row} for row in _summary(values)]
-        found[kind] = pd.DataFrame(parts)
-    return found
+        by_kind[kind] = pd.DataFrame(parts)
+    return by_kind
 
 
 def _summary(values: Mapping[int, list[float]]) -> Iterator[dict[str, object]]:

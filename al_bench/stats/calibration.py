@@ -33,13 +33,13 @@ def reliability(frame: pd.DataFrame, min_points: int = 1) -> pd.DataFrame:
     rows = rows.assign(spent=spent(rows))
     rows = rows.drop_duplicates([*CURVE, "seed", "spent"], keep="last")
     parts: list[dict[str, Any]] = []
-    for protocol, own in rows.groupby("protocol_id"):
-        own = _not_cut_short(own)
-        trials = own.groupby(["strategy_label", "seed"])["spent"].agg(set)
+    for protocol, group in rows.groupby("protocol_id"):
+        group = _not_cut_short(group)
+        trials = group.groupby(["strategy_label", "seed"])["spent"].agg(set)
         shared = set.intersection(*trials)
         if not shared:
             continue
-        last = own[own["spent"] == max(shared)]
+        last = group[group["spent"] == max(shared)]
         for label, seeds in last.groupby("strategy_label"):
             counts = np.stack([np.asarray(v, dtype=float) for v in seeds[f"{_BINS}count"]])  # S × B
             names = {"protocol_id": protocol, "strategy_label": label, "spent": max(shared)}

@@ -13,51 +13,57 @@ FEW_SEEDS = 5
 def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[str]:
     """Sentences about one protocol that belong beside its numbers."""
     where = f" ({result.title})" if several else ""
-    found = []
+    sentences = []
     if result.baseline is None:
         names = sorted(arm.arm for arm in result.arms)
         other = next((name for name in names if name.startswith(result.axis.baseline)), names[0])
-        found.append(
+        sentences.append(
             f"{result.title} has no baseline: its arms are not compared. Try baseline={other}."
         )
     if math.isnan(result.low):
-        found.append(f"The arms of {result.title} share fewer than two {result.axis.one} counts.")
+        sentences.append(
+            f"The arms of {result.title} share fewer than two {result.axis.one} counts."
+        )
     numbers = {arm.arm: len(arm.seeds) for arm in result.arms}
     if len({arm.seeds for arm in result.arms}) > 1:
         text = ", ".join(f"{name} {count}" for name, count in sorted(numbers.items()))
-        found.append(f"Arms have different seeds{where}: {text}; pairs are made of common ones.")
+        sentences.append(
+            f"Arms have different seeds{where}: {text}; pairs are made of common ones."
+        )
     for arm in result.arms:
         if not arm.seeds and not math.isnan(result.low):
-            found.append(
+            sentences.append(
                 f"{arm.arm} has no seed with all rounds from {result.low:g} to {result.high:g} "
                 f"{result.axis.many}{where}: it is not compared."
             )
         elif result.baseline is not None and arm.baseline is None:
-            found.append(
+            sentences.append(
                 f"{arm.arm} has no baseline{where}: no {result.baseline} equals it in the other "
                 "keys."
             )
         elif arm.baseline is not None and not arm.is_baseline and arm.paired is None:
-            found.append(f"{arm.arm} shares no whole seed with {arm.baseline}{where}.")
+            sentences.append(f"{arm.arm} shares no whole seed with {arm.baseline}{where}.")
         elif arm.paired is not None and arm.paired.num_seeds < 2:
-            found.append(
+            sentences.append(
                 f"{arm.arm} is compared on one seed{where}: nothing can be said of chance."
             )
         if arm.sees_labels:
-            found.append(f"{arm.arm} sees labels before they are bought{where}: a control.")
+            sentences.append(f"{arm.arm} sees labels before they are bought{where}: a control.")
     few = [arm.paired.num_seeds for arm in result.arms if arm.paired is not None]
     if few and 1 < max(few) < FEW_SEEDS:
-        found.append(f"Only {max(few)} seeds{where}: intervals are wide, 5 are a common minimum.")
-    found += [f"{sentence}{where}." for sentence in _confounded(rows)]
+        sentences.append(
+            f"Only {max(few)} seeds{where}: intervals are wide, 5 are a common minimum."
+        )
+    sentences += [f"{sentence}{where}." for sentence in _confounded(rows)]
     saturated = rows["notes"].astype("string").str.contains("saturated_at").fillna(False)
     for name in sorted(set(rows.loc[saturated, "strategy_label"])):
         batches = (rows["strategy_label"] == name) & rows["notes"].notna()  # none in a last round
         share = saturated[batches].mean()
-        found.append(
+        sentences.append(
             f"{name} noted saturation in {100 * share:.0f} % of its batches{where}: late picks "
             "follow the accidents of its posterior samples."
         )
-    return found
+    return sentences
 
 
 def _confounded(rows: pd.DataFrame) -> list[str]:

@@ -38,25 +38,25 @@ def ceilings(frame: pd.DataFrame, metric: str) -> dict[str, float]:
     same, _ = alike(frame, ["budget"])
     full = full.assign(whose=full["run_id"].map(same)).sort_values(["seed", "round"])
     full = full.drop_duplicates(["run_id", "seed"], keep="last")
-    found = {}
+    by_protocol = {}
     for key, run in zip(rest["protocol_id"], rest["run_id"], strict=True):
         rows = full[full["whose"] == same[run]]
         seeds = rows.groupby("seed")[metric]
         if rows.empty:
             continue
         if (seeds.max() > seeds.min()).any():
-            said = f"{titles(frame)[key]}: runs on all labels disagree ({_values(rows, metric)})"
-            warnings.warn(f"{said}: none is drawn.", stacklevel=2)
+            problem = f"{titles(frame)[key]}: runs on all labels disagree ({_values(rows, metric)})"
+            warnings.warn(f"{problem}: none is drawn.", stacklevel=2)
             continue
-        found[str(key)] = float(mean_interval(seeds.first().astype(float)).mean)
-    return found
+        by_protocol[str(key)] = float(mean_interval(seeds.first().astype(float)).mean)
+    return by_protocol
 
 
 def _values(rows: pd.DataFrame, metric: str) -> str:
     """Means of runs, named by what differs."""
-    shown, means = by_run(rows), rows.groupby("run_id")[metric].mean()
-    words = distinctions(list(shown.values()))
+    runs, means = by_run(rows), rows.groupby("run_id")[metric].mean()
+    differences = distinctions(list(runs.values()))
     return "; ".join(
-        f"{', '.join(own) or f'run {run[:8]}'}: {means[run]:.4g}"
-        for run, own in zip(shown, words, strict=True)
+        f"{', '.join(words) or f'run {run[:8]}'}: {means[run]:.4g}"
+        for run, words in zip(runs, differences, strict=True)
     )

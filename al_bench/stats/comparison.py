@@ -113,36 +113,36 @@ def compare(
         ConfigError: The metric, an arm or the baseline does not exist, the metric has no
             direction, or ``aa`` is wanted and the baseline has too few seeds in every protocol.
     """
-    shown = measure(metric)
-    if metric in frame.columns and shown.higher_is_better is None:
+    quantity = measure(metric)
+    if metric in frame.columns and quantity.higher_is_better is None:
         raise ConfigError(f"{metric} is neither to be raised nor lowered.", "Try test_accuracy.")
-    check_reach(reach, metric, shown)
+    check_reach(reach, metric, quantity)
     kinds = dict(by_axis(without_ceilings(frame)))
     if count_validation and LABELS not in kinds:
         raise ConfigError("count_validation counts labels, and here steps are spent.", "Leave it.")
     arms = [STRATEGY if name == "selection" else name for name in arms]
-    asked = _Asked(metric, arms, reach, margin, count_validation, aa, spans or {}, staged)
+    arguments = _Arguments(metric, arms, reach, margin, count_validation, aa, spans or {}, staged)
     protocols: list[ProtocolResult] = []
-    found: list[str] = []
-    refused: list[ConfigError] = []
+    sentences: list[str] = []
+    errors: list[ConfigError] = []
     for axis, rows in kinds.items():
         try:
-            own, said = _of_axis(axis, rows, baseline or axis.baseline, asked)
+            results, remarks = _of_axis(axis, rows, baseline or axis.baseline, arguments)
         except ConfigError as error:
-            refused.append(error)
-            found.append(f"What spends {axis.many} is not compared: {error}")
+            errors.append(error)
+            sentences.append(f"What spends {axis.many} is not compared: {error}")
         else:
-            protocols += own
-            found += said
-    if len(refused) == len(kinds):
-        raise refused[0]
+            protocols += results
+            sentences += remarks
+    if len(errors) == len(kinds):
+        raise errors[0]
     if aa:
-        found += _without_aa(protocols)
-    return Comparison(metric, shown, tuple(protocols), tuple(found))
+        sentences += _without_aa(protocols)
+    return Comparison(metric, quantity, tuple(protocols), tuple(sentences))
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Arguments:
     """Arguments of ``compare`` that are the same for labels and steps."""
 
     metric: str
@@ -156,40 +156,45 @@ class _Asked:
 
 
 def _of_axis(
-    axis: Axis, frame: pd.DataFrame, baseline: str, asked: _Asked
+    axis: Axis, frame: pd.DataFrame, baseline: str, arguments: _Arguments
 ) -> tuple[list[ProtocolResult], list[str]]:
     """The protocols that spend labels, or those that spend steps, and sentences on them."""
-    shown, rows, refused = measure(asked.metric), frame, False
+    quantity, rows, refused = measure(arguments.metric), frame, False
     if axis is LABELS:
         rows, refused = _by_labels_asked_for(frame)
-        if asked.count_validation:
+        if arguments.count_validation:
             rows = rows.assign(num_labeled=rows["num_labeled"] + rows["num_validation"])
-    wide = widened(rows, asked.arms)
+    wide = widened(rows, arguments.arms)
     rows = wide.rows
-    curves = tidy(rows, asked.metric)
+    curves = tidy(rows, arguments.metric)
     names = titles(rows)
-    known = set(curves["strategy_label"])
-    against, compared = baselines(baseline, {k: arm for k, arm in wide.arms.items() if k in known})
+    present = set(curves["strategy_label"])
+    arms = {name: arm for name, arm in wide.arms.items() if name in present}
+    against, compared = baselines(baseline, arms)
     several = len(set(against.values())) > 1
-    found = [*wide.caveats]
+    sentences = [*wide.caveats]
     if refused:
-        found.append("Labels were refused: where they were, labels asked for are counted.")
+        sentences.append("Labels were refused: where they were, labels asked for are counted.")
     runs = set(rows["run_id"])
-    decided = [one for one in asked.staged if one.get("run_id") in runs]
-    added_by_rule = {one["run_id"] for one in decided}
-    others = {trial: when for trial, when in asked.spans.items() if trial[0] not in added_by_rule}
-    found += by_rule(decided)
-    sign = 1.0 if shown.higher_is_better else -1.0
+    decisions = [one for one in arguments.staged if one.get("run_id") in runs]
+    added_by_rule = {one["run_id"] for one in decisions}
+    spans = {
+        trial: span for trial, span in arguments.spans.items() if trial[0] not in added_by_rule
+    }
+    sentences += by_rule(decisions)
+    sign = 1.0 if quantity.higher_is_better else -1.0
     controls = set(rows.loc[_flag(rows, "label_access"), "strategy_label"])
     protocols = []
     for key in names:
-        own = curves[curves["protocol_id"] == key]
-        if own.empty:
+        its_curves = curves[curves["protocol_id"] == key]
+        if its_curves.empty:
             continue
         its_rows = rows[rows["protocol_id"] == key]
-        table = {str(name): curves_of(part) for name, part in own.groupby("strategy_label")}
-        one_budget = list(asked.arms) == [STRATEGY]
-        result = _protocol(table, against, sign, asked.reach, asked.margin, shown, axis, one_budget)
+        table = {str(name): curves_of(part) for name, part in its_curves.groupby("strategy_label")}
+        one_budget = list(arguments.arms) == [STRATEGY]
+        result = _protocol(
+            table, against, sign, arguments.reach, arguments.margin, quantity, axis, one_budget
+        )
         result = replace(
             result,
             baseline=baseline if several and result.baseline else result.baseline,
@@ -199,31 +204,31 @@ def _of_axis(
             dataset=str(its_rows["dataset"].iloc[0]),
             arms=tuple(replace(arm, sees_labels=arm.arm in controls) for arm in result.arms),
         )
-        if axis is STEPS and not asked.metric.startswith(CHOSEN):
+        if axis is STEPS and not arguments.metric.startswith(CHOSEN):
             result = with_speed_ups(result, its_rows, sign)
-        if asked.aa:
+        if arguments.aa:
             split = tuple(_against_itself(arm, result.margin) for arm in result.arms)
             result = replace(result, arms=split)
-        found += _later_seeds(
+        sentences += _later_seeds(
             result,
             its_rows,
-            others,
+            spans,
             partial(
                 _protocol,
                 against=against,
                 sign=sign,
                 reach=(),
                 margin=result.margin,
-                shown=shown,
+                quantity=quantity,
                 axis=axis,
                 one_budget=one_budget,
             ),
             len(names) > 1,
         )
-        said_of = its_rows.drop(columns=[k for k in asked.arms if k in ENGINE])
-        found += caveats(result, said_of, len(names) > 1)  # what arms are is no caveat
+        without_arms = its_rows.drop(columns=[k for k in arguments.arms if k in ENGINE])
+        sentences += caveats(result, without_arms, len(names) > 1)  # what arms are is no caveat
         protocols.append(result)
-    return protocols, found
+    return protocols, sentences
 
 
 def _later_seeds(
@@ -234,12 +239,12 @@ def _later_seeds(
     several: bool,
 ) -> list[str]:
     trials = rows[["strategy_label", "run_id", "seed"]].drop_duplicates().itertuples(index=False)
-    own = {(arm, seed): spans[run, seed] for arm, run, seed in trials if (run, seed) in spans}
+    arm_spans = {(arm, seed): spans[run, seed] for arm, run, seed in trials if (run, seed) in spans}
 
     def again(seeds: Sequence[int]) -> ProtocolResult:
         return judge({name: curve.only(seeds) for name, curve in result.curves.items()})
 
-    sentence = later_seeds(result, own, again)
+    sentence = later_seeds(result, arm_spans, again)
     where = f"{result.title}: " if several else ""
     return [] if sentence is None else [where + sentence]
 
@@ -259,14 +264,14 @@ def _without_aa(protocols: Sequence[ProtocolResult]) -> list[str]:
     """
     bases = [(result.title, arm) for result in protocols for arm in result.arms if arm.is_baseline]
     lacking = [(title, arm) for title, arm in bases if arm.against_itself is None]
-    said = [
+    texts = [
         f"aa=true splits the seeds of {arm.arm} into two halves and needs {FEWEST} whole ones, "
         f"there are {len(arm.areas)}"
         for _, arm in lacking
     ]
     if len(lacking) == len(bases):
-        raise ConfigError(f"{said[0]}.", f"Add seeds={FEWEST} to its run, or leave aa=true out.")
-    return [f"{text} in {title}." for text, (title, _) in zip(said, lacking, strict=True)]
+        raise ConfigError(f"{texts[0]}.", f"Add seeds={FEWEST} to its run, or leave aa=true out.")
+    return [f"{text} in {title}." for text, (title, _) in zip(texts, lacking, strict=True)]
 
 
 def _by_labels_asked_for(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
@@ -274,11 +279,11 @@ def _by_labels_asked_for(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
 
     What is refused differs from seed to seed, what is asked for does not: seeds stay comparable.
     """
-    asked, got = frame["num_queried"].astype("Float64"), frame["num_labeled"]
-    refused = (asked > got).fillna(False)
+    queried, labeled = frame["num_queried"].astype("Float64"), frame["num_labeled"]
+    refused = (queried > labeled).fillna(False)
     concerned = refused.groupby(frame["protocol_id"]).transform("any")
-    counted = got.where(~concerned.astype(bool), asked.astype(float))
-    return frame.assign(num_labeled=counted.astype("int64")), bool(refused.any())
+    counts = labeled.where(~concerned.astype(bool), queried.astype(float))
+    return frame.assign(num_labeled=counts.astype("int64")), bool(refused.any())
 
 
 def _flag(rows: pd.DataFrame, name: str) -> "pd.Series[bool]":
@@ -293,7 +298,7 @@ def _protocol(
     sign: float,
     reach: Sequence[float],
     margin: float | None,
-    shown: Measure,
+    quantity: Measure,
     axis: Axis,
     one_budget: bool,
 ) -> ProtocolResult:
@@ -321,7 +326,7 @@ def _protocol(
     if margin is None:
         every = np.concatenate([*base_areas.values(), np.empty(0)])
         size = abs(float(every.mean())) if len(every) else 0.0
-        margin = MARGIN if shown.unit == "%" else max(RELATIVE_MARGIN * size, 1e-12)
+        margin = MARGIN if quantity.unit == "%" else max(RELATIVE_MARGIN * size, 1e-12)
     results = []
     differences: dict[str, Array] = {}
     for name, curve in whole.items():

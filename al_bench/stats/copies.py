@@ -31,8 +31,8 @@ def one_copy(frame: pd.DataFrame) -> pd.DataFrame:
     key = [*TRIAL, "round"]
     if not {*key} <= {*frame.columns} or not frame.duplicated(key).any():
         return frame  # without rounds there is nothing to tell copies by
-    told = [name for name in frame.columns if name not in (*MEASURED, "config")]
-    values = pd.DataFrame({name: _comparable(frame[name]) for name in told}, index=frame.index)
+    columns = [name for name in frame.columns if name not in (*MEASURED, "config")]
+    values = pd.DataFrame({name: _comparable(frame[name]) for name in columns}, index=frame.index)
     repeated = values.duplicated().to_numpy()
     twice = np.zeros(len(frame), dtype=bool)  # rounds that differ, be it in the engine alone
     twice[~repeated] = values[~repeated].duplicated(key)
@@ -42,11 +42,11 @@ def one_copy(frame: pd.DataFrame) -> pd.DataFrame:
     for trial in np.unique(trials[twice]):
         rows = order[slice(*np.searchsorted(trials[order], [trial, trial + 1]))]
         keep[rows] = False
-        keep[rows[_chosen(values.iloc[rows])]] = True
+        keep[rows[_best_copy(values.iloc[rows])]] = True
     return frame[keep]
 
 
-def _chosen(rows: pd.DataFrame) -> Positions:
+def _best_copy(rows: pd.DataFrame) -> Positions:
     """Positions of the rows of one trial that are taken; warns where its copies differ."""
     copies = _by_engine(rows) or _by_order(rows)
     first = rows.iloc[0]
@@ -60,13 +60,15 @@ def _chosen(rows: pd.DataFrame) -> Positions:
         return np.empty(0, dtype=np.intp)
     start = rows["round"].min()
     best = max(copies, key=lambda at: (rows["round"].iloc[at].min() == start, len(at)))
-    found = [what for at in copies if at is not best and (what := _differing(rows, best, at))]
-    if found:
-        rounds = sorted({round for where, _ in found for round in where})
-        count = "two" if len(found) == 1 else str(len(found) + 1)
+    differences = [
+        what for at in copies if at is not best and (what := _difference(rows, best, at))
+    ]
+    if differences:
+        rounds = sorted({round for where, _ in differences for round in where})
+        count = "two" if len(differences) == 1 else str(len(differences) + 1)
         warnings.warn(
             f"{first['strategy_label']}: {count} different {who}, at {in_a_row(rounds)} "
-            f"({found[0][1]}); one is used, whole.",
+            f"({differences[0][1]}); one is used, whole.",
             stacklevel=5,
         )
     return best
@@ -98,14 +100,14 @@ def _by_order(rows: pd.DataFrame) -> list[Positions] | None:
     return [order[part] for part in parts]
 
 
-def _differing(
+def _difference(
     rows: pd.DataFrame,
     one: Positions,
     other: Positions,
 ) -> tuple[list[int], str] | None:
     """Rounds at which two copies differ, and the first column in which they do."""
-    told = [name for name in rows.columns if name not in INCIDENTAL]
-    mine, theirs = (rows.iloc[at][told].set_index("round") for at in (one, other))
+    columns = [name for name in rows.columns if name not in INCIDENTAL]
+    mine, theirs = (rows.iloc[at][columns].set_index("round") for at in (one, other))
     shared = sorted(set(mine.index) & set(theirs.index))
     mine, theirs = mine.loc[shared], theirs.loc[shared]
     rounds: list[int] = []

@@ -39,13 +39,13 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     array = np.asarray(values, dtype=np.float64)  # (S,) or (S, R)
     present = ~np.isnan(array)
     count = present.sum(axis=0)
-    kept = np.where(present, array, 0.0)
-    mean = _divide(kept.sum(axis=0), count)
+    filled = np.where(present, array, 0.0)
+    mean = _divide(filled.sum(axis=0), count)
     # A sum of equal numbers divided by their count can be a last bit off, hence no interval of 0.
     constant = np.where(present, array, -np.inf).max(axis=0, initial=-np.inf)
     is_constant = np.where(present, array, np.inf).min(axis=0, initial=np.inf) == constant
     mean = np.where(is_constant & (count > 0), constant, mean)
-    squares = np.where(present, (kept - mean) ** 2, 0.0).sum(axis=0)
+    squares = np.where(present, (filled - mean) ** 2, 0.0).sum(axis=0)
     error = np.sqrt(_divide(_divide(squares, count - 1), count))  # NaN for one seed
     half = stdtrit(np.maximum(count - 1, 1), (1 + level) / 2) * error
     return Interval(mean, mean - half, mean + half, count.astype(np.int64))
@@ -62,15 +62,15 @@ def quartiles(values: ArrayLike) -> tuple[float, float, float]:
             one is infinite.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
-    found = []
+    cuts = []
     for part in (0.25, 0.5, 0.75):
         place = part * (len(ordered) - 1)
         below, share = int(place), place - int(place)
         value = float(ordered[below])
         if share and ordered[below + 1] != value:  # also spares inf - inf
             value = value * (1 - share) + float(ordered[below + 1]) * share
-        found.append(value)
-    return found[0], found[1], found[2]
+        cuts.append(value)
+    return cuts[0], cuts[1], cuts[2]
 
 
 def _divide(numerator: Any, denominator: Any) -> NDArray[np.float64]:

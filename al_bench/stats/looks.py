@@ -28,16 +28,16 @@ def later_seeds(
     trials = [(arm.arm, seed) for arm in result.arms for seed in arm.seeds]
     if result.baseline is None or not all(trial in spans for trial in trials):
         return None
-    began: dict[int, str] = {}
-    ended: dict[int, str] = {}
+    begins: dict[int, str] = {}
+    ends: dict[int, str] = {}
     for trial in trials:
         seed, (begin, end) = trial[1], spans[trial]
-        began[seed] = min(begin, began.get(seed, begin))
-        ended[seed] = max(end, ended.get(seed, end))
-    seeds = sorted(began, key=lambda seed: (began[seed], seed))
+        begins[seed] = min(begin, begins.get(seed, begin))
+        ends[seed] = max(end, ends.get(seed, end))
+    seeds = sorted(begins, key=lambda seed: (begins[seed], seed))
     for place in range(len(seeds) - 1, 1, -1):  # two seeds are the fewest that say anything
         earlier, later = sorted(seeds[:place]), sorted(seeds[place:])
-        if max(ended[seed] for seed in earlier) >= min(began[seed] for seed in later):
+        if max(ends[seed] for seed in earlier) >= min(begins[seed] for seed in later):
             continue
         before = {
             arm.arm: arm.verdict
@@ -67,14 +67,14 @@ def by_rule(decisions: Decisions) -> list[str]:
     """
     sentences = []
     for baseline in dict.fromkeys(one["baseline"] for one in decisions):
-        own = [one for one in decisions if one["baseline"] == baseline]
-        said = ", ".join(
-            f"{one['arm']} {one['verdict'] or 'not decided'} ({one['seeds']} seeds)" for one in own
+        arms = [one for one in decisions if one["baseline"] == baseline]
+        verdicts = ", ".join(
+            f"{one['arm']} {one['verdict'] or 'not decided'} ({one['seeds']} seeds)" for one in arms
         )
-        looks = ", ".join(map(str, own[-1]["looks"]))
+        looks = ", ".join(map(str, arms[-1]["looks"]))
         sentences.append(
             f"Seeds were added until arms were decided against {baseline}, with looks after "
-            f"{looks}: {said}. That test keeps {100 * LEVEL:g} % over its looks and arms; "
+            f"{looks}: {verdicts}. That test keeps {100 * LEVEL:g} % over its looks and arms; "
             "intervals, p and verdicts here know of no looks."
         )
     return sentences

@@ -107,9 +107,9 @@ def measure(column: str) -> Measure:
         return _SAMPLING[column]
     part, _, quantity = column.partition("_")
     if part in ("test", "validation", "train") and quantity in _MEASURES:
-        known = _MEASURES[quantity]
+        base = _MEASURES[quantity]
         part = "training" if part == "train" else part
-        return replace(known, words=f"{part} {known.words}")
+        return replace(base, words=f"{part} {base.words}")
     if part == "seconds":
         words = f"{quantity} time per round".replace("_", " ")
         return Measure(words, "s", higher_is_better=False, low=0.0)
@@ -119,13 +119,13 @@ def measure(column: str) -> Measure:
     return Measure(column.replace("_", " "))
 
 
-def check_reach(reach: Sequence[float], metric: str, shown: Measure) -> None:
+def check_reach(reach: Sequence[float], metric: str, measure: Measure) -> None:
     """Raise ConfigError where a value to be reached is none of the metric's."""
     for value in reach:
-        if shown.higher_is_better is None:
+        if measure.higher_is_better is None:
             raise ConfigError(f"{metric} is neither to be raised nor lowered; leave reach out.")
-        if not shown.low <= value <= shown.high:
+        if not measure.low <= value <= measure.high:
             raise ConfigError(
-                f"reach must lie between {shown.low:g} and {shown.high:g} for {metric}, "
+                f"reach must lie between {measure.low:g} and {measure.high:g} for {metric}, "
                 f"got {value:g}."
             )

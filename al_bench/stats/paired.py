@@ -122,8 +122,8 @@ def decide(d: Array, margin: float) -> tuple[Array, Array]:
     if d.shape[-1] < BOOTSTRAP_SEEDS:
         return _t_p(d, 0.0), _t_p_within(d, margin)
     rows = d.reshape(-1, d.shape[-1])
-    found = np.array([(law.p(0.0), law.p_within(margin)) for law in map(_law, rows)])
-    p, within = found.T.reshape(2, *d.shape[:-1])
+    both = np.array([(law.p(0.0), law.p_within(margin)) for law in map(_law, rows)])
+    p, within = both.T.reshape(2, *d.shape[:-1])
     return p, within
 
 

@@ -26,16 +26,17 @@ def titles(frame: pd.DataFrame) -> dict[str, str]:
     Returns:
         Protocol id to title, in the order of the titles.
     """
-    shown = by_protocol(frame)  # what varies within a protocol, on purpose, is not common: no name
+    protocols = by_protocol(frame)  # what varies within one, on purpose, is not common: no name
     parts = {
-        key: [one.names[name] for name in NAMES if name in one.names] for key, one in shown.items()
+        key: [one.names[name] for name in NAMES if name in one.names]
+        for key, one in protocols.items()
     }
-    for key, one in shown.items():
+    for key, one in protocols.items():
         if buyer := one.names.get("init_strategy"):
             parts[key].append(f"initial set by {buyer}")
-    known = {key for run in by_run(frame).values() for key in run.settings}
+    others = {key for run in by_run(frame).values() for key in run.settings}
     for group in _equal(parts):
-        words = distinctions([shown[key] for key in group], NAMES, others=known)
+        words = distinctions([protocols[key] for key in group], NAMES, others=others)
         for key, more in zip(group, words, strict=True):
             parts[key] += more
     if groups := _equal(parts):
@@ -47,8 +48,8 @@ def titles(frame: pd.DataFrame) -> dict[str, str]:
     for group in _equal(parts):
         for key in group:
             parts[key].append(f"id {key[:8]}")
-    named = {key: " · ".join(value) for key, value in parts.items()}
-    return dict(sorted(named.items(), key=lambda item: (item[1], item[0])))
+    names = {key: " · ".join(value) for key, value in parts.items()}
+    return dict(sorted(names.items(), key=lambda item: (item[1], item[0])))
 
 
 def _equal(parts: dict[str, list[str]]) -> list[list[str]]:

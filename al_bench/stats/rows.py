@@ -57,10 +57,10 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
         "margin": result.margin,
         "undefined": reason(result, arm),
     }
-    found = arm.against_itself
-    if found is not None:
-        row |= {"aa_pairs": found.pairs, "aa_splits": found.splits}
-        for word, rate in found.rates.items():
+    against_itself = arm.against_itself
+    if against_itself is not None:
+        row |= {"aa_pairs": against_itself.pairs, "aa_splits": against_itself.splits}
+        for word, rate in against_itself.rates.items():
             row[f"aa_{word.replace(' ', '_')}"] = rate
         row |= {f"aa_{word}_nominal": rate for word, rate in NOMINAL.items()}
     if result.compared:
@@ -89,9 +89,9 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
         names = ("difference_low_third", "difference_middle_third", "difference_high_third")
         row |= dict(zip(names, (sign * d for d in arm.third_differences), strict=True))
     if arm.saved is not None:
-        saved = f"{spent}_saved"
-        row |= dict(zip((saved, f"{saved}_low", f"{saved}_high"), arm.saved, strict=True))
-        row |= {f"{saved}_at_most": arm.saved_at_most, f"{saved}_at_start": arm.saved_at_start}
+        column = f"{spent}_saved"
+        row |= dict(zip((column, f"{column}_low", f"{column}_high"), arm.saved, strict=True))
+        row |= {f"{column}_at_most": arm.saved_at_most, f"{column}_at_start": arm.saved_at_start}
     batch = result.batch_size
     if result.compared:  # arms may have batches of their own
         batch = int(np.diff(result.curves[arm.arm].counts)[:1].sum())
@@ -152,21 +152,21 @@ def speed_up_in_row(row: Mapping[Any, Any], name: str = "speed_up") -> str:
     return f"{text} [{times_sooner(row[f'{name}_low'])}, {times_sooner(row[f'{name}_high'])}]"
 
 
-def across_rows(found: Across, baseline: str) -> pd.DataFrame:
+def across_rows(across: Across, baseline: str) -> pd.DataFrame:
     """A row an arm over all protocols: ranks, gains, improvement over the baseline, penalties."""
     rows = []
-    for a, arm in enumerate(found.arms):
-        own = baseline if baseline in found.arms else found.baselines[a]
-        base = found.arms.index(own) if own in found.arms else None
-        row: dict[str, Any] = {"arm": arm, "protocols": len(found.protocols)}
-        for name, estimate in (("rank", found.ranks), ("gain", found.gain)):
+    for a, arm in enumerate(across.arms):
+        its_baseline = baseline if baseline in across.arms else across.baselines[a]
+        base = across.arms.index(its_baseline) if its_baseline in across.arms else None
+        row: dict[str, Any] = {"arm": arm, "protocols": len(across.protocols)}
+        for name, estimate in (("rank", across.ranks), ("gain", across.gain)):
             row[name] = float(estimate.value[a])
             row[f"{name}_low"] = float(estimate.low[a])
             row[f"{name}_high"] = float(estimate.high[a])
-        better = found.improvement
+        better = across.improvement
         for name, part in (("", better.value), ("_low", better.low), ("_high", better.high)):
             value = math.nan if base is None or base == a else float(part[a, base])
             row[f"improvement{name}"] = value
-        row["penalty"] = float(found.penalties[:, a].sum())
+        row["penalty"] = float(across.penalties[:, a].sum())
         rows.append(row)
     return pd.DataFrame(rows)

@@ -24,7 +24,7 @@ def by_run(frame: pd.DataFrame) -> dict[str, Shown]:
     columns = [*there.values(), *([VERSION] if VERSION in frame else [])]
     table = frame[["run_id", *columns]].drop_duplicates("run_id").set_index("run_id")
     texts = _settings_texts(frame)
-    found = {}
+    runs = {}
     for row in table.itertuples():
         run = str(row.Index)
         settings = dict(_parsed(texts[run])) if run in texts else {}
@@ -32,8 +32,8 @@ def by_run(frame: pd.DataFrame) -> dict[str, Shown]:
         if settings and version is not None and not pd.isna(version):
             settings.setdefault(VERSION, int(version))
         names = {group: _name(getattr(row, column)) for group, column in there.items()}
-        found[run] = Shown(names, settings)
-    return found
+        runs[run] = Shown(names, settings)
+    return runs
 
 
 def by_protocol(frame: pd.DataFrame) -> dict[str, Shown]:
@@ -46,10 +46,10 @@ def by_protocol(frame: pd.DataFrame) -> dict[str, Shown]:
     }
 
 
-def common(shown: Sequence[Shown]) -> Shown:
+def common(runs: Sequence[Shown]) -> Shown:
     """What runs have in common but their strategies; those without settings have no say in them."""
-    names = [one.names for one in shown]
-    settings = [without_strategy(one.settings) for one in shown if one.settings] or [{}]
+    names = [one.names for one in runs]
+    settings = [without_strategy(one.settings) for one in runs if one.settings] or [{}]
     every = dict.fromkeys(key for one in settings for key in one)
     shared = {
         key: settings[0][key]
@@ -70,8 +70,8 @@ def without_strategy(settings: Settings) -> Settings:
 
 def covering(keys: Iterable[str]) -> Callable[[str], bool]:
     """Whether a key tells arms apart; the data's fingerprint belongs to data set and pool."""
-    own = [*keys, *([FINGERPRINT] if {"dataset", "pool"} & set(keys) else [])]
-    return lambda key: any(f"{key}.".startswith(f"{other}.") for other in own)
+    every = [*keys, *([FINGERPRINT] if {"dataset", "pool"} & set(keys) else [])]
+    return lambda key: any(f"{key}.".startswith(f"{other}.") for other in every)
 
 
 def alike(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -84,22 +84,20 @@ def alike(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[dict[str, str], tup
     Returns:
         Run id to an id that such runs share, and sentences on what is not known of them.
     """
-    shown, covers = by_run(frame), covering(keys)
-    ids = frame.drop_duplicates("run_id").set_index("run_id")["protocol_id"]
+    runs, covers = by_run(frame), covering(keys)
+    protocols = frame.drop_duplicates("run_id").set_index("run_id")["protocol_id"]
     equal: dict[str, list[str]] = {}
-    for run, one in shown.items():
+    for run, one in runs.items():
         equal.setdefault(_rest(one, covers), []).append(run)
-    found, doubtful = {}, set()
+    ids, doubtful = {}, set()
     for rest, members in equal.items():
-        apart = _contradicted([shown[run].settings for run in members], covers)
+        apart = _contradicted([runs[run].settings for run in members], covers)
         for run in members:
-            own = {key: shown[run].settings.get(key) for key in apart}
-            found[run] = text_hash(f"{rest} {json.dumps(own)}" if own else rest)
-        if ids[members].nunique() > 1:
+            values = {key: runs[run].settings.get(key) for key in apart}
+            ids[run] = text_hash(f"{rest} {json.dumps(values)}" if values else rest)
+        if protocols[members].nunique() > 1:
             doubtful |= {
-                bool(shown[run].settings)
-                for run in members
-                if FINGERPRINT not in shown[run].settings
+                bool(runs[run].settings) for run in members if FINGERPRINT not in runs[run].settings
             }
     caveats = {
         True: "Some curves are older than the fingerprints in their files: that arms share their "
@@ -107,7 +105,7 @@ def alike(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[dict[str, str], tup
         False: "Some curves hold names of choices alone: that arms share all other keys is not "
         "known.",
     }
-    return found, tuple(caveats[kind] for kind in sorted(doubtful))
+    return ids, tuple(caveats[kind] for kind in sorted(doubtful))
 
 
 def _is_only_sometimes_known(key: str) -> bool:
@@ -122,7 +120,7 @@ def _contradicted(settings: Sequence[Settings], covers: Callable[[str], bool]) -
         for key, value in one.items():
             if _is_only_sometimes_known(key) and not covers(key):
                 values.setdefault(key, set()).add(str(value))
-    return sorted(key for key, own in values.items() if len(own) > 1)
+    return sorted(key for key, distinct in values.items() if len(distinct) > 1)
 
 
 def _rest(one: Shown, covers: Callable[[str], bool]) -> str:
@@ -153,8 +151,8 @@ def _settings_texts(frame: pd.DataFrame) -> Mapping[str, str]:
 
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> Settings:
-    found: dict[str, Any] = json.loads(text)
-    return found
+    settings: dict[str, Any] = json.loads(text)
+    return settings
 
 
 def _name(value: Any) -> str:

@@ -67,27 +67,28 @@ def labels_saved(mine: Curves, base: Curves, low: float, high: float) -> Saved:
     weights = np.full((1, num_seeds), 1 / num_seeds)
     if num_seeds > 1:
         weights = np.vstack([weights, resampling_weights(num_seeds, RESAMPLES)])
-    counts, own = mine.within(low, high)
-    base_counts, theirs = base.within(low, high)
-    ours, others = weights @ own, weights @ theirs  # (X, R)
-    slack = SLACK * max(float(np.abs(own).max()), float(np.abs(theirs).max()))
-    end, goal = ours[:, -1], others[:, -1]
+    counts, values = mine.within(low, high)
+    base_counts, base_values = base.within(low, high)
+    means, base_means = weights @ values, weights @ base_values  # (X, R)
+    slack = SLACK * max(float(np.abs(values).max()), float(np.abs(base_values).max()))
+    end, goal = means[:, -1], base_means[:, -1]
     below = end < goal - slack
-    needed, taken = arrival(base_counts, others, goal - slack), arrival(counts, ours, goal - slack)
-    bound = arrival(base_counts, others, end + slack) - high
+    base_needs = arrival(base_counts, base_means, goal - slack)
+    needs = arrival(counts, means, goal - slack)
+    bound = arrival(base_counts, base_means, end + slack) - high
     saved = bound.copy()
-    saved[~below] = (needed - taken)[~below]
+    saved[~below] = (base_needs - needs)[~below]
     ends = np.quantile(saved[1:], [0.025, 0.975]) if num_seeds > 1 else (math.nan, math.nan)
-    start = _shared_start(counts, own, base_counts, theirs)
-    at_start = not below.any() and bool((np.maximum(needed, taken) <= start).all())
+    start = _shared_start(counts, values, base_counts, base_values)
+    at_start = not below.any() and bool((np.maximum(base_needs, needs) <= start).all())
     return Saved(float(saved[0]), float(ends[0]), float(ends[1]), bool(below[0]), at_start)
 
 
-def _shared_start(counts: Array, own: Array, base_counts: Array, theirs: Array) -> float:
+def _shared_start(counts: Array, values: Array, base_counts: Array, base_values: Array) -> float:
     """The count up to which both have the same labels, or no steps.
 
     The initial set is shared; one that a strategy bought comes after a round without labels.
     """
     shared, i, j = np.intersect1d(counts, base_counts, return_indices=True)
-    alike = (own[:, i] == theirs[:, j]).all(axis=0).cumprod()
+    alike = (values[:, i] == base_values[:, j]).all(axis=0).cumprod()
     return float(shared[int(alike[:2].sum()) - 1 if alike[0] else 0])

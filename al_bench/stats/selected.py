@@ -22,12 +22,12 @@ def shares(frame: pd.DataFrame, level: float = 0.95) -> dict[tuple[str, str], pd
         Protocol id and kind to curves, with the columns of ``summarize``; kinds that occur nowhere
         in a protocol are left out, and so is everything where labels were bought.
     """
-    found = {}
+    by_kind = {}
     for kind in KINDS:
         column = f"selected_{kind}"
         if column not in metrics(frame):
             continue
         for key, curves in summarize(tidy(frame, column), level).groupby("protocol_id"):
             if curves["mean"].any():
-                found[str(key), kind] = curves
-    return found
+                by_kind[str(key), kind] = curves
+    return by_kind

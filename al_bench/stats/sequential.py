@@ -73,18 +73,18 @@ def decide(
         arm: _crossed(_checked(differences[arm]), counts[arm], max_seeds, levels)
         for arm in differences
     }
-    found: dict[str, Decided] = {}
-    for look in range(max((len(shown) for shown in counts.values()), default=0)):
+    decisions: dict[str, Decided] = {}
+    for look in range(max((len(looks) for looks in counts.values()), default=0)):
         while more := [
             arm
             for arm in differences
-            if arm not in found and crossed[arm][len(differences) - len(found) - 1, look]
+            if arm not in decisions and crossed[arm][len(differences) - len(decisions) - 1, look]
         ]:
             for arm in more:  # Holm: the others are judged at the level of those that remain
                 d = _checked(differences[arm])[: counts[arm][look]]
                 verdict = BETTER if d.sum() > 0 else WORSE
-                found[arm] = Decided(verdict, look, len(d), float(d.mean()))
-    return found
+                decisions[arm] = Decided(verdict, look, len(d), float(d.mean()))
+    return decisions
 
 
 def boundaries(
@@ -130,19 +130,19 @@ def _walk(
     if max(counts, default=0) > min(max_seeds, len(d)):
         raise ValueError(f"{max(counts)} pairs of {len(d)}, at most {max_seeds} were planned")
     bounds = np.zeros((len(levels), len(counts)))
-    own = np.zeros((len(levels), len(counts)), dtype=bool)
+    crossed = np.zeros((len(levels), len(counts)), dtype=bool)
     sums = np.zeros(1)  # of each path, the given signs first; mirrored ones have the same size
     over = np.zeros((len(levels), 1), dtype=bool)  # paths that have crossed, by level
-    done = 0
+    num_seeds = 0
     for k, n in enumerate(counts):
         if n <= EXACT_SEEDS:
-            for value in d[done:n]:
-                sums = np.concatenate([sums + value, sums - value]) if done else sums + value
-                over = np.hstack([over, over]) if done else over
-                done += 1
-        elif done < n:
+            for value in d[num_seeds:n]:
+                sums = np.concatenate([sums + value, sums - value]) if num_seeds else sums + value
+                over = np.hstack([over, over]) if num_seeds else over
+                num_seeds += 1
+        elif num_seeds < n:
             sums, over = _random_paths(d, counts[: k + 1], bounds)
-            done = n
+            num_seeds = n
         size = np.abs(sums)
         slack = 1e-12 * float(np.abs(d[:n]).sum())  # sums in another order differ in last bits
         for row, level in enumerate(levels):
@@ -153,8 +153,8 @@ def _walk(
             if row:
                 bounds[row, k] = max(bounds[row, k], bounds[row - 1, k])
             over[row] |= size > bounds[row, k] + slack
-            own[row, k] = over[row, 0]
-    return bounds, own
+            crossed[row, k] = over[row, 0]
+    return bounds, crossed
 
 
 def _random_paths(
@@ -166,13 +166,13 @@ def _random_paths(
     """
     sums = np.zeros(PATHS)
     over = np.zeros((len(bounds), PATHS), dtype=bool)
-    done = 0
+    num_seeds = 0
     for k, n in enumerate(counts):
-        for place in range(done, n):
+        for place in range(num_seeds, n):
             signs = 1.0 - 2.0 * np.random.default_rng([place, PATHS]).integers(0, 2, PATHS)
             signs[0] = 1.0
             sums += signs * d[place]
-        done = max(done, n)
+        num_seeds = max(num_seeds, n)
         if k < len(counts) - 1:
             slack = 1e-12 * float(np.abs(d[:n]).sum())
             over |= np.abs(sums) > bounds[:, k, None] + slack

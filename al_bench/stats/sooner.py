@@ -58,10 +58,10 @@ def pass_length(rows: pd.DataFrame) -> int | None:
     Args:
         rows: Rows of curves of one protocol.
     """
-    typed = {one.settings.get(CANDIDATES) for one in by_run(rows).values()} - {None}
+    numbers = {one.settings.get(CANDIDATES) for one in by_run(rows).values()} - {None}
     sizes = rows["num_labeled"].unique()
     stepped = rows[rows["candidates_seen"].notna() & (rows["total_steps"] > 0)]
-    if len(typed) > 1 or len(sizes) > 1 or stepped.empty:
+    if len(numbers) > 1 or len(sizes) > 1 or stepped.empty:
         return None
     candidates = (stepped["candidates_seen"] / stepped["total_steps"]).astype(float).max()
     return (candidates > 0 and int(sizes[0] // candidates)) or None
@@ -88,7 +88,7 @@ def _seconds(timed: pd.DataFrame, curve: Curves) -> Array | None:
     seeds, counts, table = by_seed(timed.drop_duplicates(["seed", "spent"], keep="last"), "seconds")
     if not (np.isin(curve.seeds, seeds).all() and np.isin(curve.counts, counts).all()):
         return None
-    found = table[
+    seconds = table[
         np.ix_(np.searchsorted(seeds, curve.seeds), np.searchsorted(counts, curve.counts))
     ]
-    return None if np.isnan(found).any() else found
+    return None if np.isnan(seconds).any() else seconds

@@ -46,10 +46,10 @@ def speed_up(base_places: Array, base: Array, places: Array, mine: Array) -> Spe
         mine: (S, R') its values of the same seeds.
     """
     best = base.max(axis=1)
-    needed, taken = _first(base_places, base, best), _first(places, mine, best)
+    base_first, first = _first(base_places, base, best), _first(places, mine, best)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.where(needed == taken, 1.0, needed / taken)  # as one, at place 0 too
-    return summarized(found)
+        ratios = np.where(base_first == first, 1.0, base_first / first)  # as one, at place 0 too
+    return summarized(ratios)
 
 
 def speed_up_published(passes: Array, base: Array, mine: Array) -> SpeedUp:
@@ -64,9 +64,9 @@ def speed_up_published(passes: Array, base: Array, mine: Array) -> SpeedUp:
         base: (S, R) values of the baseline at the ends of passes, higher is better, finite.
         mine: (S, R) the arm's of the same seeds.
     """
-    taken = _first(passes, mine, base.max(axis=1))
+    first = _first(passes, mine, base.max(axis=1))
     with np.errstate(divide="ignore"):
-        return summarized(passes[-1] / taken)
+        return summarized(passes[-1] / first)
 
 
 def summarized(values: Array) -> SpeedUp:
@@ -113,8 +113,8 @@ def _first(places: Array, values: Array, goal: Array) -> Array:
     reached = values >= goal[:, None]
     rows = np.broadcast_to(places, values.shape)
     first = np.take_along_axis(rows, reached.argmax(axis=1)[:, None], axis=1)[:, 0]
-    found: Array = np.where(reached.any(axis=1), first, np.inf)
-    return found
+    result: Array = np.where(reached.any(axis=1), first, np.inf)
+    return result
 
 
 def _quantile(ordered: Array, part: float) -> float:

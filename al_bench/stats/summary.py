@@ -49,20 +49,20 @@ def distinct_runs(frame: pd.DataFrame) -> pd.DataFrame:
     defaults changed: "bald [beta=4]", or the run's id where nothing stored says how.
     """
     frame = one_copy(frame)
-    runs = frame.groupby(CURVE)["run_id"].transform("nunique")
-    if (runs == 1).all():
+    num_runs = frame.groupby(CURVE)["run_id"].transform("nunique")
+    if (num_runs == 1).all():
         return frame
-    several = frame[runs > 1]
-    shown = by_run(several)
-    named: dict[tuple[object, ...], str] = {}
+    several = frame[num_runs > 1]
+    runs = by_run(several)
+    labels: dict[tuple[object, ...], str] = {}
     for keys, group in several.groupby(CURVE):
-        own = list(group["run_id"].unique())
-        words = distinctions([Shown({}, shown[run].settings) for run in own])
-        for run, said in zip(own, words, strict=True):
-            text = ", ".join(said) if words.count(said) == 1 and said else str(run)[:8]
-            named[(*keys, run)] = f"{keys[1]} [{text}]"
+        ids = list(group["run_id"].unique())
+        differences = distinctions([Shown({}, runs[run].settings) for run in ids])
+        for run, words in zip(ids, differences, strict=True):
+            text = ", ".join(words) if differences.count(words) == 1 and words else str(run)[:8]
+            labels[(*keys, run)] = f"{keys[1]} [{text}]"
     rows = frame[[*CURVE, "run_id"]].itertuples(index=False, name=None)
-    return frame.assign(strategy_label=[named.get(row, row[1]) for row in rows])
+    return frame.assign(strategy_label=[labels.get(row, row[1]) for row in rows])
 
 
 def marked(label: str) -> str:
@@ -83,11 +83,11 @@ def unequal_seeds(frame: pd.DataFrame) -> str | None:
     names = titles(frame)
     sentences = []
     for key, rows in distinct_runs(frame).groupby("protocol_id"):
-        seeds = rows.groupby("strategy_label")["seed"].agg(lambda found: in_a_row(found))
+        seeds = rows.groupby("strategy_label")["seed"].agg(lambda column: in_a_row(column))
         if seeds.nunique() > 1:
-            said = "; ".join(f"{label}: {found}" for label, found in seeds.items())
+            text = "; ".join(f"{label}: {numbers}" for label, numbers in seeds.items())
             where = f" of {names[str(key)]}" if len(names) > 1 else ""
-            sentences.append(f"the {axis_of(rows).choices}{where} have different seeds ({said})")
+            sentences.append(f"the {axis_of(rows).choices}{where} have different seeds ({text})")
     if not sentences:
         return None
     more = f", as in {len(sentences) - 1} more protocols" if len(sentences) > 1 else ""
@@ -129,8 +129,8 @@ def tidy(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
         where = f"{keys[1]} ({names[str(keys[0])]})" if len(names) > 1 else str(keys[1])
         for kind, sentence in _missing(curve, metric, ends.get(keys[0]), begins.get(keys[0], 0)):
             lacking.setdefault(kind, []).append((where, sentence))
-    for said in lacking.values():
-        warnings.warn(_folded(said), stacklevel=2)
+    for sentences in lacking.values():
+        warnings.warn(_folded(sentences), stacklevel=2)
     rows = there.assign(piece=there["round"] - there.groupby(TRIAL).cumcount())
     rows = rows.drop_duplicates([*TRIAL, "spent"], keep="last")
     rows = rows.sort_values([*TRIAL, "spent"])
@@ -223,8 +223,8 @@ def final_table(
     """
     rows = []
     for keys, curve in curves.groupby(CURVE):
-        _, stored, table = by_seed(curve, "value")
-        counts = stored.astype(float)
+        _, counts, table = by_seed(curve, "value")
+        counts = counts.astype(float)
         whole = ~np.isnan(table).any(axis=1) & (curve.groupby("seed")["piece"].nunique() == 1)
         final = mean_interval(table[:, -1], level)
         area = mean_interval(_area(counts, table[whole.to_numpy()]), level)
@@ -276,13 +276,13 @@ def _incomplete(
 ) -> "pd.Series[bool]":
     """Rows of curves of which ``_missing`` may have something to say: few, as a rule."""
     curves = rows.groupby(CURVE)["seed"].nunique().to_frame("seeds")
-    found = there.groupby(CURVE)
-    curves["counts"] = found["spent"].nunique()
+    groups = there.groupby(CURVE)
+    curves["counts"] = groups["spent"].nunique()
     curves["pairs"] = there.drop_duplicates([*TRIAL, "spent"]).groupby(CURVE).size()
-    rounds = found["round"]
+    rounds = groups["round"]
     begin = begins.reindex(curves.index, level="protocol_id")
     curves["gaps"] = rounds.max() + 1 - begin - rounds.nunique()
-    curves["last"] = found["spent"].max()
+    curves["last"] = groups["spent"].max()
     curves["end"] = ends.reindex(curves.index, level="protocol_id")
     complete = curves["pairs"] == curves["seeds"] * curves["counts"]  # False where nothing is there
     complete &= (curves["gaps"] == 0) & (curves["last"] == curves["end"])
@@ -312,25 +312,25 @@ def _missing(
             lacking.setdefault(tuple(sorted(absent)), []).append(seed)
     for counts, seeds in sorted(lacking.items()):
         who = f"seed{'s' * (len(seeds) > 1)} {in_a_row(seeds)}"
-        said = f"nothing from {who} at {in_a_row(counts)} {axis.many}, where other seeds are."
-        sentences.append(("seeds", said))
+        sentence = f"nothing from {who} at {in_a_row(counts)} {axis.many}, where other seeds are."
+        sentences.append(("seeds", sentence))
     rounds = set(rows["round"])
     if absent := set(range(begin, max(rounds) + 1)) - rounds:
         which = f"round{'s' * (len(absent) > 1)} {in_a_row(absent)}"
-        said = f"{which} missing for every seed; the curve is not drawn across them."
-        sentences.append(("rounds", said))
+        sentence = f"{which} missing for every seed; the curve is not drawn across them."
+        sentences.append(("rounds", sentence))
     if (last := max(everywhere)) != end:
-        said = f"ends at {last} {axis.many}, where other {axis.choices} go on to {end}."
-        sentences.append(("end", said))
+        sentence = f"ends at {last} {axis.many}, where other {axis.choices} go on to {end}."
+        sentences.append(("end", sentence))
     return sentences
 
 
-def _folded(said: Sequence[tuple[str, str]]) -> str:
+def _folded(sentences: Sequence[tuple[str, str]]) -> str:
     """Curves with sentences of one kind in a line: the first in full, then the others' names."""
-    (where, sentence), *others = said
+    (where, sentence), *others = sentences
     if not others:
         return f"{where}: {sentence}"
     names = list(dict.fromkeys(name for name, _ in others))
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    text = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     alike = all(other == sentence for _, other in others)
-    return f"{where}: {sentence} Likewise{'' if alike else ', with other numbers,'} {shown}."
+    return f"{where}: {sentence} Likewise{'' if alike else ', with other numbers,'} {text}."

@@ -73,9 +73,9 @@ def times(frame: pd.DataFrame, metric: str, level: float = 0.95) -> Times:
         on=[*TRIAL, "spent"],
     )
     parts = []
-    for keys, own in curves.groupby([*CURVE, "spent"]):
-        mean, low, high, number = (part.item() for part in mean_interval(own["value"], level))
+    for keys, group in curves.groupby([*CURVE, "spent"]):
+        mean, low, high, number = (part.item() for part in mean_interval(group["value"], level))
         names = dict(zip([*CURVE, "spent"], keys, strict=True))
-        values = {"seconds": own["seconds"].mean(), "mean": mean, "low": low, "high": high}
+        values = {"seconds": group["seconds"].mean(), "mean": mean, "low": low, "high": high}
         parts.append({**names, **values, "num_seeds": number})
     return Times(pd.DataFrame(parts), table.reset_index())

@@ -34,8 +34,8 @@ def reasons(rows: Sequence[Mapping[Any, Any]]) -> str:
     for row in rows:
         if isinstance(row["undefined"], str):
             arms.setdefault(row["undefined"], []).append(str(row["arm"]))
-    said = []
+    sentences = []
     for why, names in arms.items():
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        said.append(f"{', '.join(names[:3])}{more}: {why}.")
-    return " ".join(said)
+        sentences.append(f"{', '.join(names[:3])}{more}: {why}.")
+    return " ".join(sentences)

@@ -72,10 +72,10 @@ def widened(frame: pd.DataFrame, arms: Sequence[str]) -> Widened:
         ConfigError: There is no such key, or several end so; ``strategy`` is missing.
     """
     if STRATEGY not in arms:
-        wanted = f"arms=[{','.join([STRATEGY, *arms])}]"
-        raise ConfigError(f"arms={list(arms)} lacks strategy.", f"Write {wanted}.")
-    shown = by_run(frame)
-    keys = list(dict.fromkeys(_key(name, list(shown.values())) for name in arms))
+        hint = f"Write arms=[{','.join([STRATEGY, *arms])}]."
+        raise ConfigError(f"arms={list(arms)} lacks strategy.", hint)
+    runs = by_run(frame)
+    keys = list(dict.fromkeys(_key(name, list(runs.values())) for name in arms))
     keys.remove(STRATEGY)
     if not keys:
         rows = distinct_runs(frame)
@@ -87,36 +87,36 @@ def widened(frame: pd.DataFrame, arms: Sequence[str]) -> Widened:
             raise ConfigError(f"There is no column {key}, as in arms={list(arms)}.")
         if key in ENGINE:  # one run under two engines is two arms
             rows = rows.assign(run_id=rows["run_id"] + f" {key}=" + rows[key].astype(str))
-    runs = rows.drop_duplicates("run_id").set_index("run_id")
-    shown = by_run(rows)
+    table = rows.drop_duplicates("run_id").set_index("run_id")
+    runs = by_run(rows)
     protocols, caveats = alike(rows, keys)
-    found = _arms(runs, shown, protocols, keys)
+    arm_of = _arms(table, runs, protocols, keys)
     rows = distinct_runs(
         rows.assign(
             protocol_id=rows["run_id"].map(protocols),
-            strategy_label=rows["run_id"].map({run: arm.label for run, arm in found.items()}),
+            strategy_label=rows["run_id"].map({run: arm.label for run, arm in arm_of.items()}),
         )
     )
-    kept = {}
+    by_label = {}
     for run, label in rows.drop_duplicates("run_id").set_index("run_id")["strategy_label"].items():
-        arm = found[str(run)]
+        arm = arm_of[str(run)]
         beside = str(label).removeprefix(arm.label)  # of runs that are told apart by no arm
-        kept[str(label)] = Arm(arm.strategy + beside, arm.others)
+        by_label[str(label)] = Arm(arm.strategy + beside, arm.others)
     covers = covering(keys)
     others = [key for key in differing(list(by_protocol(rows).values())) if not covers(key)]
     if others:
-        said = _listed([*others[:4], *([f"{len(others) - 4} more"] if others[4:] else [])], "and")
-        caveats += (f"Runs that also differ in {said} are in protocols of their own.",)
-    return Widened(rows, kept, caveats)
+        text = _listed([*others[:4], *([f"{len(others) - 4} more"] if others[4:] else [])], "and")
+        caveats += (f"Runs that also differ in {text} are in protocols of their own.",)
+    return Widened(rows, by_label, caveats)
 
 
-def baselines(typed: str, arms: Mapping[str, Arm]) -> tuple[dict[str, str], str]:
+def baselines(baseline: str, arms: Mapping[str, Arm]) -> tuple[dict[str, str], str]:
     """Which arm each is compared with; a baseline is compared with itself.
 
     Args:
-        typed: An arm ("random · start=cold", "random, start=cold"), which is everyone's baseline,
-            or a strategy with some of the other keys or none: then each arm's baseline is the one
-            that equals it in the keys that are not typed.
+        baseline: An arm ("random · start=cold", "random, start=cold"), which is everyone's
+            baseline, or a strategy with some of the other keys or none: then each arm's baseline is
+            the one that equals it in the keys that are not typed.
         arms: By label.
 
     Returns:
@@ -127,111 +127,117 @@ def baselines(typed: str, arms: Mapping[str, Arm]) -> tuple[dict[str, str], str]
         ConfigError: There is no such arm.
     """
     strategies = {arm.strategy for arm in arms.values()}
-    words = [typed] if typed in strategies else _words(typed)
+    words = [baseline] if baseline in strategies else _words(baseline)
     strategy = next((word for word in words if word in strategies), None)
     if strategy is None:
-        raise ConfigError(f"There is no baseline {typed!r}.", choose(typed, {*strategies, *arms}))
+        raise ConfigError(
+            f"There is no baseline {baseline!r}.", choose(baseline, {*strategies, *arms})
+        )
     words.remove(strategy)
-    said = {
+    by_key = {
         key: {arm.others[key] for arm in arms.values()}
         for arm in arms.values()
         for key in arm.others
     }
     fixed: dict[str, set[str]] = {}
     for word in words:
-        for key, values in said.items():
+        for key, values in by_key.items():
             fits = {value for value in values if _fits(word, key, value)}
             if fits:
                 fixed[key] = fits & fixed.get(key, fits)
                 break
         else:
-            every = {value for values in said.values() for value in values if value}
-            raise ConfigError(f"No arm is {word!r}, as in baseline={typed}.", choose(word, every))
-    found = {}
+            every = {value for values in by_key.values() for value in values if value}
+            raise ConfigError(
+                f"No arm is {word!r}, as in baseline={baseline}.", choose(word, every)
+            )
+    base_of = {}
     for label, arm in arms.items():
         for other, base in arms.items():
             if base.strategy == strategy and all(
                 base.others[key] in fixed[key] if key in fixed else base.others[key] == value
                 for key, value in arm.others.items()
             ):
-                found[label] = other
-    if not found:
-        raise ConfigError(f"There is no baseline {typed!r}.", choose(typed, {*strategies, *arms}))
-    free = [key for key in said if key not in fixed]
-    if not said:
-        return found, ""
-    if not free or len(set(found.values())) == 1:
-        return found, f"Baseline of all arms: {next(iter(found.values()))}."
+                base_of[label] = other
+    if not base_of:
+        raise ConfigError(
+            f"There is no baseline {baseline!r}.", choose(baseline, {*strategies, *arms})
+        )
+    free = [key for key in by_key if key not in fixed]
+    if not by_key:
+        return base_of, ""
+    if not free or len(set(base_of.values())) == 1:
+        return base_of, f"Baseline of all arms: {next(iter(base_of.values()))}."
     name = ", ".join([strategy, *words])
-    return found, f"Baseline of each arm: {name} with the same {_listed(free, 'and')}."
+    return base_of, f"Baseline of each arm: {name} with the same {_listed(free, 'and')}."
 
 
-def _key(name: str, shown: Sequence[Shown]) -> str:
+def _key(name: str, runs: Sequence[Shown]) -> str:
     """The key, group or column that is meant."""
-    known = {key for one in shown for key in one.settings}
-    nodes = {".".join(key.split(".")[:n]) for key in known for n in range(1, key.count(".") + 1)}
+    keys = {key for one in runs for key in one.settings}
+    nodes = {".".join(key.split(".")[:n]) for key in keys for n in range(1, key.count(".") + 1)}
     nodes |= {*GROUPS, STRATEGY}
     if name in (*nodes, *ENGINE):
         return name
-    if found := candidates(name, {*known, *nodes}):
-        if len(found) == 1:
-            return found[0]
+    if matches := candidates(name, {*keys, *nodes}):
+        if len(matches) == 1:
+            return matches[0]
         raise ConfigError(
-            f"arms: {name} may be {_listed(found, 'or')}.", f"Write arms=[strategy,{found[0]}]."
+            f"arms: {name} may be {_listed(matches, 'or')}.", f"Write arms=[strategy,{matches[0]}]."
         )
-    short = shortest(known, known)
-    hint = choose(name, {*known, *short.values(), *nodes, *ENGINE})
+    short = shortest(keys, keys)
+    hint = choose(name, {*keys, *short.values(), *nodes, *ENGINE})
     if not hint.startswith("Did you mean"):
-        differ = [key for key in differing(shown) if key.partition(".")[0] not in CHOICES]
+        differ = [key for key in differing(runs) if key.partition(".")[0] not in CHOICES]
         hint = f"Those that differ here: {', '.join(differ) or 'none'}."
     raise ConfigError(f"There is no arm {name!r}.", hint)
 
 
 def _arms(
-    runs: pd.DataFrame,
-    shown: Mapping[str, Shown],
+    table: pd.DataFrame,
+    runs: Mapping[str, Shown],
     protocols: Mapping[str, str],
     keys: Sequence[str],
 ) -> dict[str, Arm]:
     """The arm of each run."""
-    known = {key for one in shown.values() for key in one.settings}
-    short = shortest(keys, {*known, *keys})
-    found: dict[str, Arm] = {run: Arm(str(runs.at[run, "strategy_label"]), {}) for run in shown}
+    every = {key for one in runs.values() for key in one.settings}
+    short = shortest(keys, {*every, *keys})
+    arm_of: dict[str, Arm] = {run: Arm(str(table.at[run, "strategy_label"]), {}) for run in runs}
     for protocol in set(protocols.values()):
-        members = [run for run in shown if protocols[run] == protocol]
-        group = [shown[run] for run in members]
+        members = [run for run in runs if protocols[run] == protocol]
+        group = [runs[run] for run in members]
         for key in keys:
             if key in ENGINE:
-                words = [setting_in_words(key, _plain(runs.at[run, key]), key) for run in members]
-            elif key in known and not any(other.startswith(f"{key}.") for other in known):
+                words = [setting_in_words(key, _plain(table.at[run, key]), key) for run in members]
+            elif key in every and not any(other.startswith(f"{key}.") for other in every):
                 words = [setting_in_words(key, one.settings.get(key), short[key]) for one in group]
             else:
-                more = distinctions(group, (key,), covers=covering([key]), others=known)
+                more = distinctions(group, (key,), covers=covering([key]), others=every)
                 words = [
-                    " · ".join([*_named(key, one), *own])
-                    for one, own in zip(group, more, strict=True)
+                    " · ".join([*_choice_of(key, one), *rest])
+                    for one, rest in zip(group, more, strict=True)
                 ]
             for run, word in zip(members, words, strict=True):
-                found[run] = Arm(found[run].strategy, {**found[run].others, key: word})
-    return found
+                arm_of[run] = Arm(arm_of[run].strategy, {**arm_of[run].others, key: word})
+    return arm_of
 
 
-def _named(group: str, one: Shown) -> list[str]:
+def _choice_of(group: str, one: Shown) -> list[str]:
     """A group's choice, where it has one."""
     name = one.names.get(group)
     return [choice(group, name)] if name or group == "init_strategy" else []
 
 
-def _words(typed: str) -> list[str]:
+def _words(text: str) -> list[str]:
     """``random(a=1, b=2), start=cold`` or the same with dots: its parts."""
-    return [word.strip() for word in re.split(r"[,·](?![^(]*\))", typed) if word.strip()]
+    return [word.strip() for word in re.split(r"[,·](?![^(]*\))", text) if word.strip()]
 
 
 def _fits(word: str, key: str, value: str) -> bool:
     """Whether ``start=cold``, ``training.start=cold`` or a part of a longer name is meant."""
-    name, _, typed = word.partition("=")
-    if f"{key}.".endswith(f"{name}.") and typed:
-        return value == typed or value.endswith(f"={typed}")
+    name, _, text = word.partition("=")
+    if f"{key}.".endswith(f"{name}.") and text:
+        return value == text or value.endswith(f"={text}")
     return word in (value, *value.split(" · "))
 
 

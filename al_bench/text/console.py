@@ -44,8 +44,8 @@ class Console(_Console):
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         """What is drawn; a text that would steer the terminal loses its colors."""
-        if isinstance(renderable, Text) and (said := visible(renderable.plain)) != renderable.plain:
-            renderable = Text(said, justify=renderable.justify, overflow=renderable.overflow)
+        if isinstance(renderable, Text) and (text := visible(renderable.plain)) != renderable.plain:
+            renderable = Text(text, justify=renderable.justify, overflow=renderable.overflow)
         return super().render(renderable, options)
 
 

@@ -21,8 +21,8 @@ def in_words(seconds: float) -> str:
 
 def about(seconds: float) -> str:
     """The same as an estimate: ``about 12 min``."""
-    said = in_words(seconds)
-    return said if seconds < 0.5 else f"about {said}"
+    words = in_words(seconds)
+    return words if seconds < 0.5 else f"about {words}"
 
 
 def _two(whole: int, rest: int, name: str, rest_name: str) -> str:

@@ -51,8 +51,8 @@ def warnings_as_lines() -> Iterator[None]:
             warnings.simplefilter("always")
             yield
     finally:
-        spoken = [str(w.message) for w in caught if w.category is UserWarning]
-        for sentence in dict.fromkeys(spoken):
+        sentences = [str(w.message) for w in caught if w.category is UserWarning]
+        for sentence in dict.fromkeys(sentences):
             print(f"warning: {in_a_line(sentence)}", file=sys.stderr)
         for other in caught:
             if other.category is not UserWarning:
@@ -75,12 +75,12 @@ def _logged_once() -> Iterator[None]:
 class _Once(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
-        self._told: set[str] = set()
+        self._messages: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        told = record.getMessage()
-        is_new = told not in self._told
-        self._told.add(told)
+        message = record.getMessage()
+        is_new = message not in self._messages
+        self._messages.add(message)
         return is_new
 
 

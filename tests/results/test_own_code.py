@@ -21,9 +21,9 @@ from al_bench.strategies.random import Random
 def own(tmp_path, monkeypatch):
     """Writes files of one's own into a folder that is imported from; forgets them at the end."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(imported, "_held", {})
-    seen = {name: spec for name, spec in imported._seen.items() if name in sys.modules}
-    monkeypatch.setattr(imported, "_seen", seen)  # without what other tests have imported and left
+    monkeypatch.setattr(imported, "_sources", {})
+    specs = {name: spec for name, spec in imported._specs.items() if name in sys.modules}
+    monkeypatch.setattr(imported, "_specs", specs)  # without what other tests have imported and left
     before = set(sys.modules)
 
     def write(**files):
@@ -46,7 +46,7 @@ def hashes(target):
 def forget(*names):
     for name in [one for one in sys.modules if one.split(".")[0] in names]:
         del sys.modules[name]
-    imported._held.clear()
+    imported._sources.clear()
 
 
 def test_what_a_module_imports_is_followed_wherever_the_import_stands(own):
