@@ -23,7 +23,7 @@ def own(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(imported, "_sources", {})
     specs = {name: spec for name, spec in imported._specs.items() if name in sys.modules}
-    monkeypatch.setattr(imported, "_specs", specs)  # without what other tests have imported and left
+    monkeypatch.setattr(imported, "_specs", specs)  # without modules that other tests have left
     before = set(sys.modules)
 
     def write(**files):
