@@ -107,20 +107,20 @@ def choose(copies: Sequence[Copy]) -> Choice:
         raise ResultsError(f"None of {len(ordered)} copies can be read, as {ordered[0].curve}.")
     rounds = {copy: content.curve.num_rows for copy, content in contents.items()}
     longest_first = sorted(contents, key=lambda copy: -rounds[copy])  # equals stay in order
-    hurt: dict[Copy, str] = {}
+    damages: dict[Copy, str] = {}
     for best in longest_first:
         what = damaged(best)
         if not what:
             break
-        hurt[best] = what
+        damages[best] = what
     else:
         best = longest_first[0]
     others = {copy: difference(contents[best], contents[copy]) for copy in contents if copy != best}
     equal = [copy for copy, what in others.items() if what is None and rounds[copy] == rounds[best]]
     differing = tuple(
-        (copy, what) for copy, what in others.items() if what is not None and copy not in hurt
+        (copy, what) for copy, what in others.items() if what is not None and copy not in damages
     )
-    left_out = tuple((copy, what) for copy, what in hurt.items() if copy not in (best, *equal))
+    left_out = tuple((copy, what) for copy, what in damages.items() if copy not in (best, *equal))
     return Choice(max([best, *equal], key=has_acquisitions), differing, left_out)
 
 
@@ -160,7 +160,7 @@ def difference(one: _Content, other: _Content) -> str | None:
         return f"{name} of round {row}: {mine} and {theirs}"
     if one.acquisitions is None or other.acquisitions is None:
         return None
-    acquisitions = [_until(table, rounds - 1) for table in (one.acquisitions, other.acquisitions)]
+    acquisitions = [_before(table, rounds - 1) for table in (one.acquisitions, other.acquisitions)]
     numbers = [table.num_rows for table in acquisitions]
     if numbers[0] != numbers[1]:
         return f"number of labels: {numbers[0]} and {numbers[1]}"
@@ -275,7 +275,9 @@ def _rows(copy: Copy, path: Path, schema: pa.Schema) -> pa.Table:
     return rows.filter(of_trial).sort_by(order)
 
 
-def _until(acquisitions: pa.Table, rounds: int) -> pa.Table:
+def _before(acquisitions: pa.Table, round: int) -> pa.Table:
     """What was bought before a round, the initial set included."""
-    before = pc.or_kleene(pc.less(acquisitions["round"], rounds), pc.is_null(acquisitions["round"]))
-    return acquisitions.filter(before)
+    is_before = pc.or_kleene(
+        pc.less(acquisitions["round"], round), pc.is_null(acquisitions["round"])
+    )
+    return acquisitions.filter(is_before)

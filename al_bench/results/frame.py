@@ -234,13 +234,13 @@ def _one_copy(
     with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
         choices = list(pool.map(choose_copy, trials))
     warn(choices)
-    dropped = {
+    unused = {
         part: str(curve)
         for group, choice in zip(groups.values(), choices, strict=True)
         for curve, part in group.items()
         if curve != choice.copy.curve
     }
-    return np.asarray(~part_of.isin(list(dropped))), list(dropped.values())
+    return np.asarray(~part_of.isin(list(unused))), list(unused.values())
 
 
 def _all_of(values: "pd.Series[Any]") -> Any:
@@ -273,12 +273,12 @@ def _configs(tables: list[pa.Table]) -> "pd.Categorical":
 
 def _warn_of_edited(files: list[Path], answers: "list[pa.Table | ResultsError]") -> None:
     """A line for each run whose ``config.yaml`` does not say what its first curve does."""
-    checked = set()
+    folders = set()
     for path, answer in zip(files, answers, strict=True):
         folder = path.parent.parent
-        if isinstance(answer, ResultsError) or folder in checked:
+        if isinstance(answer, ResultsError) or folder in folders:
             continue
-        checked.add(folder)
+        folders.add(folder)
         sentence = settings.disagreement(folder, answer.schema.metadata)
         if sentence is not None:
             logger.warning(sentence)

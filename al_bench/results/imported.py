@@ -135,10 +135,10 @@ def _read(name: str, module: ModuleType | None, file: Path, *, is_sure: bool) ->
     except OSError:
         content = _in_archive(name)
     if module is not None and content is not None:
-        edited = _is_edited(spec, file, content)
-        if edited is None and not is_sure:
-            edited = file.stat().st_mtime > _START and not _runs(module, content)
-        content = None if edited else content
+        is_edited = _is_edited(spec, file, content)
+        if is_edited is None and not is_sure:
+            is_edited = file.stat().st_mtime > _START and not _runs(module, content)
+        content = None if is_edited else content
     return Source(file, spec, content)
 
 

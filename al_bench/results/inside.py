@@ -41,30 +41,30 @@ def descriptor(path: Path, flags: int = os.O_RDONLY) -> int:
         if os.path.basename(folder) in FOLDERS and os.open in os.supports_dir_fd:
             parent = os.open(folder, os.O_RDONLY | _FOLDER)
             try:
-                opened = os.open(name, flags | _FLAGS, 0o666, dir_fd=parent)
+                handle = os.open(name, flags | _FLAGS, 0o666, dir_fd=parent)
             finally:
                 os.close(parent)
         else:
-            opened = os.open(path, flags | _FLAGS, 0o666)
+            handle = os.open(path, flags | _FLAGS, 0o666)
     except OSError:
         if what := wrong(path):
             raise OSError(errno.EINVAL, f"it {what}", str(path)) from None
         raise
-    if not stat.S_ISREG(os.fstat(opened).st_mode):
-        os.close(opened)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
         raise OSError(errno.EINVAL, f"it {SPECIAL}", str(path))
-    return opened
+    return handle
 
 
 def read(path: Path) -> bytes:
     """The content of a file of a run; errors as in ``descriptor``."""
-    opened = descriptor(path)
+    handle = descriptor(path)
     try:
         parts = []
-        while part := os.read(opened, 1 << 24):
+        while part := os.read(handle, 1 << 24):
             parts.append(part)
     finally:
-        os.close(opened)
+        os.close(handle)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

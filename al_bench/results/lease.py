@@ -133,17 +133,17 @@ def bury(paths: Iterable[Path]) -> None:
     Args:
         paths: The leases.
     """
-    watched = {path: _Watch(_sign(path)) for path in paths}
+    watches = {path: _Watch(_sign(path)) for path in paths}
     deadline = time.monotonic() + 2 * STALE_SECONDS
-    while watched and time.monotonic() < deadline:
-        clocks = _file_clocks(watched)
-        for path, watch in list(watched.items()):
+    while watches and time.monotonic() < deadline:
+        clocks = _file_clocks(watches)
+        for path, watch in list(watches.items()):
             if not watch.goes_on(_sign(path), clocks.get(path.parent)):
-                del watched[path]
+                del watches[path]
             elif watch.seconds >= STALE_SECONDS:
                 _remove(path, watch.sign)
-                del watched[path]
-        if watched:
+                del watches[path]
+        if watches:
             time.sleep(LOOK_SECONDS)
 
 

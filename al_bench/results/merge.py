@@ -274,10 +274,10 @@ def _pick(
     if any(differing.values()):
         if not favored:
             other = next(trial for trial in others if differing[id(trial)])
-            edited = f"; of the second, {wrong[id(other)]}" if wrong[id(other)] else ""
+            note = f"; of the second, {wrong[id(other)]}" if wrong[id(other)] else ""
             raise _Differ(
                 f"{best.copy.curve} and {other.copy.curve} are different results of one trial "
-                f"({differing[id(other)]}{edited})"
+                f"({differing[id(other)]}{note})"
             )
         best = max(favored, key=lambda trial: trial.rounds)
     else:

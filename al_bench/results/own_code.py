@@ -142,8 +142,8 @@ def _imported_by(node: ast.AST, package: str) -> Iterator[str]:
             names = _public(base) if alias.name == "*" else [alias.name]
             yield from (f"{base}.{name}" for name in names if base)
     elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-        called = node.func
-        name = getattr(called, "attr", getattr(called, "id", ""))
+        function = node.func
+        name = getattr(function, "attr", getattr(function, "id", ""))
         argument = node.args[0].value
         if name in ("import_module", "__import__") and isinstance(argument, str):
             level = len(argument) - len(argument.lstrip("."))
@@ -159,8 +159,8 @@ def _absolute(name: str, level: int, package: str) -> str:
 
 def _public(name: str) -> list[str]:
     """What ``from name import *`` imports that may be modules."""
-    listed = getattr(sys.modules.get(name), "__all__", ())
-    return [one for one in listed if isinstance(one, str)]
+    exports = getattr(sys.modules.get(name), "__all__", ())
+    return [one for one in exports if isinstance(one, str)]
 
 
 def _home(item: Any, hashes: dict[str, str]) -> list[Any]:

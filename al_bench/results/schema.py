@@ -185,8 +185,8 @@ def beyond(rows: pa.Table) -> str | None:
     for kind, is_beyond in _BEYOND.items():
         names = columns.get(kind, [])
         # Columns of a type are looked at together: files are many, and most of them are in order.
-        if names and is_beyond(_together(rows, names)):
-            first = next(name for name in names if is_beyond(_together(rows, [name])))
+        if names and is_beyond(_values(rows, names)):
+            first = next(name for name in names if is_beyond(_values(rows, [name])))
             return f"{first} has what no run writes there"
     for name in {*_LABELS}.intersection(rows.schema.names):
         if (pc.max(rows.column(name)).as_py() or 0) >= MOST_CLASSES:
@@ -194,7 +194,7 @@ def beyond(rows: pa.Table) -> str | None:
     return None
 
 
-def _together(rows: pa.Table, names: list[str]) -> pa.ChunkedArray:
+def _values(rows: pa.Table, names: list[str]) -> pa.ChunkedArray:
     """The values of these columns; of lists their items."""
     chunks = [chunk for name in names for chunk in rows.column(name).chunks]
     kind = rows.schema.field(names[0]).type

@@ -43,9 +43,9 @@ def _settings(config: bytes, protocol: bytes = b"") -> dict[str, Any] | None:
         return None
 
 
-def _decides(config: dict[str, Any], beside: dict[str, Any]) -> dict[str, Any]:
+def _decides(config: dict[str, Any], protocol: dict[str, Any]) -> dict[str, Any]:
     decides = {key: value for key, value in config.items() if key not in ENGINE_KEYS}
-    settings = flat(decides) | flat(beside.pop("config", {})) | flat(beside)
+    settings = flat(decides) | flat(protocol.pop("config", {})) | flat(protocol)
     for key in PATHS:
         settings.pop(key, None)
     return settings

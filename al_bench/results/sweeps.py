@@ -153,13 +153,13 @@ def read_plan(sweep_folder: Path) -> list[Job]:
     path = sweep_folder / "plan.json"
     content = _record(path, {}) or {}
     entries = content.get("jobs", [])
-    listed = entries if isinstance(entries, list) else [entries]
+    entries = entries if isinstance(entries, list) else [entries]
     jobs = [
         Job(sweep_folder.name, entry["job"], tuple(entry["overrides"]), order=_order(content))
-        for entry in listed
+        for entry in entries
         if _is_planned(entry)
     ]
-    if len(jobs) < len(listed):
+    if len(jobs) < len(entries):
         _warn(path, "lists what are no jobs, which are left out")
     return jobs
 

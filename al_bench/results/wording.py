@@ -119,8 +119,8 @@ def choice(group: str, name: str | None) -> str:
 
 def shortest(keys: Iterable[str], every: Iterable[str]) -> dict[str, str]:
     """Each key's shortest end that is the end of no other of ``every``; a class by its node's."""
-    rivals = {_called(key) for key in every} | set(_ORDER)
-    return {key: _end(_called(key), rivals) for key in keys}
+    rivals = {_node(key) for key in every} | set(_ORDER)
+    return {key: _end(_node(key), rivals) for key in keys}
 
 
 def candidates(name: str, keys: Iterable[str]) -> list[str]:
@@ -142,7 +142,7 @@ def value_in_words(value: Any) -> str:
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
 
 
-def _called(key: str) -> str:
+def _node(key: str) -> str:
     return key.removesuffix("._target_")
 
 

@@ -83,14 +83,14 @@ def across(comparison: Comparison) -> Across | None:
     order = np.nan_to_num(ranks, nan=math.inf).argsort(kind="stable")
     names = [names[place] for place in order]
     scores = scores[:, order]
-    against = {
+    baseline_of = {
         arm.arm: arm.baseline
         for result in protocols
         for arm in result.arms
         if arm.baseline in names
     }
-    places = [names.index(against.get(name, name)) for name in names]
-    lacking = np.array([name not in against for name in names])
+    places = [names.index(baseline_of.get(name, name)) for name in names]
+    lacking = np.array([name not in baseline_of for name in names])
 
     def gains(counts: Array) -> Array:
         """Areas less the mean area of the arm's baseline, (X, P, A, S)."""
@@ -102,7 +102,7 @@ def across(comparison: Comparison) -> Across | None:
     total = sum((_penalties(result, names, sign) for result in protocols), np.zeros(1))
     return Across(
         arms=tuple(names),
-        baselines=tuple(against.get(name) for name in names),
+        baselines=tuple(baseline_of.get(name) for name in names),
         partly=partly(protocols, names),
         protocols=tuple(result.title for result in protocols),
         ranks=bootstrap(scores, mean_ranks),

@@ -170,8 +170,8 @@ def _of_axis(
     names = titles(rows)
     present = set(curves["strategy_label"])
     arms = {name: arm for name, arm in wide.arms.items() if name in present}
-    against, compared = baselines(baseline, arms)
-    several = len(set(against.values())) > 1
+    baseline_of, compared = baselines(baseline, arms)
+    several = len(set(baseline_of.values())) > 1
     sentences = [*wide.caveats]
     if refused:
         sentences.append("Labels were refused: where they were, labels asked for are counted.")
@@ -193,7 +193,7 @@ def _of_axis(
         table = {str(name): curves_of(part) for name, part in its_curves.groupby("strategy_label")}
         one_budget = list(arguments.arms) == [STRATEGY]
         result = _protocol(
-            table, against, sign, arguments.reach, arguments.margin, quantity, axis, one_budget
+            table, baseline_of, sign, arguments.reach, arguments.margin, quantity, axis, one_budget
         )
         result = replace(
             result,
@@ -215,7 +215,7 @@ def _of_axis(
             spans,
             partial(
                 _protocol,
-                against=against,
+                baseline_of=baseline_of,
                 sign=sign,
                 reach=(),
                 margin=result.margin,
@@ -294,7 +294,7 @@ def _flag(rows: pd.DataFrame, name: str) -> "pd.Series[bool]":
 
 def _protocol(
     table: Mapping[str, Curves],
-    against: Mapping[str, str],
+    baseline_of: Mapping[str, str],
     sign: float,
     reach: Sequence[float],
     margin: float | None,
@@ -302,9 +302,9 @@ def _protocol(
     axis: Axis,
     one_budget: bool,
 ) -> ProtocolResult:
-    """The arms of a protocol; ``against`` says which arm each is compared with."""
+    """The arms of a protocol; ``baseline_of`` says which arm each is compared with."""
     together = table
-    bases = {name: against[name] for name in table if against.get(name) in table}
+    bases = {name: baseline_of[name] for name in table if baseline_of.get(name) in table}
     baseline = next(iter(bases.values()), None)
     if baseline is not None and one_budget:
         # All arms of a protocol have one budget: one that ends before the baseline is unfinished.
@@ -331,7 +331,6 @@ def _protocol(
     differences: dict[str, Array] = {}
     for name, curve in whole.items():
         labels_to = {target: _first_stored(table[name], target, sign) for target in reach}
-        base = whole[bases[name]] if name in bases else None
         fields: dict[str, Any] = {
             "arm": name,
             "baseline": bases.get(name),
@@ -339,28 +338,11 @@ def _protocol(
             "areas": areas[name],
             "labels_to": labels_to,
         }
-        if base is not None and name != bases[name]:
-            common = sorted(set(curve.seeds) & set(base.seeds))
-            if common:
-                mine, theirs = curve.of(common), base.of(common)
-                d = sign * _difference(curve.counts, mine, base.counts, theirs, low, high)
-                fields["paired"] = paired(d, margin)
-                fields["third_differences"] = tuple(
-                    float(
-                        (sign * _difference(curve.counts, mine, base.counts, theirs, *part)).mean()
-                    )
-                    for part in thirds(low, high)
-                )
-                saved = labels_saved(
-                    Curves(curve.counts, sign * mine, tuple(common)),
-                    Curves(base.counts, sign * theirs, tuple(common)),
-                    low,
-                    high,
-                )
-                fields["saved"] = (saved.value, saved.low, saved.high)
-                fields["saved_at_most"] = saved.at_most
-                fields["saved_at_start"] = saved.at_start
-                differences[name] = d
+        base = whole[bases.get(name, name)]
+        mine, theirs = curve.only(base.seeds), base.only(curve.seeds)
+        if base is not curve and mine.seeds:
+            differences[name], statistics = _beside(mine, theirs, sign, low, high, margin)
+            fields |= statistics
         results.append(fields)
     pairs: list[Paired | None] = [fields.get("paired") for fields in results]
     raw = [math.nan if pair is None else pair.p for pair in pairs]
@@ -396,12 +378,34 @@ def _protocol(
     )
 
 
-def _difference(
-    counts: Array, mine: Array, base_counts: Array, theirs: Array, low: float, high: float
-) -> Array:
-    return normalized_area(counts, mine, low, high) - normalized_area(
-        base_counts, theirs, low, high
-    )
+def _beside(
+    arm: Curves, base: Curves, sign: float, low: float, high: float, margin: float
+) -> tuple[Array, dict[str, Any]]:
+    """Differences of an arm to its baseline, (S,), and what they say as fields of ``ArmResult``.
+
+    Args:
+        arm: The arm's curves.
+        base: The baseline's of the same seeds, at least one.
+        sign: -1 where the metric is to be lowered, else 1.
+        low: Where the common range of counts begins.
+        high: Where it ends.
+        margin: Of equivalence.
+    """
+
+    def difference(low: float, high: float) -> Array:
+        area = normalized_area(arm.counts, arm.values, low, high)
+        return sign * (area - normalized_area(base.counts, base.values, low, high))
+
+    d = difference(low, high)
+    mine, theirs = (replace(one, values=sign * one.values) for one in (arm, base))
+    saved = labels_saved(mine, theirs, low, high)
+    return d, {
+        "paired": paired(d, margin),
+        "third_differences": tuple(float(difference(*part).mean()) for part in thirds(low, high)),
+        "saved": (saved.value, saved.low, saved.high),
+        "saved_at_most": saved.at_most,
+        "saved_at_start": saved.at_start,
+    }
 
 
 def _first_stored(curve: Curves, target: float, sign: float) -> Array:

@@ -20,8 +20,8 @@ def by_run(frame: pd.DataFrame) -> dict[str, Shown]:
     Args:
         frame: Rows of curves; with the column ``config`` of ``read_curves`` or without.
     """
-    there = {group: name for group, name in NAMES.items() if name in frame}
-    columns = [*there.values(), *([VERSION] if VERSION in frame else [])]
+    column_of = {group: name for group, name in NAMES.items() if name in frame}
+    columns = [*column_of.values(), *([VERSION] if VERSION in frame else [])]
     table = frame[["run_id", *columns]].drop_duplicates("run_id").set_index("run_id")
     texts = _settings_texts(frame)
     runs = {}
@@ -31,7 +31,7 @@ def by_run(frame: pd.DataFrame) -> dict[str, Shown]:
         version = getattr(row, VERSION, None)
         if settings and version is not None and not pd.isna(version):
             settings.setdefault(VERSION, int(version))
-        names = {group: _name(getattr(row, column)) for group, column in there.items()}
+        names = {group: _name(getattr(row, column)) for group, column in column_of.items()}
         runs[run] = Shown(names, settings)
     return runs
 

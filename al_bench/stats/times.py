@@ -52,10 +52,10 @@ def elapsed(rows: pd.DataFrame) -> pd.DataFrame:
         timed = timed.groupby([rows[name] for name in TRIAL]).transform("any")
     rows = rows[timed].sort_values([*TRIAL, "round"])
     parts = rows[columns].astype(float).fillna(0.0)
-    until = parts.sum(axis=1).groupby([rows[name] for name in TRIAL]).cumsum()
+    seconds = parts.sum(axis=1).groupby([rows[name] for name in TRIAL]).cumsum()
     if axis is not STEPS:
-        until = until - parts["seconds_score"] - parts["seconds_select"]
-    return rows.assign(**parts, seconds=until, spent=spent(rows))
+        seconds = seconds - parts["seconds_score"] - parts["seconds_select"]
+    return rows.assign(**parts, seconds=seconds, spent=spent(rows))
 
 
 def times(frame: pd.DataFrame, metric: str, level: float = 0.95) -> Times:

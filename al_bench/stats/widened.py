@@ -151,25 +151,25 @@ def baselines(baseline: str, arms: Mapping[str, Arm]) -> tuple[dict[str, str], s
             raise ConfigError(
                 f"No arm is {word!r}, as in baseline={baseline}.", choose(word, every)
             )
-    base_of = {}
+    baseline_of = {}
     for label, arm in arms.items():
         for other, base in arms.items():
             if base.strategy == strategy and all(
                 base.others[key] in fixed[key] if key in fixed else base.others[key] == value
                 for key, value in arm.others.items()
             ):
-                base_of[label] = other
-    if not base_of:
+                baseline_of[label] = other
+    if not baseline_of:
         raise ConfigError(
             f"There is no baseline {baseline!r}.", choose(baseline, {*strategies, *arms})
         )
     free = [key for key in by_key if key not in fixed]
     if not by_key:
-        return base_of, ""
-    if not free or len(set(base_of.values())) == 1:
-        return base_of, f"Baseline of all arms: {next(iter(base_of.values()))}."
+        return baseline_of, ""
+    if not free or len(set(baseline_of.values())) == 1:
+        return baseline_of, f"Baseline of all arms: {next(iter(baseline_of.values()))}."
     name = ", ".join([strategy, *words])
-    return base_of, f"Baseline of each arm: {name} with the same {_listed(free, 'and')}."
+    return baseline_of, f"Baseline of each arm: {name} with the same {_listed(free, 'and')}."
 
 
 def _key(name: str, runs: Sequence[Shown]) -> str:
