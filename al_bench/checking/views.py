@@ -120,6 +120,11 @@ class FakeView:
         """Each score of the pool, (N,) float64."""
         return [function(self.log_probs(num_samples)).double() for function in functions]
 
+    def labeled_log_probs(self, num_samples: int | None = None) -> Tensor:
+        """(M, K, C) random predictions."""
+        given = log_probs(self.num_labeled, max(64, self.num_samples), self.num_classes, seed=11)
+        return given[:, : num_samples or self.num_samples]
+
     def features(self) -> Tensor:
         """(N, D) the embedding."""
         return self.embedding

@@ -179,6 +179,10 @@ class View:
                 part.append(_scored(function, log_probs))
         return [torch.cat(part) for part in parts]
 
+    def labeled_log_probs(self, num_samples: int | None = None) -> Tensor:
+        """(M, K, C) log-probabilities of the labeled set, in the order in which it was labeled."""
+        return self._few_log_probs(self._labeled_points(), num_samples)
+
     def features(self) -> Tensor:
         """(N, D) float32 features of the pool."""
         return self._features(self._pool_points())
@@ -211,14 +215,7 @@ class View:
 
     def target_log_probs(self, num_targets: int, num_samples: int | None = None) -> Tensor:
         """(T, K, C) log-probabilities of T target inputs under the same posterior samples."""
-        count = self._sample_count(num_samples)
-        points = self._target_points(num_targets)
-        held = self._held.get(("log_probs", points.name))
-        if held is None or held.shape[1] < count:
-            parts = self._chunks(points, lambda x: self._posterior.log_probs(x, count))
-            self._held["log_probs", points.name] = held = torch.cat(list(parts))
-        shown: Tensor = held[:, :count]
-        return shown
+        return self._few_log_probs(self._target_points(num_targets), num_samples)
 
     def target_gradient_factors(self, num_targets: int) -> GradientFactors:
         """Factors of the last-layer gradients of the same T target inputs: (T, C) and (T, D)."""
@@ -307,6 +304,16 @@ class View:
                     )
                 self._must_differ = False
             yield log_probs
+
+    def _few_log_probs(self, points: Points, num_samples: int | None) -> Tensor:
+        """(n, K, C) log-probabilities of points other than the pool's, held."""
+        count = self._sample_count(num_samples)
+        held = self._held.get(("log_probs", points.name))
+        if held is None or held.shape[1] < count:
+            parts = self._chunks(points, lambda x: self._posterior.log_probs(x, count))
+            self._held["log_probs", points.name] = held = torch.cat(list(parts))
+        shown: Tensor = held[:, :count]
+        return shown
 
     def _cut(self, count: int) -> Iterator[Tensor]:
         """The log-probabilities that are held, in chunks: scores need room for temporaries."""

@@ -93,6 +93,9 @@ class PoolView(Protocol):
     def score(self, functions: Sequence[ScoreFn], num_samples: int | None = None) -> list[Tensor]:
         """Each pointwise score of the pool, (N,) float64, streamed: (N, K, C) is never held."""
 
+    def labeled_log_probs(self, num_samples: int | None = None) -> Tensor:
+        """(M, K, C) log-probabilities of the labeled set, in the order in which it was labeled."""
+
     def features(self) -> Tensor:
         """(N, D) float32 features of the pool."""
 

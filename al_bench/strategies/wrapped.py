@@ -6,16 +6,20 @@ from al_bench.errors import ConfigError, keyed
 from al_bench.strategies.base import Strategy
 
 
-def check_wrapped(of: Any) -> None:
+def check_wrapped(of: Any, name: str = "of") -> None:
     """Refuse what is no strategy.
+
+    Args:
+        of: Anything.
+        name: The parameter that holds it.
 
     Raises:
         ConfigError: ``of`` has no ``needs`` or no ``select``.
     """
     if not isinstance(getattr(of, "needs", None), frozenset) or not hasattr(of, "select"):
         raise ConfigError(
-            f"{keyed('of')} must be a strategy, got {of!r}.",
-            f"Choose one: strategy@{keyed('of')}=entropy.",
+            f"{keyed(name)} must be a strategy, got {of!r}.",
+            f"Choose one: strategy@{keyed(name)}=entropy.",
         )
 
 

@@ -116,6 +116,18 @@ def test_what_cannot_be_is_refused_before_any_work(al_bench, overrides, said):
     assert said in err
 
 
+def test_a_bandit_of_one_expert_is_refused_and_one_of_three_is_named_by_them(al_bench):
+    code, _, err = al_bench("run", "strategy=albl", "~strategy@strategy.experts.second")
+    assert code == 2
+    assert err == (
+        "al-bench: strategy.experts must be two strategies or more, got ['first']. "
+        "Add for example +strategy@strategy.experts.second=margin.\n"
+    )
+    three = compose(["strategy=albl", "+strategy@strategy.experts.third=badge"])
+    named = "albl(first=coreset, second=least_confidence, third=badge)"
+    assert three.strategy_label == named
+
+
 def test_a_wrapped_run_stores_its_label_and_what_the_control_saw(tmp_path):
     quick = ["training.max_epochs=1", "training.epoch_size=64", "model.num_samples=3", "seeds=1"]
     curves = notebook.run(

@@ -60,10 +60,19 @@ class Reported(Silent):
         self.rounds.add((key, row["round"], row["test_nll"]))
 
 
+BANDIT = (  # its state, and warm weights of trainings that end by themselves
+    "strategy=albl",
+    "training=dynamical",
+    "training.stop_train_accuracy=0.5",
+    "training.stop_after=2",
+    "training.max_epochs=6",
+    "budget.total=50",
+)
 WARM = (*LABELS, "strategy=bald", "training.start=warm")
 RUNS = {
     "cold": [[*LABELS, "strategy=bald", "training.start=cold", "budget.total=40"]],
     "warm": [[*WARM, "budget.total=40"]],
+    "bandit": [[*BANDIT]],
     "together": [[*LABELS, "strategy=margin", "budget.total=30"], [*WARM, "budget.total=30"]],
     "sampling": [["selection=rho_loss", *STEPS]],
     "sampling together": [  # two that share what is learned of a holdout, and two others
@@ -73,7 +82,7 @@ RUNS = {
         [*WARM, "budget.total=30"],
     ],
 }
-SLOW = ("together", "sampling", "sampling together")
+SLOW = ("bandit", "together", "sampling", "sampling together")
 
 
 @pytest.fixture(

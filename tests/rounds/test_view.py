@@ -191,6 +191,16 @@ def test_the_network_of_a_view_is_the_strategys_own(trial, posterior):
     assert torch.equal(fresh.gradient_factors().log_probs, before)
 
 
+def test_labeled_points_are_predicted_in_the_order_in_which_they_were_labeled(trial, posterior):
+    view = trial.view(posterior, trial.run.strategy)
+    inputs = trial.pool.inputs.gather(torch.tensor(trial.labeled), torch.device("cpu"))
+    expected = posterior.log_probs(inputs)
+    torch.testing.assert_close(view.labeled_log_probs(), expected, rtol=0, atol=1e-5)
+    assert torch.equal(view.labeled_log_probs(2), view.labeled_log_probs()[:, :2])
+    part = view.restricted(torch.tensor([3, 1]))
+    assert torch.equal(part.labeled_log_probs(), view.labeled_log_probs())
+
+
 def test_target_inputs_are_drawn_once_a_round_under_the_same_samples(trial, posterior):
     view = trial.view(posterior, trial.run.strategy)
     targets = view.target_log_probs(30)
