@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,28 +136,26 @@ def _frame(
 
     with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
         answers = _without_beyond(files, list(pool.map(attempt, files)))
-    skipped = []
+    skipped: list[str] = []
+    table_of: dict[Path, pa.Table] = {}
     for path, answer in zip(files, answers, strict=True):
         if isinstance(answer, ResultsError):
             logger.warning("Skipped a file: %s", answer)
             skipped.append(str(path))
-    tables = [answer for answer in answers if not isinstance(answer, ResultsError)]
-    if not tables:
+        else:
+            table_of[path] = answer
+    if not table_of:
         raise ResultsError(f"None of {len(files)} files can be read, the first is {files[0]}.")
+    tables = list(table_of.values())
     _warn_of_newer(tables)
 
     whole = _joined(tables)
     frame: pd.DataFrame = whole.combine_chunks().to_pandas()  # a chunk a file is ten times slower
     if CONFIG in columns:
-        _warn_of_edited(files, answers)
+        _warn_of_edited(table_of)
         frame[CONFIG] = _configs(tables)
-    usable = [
-        file
-        for file, answer in zip(files, answers, strict=True)
-        if not isinstance(answer, ResultsError)
-    ]
     lengths = [len(table) for table in tables]
-    keep, unused = _one_copy(frame, by_kind, kind, usable, lengths, apart)
+    keep, unused = _one_copy(frame, by_kind, kind, list(table_of), lengths, apart)
     frame = frame if keep is None else frame[keep]
     twice = frame.duplicated([*keys, *apart])
     frame = frame[~twice].reset_index(drop=True)[columns]
@@ -271,15 +269,13 @@ def _configs(tables: list[pa.Table]) -> "pd.Categorical":
     return pd.Categorical.from_codes(rows, categories=pd.Index(list(texts), dtype=object))
 
 
-def _warn_of_edited(files: list[Path], answers: "list[pa.Table | ResultsError]") -> None:
+def _warn_of_edited(table_of: Mapping[Path, pa.Table]) -> None:
     """A line for each run whose ``config.yaml`` does not say what its first curve does."""
-    folders = set()
-    for path, answer in zip(files, answers, strict=True):
-        folder = path.parent.parent
-        if isinstance(answer, ResultsError) or folder in folders:
-            continue
-        folders.add(folder)
-        sentence = settings.disagreement(folder, answer.schema.metadata)
+    first: dict[Path, pa.Table] = {}
+    for path, table in table_of.items():
+        first.setdefault(path.parent.parent, table)
+    for folder, table in first.items():
+        sentence = settings.disagreement(folder, table.schema.metadata)
         if sentence is not None:
             logger.warning(sentence)
 

@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 PLACE = ("dataset", "model", "strategy", "run_id")  # the folders of a run
 
+_Key = tuple[Path, int]  # a trial: its run's folder below a results folder, and its seed
+
 
 @dataclass(frozen=True)
 class Merged:
@@ -101,44 +103,13 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
         ConfigError: A folder does not exist, or ``prefer`` is none of them.
         ResultsError: There is nothing to merge, copies differ, or ``target`` cannot be written.
     """
-    for folder in sources:
-        if not folder.is_dir():
-            raise ConfigError(
-                f"There is no results folder {folder}.",
-                "Name the ones that al-bench run has written.",
-            )
-    place_of = {target.resolve(): -1}
-    for place, folder in enumerate(sources):
-        place_of.setdefault(folder.resolve(), place)
-    if prefer is not None and prefer.resolve() not in place_of:
-        raise ConfigError(
-            f"prefer={prefer} is none of the folders.",
-            f"Valid: {', '.join(map(str, dict.fromkeys([*sources, target])))}.",
-        )
+    place_of = _places(sources, target, prefer)
     preferred = None if prefer is None else place_of[prefer.resolve()]
-    trials: dict[tuple[Path, int], list[_Trial]] = {}
-    unreadable: list[tuple[tuple[Path, int] | None, str]] = []
-    lost: list[str] = []
-    spared: list[str] = []
-    for place, folder in enumerate(sources):
-        if place_of[folder.resolve()] != place:
-            continue  # named again, or the target itself
-        for paths in _trials_below(folder, target):
-            try:
-                trial = _trial(paths, place)
-            except _Stranger as error:
-                lost.append(error.message)
-                continue
-            except ResultsError as error:
-                unreadable.append((_key(paths), error.message))
-                continue
-            except PermissionError as error:
-                unreadable.append((None, f"{error.filename} cannot be read ({error.strerror})."))
-                continue
-            trials.setdefault((trial.run, trial.copy.seed), []).append(trial)
+    trials, unreadable, lost = _gather(sources, target, place_of)
     if not trials and not unreadable and not lost and set(place_of.values()) != {-1}:
         where = ", ".join(map(str, sources))
         raise ResultsError(f"No trials to merge under {where}.", "al-bench status lists trials.")
+    spared: list[str] = []
     for key, message in unreadable:  # no loss where another copy is whole
         (spared if key in trials or _has(target, key) else lost).append(message)
     picks = []
@@ -184,6 +155,59 @@ class _Unfinished(Exception):
     """A trial that is not finished cannot be kept from going on meanwhile."""
 
 
+def _places(sources: Sequence[Path], target: Path, prefer: Path | None) -> dict[Path, int]:
+    """The position of each folder among the sources; the target's is -1.
+
+    Raises:
+        ConfigError: A folder does not exist, or ``prefer`` is none of them.
+    """
+    for folder in sources:
+        if not folder.is_dir():
+            raise ConfigError(
+                f"There is no results folder {folder}.",
+                "Name the ones that al-bench run has written.",
+            )
+    place_of = {target.resolve(): -1}
+    for place, folder in enumerate(sources):
+        place_of.setdefault(folder.resolve(), place)
+    if prefer is not None and prefer.resolve() not in place_of:
+        raise ConfigError(
+            f"prefer={prefer} is none of the folders.",
+            f"Valid: {', '.join(map(str, dict.fromkeys([*sources, target])))}.",
+        )
+    return place_of
+
+
+def _gather(
+    sources: Sequence[Path], target: Path, place_of: Mapping[Path, int]
+) -> tuple[dict[_Key, list[_Trial]], list[tuple[_Key | None, str]], list[str]]:
+    """The sources' copies of each trial.
+
+    And in words what cannot be read, with the trial that it is by its manifest, and what belongs to
+    another trial than its place says.
+    """
+    trials: dict[_Key, list[_Trial]] = {}
+    unreadable: list[tuple[_Key | None, str]] = []
+    strangers: list[str] = []
+    for place, folder in enumerate(sources):
+        if place_of[folder.resolve()] != place:
+            continue  # named again, or the target itself
+        for paths in _trials_below(folder, target):
+            try:
+                trial = _trial(paths, place)
+            except _Stranger as error:
+                strangers.append(error.message)
+                continue
+            except ResultsError as error:
+                unreadable.append((_key(paths), error.message))
+                continue
+            except PermissionError as error:
+                unreadable.append((None, f"{error.filename} cannot be read ({error.strerror})."))
+                continue
+            trials.setdefault((trial.run, trial.copy.seed), []).append(trial)
+    return trials, unreadable, strangers
+
+
 def _trials_below(folder: Path, target: Path) -> Iterator[TrialPaths]:
     """Trials with a curve below a folder, without those of a target that lies in it."""
     root, target = folder.resolve(), target.resolve()
@@ -204,7 +228,7 @@ def _trials_below(folder: Path, target: Path) -> Iterator[TrialPaths]:
                 yield paths
 
 
-def _key(paths: TrialPaths) -> tuple[Path, int] | None:
+def _key(paths: TrialPaths) -> _Key | None:
     """Which trial it is by its manifest."""
     content = manifest.read(paths.manifest)
     if content is None:
@@ -212,7 +236,7 @@ def _key(paths: TrialPaths) -> tuple[Path, int] | None:
     return Path(*(safe_name(content[name]) for name in PLACE)), paths.seed
 
 
-def _has(target: Path, key: tuple[Path, int] | None) -> bool:
+def _has(target: Path, key: _Key | None) -> bool:
     if key is None:
         return False
     try:
