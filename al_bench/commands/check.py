@@ -37,26 +37,26 @@ def check(arguments: list[str]) -> int:
     if "--help" in arguments or "-h" in arguments:
         print(HELP)
         return 0
-    typed = words.read(arguments)
-    if typed.multirun or words.sweeps(typed.overrides):
+    request = words.read(arguments)
+    if request.multirun or words.sweeps(request.overrides):
         raise ConfigError(
             "al-bench check takes one selection or one strategy at a time.",
             "Type the command once for each.",
         )
-    named = {name: _names(typed.overrides, name) for name in ("strategy", "selection", "model")}
-    if not any(named.values()):
+    groups = [g for g in ("strategy", "selection", "model") if _names(request.overrides, g)]
+    if not groups:
         raise ConfigError(
             "No strategy is named.",
             "Write al-bench check strategy=bald, selection=rho_loss or model=mc_dropout.",
         )
     failed = False
-    if named["strategy"]:
-        failed |= _of_strategy(_composed(typed, typed.overrides))
-    if named["selection"]:
-        failed |= _of_selection(_composed(typed, typed.overrides))
-    if named["model"]:
-        others = [word for word in typed.overrides if not key_of(word).startswith(CHOOSERS)]
-        failed |= _of_model(_composed(typed, [*others, "strategy=random"]))
+    if "strategy" in groups:
+        failed |= _of_strategy(_composed(request, request.overrides))
+    if "selection" in groups:
+        failed |= _of_selection(_composed(request, request.overrides))
+    if "model" in groups:
+        others = [word for word in request.overrides if not key_of(word).startswith(CHOOSERS)]
+        failed |= _of_model(_composed(request, [*others, "strategy=random"]))
     return 1 if failed else 0
 
 
@@ -105,11 +105,11 @@ def _of_model(composed: Composed) -> bool:
     with within(f"The model {kind.__module__}.{kind.__qualname__}"):
         case = Case.of(trial)
     provides = ", ".join(sorted(case.posterior.provides)) or "predictions alone"
-    said = (
+    text = (
         f"{prepared.run.identity.model_label}: {kind.__module__}.{kind.__qualname__}, "
         f"{case.num_labeled} labels of {composed.names['dataset']}, provides {provides}"
     )
-    print(in_a_line(said))
+    print(in_a_line(text))
     return _is_broken(checks(), case, kind.__name__)
 
 
@@ -141,10 +141,10 @@ def _verdict(property: Callable[[Any], None], subject: Any, name: str) -> tuple[
     return PASS, ""
 
 
-def _composed(typed: "Words", overrides: list[str]) -> Composed:
+def _composed(request: "Words", overrides: list[str]) -> Composed:
     """The configuration of these words, found as ``al-bench run`` finds it."""
-    own_path.look_beside(typed.folder)
+    own_path.look_beside(request.folder)
     try:
-        return compose(overrides, typed.folder)
+        return compose(overrides, request.folder)
     except COMPLAINTS as error:
-        raise explain(error, overrides, typed.folder) from error
+        raise explain(error, overrides, request.folder) from error

@@ -94,7 +94,7 @@ def _merge(folders: Sequence[Path], target: Path, prefer: Path | None) -> int:
 
     with warnings_as_lines():
         merged = merge(folders, target, prefer)
-    for said in (*merged.spared, *merged.lost):
-        print(f"warning: left out: {in_a_line(said.rstrip('.'))}.", file=sys.stderr)
+    for reason in (*merged.spared, *merged.lost):
+        print(f"warning: left out: {in_a_line(reason.rstrip('.'))}.", file=sys.stderr)
     print(f"{target}: {merged.taken} trials taken in")
     return 1 if merged.lost else 0

@@ -36,9 +36,9 @@ def list_choices(arguments: list[str]) -> int:
         lines = choices(KINDS[kind], folders)
         if len(kinds) > 1:
             print(f"\n{kind} ({KINDS[kind]}=…)")
-        lines = [(in_a_line(name), said) for name, said in lines]
+        lines = [(in_a_line(name), introduction) for name, introduction in lines]
         width = max((len(name) for name, _ in lines), default=0)
         indent = "  " if len(kinds) > 1 else ""
-        for name, said in lines:
-            print(f"{indent}{name:<{width}}  {said}")
+        for name, introduction in lines:
+            print(f"{indent}{name:<{width}}  {introduction}")
     return 0

@@ -155,8 +155,8 @@ def _plot(
         printed += [table for column in metric for table in tables_at(frame, column, at)]
     if sentence := unequal_seeds(frame):
         warnings.warn(sentence, stacklevel=1)
-    written: set[str] = set()
-    told: dict[str, None] = {}  # in order, each once
+    files: set[str] = set()
+    sentences: dict[str, None] = {}  # in order, each once
     for column in metric:
         for name, draw in drawers.items():
             reasons: list[str] = []
@@ -169,14 +169,14 @@ def _plot(
                 explain=reasons.append,
             )
             figures = drawn(name, draw, frame, options, baseline)
-            fresh = {file: figures[file] for file in figures if file not in written}
-            written |= fresh.keys()
+            fresh = {file: figures[file] for file in figures if file not in files}
+            files |= fresh.keys()
             for file in save(fresh, out, format):
                 print(file, flush=True)  # all figures of many results take minutes
             if not figures:
                 reason = f": {reasons[0]}" if reasons else "."
-                told[f"{name} has nothing to show for {column}{reason}"] = None
-    for sentence in told:
+                sentences[f"{name} has nothing to show for {column}{reason}"] = None
+    for sentence in sentences:
         print(in_a_line(sentence), file=sys.stderr)
     console = wide_console()
     for table in printed:

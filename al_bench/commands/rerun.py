@@ -95,10 +95,10 @@ def _stored_curve(stored: "StoredTrial") -> "pd.DataFrame":
     from al_bench.results.frame import read_curves
     from al_bench.results.schema import CURVE
 
-    for found in damage.find(stored.paths, stored.content, thorough=True):
-        if found.path == stored.paths.config:
+    for one in damage.find(stored.paths, stored.content, thorough=True):
+        if one.path == stored.paths.config:
             continue  # told when it was read
-        print(f"warning: {stored.paths.folder}: {in_a_line(found)}.", file=sys.stderr)
+        print(f"warning: {stored.paths.folder}: {in_a_line(one)}.", file=sys.stderr)
     if not stored.paths.curve.is_file():
         raise ResultsError(
             f"There is no curve {stored.paths.curve} to compare with.",

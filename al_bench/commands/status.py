@@ -79,11 +79,11 @@ def summarize_sweep(folder: Path) -> int:
     more = []
     for job in jobs:
         if job.trials is None and stopped:
-            said = f"not run: {stopped}"
-            more.append(Entry(PLANNED, job=job.job, overrides=job.overrides, message=said))
+            message = f"not run: {stopped}"
+            more.append(Entry(PLANNED, job=job.job, overrides=job.overrides, message=message))
         elif job.error is not None or job.trials is None:
-            said = job.error or "it did not start"
-            more.append(Entry(FAILED, job=job.job, overrides=job.overrides, message=said))
+            message = job.error or "it did not start"
+            more.append(Entry(FAILED, job=job.job, overrides=job.overrides, message=message))
     return summarize(root, trials, f"{len(jobs)} job{'s' * (len(jobs) != 1)}", more)
 
 
@@ -99,8 +99,8 @@ def summarize(
         more: Entries of what has no trials.
     """
     with warnings_as_lines():
-        found = ledger(root)
-    entries = [entry for entry in found if (entry.folder, entry.seed) in trials]
+        entries = ledger(root)
+    entries = [entry for entry in entries if (entry.folder, entry.seed) in trials]
     for folder, seed in trials - {(entry.folder, entry.seed) for entry in entries}:
         entries.append(Entry(FAILED, run_id=folder.name, seed=seed, message="it left no record"))
     entries += more
@@ -115,23 +115,23 @@ def show(entries: Sequence[Entry]) -> None:
     console = Console(width=width, soft_wrap=True)
     words = distinctions(entries)
     everywhere = _everywhere(entries)
-    if known := [entry for entry in entries if entry.run_id or entry.state == PLANNED]:
-        console.print(table(known, words, everywhere))
+    if rows := [entry for entry in entries if entry.run_id or entry.state == PLANNED]:
+        console.print(table(rows, words, everywhere))
     for group in _grouped(entries):
         first = group[0]
-        named = _run_in_words(first, words)
+        run = _run_in_words(first, words)
         where = (
-            f"{named} seed {spans(seeds_of(group))}"
+            f"{run} seed {spans(seeds_of(group))}"
             if first.run_id
             else _choice_of(first, everywhere)
         )
         if first.message:
-            said = ": ".join(filter(None, (first.state, where, first.message)))
-            console.print(in_a_line(said))
+            text = ": ".join(filter(None, (first.state, where, first.message)))
+            console.print(in_a_line(text))
         elif first.state == RUNNING:
             sign = _last_sign(group)
-            said = f"running: {where} on {first.host}, process {first.pid}{sign}"
-            console.print(in_a_line(said))
+            text = f"running: {where} on {first.host}, process {first.pid}{sign}"
+            console.print(in_a_line(text))
 
 
 def _last_sign(entries: Sequence[Entry]) -> str:
@@ -146,10 +146,10 @@ def _last_sign(entries: Sequence[Entry]) -> str:
     if seconds > -1:
         return f", last sign of life {in_words(max(seconds, 0.0))} ago"
     try:
-        shown = datetime.fromtimestamp(max(signs), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        date = datetime.fromtimestamp(max(signs), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (ValueError, OverflowError, OSError):
-        shown = "beyond the year 9999"
-    return f", last sign of life dated {shown}, by another clock than this machine's"
+        date = "beyond the year 9999"
+    return f", last sign of life dated {date}, by another clock than this machine's"
 
 
 def table(
@@ -164,7 +164,7 @@ def table(
         words: What tells runs apart, by folder; see ``distinctions``.
         everywhere: What was typed for every job, by sweep; see ``_everywhere``.
     """
-    shown = Table()
+    result = Table()
     differs = ["what differs"] if any(words.values()) else []
     amounts = {entry.spent.word for entry in entries if entry.spent}
     mixed = len(amounts) != 1
@@ -172,21 +172,21 @@ def table(
     for name in ("data set", "model", "strategy", *differs, "state", "seeds", amount, "run"):
         justify: Any = "right" if name == amount else "left"
         # Words are folded rather than cut: they are what tells rows apart.
-        shown.add_column(name, justify=justify, no_wrap=name != "what differs", overflow="fold")
+        result.add_column(name, justify=justify, no_wrap=name != "what differs", overflow="fold")
     for group in _grouped(entries):
         first = group[0]
-        said = ", ".join(words.get(first.folder, ())) if first.folder else ""
-        shown.add_row(
+        distinction = ", ".join(words.get(first.folder, ())) if first.folder else ""
+        result.add_row(
             first.task,
             first.model,
             first.strategy_label or _choice_of(first, everywhere),
-            *([said] if differs else []),
+            *([distinction] if differs else []),
             Text(first.state, COLORS.get(first.state, "default")),
             spans(seeds_of(group)),
             _amount(group, with_word=mixed),
             first.run_id,
         )
-    return shown
+    return result
 
 
 def _amount(entries: Iterable[Entry], with_word: bool) -> str:
@@ -195,8 +195,8 @@ def _amount(entries: Iterable[Entry], with_word: bool) -> str:
     if not spent:
         return ""
     counts = sorted({one.count for one in spent})
-    said = "–".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
-    return f"{said} {spent[0].word}" if with_word else said
+    amount = "–".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
+    return f"{amount} {spent[0].word}" if with_word else amount
 
 
 def _run_in_words(entry: Entry, words: Mapping[Path, Sequence[str]]) -> str:

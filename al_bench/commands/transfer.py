@@ -90,16 +90,13 @@ def transfer(arguments: Sequence[str]) -> int:
             f"warning: left out, since they are not done: {_trials_in_words(left_out)}.",
             file=sys.stderr,
         )
-    asked = combinations(choices)  # model=a,b is both
-
-    def moved(order: Order) -> dict[str, str]:
-        return {key: parsed.moved[key] for key in order.trial.places if key in parsed.moved}
-
+    variants = combinations(choices)  # model=a,b is both
     trust = Trust.from_arguments(parsed)
     runs = []
     for order in list(orders):
+        places = {key: parsed.moved[key] for key in order.trial.places if key in parsed.moved}
         try:
-            runs += [_composed(order, words, {**changes, **moved(order)}, trust) for words in asked]
+            runs += [_composed(order, words, {**changes, **places}, trust) for words in variants]
         except Refused as error:
             orders.remove(order)
             if not orders:
@@ -110,7 +107,7 @@ def transfer(arguments: Sequence[str]) -> int:
     for composed in runs:  # what does not fit is told before the first one is trained
         with engine.restored():
             ready.append(prepare(composed, data))
-    called = names(ready)
+    run_names = names(ready)
     for prepared in ready:
         if parsed["dry_run"]:
             print(dry_run.describe(prepared), end="\n\n")
@@ -120,12 +117,12 @@ def transfer(arguments: Sequence[str]) -> int:
         for note in prepared.notes:
             print(f"note: {in_a_line(note)}", file=sys.stderr)
     if parsed["dry_run"]:
-        seeds = sum(len(order.seeds) for order in orders) * len(asked)
+        seeds = sum(len(order.seeds) for order in orders) * len(variants)
         print(f"{len(runs)} runs, {seeds} trials to be trained")
         return 0
     _make_folders([prepared.folder for prepared in ready])
     assigned = first_seeds_first([assignments(prepared) for prepared in ready])
-    run_trials(assigned, LogReport(names=called))
+    run_trials(assigned, LogReport(names=run_names))
     trials = {
         (prepared.results / prepared.run.identity.folder, seed)
         for prepared in ready
@@ -190,7 +187,7 @@ def _orders(folders: Sequence[Path]) -> "tuple[list[Order], list[Entry]]":
     from al_bench.results.ledger import DONE, status
 
     with warnings_as_lines():
-        found = [
+        entries = [
             (place, entry)
             for place, folder in enumerate(folders)
             for entry in status(folder, thorough=True)
@@ -198,10 +195,10 @@ def _orders(folders: Sequence[Path]) -> "tuple[list[Order], list[Entry]]":
         ]
     others = [
         entry
-        for _, entry in found
+        for _, entry in entries
         if entry.state != DONE and entry.folder and entry.folder.parent.name != "replay"
     ]
-    seeds = _seeds([(place, entry) for place, entry in found if entry.state == DONE])
+    seeds = _seeds([(place, entry) for place, entry in entries if entry.state == DONE])
     orders, sampled = [], []
     refused: list[ResultsError] = []
     for folder, done in sorted(seeds.items()):
@@ -217,10 +214,10 @@ def _orders(folders: Sequence[Path]) -> "tuple[list[Order], list[Entry]]":
     if refused and not orders:
         raise refused[0]
     if sampled:
-        said = "all labels are known in active sampling, so there is no order to transfer"
+        reason = "all labels are known in active sampling, so there is no order to transfer"
         if not orders:
-            raise ConfigError(f"{sampled[0]}: {said}.", "Name runs that a strategy has made.")
-        print(f"warning: left out, {said}: {', '.join(map(str, sampled))}.", file=sys.stderr)
+            raise ConfigError(f"{sampled[0]}: {reason}.", "Name runs that a strategy has made.")
+        print(f"warning: left out, {reason}: {', '.join(map(str, sampled))}.", file=sys.stderr)
     for one in refused:
         print(f"warning: left out: {in_a_line(one)}", file=sys.stderr)
     if not orders:
@@ -231,13 +228,13 @@ def _orders(folders: Sequence[Path]) -> "tuple[list[Order], list[Entry]]":
     return orders, others
 
 
-def _seeds(done: "Sequence[tuple[int, Entry]]") -> "dict[Path, list[int]]":
+def _seeds(entries: "Sequence[tuple[int, Entry]]") -> "dict[Path, list[int]]":
     """Seeds of each run's folder; of a trial that lies in several, those of the copy chosen."""
     from al_bench.results import copies
 
     trials: dict[tuple[str, int], dict[Path, copies.Copy]] = {}
     folders: dict[Path, Path] = {}  # as they were named
-    for place, entry in done:
+    for place, entry in entries:
         assert entry.folder is not None
         assert entry.seed is not None
         folder = entry.folder.resolve()
@@ -245,7 +242,7 @@ def _seeds(done: "Sequence[tuple[int, Entry]]") -> "dict[Path, list[int]]":
         curve = folder / "curves" / f"seed={entry.seed}.parquet"
         copy = copies.Copy(curve, place, entry.run_id, entry.seed)
         trials.setdefault((entry.run_id, entry.seed), {}).setdefault(folder, copy)
-    choices = [copies.choose(list(found.values())) for found in trials.values()]
+    choices = [copies.choose(list(by_folder.values())) for by_folder in trials.values()]
     with warnings_as_lines():
         copies.warn(choices)
     seeds: dict[Path, list[int]] = {}
@@ -299,16 +296,16 @@ def _composed(
     trial = order.trial
     keys = [word.partition("=")[0] for word in choices]
     dataset = str(trial.content["dataset"])
-    known = [f"dataset={dataset}"] if _is_choice("dataset", dataset) else ["dataset=arrays"]
+    words = [f"dataset={dataset}"] if _is_choice("dataset", dataset) else ["dataset=arrays"]
     for group in ("model", "training"):
         stored = str(trial.content[group])
         if group not in keys and _is_choice(group, stored):
-            known.append(f"{group}={stored}")
+            words.append(f"{group}={stored}")
     network = str(trial.content["network"])
     if not {"model", "model/network"} & set(keys) and _is_choice("model/network", network):
-        known.append(f"model/network={network}")
+        words.append(f"model/network={network}")
     try:
-        chosen = compose([*known, *choices], trust.folder)
+        chosen = compose([*words, *choices], trust.folder)
     except COMPLAINTS as error:
         raise explain(error, choices, trust.folder) from error
     folder = trial.paths.folder.resolve()

@@ -84,8 +84,8 @@ def _cells(table: pd.DataFrame) -> list[list[str]]:
 
 
 def _row(row: dict[Any, Any]) -> list[str]:
-    shown = measure(str(row["metric"]))
-    digits, scale, axis = shown.digits, shown.scale, axis_of_row(row)
+    metric = measure(str(row["metric"]))
+    digits, scale, axis = metric.digits, metric.scale, axis_of_row(row)
     name = marked(str(row["arm"])) if row["sees_labels"] else str(row["arm"])
     cells = [name, str(row["seeds"]), _number(row["area"], scale, digits)]
     if row.get("difference") is None or math.isnan(row.get("difference", math.nan)):
@@ -111,5 +111,5 @@ def _line(cells: Sequence[str]) -> str:
 
 def _tex(text: str) -> str:
     """Text as LaTeX sets it; a row must not begin with a bracket or a star, which ends the last."""
-    written = re.sub("-(?=-)", "-{}", in_a_line(text).translate(_TEX))
-    return f"{{}}{written}" if written.startswith(("[", "*")) else written
+    tex = re.sub("-(?=-)", "-{}", in_a_line(text).translate(_TEX))
+    return f"{{}}{tex}" if tex.startswith(("[", "*")) else tex

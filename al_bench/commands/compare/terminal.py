@@ -25,30 +25,30 @@ STYLES = {BETTER: "green", WORSE: "red", EQUIVALENT: "cyan"}
 
 def verdict_table(comparison: Comparison, result: ProtocolResult) -> Table:
     """A row an arm: area, difference with interval, tests, verdict."""
-    shown = comparison.measure
+    measure = comparison.measure
     spent = (
         "" if math.isnan(result.low) else f", {result.low:g} to {result.high:g} {result.axis.many}"
     )
-    said = [_caption(result, shown), reasons(protocol_rows(comparison, result))]
-    title = f"{result.title}: {shown.label}{spent}"
+    captions = [_caption(result, measure), reasons(protocol_rows(comparison, result))]
+    title = f"{result.title}: {measure.label}{spent}"
     table = _table(
         [title, result.compared] if result.compared else [title],
-        " ".join(filter(None, said)),
+        " ".join(filter(None, captions)),
         ["seeds", "area"]
         + ([f"less {result.baseline}", "wins/ties/losses", "p (Holm)"] if result.baseline else []),
     )
     if result.baseline:
         table.add_column("verdict", overflow="fold")
     for arm in result.arms:
-        area = f"{arm.areas.mean() * shown.scale:.{shown.digits}f}" if len(arm.areas) else ""
+        area = f"{arm.areas.mean() * measure.scale:.{measure.digits}f}" if len(arm.areas) else ""
         cells: list[str | Text] = [_name(arm), str(len(arm.seeds)), area]
         pair = arm.paired
         if pair is not None:
-            sign = 1 if shown.higher_is_better else -1
+            sign = 1 if measure.higher_is_better else -1
             low, high = sorted((sign * pair.low, sign * pair.high))
             verdict = arm.verdict or ""
             cells += [
-                _interval(sign * pair.mean, low, high, shown),
+                _interval(sign * pair.mean, low, high, measure),
                 f"{pair.wins}/{pair.ties}/{pair.losses}",
                 p_value(arm.p_holm),
                 Text(verdict, STYLES.get(verdict, "")),
@@ -59,8 +59,8 @@ def verdict_table(comparison: Comparison, result: ProtocolResult) -> Table:
 
 def labels_table(comparison: Comparison, result: ProtocolResult) -> Table:
     """A row an arm: where on the curve it gains, and what that is in labels, or in steps."""
-    shown, spent = comparison.measure, result.axis.many
-    sign = 1 if shown.higher_is_better else -1
+    measure, spent = comparison.measure, result.axis.many
+    sign = 1 if measure.higher_is_better else -1
     targets = list(result.arms[0].labels_to) if result.arms else []
     caption = (
         f"{spent.capitalize()} saved: fewer {spent} than {result.baseline} takes to its own final "
@@ -74,7 +74,7 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> Table:
     if any(arm.saved_at_start for arm in result.arms):
         began = "with the initial set" if result.axis is LABELS else "from the first evaluation on"
         caption += f" At the start: both have that value {began}."
-    unit = " %" if shown.unit == "%" else ""
+    unit = " %" if measure.unit == "%" else ""
     table = _table(
         [f"Differences in the low, middle and high third of the {spent}, and {spent}"],
         caption
@@ -83,14 +83,14 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> Table:
         ),
         [
             *("low", "middle", "high", f"{spent} saved"),
-            *(f"{spent} to {target * shown.scale:g}{unit}" for target in targets),
+            *(f"{spent} to {target * measure.scale:g}{unit}" for target in targets),
         ],
     )
     for arm in result.arms:
         cells = [_name(arm), "", "", "", ""]
         if arm.third_differences is not None:
-            digits = shown.digits
-            cells[1:4] = [f"{sign * d * shown.scale:+.{digits}f}" for d in arm.third_differences]
+            digits = measure.digits
+            cells[1:4] = [f"{sign * d * measure.scale:+.{digits}f}" for d in arm.third_differences]
         if arm.saved is not None:
             cells[4] = labels_saved(
                 *arm.saved, at_most=arm.saved_at_most, at_start=arm.saved_at_start
@@ -121,35 +121,35 @@ def speed_up_table(result: ProtocolResult) -> Table:
     return table
 
 
-def _speed_up(found: SpeedUp | None) -> tuple[str, str]:
+def _speed_up(speed_up: SpeedUp | None) -> tuple[str, str]:
     """``1.82 [1.61, 2.04] (1 never)``, and the interval of the median; nothing for None."""
-    if found is None:
+    if speed_up is None:
         return "", ""
-    median, *quarters = map(times_sooner, (found.median, *found.quartiles))
+    median, *quarters = map(times_sooner, (speed_up.median, *speed_up.quartiles))
     text = median
     if quarters[0] != quarters[1]:
         text += f" [{quarters[0]}, {quarters[1]}]"
-    if 0 < found.never < len(found.values):
-        text += f" ({found.never} never)"
+    if 0 < speed_up.never < len(speed_up.values):
+        text += f" ({speed_up.never} never)"
     interval = ""
-    if not math.isnan(found.interval[0]) and found.interval[1] > 0:
-        interval = " to ".join(map(times_sooner, found.interval))
+    if not math.isnan(speed_up.interval[0]) and speed_up.interval[1] > 0:
+        interval = " to ".join(map(times_sooner, speed_up.interval))
     return text, interval
 
 
-def itself_table(baseline: str, found: AgainstItself) -> Table:
+def itself_table(baseline: str, itself: AgainstItself) -> Table:
     """The verdicts on the baseline's seeds against themselves, a row each."""
     table = _table(
         [
-            f"{baseline} against itself, {found.splits:,} times {found.pairs} pairs of its "
-            f"{found.seeds} seeds"
+            f"{baseline} against itself, {itself.splits:,} times {itself.pairs} pairs of its "
+            f"{itself.seeds} seeds"
         ],
         "Nothing differs here: equivalent is right, better and worse are chance. Pairs of unlike "
         "seeds differ by more than arms on one seed, and half of the seeds decide less than all.",
         ["rate", "nominal"],
         first="verdict",
     )
-    for word, rate in found.rates.items():
+    for word, rate in itself.rates.items():
         nominal = f"{100 * NOMINAL[word]:.1f} %" if word in NOMINAL else ""
         table.add_row(word, f"{100 * rate:.1f} %", nominal)
     return table
@@ -167,15 +167,15 @@ def _name(arm: ArmResult) -> str:
     return marked(arm.arm) if arm.sees_labels else arm.arm
 
 
-def _interval(mean: float, low: float, high: float, shown: Measure) -> str:
+def _interval(mean: float, low: float, high: float, measure: Measure) -> str:
     """``+2.51 [-5.44, +10.47]``; nothing for NaN."""
     if math.isnan(mean):
         return ""
-    digits = shown.digits
-    text = f"{mean * shown.scale:+.{digits}f}"
+    digits = measure.digits
+    text = f"{mean * measure.scale:+.{digits}f}"
     if math.isnan(low):
         return text
-    return f"{text} [{low * shown.scale:+.{digits}f}, {high * shown.scale:+.{digits}f}]"
+    return f"{text} [{low * measure.scale:+.{digits}f}, {high * measure.scale:+.{digits}f}]"
 
 
 def _chance(value: float, low: float, high: float) -> str:
@@ -196,19 +196,19 @@ def _labels(arm: ArmResult, target: float) -> str:
     return f"{text} ({never} never)" if never else text
 
 
-def _caption(result: ProtocolResult, shown: Measure) -> str:
+def _caption(result: ProtocolResult, measure: Measure) -> str:
     pairs = [arm.paired for arm in result.arms if arm.paired is not None]
     if not pairs:
         return ""
     fewest = min(pair.num_seeds for pair in pairs)
-    digits = shown.digits
+    digits = measure.digits
     sentences = [
         "Differences are paired by seed, with 95 % intervals of each by itself"
         + ("; p and verdict are adjusted for all." if len(pairs) > 1 else "."),
-        f"Margin of equivalence ±{result.margin * shown.scale:.3g}.",
+        f"Margin of equivalence ±{result.margin * measure.scale:.3g}.",
     ]
     if not math.isnan(result.noise_floor):
-        floor = result.noise_floor * shown.scale
+        floor = result.noise_floor * measure.scale
         sentences.append(
             f"{result.baseline} against itself differs by up to ±{floor:.{digits}f} by chance."
         )
@@ -216,59 +216,60 @@ def _caption(result: ProtocolResult, shown: Measure) -> str:
         f"With {fewest} seed{'s' * (fewest > 1)} a sign-flip test gives no p below "
         f"{2.0 ** (1 - fewest):.2g}."
     )
-    told = [arm for arm in result.arms if arm.verdict in (BETTER, WORSE)]
-    inside = [arm.arm for arm in told if arm.within_margin]
+    differing = [arm for arm in result.arms if arm.verdict in (BETTER, WORSE)]
+    inside = [arm.arm for arm in differing if arm.within_margin]
     if inside:
         sentences.append(f"Better or worse, but within the margin: {', '.join(inside)}.")
     open_ = [arm for arm in result.arms if arm.paired and arm.verdict == UNCLEAR]
     needed = [(arm.arm, arm.paired.seeds_needed) for arm in open_ if arm.paired is not None]
-    known = [(name, n) for name, n in needed if math.isfinite(n)]
-    if known:
-        text = ", ".join(f"{name} {n:.0f}" for name, n in known)
+    finite = [(name, n) for name, n in needed if math.isfinite(n)]
+    if finite:
+        text = ", ".join(f"{name} {n:.0f}" for name, n in finite)
         after = " after Holm's adjustment" if len(pairs) > 1 else ""
         sentences.append(f"Seeds that would show differences of these sizes{after}: {text}.")
     return " ".join(sentences)
 
 
-def not_met(found: Across) -> str:
+def not_met(across: Across) -> str:
     """A sentence where arms cannot be ranked fairly, with a space before it; else nothing."""
-    if not found.partly:
+    if not across.partly:
         return ""
-    number = len(found.partly)
-    names = ", ".join(found.partly[:3]) + (f" and {number - 3} more" if number > 3 else "")
+    number = len(across.partly)
+    names = ", ".join(across.partly[:3]) + (f" and {number - 3} more" if number > 3 else "")
     return f" Not in every protocol, so ranked among fewer arms and with less to lose: {names}."
 
 
-def _unmet(found: Across) -> str:
+def _unmet(across: Across) -> str:
     """A sentence on arms whose chance of being better is undefined, a space before it."""
+    better = across.improvement.value
     names = [
         arm
-        for a, (arm, own) in enumerate(zip(found.arms, found.baselines, strict=True))
-        if own not in found.arms or math.isnan(found.improvement.value[a, found.arms.index(own)])
-        if arm != own
+        for a, (arm, baseline) in enumerate(zip(across.arms, across.baselines, strict=True))
+        if baseline not in across.arms or math.isnan(better[a, across.arms.index(baseline)])
+        if arm != baseline
     ]
     return f" No baseline beside them, so no P: {', '.join(names)}." if names else ""
 
 
-def across_table(found: Across, baseline: str, shown: Measure) -> Table:
+def across_table(across: Across, baseline: str, measure: Measure) -> Table:
     """A row an arm over all protocols."""
     table = _table(
-        [f"{len(found.protocols)} protocols together: {shown.label}"],
+        [f"{len(across.protocols)} protocols together: {measure.label}"],
         "95 % intervals of the stratified bootstrap, each by itself. Gain: interquartile mean of "
         f"the area less {baseline}'s. Penalty: rounds lost at 5 % each, as a share, summed over "
-        f"protocols and arms.{not_met(found)}{_unmet(found)}",
+        f"protocols and arms.{not_met(across)}{_unmet(across)}",
         ["mean rank", "gain", f"P(better than {baseline})", "penalty"],
     )
-    for a, arm in enumerate(found.arms):
-        own = found.baselines[a]
-        base = found.arms.index(own) if own in found.arms else a
-        ranks, gain, better = found.ranks, found.gain, found.improvement
+    for a, arm in enumerate(across.arms):
+        reference = across.baselines[a]
+        base = across.arms.index(reference) if reference in across.arms else a
+        ranks, gain, better = across.ranks, across.gain, across.improvement
         chance = [part[a, base] for part in (better.value, better.low, better.high)]
         table.add_row(
             arm,
             f"{ranks.value[a]:.2f} [{ranks.low[a]:.2f}, {ranks.high[a]:.2f}]",
-            _interval(gain.value[a], gain.low[a], gain.high[a], shown),
+            _interval(gain.value[a], gain.low[a], gain.high[a], measure),
             "" if a == base or math.isnan(chance[0]) else _chance(*chance),
-            f"{found.penalties[:, a].sum():.2f}",
+            f"{across.penalties[:, a].sum():.2f}",
         )
     return table

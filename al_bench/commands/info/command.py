@@ -49,8 +49,8 @@ def info(arguments: Sequence[str]) -> int:
     width = wide_console().width
     for run in runs:
         print(in_a_line(run.label))
-        for name, said in lines(run):
-            print(_wrapped(name, in_a_line(said), width))
+        for name, text in lines(run):
+            print(_wrapped(name, in_a_line(text), width))
         print()
     if len(runs) == 2:
         first, second = runs

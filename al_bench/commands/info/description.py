@@ -38,22 +38,23 @@ def lines(run: StoredRun) -> Iterator[Line]:
 
 def _choices(run: StoredRun) -> Iterator[Line]:
     """The parts of the configuration with their parameters, as far as they are numbers or words."""
-    known = run.settings or {}
+    config = run.settings or {}
     names = {**(run.manifests[-1] if run.manifests else {}), **(run.rows[-1] if run.rows else {})}
-    chooser = "selection" if any(key.startswith("selection.") for key in known) else "strategy"
+    chooser = "selection" if any(key.startswith("selection.") for key in config) else "strategy"
     for group in (*GROUPS, chooser, "init_strategy", "target"):
-        own = {
+        parameters = {
             key.removeprefix(f"{group}."): value
-            for key, value in known.items()
+            for key, value in config.items()
             if key.startswith(f"{group}.") and isinstance(value, _PLAIN)
         }
-        name = names.get("strategy_label" if group == chooser else group) or own.get("_target_")
-        said = [f"{key}={plain(value)}" for key, value in own.items() if "_" not in key[:1]]
-        said = [text for text in said if not re.search(r"(^|\.)_\w+_=", text)]
+        column = "strategy_label" if group == chooser else group
+        name = names.get(column) or parameters.get("_target_")
+        texts = [f"{key}={plain(value)}" for key, value in parameters.items() if "_" not in key[:1]]
+        texts = [text for text in texts if not re.search(r"(^|\.)_\w+_=", text)]
         if name:
-            yield group, str(name).rpartition(".")[2] + (f": {', '.join(said)}" if said else "")
+            yield group, str(name).rpartition(".")[2] + (f": {', '.join(texts)}" if texts else "")
     offsets = [
-        f"{key}={value}" for key, value in known.items() if key.startswith("streams.") and value
+        f"{key}={value}" for key, value in config.items() if key.startswith("streams.") and value
     ]
     if offsets:
         yield "streams", ", ".join(offsets)
@@ -64,9 +65,9 @@ def _seeds(run: StoredRun) -> Iterator[Line]:
     for entry in run.entries:
         by_state.setdefault(entry.state, []).append(entry.seed or 0)
     parts = [f"{spans(by_state[state])} {state}" for state in STATES if state in by_state]
-    told = {seed for seeds in by_state.values() for seed in seeds}
-    if untold := sorted({row["seed"] for row in run.rows} - told):
-        parts.append(f"{spans(untold)} without manifests")
+    with_manifests = {seed for seeds in by_state.values() for seed in seeds}
+    if without_manifests := sorted({row["seed"] for row in run.rows} - with_manifests):
+        parts.append(f"{spans(without_manifests)} without manifests")
     yield "seeds", "; ".join(parts) or "none is stored"
     for entry in run.entries:
         if entry.message:
@@ -79,13 +80,13 @@ def _results(run: StoredRun) -> Iterator[Line]:
     amounts = [spent_by(row) for row in run.rows]
     counts = sorted({amount.count for amount in amounts})
     rounds = max(row["round"] for row in run.rows) + 1
-    said = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
+    text = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
     validation = max(row["num_validation"] for row in run.rows)
-    said += f" in {rounds} round{'s' * (rounds > 1)}"
+    text += f" in {rounds} round{'s' * (rounds > 1)}"
     if amounts[0].column == STEPS:
-        said += f", on {run.rows[0]['num_labeled']:,} points"
-    said += f", beside {validation:,} for validation" if validation else ""
-    yield amounts[0].word, said
+        text += f", on {run.rows[0]['num_labeled']:,} points"
+    text += f", beside {validation:,} for validation" if validation else ""
+    yield amounts[0].word, text
     if accuracy := final_accuracy(run):
         yield "accuracy", accuracy
     seconds = Counter[str]()
@@ -112,19 +113,19 @@ def final_accuracy(run: StoredRun) -> str:
     if not values:
         return ""
     mean, low, high, count = (float(part) for part in mean_interval(values))
-    said = f"{100 * mean:.2f} % at {most}"
+    text = f"{100 * mean:.2f} % at {most}"
     if count > 1:
-        return f"{said} [{100 * low:.2f}, {100 * high:.2f}], mean of {count:.0f} seeds, 95 %"
-    return f"{said}, one seed" if len(last) == 1 else f"{said}, one of {len(last)} seeds"
+        return f"{text} [{100 * low:.2f}, {100 * high:.2f}], mean of {count:.0f} seeds, 95 %"
+    return f"{text}, one seed" if len(last) == 1 else f"{text}, one of {len(last)} seeds"
 
 
 def _engines(run: StoredRun) -> Iterator[Line]:
     """The engine of the rounds; where there were several, which seeds each has computed."""
-    seeds: dict[tuple[Any, ...], set[int]] = {}
+    by_engine: dict[tuple[Any, ...], set[int]] = {}
     for row in run.rows:
-        seeds.setdefault(tuple(row[name] for name in ENGINE), set()).add(row["seed"])
-    for values, own in seeds.items():
-        where = f"seeds {spans(sorted(own))}: " if len(seeds) > 1 else ""
+        by_engine.setdefault(tuple(row[name] for name in ENGINE), set()).add(row["seed"])
+    for values, seeds in by_engine.items():
+        where = f"seeds {spans(sorted(seeds))}: " if len(by_engine) > 1 else ""
         yield "engine", where + engine(dict(zip(ENGINE, values, strict=True)))
 
 
@@ -201,7 +202,7 @@ def _notes(run: StoredRun) -> Iterator[str]:
     buyers = sorted({row["init_strategy"] for row in run.rows if row["init_strategy"]})
     if buyers:
         yield f"its initial set was bought by {', '.join(buyers)}."
-    saturated = [row for row in run.rows if "saturated_at" in _noted(row["notes"])]
+    saturated = [row for row in run.rows if "saturated_at" in _note_values(row["notes"])]
     batches = sum(bool(row["notes"]) for row in run.rows)
     if saturated:
         yield (
@@ -213,14 +214,14 @@ def _notes(run: StoredRun) -> Iterator[str]:
         seeds = spans(sorted(int(content["seed"]) for content in again))
         yield f"seeds {seeds} were started more than once and went on after their last round."
     metadata = next(iter(_footers(run)), None)
-    if metadata is not None and (said := settings.disagreement(run.folder, metadata)):
-        yield said
+    if metadata is not None and (sentence := settings.disagreement(run.folder, metadata)):
+        yield sentence
     damaged = sorted(path.name for path in run.folder.rglob("*.damaged"))
     if damaged:
         yield f"files that were damaged are kept aside: {', '.join(damaged)}."
-    for said in sorted({entry.message for entry in run.entries if entry.state in (DONE, DAMAGED)}):
-        if said:
-            yield f"{said}."
+    messages = {entry.message for entry in run.entries if entry.state in (DONE, DAMAGED)}
+    for message in sorted(filter(None, messages)):
+        yield f"{message}."
     unread = len(run.curves) - len({row["seed"] for row in run.rows})
     if unread > 0:
         yield f"{unread} of its curves cannot be read."
@@ -238,22 +239,22 @@ def _footers(run: StoredRun) -> Iterator[Mapping[bytes, bytes] | None]:
             continue
 
 
-def _noted(notes: str | None) -> Mapping[str, Any]:
+def _note_values(notes: str | None) -> Mapping[str, Any]:
     try:
-        found = json.loads(notes or "{}")
+        values = json.loads(notes or "{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return values if isinstance(values, dict) else {}
 
 
 def _distinct(contents: Sequence[Mapping[str, Any]], key: str) -> Iterable[Mapping[str, Any]]:
     """Values of ``key`` that differ, each once."""
-    found = {
+    by_text = {
         json.dumps(content[key], sort_keys=True): content[key]
         for content in contents
         if key in content
     }
-    return [value for value in found.values() if isinstance(value, Mapping)]
+    return [value for value in by_text.values() if isinstance(value, Mapping)]
 
 
 def _when(text: str) -> str:

@@ -36,14 +36,15 @@ class Difference:
 
 def differences(first: StoredRun, second: StoredRun) -> list[Difference]:
     """Every key of the configuration, and of how it was computed, in which two runs differ."""
-    found = list(_settings(first, second))
-    found += _compared("numerics", _parts(first), _parts(second))
-    found += _compared("own code", _own_code(first), _own_code(second))
-    found += _compared("engine", _engine(first), _engine(second))
-    found += _compared("versions", _versions(first), _versions(second))
-    found += _compared("code", _code(first), _code(second))
-    found += _compared("seeds", _seeds(first), _seeds(second))
-    return found
+    return [
+        *_settings(first, second),
+        *_compared("numerics", _parts(first), _parts(second)),
+        *_compared("own code", _own_code(first), _own_code(second)),
+        *_compared("engine", _engine(first), _engine(second)),
+        *_compared("versions", _versions(first), _versions(second)),
+        *_compared("code", _code(first), _code(second)),
+        *_compared("seeds", _seeds(first), _seeds(second)),
+    ]
 
 
 def sentences(
@@ -51,7 +52,7 @@ def sentences(
 ) -> Iterator[str]:
     """Sentences about two runs: what they share, and whether they can be compared."""
     number = sum(one.kind == "settings" for one in differing)
-    data = _said_of_data(first, second)
+    data = _data_sentence(first, second)
     same = {name: first.name(name) == second.name(name) != "" for name in ("run_id", "protocol_id")}
     if first.settings is None or second.settings is None:
         which = first if first.settings is None else second
@@ -74,11 +75,11 @@ def sentences(
     elif not same["run_id"] and first.name("protocol_id") and second.name("protocol_id"):
         yield "They belong to different protocols: al-bench compare does not pair them by itself."
     for run in (first, second):
-        if said := final_accuracy(run):
-            yield f"{run.label}: accuracy {said}."
+        if accuracy := final_accuracy(run):
+            yield f"{run.label}: accuracy {accuracy}."
 
 
-def _said_of_data(first: StoredRun, second: StoredRun) -> str:
+def _data_sentence(first: StoredRun, second: StoredRun) -> str:
     prints = [(run.settings or {}).get(FINGERPRINT) for run in (first, second)]
     if first.name("protocol_id") == second.name("protocol_id") or (
         prints[0] is not None and prints[0] == prints[1]
@@ -93,9 +94,9 @@ def _settings(first: StoredRun, second: StoredRun) -> Iterator[Difference]:
     one, two = first.settings or {}, second.settings or {}
     if not one or not two:
         return
-    said = (first.name("strategy_label"), second.name("strategy_label"))
-    if said[0] != said[1]:
-        yield Difference("settings", "strategy", *said)
+    labels = (first.name("strategy_label"), second.name("strategy_label"))
+    if labels[0] != labels[1]:
+        yield Difference("settings", "strategy", *labels)
     for difference in _compared("settings", one, two):
         if difference.name == FINGERPRINT:
             # Results from before it was stored say nothing of it.
@@ -113,25 +114,25 @@ def _compared(kind: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> Iter
         first, second = one.get(key), two.get(key)
         if first == second or (kind not in _ALL and None in (first, second)):
             continue
-        said = [plain(side[key]) if key in side else ABSENT for side in (one, two)]
-        yield Difference(kind, key, said[0], said[1])
+        texts = [plain(side[key]) if key in side else ABSENT for side in (one, two)]
+        yield Difference(kind, key, texts[0], texts[1])
 
 
 def _parts(run: StoredRun) -> dict[str, str]:
     """Numerics version of each part that has one; of old results nothing is known, so nothing."""
     stored = {k: v for k, v in (run.settings or {}).items() if k.startswith(_PARTS)}
-    found = {name.removeprefix(_PARTS): str(version) for name, version in stored.items()}
+    versions = {name.removeprefix(_PARTS): str(version) for name, version in stored.items()}
     for content in run.manifests:
-        found |= {name: str(one) for name, one in (content.get("part_versions") or {}).items()}
-    return found
+        versions |= {name: str(one) for name, one in (content.get("part_versions") or {}).items()}
+    return versions
 
 
 def _own_code(run: StoredRun) -> dict[str, str]:
     """What the source of each class of one's own is told by."""
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     for content in run.manifests:
-        found |= {name: str(one)[:12] for name, one in (content.get("own_code") or {}).items()}
-    return found
+        hashes |= {name: str(one)[:12] for name, one in (content.get("own_code") or {}).items()}
+    return hashes
 
 
 def _engine(run: StoredRun) -> dict[str, str]:
@@ -139,9 +140,9 @@ def _engine(run: StoredRun) -> dict[str, str]:
 
 
 def _versions(run: StoredRun) -> dict[str, str]:
-    found = [content.get("versions", {}) for content in run.manifests]
-    names = sorted({name for versions in found for name in versions})
-    return {name: _each(versions.get(name) for versions in found) for name in names}
+    all_versions = [content.get("versions", {}) for content in run.manifests]
+    names = sorted({name for versions in all_versions for name in versions})
+    return {name: _each(versions.get(name) for versions in all_versions) for name in names}
 
 
 def _code(run: StoredRun) -> dict[str, str]:

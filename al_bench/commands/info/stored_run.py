@@ -37,7 +37,7 @@ class StoredRun:
     @cached_property
     def entries(self) -> list[ledger.Entry]:
         """What became of its trials, by seed."""
-        return [entry for entry in ledger.status(self.folder) if self._is_meant(entry.seed)]
+        return [entry for entry in ledger.status(self.folder) if self._covers(entry.seed)]
 
     @cached_property
     def manifests(self) -> list[dict[str, Any]]:
@@ -49,13 +49,13 @@ class StoredRun:
     def rows(self) -> list[dict[str, Any]]:
         """Committed rounds, by seed and round; of damaged curves none."""
         schema = pa.schema([CURVE.field(name) for name in _COLUMNS])
-        found = []
+        rows = []
         for path in self.curves:
             try:
-                found += parquet.read(path, schema).to_pylist()
+                rows += parquet.read(path, schema).to_pylist()
             except (FileNotFoundError, ResultsError):
                 continue
-        return sorted(found, key=lambda row: (row["seed"], row["round"]))
+        return sorted(rows, key=lambda row: (row["seed"], row["round"]))
 
     @property
     def curves(self) -> list[Path]:
@@ -67,8 +67,8 @@ class StoredRun:
     @cached_property
     def settings(self) -> dict[str, Any] | None:
         """All that decides its results, dotted key to value; ``None`` where nothing tells."""
-        found = settings.of_run(self.folder)
-        return None if found is None else dict(found)
+        values = settings.of_run(self.folder)
+        return None if values is None else dict(values)
 
     def name(self, key: str) -> str:
         """A name that its rounds or manifests have, such as ``strategy_label``; or nothing."""
@@ -85,12 +85,12 @@ class StoredRun:
         network = f" ({self.name('network')})" if self.name("network") else ""
         return f"{strategy} on {self.name('task')}, {self.name('model')}{network}"
 
-    def _is_meant(self, seed: int | None) -> bool:
+    def _covers(self, seed: int | None) -> bool:
         return self.seeds is None or seed in self.seeds
 
     def _has(self, path: Path) -> bool:
         number = path.stem.removeprefix("seed=")
-        return number.isdecimal() and self._is_meant(int(number))
+        return number.isdecimal() and self._covers(int(number))
 
 
 def find(word: str, root: Path) -> StoredRun:
@@ -117,14 +117,14 @@ def find(word: str, root: Path) -> StoredRun:
         raise ConfigError(f"There is no {word}.", "Name a run's folder, a file in it, or its id.")
     if not root.is_dir():
         raise ConfigError(f"There is no {word}, and no results folder {root}.", "Add results=…")
-    found = [run for run in _runs(root, "*/*/*/*") if run.name.startswith(word)]
-    exact = [run for run in found if run.name == word]
-    if len(exact or found) == 1:
-        return StoredRun((exact or found)[0])
-    if found:
-        raise _several(f"Run id {word} in {root} is not one run", found, "")
-    known = [run.name for run in _runs(root, "*/*/*/*")]
-    hint = choose(word, known) if 0 < len(known) <= 20 else "al-bench status lists them."
+    matches = [run for run in _runs(root, "*/*/*/*") if run.name.startswith(word)]
+    exact = [run for run in matches if run.name == word]
+    if len(exact or matches) == 1:
+        return StoredRun((exact or matches)[0])
+    if matches:
+        raise _several(f"Run id {word} in {root} is not one run", matches, "")
+    ids = [run.name for run in _runs(root, "*/*/*/*")]
+    hint = choose(word, ids) if 0 < len(ids) <= 20 else "al-bench status lists them."
     raise ConfigError(f"There is no run {word} in {root}.", hint)
 
 
@@ -150,12 +150,12 @@ def _is_run(folder: Path) -> bool:
 def _runs(folder: Path, deepest: str) -> list[Path]:
     """Runs below a folder, down to where they lie in a results folder."""
     patterns = [deepest] if deepest != "*" else ["*", "*/*", "*/*/*", "*/*/*/*"]
-    found = {run for pattern in patterns for run in folder.glob(pattern)}
-    return sorted(run for run in found if not run.name.startswith(".") and _is_run(run))
+    folders = {run for pattern in patterns for run in folder.glob(pattern)}
+    return sorted(run for run in folders if not run.name.startswith(".") and _is_run(run))
 
 
 def _several(message: str, runs: Sequence[Path], otherwise: str) -> ConfigError:
     if not runs:
         return ConfigError(f"{message}.", otherwise)
-    shown = ", ".join(map(str, runs[:3])) + (f" and {len(runs) - 3} more" if runs[3:] else "")
-    return ConfigError(f"{message}: there are {shown}.", "Name one of them.")
+    names = ", ".join(map(str, runs[:3])) + (f" and {len(runs) - 3} more" if runs[3:] else "")
+    return ConfigError(f"{message}: there are {names}.", "Name one of them.")

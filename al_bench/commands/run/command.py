@@ -10,11 +10,11 @@ def run(arguments: list[str]) -> int:
     """Run ``al-bench run`` with these words; the exit code."""
     from al_bench.commands.run import job
 
-    typed = words.read(arguments)
-    own_path.look_beside(typed.folder)
+    request = words.read(arguments)
+    own_path.look_beside(request.folder)
     # Manifests hold the command as it was typed; only Hydra's own pages read its arguments here.
-    sys.argv = ["al-bench run", *(typed.arguments if typed.only_shows else arguments)]
+    sys.argv = ["al-bench run", *(request.arguments if request.only_shows else arguments)]
     try:
-        return job.main(typed)
+        return job.main(request)
     except COMPLAINTS as error:
-        raise explain(error, typed.overrides, typed.folder) from error
+        raise explain(error, request.overrides, request.folder) from error

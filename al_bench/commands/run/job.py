@@ -28,13 +28,13 @@ from al_bench.results.provenance import command
 logger = logging.getLogger(__name__)
 
 
-def main(typed: Words) -> int:
+def main(request: Words) -> int:
     """Run what was typed; the exit code."""
-    with own_hydra.started(RunConfig, typed.folder) as hydra:
-        if typed.only_shows:
-            own_hydra.store_classes(typed.overrides)
+    with own_hydra.started(RunConfig, request.folder) as hydra:
+        if request.only_shows:
+            own_hydra.store_classes(request.overrides)
             return _show()
-        planned = plan(hydra, typed.overrides, typed.multirun, typed.folder)
+        planned = plan(hydra, request.overrides, request.multirun, request.folder)
         if not planned.is_sweep:
             return _run(hydra, planned)
         return _say_sweep(hydra, planned) if planned.dry_run else _run_sweep(hydra, planned)

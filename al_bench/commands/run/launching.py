@@ -79,8 +79,8 @@ def started(
     launcher: Any
     launcher, callbacks = own_hydra.launching(hydra, config, task)
     if setting.launcher == SLURM:  # before Python starts; a cluster may give jobs no environment
-        given = launcher.params.get("setup") or []
-        launcher.params["setup"] = ["export PYTHONSAFEPATH=1", *given]
+        setup = launcher.params.get("setup") or []
+        launcher.params["setup"] = ["export PYTHONSAFEPATH=1", *setup]
         if launcher.params.get("constraint") is None and config.resume != "any":
             print(
                 "Slurm may give a job that is queued again another kind of node, where a half-done "
@@ -110,16 +110,15 @@ def started(
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("ray", "submitit"):
             raise
-        said = _told(error)
-        raise Lost(f"A job was lost ({said}).", f"{_AGAIN}.") from error
+        raise Lost(f"A job was lost ({_complaint(error)}).", f"{_AGAIN}.") from error
 
 
-def _told(error: Exception) -> str:
+def _complaint(error: Exception) -> str:
     """What an error of a launcher says that is wrong, on one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     is_traced = lines and (lines[0].startswith("Traceback") or lines[0].endswith("trace:"))
-    wanted = lines[-1] if is_traced else " ".join(lines[:2])  # submitit's sentence has two
-    return ": ".join(filter(None, (type(error).__name__, wanted.rstrip("."))))
+    sentence = lines[-1] if is_traced else " ".join(lines[:2])  # submitit's sentence has two
+    return ": ".join(filter(None, (type(error).__name__, sentence.rstrip("."))))
 
 
 def launch(launcher: Launcher, jobs: Sequence[Sequence[str]], number: int) -> bool:
@@ -158,9 +157,9 @@ def _ray(settings: Any) -> Iterator[None]:
         with own_path.unseen():
             ray.init(**{"logging_level": "error"} | launchers.plain(settings))
     except Exception as error:
-        said = f"Ray could not be started or reached ({error_line(error)})."
+        message = f"Ray could not be started or reached ({error_line(error)})."
         hint = "hydra.launcher.ray.init.address=auto is one that runs here, null a new one."
-        raise AlBenchError(said, hint) from error
+        raise AlBenchError(message, hint) from error
     finally:
         os.chdir(here)
         with contextlib.suppress(ValueError):  # a thread that is not the main one

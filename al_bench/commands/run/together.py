@@ -110,14 +110,14 @@ def record_failure(record: sweep.JobRecord, error: Exception, config: Any) -> No
         error: What it met.
         config: Its configuration.
     """
-    said = error_line(error)
+    message = error_line(error)
     text = "".join(traceback.format_exception(error))
     if not isinstance(error, Stopped):  # else it is the failure of a trial, which has a record
-        record.refused(said, text)
+        record.refused(message, text)
     if config.on_error == "stop":
         record.stop_sweep()
-    shown = error if config.verbose else None
-    logger.error("job %d failed: %s", record.number, said, exc_info=shown)
+    trace = error if config.verbose else None
+    logger.error("job %d failed: %s", record.number, message, exc_info=trace)
 
 
 def _prepared(jobs: Sequence[Job]) -> list[tuple[Job, "Prepared"]]:
@@ -169,8 +169,8 @@ def _say_outcomes(prepared: "Prepared", outcomes: "Sequence[TrialOutcome]", name
     """Print how the trials of a run ended, and where they are."""
     from al_bench.running import progress
 
-    own = [ended for ended in outcomes if ended.key.folder == prepared.folder]
-    print_table(_console(), progress.outcome_table(_title(prepared, name), own))
+    of_run = [ended for ended in outcomes if ended.key.folder == prepared.folder]
+    print_table(_console(), progress.outcome_table(_title(prepared, name), of_run))
     print(f"results: {prepared.results / prepared.run.identity.folder}")
 
 
