@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     process.set_up_path()
     signals = process.catch_signals(INTERRUPTED.get("".join(words[:1])) == _GOES_ON)
     try:
-        return _answered(words)
+        return _answer(words)
     finally:
         process.end_on_signals()
         with contextlib.suppress(OSError, AlBenchError):  # what it meets is told already
@@ -75,28 +75,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.environ.update(environment)
 
 
-def _answered(words: list[str]) -> int:
+def _answer(words: list[str]) -> int:
     verbose = VERBOSE in words
     try:
         code = _dispatch(words)
         sys.stdout.flush()
         return code
     except AlBenchError as error:
-        lost = process.preempted()  # what the signal has ended beside may be met first
-        return _stopped(words) if lost else _complain(error, error.exit_code, verbose)
+        if process.preempted():  # what the signal has ended beside may be met first
+            return _say_stopped(words)
+        return _complain(error, error.exit_code, verbose)
     except KeyboardInterrupt:
-        return _stopped(words)
+        return _say_stopped(words)
     except BrokenPipeError:
         return 1  # who read the output has seen enough
     except Exception as error:
         return _complain(error, 1, verbose)
 
 
-def _stopped(words: Sequence[str]) -> int:
-    left = INTERRUPTED.get("".join(words[:1]))
+def _say_stopped(words: Sequence[str]) -> int:
+    rest = INTERRUPTED.get("".join(words[:1]))
     name = process.preempted()
     by = f" by {name}" if name else ""
-    print(f"al-bench: stopped{by}{f'; {left}' if left else '.'}", file=sys.stderr)
+    print(f"al-bench: stopped{by}{f'; {rest}' if rest else '.'}", file=sys.stderr)
     return process.GOES_ON if name else process.INTERRUPTED
 
 

@@ -44,12 +44,12 @@ def is_secret(key: str) -> bool:
 
 def remember(config: Any) -> None:
     """Know the secrets of a configuration (plain mappings, lists and values) again in any text."""
-    _visited(config, "", lambda text: _secrets.update(_forms(text)))
+    _visit(config, "", lambda text: _secrets.update(_forms(text)))
 
 
 def masked(config: Any) -> Any:
     """A configuration (plain mappings, lists and values) with its secrets masked."""
-    return _visited(config, "", lambda text: MASK)
+    return _visit(config, "", lambda text: MASK)
 
 
 def masked_words(words: Sequence[str]) -> list[str]:
@@ -107,14 +107,14 @@ def masked_keys(config: Any, before: str = "") -> list[str]:
     return list(dict.fromkeys(key for name, one in pairs for key in masked_keys(one, name)))
 
 
-def _visited(value: Any, key: str, hide: Callable[[str], Any]) -> Any:
+def _visit(value: Any, key: str, hide: Callable[[str], Any]) -> Any:
     if isinstance(value, Mapping):
         return {
-            name: _visited(one, f"{key}.{name}" if key else str(name), hide)
+            name: _visit(one, f"{key}.{name}" if key else str(name), hide)
             for name, one in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_visited(one, key, hide) for one in value]
+        return [_visit(one, key, hide) for one in value]
     if not isinstance(value, str):
         return value
     if not is_secret(key) or _NO_TEXT.fullmatch(value):

@@ -22,7 +22,7 @@ from al_bench.checking.laws import (
 )
 from al_bench.checking.pools import POOLS
 from al_bench.checking.probing import CheckFailure, DoesNotApply, cases, require, select
-from al_bench.checking.properties import declared, global_state
+from al_bench.checking.properties import global_state, require_declaration
 from al_bench.checking.views import FakeView, seeded
 from al_bench.errors import ConfigError, error_line
 from al_bench.models.base import GRADIENTS, SAMPLES
@@ -35,7 +35,7 @@ Check = Callable[[Strategy], None]
 
 def declares_what_it_needs(strategy: Strategy) -> None:
     """Is a frozen dataclass whose needs are known."""
-    declared(strategy, frozenset({*CAPABILITIES, LABELS}))
+    require_declaration(strategy, frozenset({*CAPABILITIES, LABELS}))
 
 
 def batch_is_well_formed(strategy: Strategy) -> None:
@@ -46,20 +46,20 @@ def batch_is_well_formed(strategy: Strategy) -> None:
     for name, batch_size, view in cases():
         where = f"{name}, B={batch_size}"
         selection = select(strategy, view, batch_size, where)
-        said = fault(selection, batch_size, len(view))
-        require(said is None, f"{where}: {said}")
+        problem = fault(selection, batch_size, len(view))
+        require(problem is None, f"{where}: {problem}")
 
 
 def same_generator_gives_the_same_batch(strategy: Strategy) -> None:
     """The generator alone decides: the same one, the same batch, whatever was drawn elsewhere."""
-    asked = [(view, size, f"{name}, B={size}") for name, size, view in cases()]
-    once = [(each, select(strategy, *each)) for each in asked]
+    arguments = [(view, size, f"{name}, B={size}") for name, size, view in cases()]
+    once = [(each, select(strategy, *each)) for each in arguments]
     for each, first in (*reversed(once[:-1]), once[-1]):  # each after another one than before
         where = each[-1]
         torch.rand(3), np.random.rand(), random.random()  # noqa: NPY002
         again = select(strategy, *each)
-        said = f"{first.positions.tolist()}, then {again.positions.tolist()}"
-        require(torch.equal(first.positions, again.positions), f"{where}: {said}")
+        text = f"{first.positions.tolist()}, then {again.positions.tolist()}"
+        require(torch.equal(first.positions, again.positions), f"{where}: {text}")
         equal = torch.equal(first.scores.nan_to_num(-1), again.scores.nan_to_num(-1))
         require(equal, f"{where}: scores differ the second time")
 
@@ -73,8 +73,8 @@ def leaves_everything_as_it_was(strategy: Strategy) -> None:
         after = view.given, view.embedding, view.order
         for what, was, now in zip(("log_probs", "features", "indices"), before, after, strict=True):
             require(torch.equal(was, now), f"{name}, B={batch_size}: changes the view's {what}")
-        left = global_state() == state
-        require(left, f"{name}, B={batch_size}: draws from or seeds a global generator")
+        same = global_state() == state
+        require(same, f"{name}, B={batch_size}: draws from or seeds a global generator")
 
 
 def goes_on_from_its_state(strategy: Strategy) -> None:
@@ -83,11 +83,11 @@ def goes_on_from_its_state(strategy: Strategy) -> None:
     selection = select(strategy, view, 3, "round 0")
     if selection.state is None:
         raise DoesNotApply("leaves no state")
-    left = torch.tensor([p for p in range(len(view)) if p not in selection.positions.tolist()])
-    after = view.restricted(left, json.loads(json.dumps(selection.state)))
+    rest = torch.tensor([p for p in range(len(view)) if p not in selection.positions.tolist()])
+    after = view.restricted(rest, json.loads(json.dumps(selection.state)))
     after.round = 1
     chosen = select(strategy, after, 3, "round 1").positions.tolist()
-    require(len(set(chosen)) == 3 and max(chosen) < len(left), f"round 1: positions {chosen}")
+    require(len(set(chosen)) == 3 and max(chosen) < len(rest), f"round 1: positions {chosen}")
 
 
 def impossible_batch_sizes_are_refused(strategy: Strategy) -> None:
@@ -96,8 +96,8 @@ def impossible_batch_sizes_are_refused(strategy: Strategy) -> None:
         try:
             strategy.select(POOLS["ordinary"](), batch_size, seeded(0))
         except ValueError as error:
-            said = f"B={batch_size}: the message {str(error)!r} does not say it"
-            require(str(batch_size) in str(error), said)
+            message = f"B={batch_size}: the message {str(error)!r} does not say it"
+            require(str(batch_size) in str(error), message)
         except Exception as error:
             raise CheckFailure(f"B={batch_size} of 12 points: {error_line(error)}") from error
         else:
@@ -118,8 +118,8 @@ def nan_never_passes_for_a_score(strategy: Strategy) -> None:
         try:
             selection = strategy.select(pool, 3, seeded(7))
         except ValueError as error:
-            said = f"{what} are NaN: the message {str(error)!r} does not say so"
-            require("NaN" in str(error), said)
+            message = f"{what} are NaN: the message {str(error)!r} does not say so"
+            require("NaN" in str(error), message)
         except Exception as error:
             raise CheckFailure(f"{what} are NaN: {error_line(error)}") from error
         else:
@@ -149,8 +149,8 @@ def fewer_samples_are_the_first_ones(strategy: Strategy) -> None:
         return
     truncated = FakeView(view.given[:, :3], view.embedding)
     expected = strategy.select(truncated, 4, seeded(1)).positions.tolist()
-    got = fewer.select(view, 4, seeded(1)).positions.tolist()
-    require(got == expected, f"num_samples=3 picks {got}, a model of the first 3 {expected}")
+    picks = fewer.select(view, 4, seeded(1)).positions.tolist()
+    require(picks == expected, f"num_samples=3 picks {picks}, a model of the first 3 {expected}")
     _require_refused(more, view, "num_samples=7 of 6")
 
 

@@ -37,8 +37,8 @@ def order_of_the_pool_is_irrelevant(strategy: Strategy) -> None:
     more = tallies(range(20, 120))
     firsts = [_firsts(counts, len(view)) for counts in (plain + more[0], permuted + more[1])]
     table = [column for column in zip(*firsts, strict=True) if sum(column)]
-    kept = len(table) == 1 or chi2_contingency(table).pvalue > LEAST_P
-    require(kept, f"first picks {firsts[0]}, and {firsts[1]} when the pool is reordered")
+    fair = len(table) == 1 or chi2_contingency(table).pvalue > LEAST_P
+    require(fair, f"first picks {firsts[0]}, and {firsts[1]} when the pool is reordered")
 
 
 def identical_points_are_equally_likely(strategy: Strategy) -> None:
@@ -53,8 +53,8 @@ def copies_are_picked_equally_often(strategy: Strategy) -> None:
     firsts: Counter[int | None] = Counter()
     for batch, count in draws(strategy, two_copies(), 5, range(120)).items():  # one at least is in
         firsts[next((p for p in batch if p in (1, 5)), None)] += count
-    kept = chisquare([firsts[1] + 1, firsts[5] + 1]).pvalue > LEAST_P
-    require(kept, f"the copies at 1 and 5 are picked {firsts[1]} and {firsts[5]} times")
+    fair = chisquare([firsts[1] + 1, firsts[5] + 1]).pvalue > LEAST_P
+    require(fair, f"the copies at 1 and 5 are picked {firsts[1]} and {firsts[5]} times")
 
 
 def equal_samples_give_a_random_batch(strategy: Strategy) -> None:
@@ -72,8 +72,8 @@ def disagreement_is_wanted(strategy: Strategy) -> None:
     require_samples(strategy)
     view = disagreeing(30, 10)
     batches = draws(strategy, view, 3, range(60))
-    wanted = sum(n * (10 <= place < 20) for batch, n in batches.items() for place in batch[:2])
-    share = wanted / 120
+    hits = sum(n * (10 <= place < 20) for batch, n in batches.items() for place in batch[:2])
+    share = hits / 120
     # At random a third of 120 picks disagree, with a standard deviation of 0.043.
     require(share > 0.45, f"{share:.0%} of the first two picks disagree, 33% would be chance")
 

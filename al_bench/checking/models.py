@@ -45,9 +45,9 @@ class Case:
     def of(cls, trial: ActiveLearningTrial) -> "Case":
         """The trial's model after its first fit, and points of its pool."""
         posterior = fit_one(trial).posterior
-        left = trial.available()
-        order = torch.randperm(len(left), generator=trial.streams.generator("select", 0))
-        chosen = left[order[:MOST_POINTS]]
+        available = trial.available()
+        order = torch.randperm(len(available), generator=trial.streams.generator("select", 0))
+        chosen = available[order[:MOST_POINTS]]
         chosen = chosen[~trial.pool.refused[chosen]]
         inputs = trial.pool.inputs.gather(chosen, trial.engine.device)
         labels = trial.pool.labels[chosen].to(trial.engine.device)
@@ -64,13 +64,13 @@ Check = Callable[[Case], None]
 
 def predictions_are_distributions(case: Case) -> None:
     """Log-probabilities are (n, K, C), float32, no NaN, and sum to 1."""
-    found = case.log_probs()
-    shape = tuple(found.shape[:2])
-    wanted = (len(case.inputs), case.posterior.num_samples)
-    require(found.ndim == 3 and shape == wanted, f"shape {tuple(found.shape)}, not (n, K, C)")
-    require(found.dtype == torch.float32, f"they are {found.dtype}, not float32")
-    require(not bool(found.isnan().any()), "some are NaN")
-    off = float(found.double().logsumexp(dim=2).abs().max())
+    log_probs = case.log_probs()
+    shape = tuple(log_probs.shape)
+    expected = (len(case.inputs), case.posterior.num_samples)
+    require(len(shape) == 3 and shape[:2] == expected, f"shape {shape}, not (n, K, C)")
+    require(log_probs.dtype == torch.float32, f"they are {log_probs.dtype}, not float32")
+    require(not bool(log_probs.isnan().any()), "some are NaN")
+    off = float(log_probs.double().logsumexp(dim=2).abs().max())
     require(off < ROUNDING, f"the logarithms of their sums are up to {off:.2g}, not 0")
 
 
@@ -88,8 +88,8 @@ def samples_are_functions(case: Case) -> None:
 def capabilities_are_known(case: Case) -> None:
     """What it says that it provides is known."""
     unknown = sorted(case.posterior.provides - CAPABILITIES.keys())
-    known = ", ".join(sorted(CAPABILITIES))
-    require(not unknown, f"provides {', '.join(map(str, unknown))}, known are {known}")
+    valid = ", ".join(sorted(CAPABILITIES))
+    require(not unknown, f"provides {', '.join(map(str, unknown))}, known are {valid}")
 
 
 def keeps_its_promise(name: str) -> Check:
@@ -98,8 +98,8 @@ def keeps_its_promise(name: str) -> Check:
     def keeps(case: Case) -> None:
         if name not in case.posterior.provides:
             raise DoesNotApply(f"has no {CAPABILITIES[name].words}")
-        said = CAPABILITIES[name].fault(case.posterior, case.inputs[:FEW_POINTS])
-        require(said is None, str(said))
+        problem = CAPABILITIES[name].fault(case.posterior, case.inputs[:FEW_POINTS])
+        require(problem is None, str(problem))
 
     keeps.__doc__ = f"{CAPABILITIES[name].promise}."
     return keeps
@@ -113,20 +113,20 @@ def average_is_as_good_as_the_weights(case: Case) -> None:
     network = offered(posterior, NETWORK)()
     with torch.no_grad():
         parts = [network(part).log_softmax(dim=1) for part in torch.split(case.inputs, 100)]
-    own, average = torch.cat(parts).double(), predictive_log_probs(case.log_probs())
-    right = [(found.argmax(dim=1) == case.labels).double() for found in (own, average)]
+    single, average = torch.cat(parts).double(), predictive_log_probs(case.log_probs())
+    right = [(one.argmax(dim=1) == case.labels).double() for one in (single, average)]
     losses = [
-        float(-found.gather(1, case.labels[:, None]).clamp_min(LEAST).mean())
-        for found in (own, average)
+        float(-one.gather(1, case.labels[:, None]).clamp_min(LEAST).mean())
+        for one in (single, average)
     ]
     lost = right[0] - right[1]
     error = float(lost.std() / math.sqrt(len(lost)))
     worse = float(lost.mean()) > max(WORSE_ACCURACY, 3 * error)
-    said = (
+    message = (
         f"the network by itself has accuracy {float(right[0].mean()):.1%} and NLL {losses[0]:.2f}, "
         f"the average {float(right[1].mean()):.1%} and {losses[1]:.2f}"
     )
-    require(not worse and losses[1] - losses[0] < WORSE_NLL, said)
+    require(not worse and losses[1] - losses[0] < WORSE_NLL, message)
 
 
 def checks() -> tuple[Check, ...]:

@@ -18,9 +18,9 @@ class DoesNotApply(Exception):
     """A property says nothing about a strategy; the message says why."""
 
 
-def require(kept: bool, message: str) -> None:
-    """Raise CheckFailure unless ``kept``."""
-    if not kept:
+def require(condition: bool, message: str) -> None:
+    """Raise CheckFailure unless ``condition``."""
+    if not condition:
         raise CheckFailure(message)
 
 

@@ -10,14 +10,14 @@ import torch
 from al_bench.checking.probing import require
 
 
-def declared(subject: Any, known: frozenset[str]) -> None:
-    """Require a frozen dataclass whose ``needs`` are all ``known``."""
+def require_declaration(subject: Any, capabilities: frozenset[str]) -> None:
+    """Require a frozen dataclass whose ``needs`` are all ``capabilities``."""
     kind = type(subject)
     require(dataclasses.is_dataclass(subject), f"{kind.__name__} is no dataclass")
     parameters: Any = getattr(kind, "__dataclass_params__", None)
     require(parameters.frozen, f"{kind.__name__} is not frozen: write @dataclass(frozen=True)")
-    unknown = sorted(subject.needs - known)
-    valid = ", ".join(sorted(known))
+    unknown = sorted(subject.needs - capabilities)
+    valid = ", ".join(sorted(capabilities))
     require(not unknown, f"needs {', '.join(map(str, unknown))}, known are {valid}")
 
 

@@ -20,7 +20,7 @@ from al_bench.checking.candidates import (
     training_sets,
 )
 from al_bench.checking.probing import CheckFailure, DoesNotApply, require
-from al_bench.checking.properties import declared, global_state
+from al_bench.checking.properties import global_state, require_declaration
 from al_bench.checking.views import FakeView, seeded
 from al_bench.errors import ConfigError, error_line, within
 from al_bench.models.base import GRADIENTS, SAMPLES
@@ -36,15 +36,15 @@ Subject = OneSelection | CoreSet
 
 def declares_what_it_needs(selection: Subject) -> None:
     """Is a frozen dataclass whose needs are known."""
-    declared(selection, NEEDS)
+    require_declaration(selection, NEEDS)
 
 
 def choice_is_well_formed(selection: Subject) -> None:
     """B positions, distinct unless it says otherwise, with finite weights, for B from 1 to all."""
     for where, batch_size, view in _cases(selection):
         chosen = _choose(selection, view, batch_size, where)
-        said = fault(chosen, batch_size, len(view), with_replacement(selection))
-        require(said is None, f"{where}: {said}")
+        problem = fault(chosen, batch_size, len(view), with_replacement(selection))
+        require(problem is None, f"{where}: {problem}")
 
 
 def generator_alone_decides(selection: Subject) -> None:
@@ -53,8 +53,8 @@ def generator_alone_decides(selection: Subject) -> None:
         first = _choose(selection, view, batch_size, where)
         torch.rand(3)
         again = _choose(selection, view, batch_size, where)
-        said = f"{first.positions.tolist()}, then {again.positions.tolist()}"
-        require(torch.equal(first.positions, again.positions), f"{where}: {said}")
+        text = f"{first.positions.tolist()}, then {again.positions.tolist()}"
+        require(torch.equal(first.positions, again.positions), f"{where}: {text}")
         weights = [torch.ones(0) if one.weights is None else one.weights for one in (first, again)]
         require(torch.equal(*weights), f"{where}: weights differ the second time")
 
@@ -72,14 +72,14 @@ def leaves_everything_as_it_was(selection: Subject) -> None:
 
 def impossible_batch_sizes_are_refused(selection: Subject) -> None:
     """A number of points that the candidates cannot give is a ValueError that names it."""
-    choosing = _choosing(selection)
+    chooser = _chooser(selection)
     for batch_size in (0, -1, 13):
         view = candidates()["ordinary"]()
         try:
-            choosing.choose(view, batch_size, seeded(0))
+            chooser.choose(view, batch_size, seeded(0))
         except ValueError as error:
-            said = f"B={batch_size}: the message {str(error)!r} does not say it"
-            require(str(batch_size) in str(error), said)
+            message = f"B={batch_size}: the message {str(error)!r} does not say it"
+            require(str(batch_size) in str(error), message)
         except Exception as error:
             raise CheckFailure(f"B={batch_size} of 12 candidates: {error_line(error)}") from error
         else:
@@ -88,7 +88,7 @@ def impossible_batch_sizes_are_refused(selection: Subject) -> None:
 
 def nan_never_passes_for_a_score(selection: Subject) -> None:
     """Predictions that are NaN are a ValueError that says so, or are not looked at."""
-    choosing = _choosing(selection)
+    choosing = _chooser(selection)
     sound = _choose(selection, candidates()["ordinary"](), 3, "ordinary, B=3")
     try:
         chosen = choosing.choose(nan_candidates(), 3, seeded(7))
@@ -128,10 +128,10 @@ def fewer_samples_are_the_first_ones(selection: Subject) -> None:
     view = candidates()["ordinary"]()
     pool = FakeView(view.pool.given[:, :3], view.pool.embedding)
     truncated = dataclasses.replace(view, pool=pool)
-    expected = _choosing(selection).choose(truncated, 4, seeded(1)).positions.tolist()
+    expected = _chooser(selection).choose(truncated, 4, seeded(1)).positions.tolist()
     fewer = dataclasses.replace(mine, num_samples=3)
-    got = fewer.choose(view, 4, seeded(1)).positions.tolist()
-    require(got == expected, f"num_samples=3 chooses {got}, a model of the first 3 {expected}")
+    picks = fewer.choose(view, 4, seeded(1)).positions.tolist()
+    require(picks == expected, f"num_samples=3 chooses {picks}, a model of the first 3 {expected}")
     try:
         dataclasses.replace(mine, num_samples=7).choose(view, 4, seeded(1))
     except ConfigError:
@@ -142,8 +142,8 @@ def fewer_samples_are_the_first_ones(selection: Subject) -> None:
 def keeps_some_of_the_training_points(selection: Subject) -> None:
     """Keeps distinct points of the training set, one at least, whatever the proxies predict."""
     for where, training in _training_sets(selection):
-        said = core_set_fault(_keep(selection, training, where), training.indices)
-        require(said is None, f"{where}: {said}")
+        problem = core_set_fault(_keep(selection, training, where), training.indices)
+        require(problem is None, f"{where}: {problem}")
 
 
 def generator_alone_decides_what_is_kept(selection: Subject) -> None:
@@ -205,7 +205,7 @@ class _AsStrategy:
 
     @classmethod
     def of(cls, selection: Subject) -> "_AsStrategy":
-        return cls(_choosing(selection))
+        return cls(_chooser(selection))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -232,10 +232,10 @@ def _cases(selection: Subject) -> list[tuple[str, int, FakeCandidates]]:
 
 def _choose(selection: Subject, view: FakeCandidates, batch_size: int, where: str) -> Chosen:
     """What it chooses with one and the same generator; CheckFailure when it cannot."""
-    choosing = _choosing(selection)
+    chooser = _chooser(selection)
     try:
         with within(type(selection).__name__):
-            chosen = choosing.choose(view, batch_size, seeded(7))
+            chosen = chooser.choose(view, batch_size, seeded(7))
     except Exception as error:
         raise CheckFailure(f"{where}: {error_line(error)}") from error
     if not isinstance(chosen, Chosen):
@@ -248,15 +248,15 @@ def _training_sets(selection: Subject) -> list[tuple[str, FakeTraining]]:
 
 
 def _keep(selection: Subject, training: FakeTraining, where: str) -> torch.Tensor:
-    keeping = _keeping(selection)
+    keeper = _keeper(selection)
     try:
         with within(type(selection).__name__):
-            return keeping.keep(training)
+            return keeper.keep(training)
     except Exception as error:
         raise CheckFailure(f"{where}: {error_line(error)}") from error
 
 
-def _choosing(selection: Subject) -> OneSelection:
+def _chooser(selection: Subject) -> OneSelection:
     """The same, which can choose; CheckFailure where it cannot."""
     if isinstance(selection, OneSelection):
         return selection
@@ -264,7 +264,7 @@ def _choosing(selection: Subject) -> OneSelection:
     raise CheckFailure(f"{name} has no method choose(view, batch_size, generator)")
 
 
-def _keeping(selection: Subject) -> CoreSet:
+def _keeper(selection: Subject) -> CoreSet:
     """The same, which can keep points; CheckFailure where it cannot."""
     if isinstance(selection, CoreSet):
         return selection

@@ -71,10 +71,10 @@ class FakeView:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """The method of a capability, as in a real view, by the example of its line."""
-        asked = asked_of_view(name)
-        if asked is None:
+        entry = asked_of_view(name)
+        if entry is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        capability, which = asked
+        capability, which = entry
         points: Callable[..., tuple[Tensor, Tensor]] = getattr(self, f"_{which}_points")
         return lambda *args: _example(capability, points(*args))
 
@@ -157,8 +157,8 @@ class FakeView:
 
     def target_log_probs(self, num_targets: int, num_samples: int | None = None) -> Tensor:
         """(T, K, C) random predictions."""
-        given = log_probs(num_targets, max(64, self.num_samples), self.num_classes, seed=12)
-        return given[:, : num_samples or self.num_samples]  # K = 3 is a prefix of K = 5
+        predictions = log_probs(num_targets, max(64, self.num_samples), self.num_classes, seed=12)
+        return predictions[:, : num_samples or self.num_samples]  # K = 3 is a prefix of K = 5
 
     def target_gradient_factors(self, num_targets: int) -> GradientFactors:
         """Their average, and random features."""
@@ -191,8 +191,8 @@ class FakeView:
         return self.given, self.embedding
 
     def _labeled_points(self) -> tuple[Tensor, Tensor]:
-        given = log_probs(self.num_labeled, 1, self.num_classes, seed=11)
-        return given, self.labeled_features()
+        predictions = log_probs(self.num_labeled, 1, self.num_classes, seed=11)
+        return predictions, self.labeled_features()
 
     def _target_points(self, count: int) -> tuple[Tensor, Tensor]:
         features = torch.randn(count, self.embedding.shape[1], generator=seeded(13))

@@ -73,12 +73,12 @@ def rerun(arguments: Sequence[str]) -> int:
             changes["device"] = parsed["device"]
         composed = stored.composed(changes, Trust.from_arguments(parsed))
         before = _stored_curve(stored)
-        curve, bought = _repeated(composed, stored)
+        curve, acquisitions = _repeat(composed, stored)
     # What moved may be called otherwise by its file; its content is in the run id.
     names = ("task", "dataset", "origin") if parsed.moved else ()
     differences = [
         *different(before, curve, names),
-        *_otherwise_bought(stored.paths, bought, names),
+        *_acquisition_differences(stored.paths, acquisitions, names),
     ]
     if not differences:
         print(f"The same: {len(curve)} rounds, every column but timings and memory.")
@@ -107,7 +107,7 @@ def _stored_curve(stored: "StoredTrial") -> "pd.DataFrame":
     return read_curves(stored.paths.curve, CURVE.names)
 
 
-def _otherwise_bought(
+def _acquisition_differences(
     paths: "TrialPaths", after: "pa.Table", but: Collection[str] = ()
 ) -> list[str]:
     """A line for each column in which what was bought differs from what is stored."""
@@ -126,7 +126,7 @@ def _otherwise_bought(
     ]
 
 
-def _repeated(composed: Any, before: "StoredTrial") -> "tuple[pd.DataFrame, pa.Table]":
+def _repeat(composed: Any, before: "StoredTrial") -> "tuple[pd.DataFrame, pa.Table]":
     """Its curve and what it bought; that one's own code is other than it was is told."""
     from al_bench.configuration.targets import NotFound
     from al_bench.results import parquet
@@ -146,8 +146,8 @@ def _repeated(composed: Any, before: "StoredTrial") -> "tuple[pd.DataFrame, pa.T
             error.message, "Start al-bench in the folder that holds it, as when the run was made."
         ) from error
     identity, seed, content = prepared.run.identity, before.paths.seed, before.content
-    if edited := differing(content.get("own_code", identity.own_code), identity.own_code):
-        print(f"warning: changed since it was stored: {', '.join(edited)}.", file=sys.stderr)
+    if modules := differing(content.get("own_code", identity.own_code), identity.own_code):
+        print(f"warning: changed since it was stored: {', '.join(modules)}.", file=sys.stderr)
     stored = TrialPaths(prepared.results / identity.folder, seed)
     if stored.curve.exists():
         raise ConfigError(

@@ -36,7 +36,7 @@ def look_for(target: str, *, here: bool = True) -> None:
         target: ``my_module.Class``.
         here: Whether to look in the current folder too.
     """
-    for folder, spec in _lying(target):
+    for folder, spec in _sole_folders(target):
         if here or folder in _beside:
             _add(folder)
             if spec.origin is not None:  # else it is a folder, and others may add to it
@@ -45,10 +45,10 @@ def look_for(target: str, *, here: bool = True) -> None:
 
 def would_run(target: str) -> str | None:
     """The file, or folder, in which ``look_for`` would find what is named; ``None`` for none."""
-    return next((spec.origin or folder for folder, spec in _lying(target)), None)
+    return next((spec.origin or folder for folder, spec in _sole_folders(target)), None)
 
 
-def _lying(target: str) -> Iterator[tuple[str, ModuleSpec]]:
+def _sole_folders(target: str) -> Iterator[tuple[str, ModuleSpec]]:
     """The folders that alone have the module, and what it is there."""
     top = target.partition(".")[0]
     visible = find(top)

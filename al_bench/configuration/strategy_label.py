@@ -82,12 +82,12 @@ def _path(group: str, name: str) -> str:
 
 def _label(option: str, path: str, parts: Sequence[tuple[str, str]], nested: Sequence[str]) -> str:
     """``option`` with the parts of the strategy at ``path`` (empty: the outermost) in brackets."""
-    own = [(at, said) for at, said in parts if _owner(at, nested) == path]
-    said = []
-    for at, value in own:
-        name = _shortest(at, [other for other, _ in own])
-        said.append(f"{name}={_label(value, at, parts, nested) if at in nested else value}")
-    return f"{option}({', '.join(said)})" if said else option
+    here = [(at, settings) for at, settings in parts if _owner(at, nested) == path]
+    settings = []
+    for at, value in here:
+        name = _shortest(at, [other for other, _ in here])
+        settings.append(f"{name}={_label(value, at, parts, nested) if at in nested else value}")
+    return f"{option}({', '.join(settings)})" if settings else option
 
 
 def _owner(path: str, nested: Sequence[str]) -> str:

@@ -239,10 +239,10 @@ class Rounds:
         message: str | None = None,
     ) -> None:
         """Tell how a trial ended."""
-        ended = _outcome(assignment.key, status, rows, message)
-        self.outcomes.append(ended)
-        self._report.end(ended)
-        assignment.prepared.tracking.end(ended.key, status)
+        outcome = _outcome(assignment.key, status, rows, message)
+        self.outcomes.append(outcome)
+        self._report.end(outcome)
+        assignment.prepared.tracking.end(outcome.key, status)
 
     def _stop(self, assignment: Assignment, message: str, error: Exception) -> None:
         """Raise Stopped where the run says that a failed trial is the end."""
@@ -309,13 +309,13 @@ def held_last(
         How they ended, run by run in the order of their seeds.
     """
     outcomes = run(assignments, False)
-    held = {ended.key for ended in outcomes if ended.status == HELD}
+    held = {outcome.key for outcome in outcomes if outcome.status == HELD}
     if held:
         locks.settle([key.paths.lock for key in held])
-        outcomes = [ended for ended in outcomes if ended.key not in held]
+        outcomes = [outcome for outcome in outcomes if outcome.key not in held]
         outcomes += run([one for one in assignments if one.key in held], True)
     folders = {one.prepared.folder: place for place, one in reversed(list(enumerate(assignments)))}
-    return sorted(outcomes, key=lambda ended: (folders[ended.key.folder], ended.key.seed))
+    return sorted(outcomes, key=lambda outcome: (folders[outcome.key.folder], outcome.key.seed))
 
 
 def run_free_trials(
@@ -335,8 +335,8 @@ def run_free_trials(
             group[0].prepared.run.engine.set_up()  # again: what was loaded since has threads too
             rest = group
             while rest:
-                count, ended = _run_part(rest[:at_once], report, report_held)
-                outcomes += ended
+                count, some = _run_part(rest[:at_once], report, report_held)
+                outcomes += some
                 rest = rest[count:]
     return outcomes
 
@@ -386,8 +386,8 @@ def _run_part(
         # It looks at rounds.trials anew before each round, so that those that ended are gone.
         setting = setting_of(assignments[0].prepared.run)
         setting.execute(rounds.trials, rounds, FirstSteps(rounds.steps))
-    for ended in held if report_held else ():
-        report.end(ended)
+    for outcome in held if report_held else ():
+        report.end(outcome)
     return count, rounds.outcomes + held
 
 

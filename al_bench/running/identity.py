@@ -61,18 +61,20 @@ def identify(
         lender = _lender_of_initial_set(init_strategy, size)
         protocol["init_strategy"] = {**meaning["init_strategy"], "run": lender}
     names = {**composed.names, "dataset": dataset}
-    made = {group: _made(composed.config.get(group), group, one) for group, one in built.items()}
+    sources = {
+        group: _sources_of(composed.config.get(group), group, one) for group, one in built.items()
+    }
     strategies = {key: built[key] for key in (chooser, "init_strategy") if key in built}
-    code = own_code(itertools.chain(*made.values()))
-    del made["tracker"]
+    code = own_code(itertools.chain(*sources.values()))
+    del sources["tracker"]
     if _both_cluster(list(strategies.values())):
-        made["state"] = [ActiveLearningTrial.state_for]
-    beside = _beside(made, strategies)
+        sources["state"] = [ActiveLearningTrial.state_for]
+    beside = _beside(sources, strategies)
     for group in (chooser, "state"):
-        made.pop(group, None)
+        sources.pop(group, None)
     del strategies[chooser]
     text = hashed_text(
-        protocol, fingerprint, without=(*PATHS, *CHOOSERS), beside=_beside(made, strategies)
+        protocol, fingerprint, without=(*PATHS, *CHOOSERS), beside=_beside(sources, strategies)
     )
     versions = {"part_versions": beside["part_versions"]}
     return RunIdentity(
@@ -105,14 +107,14 @@ def _masked_json(text: str) -> str:
     return json.dumps(masked(json.loads(text)), sort_keys=True, separators=(",", ":"))
 
 
-def _made(node: Any, group: str, built: Any) -> list[Any]:
+def _sources_of(node: Any, group: str, built: Any) -> list[Any]:
     """The classes and functions that a group names, their modules, and what it was built from."""
     targets = [str(inner["_target_"]) for _, inner in described(node, group)]
     return [*map(locate, targets), *map(module_of, targets), *made_of(built)]
 
 
 def _beside(
-    made: Mapping[str, Sequence[Any]], strategies: Mapping[str, Any]
+    sources: Mapping[str, Sequence[Any]], strategies: Mapping[str, Any]
 ) -> dict[str, Mapping[str, Any]]:
     """What decides a result beside the configuration and the data.
 
@@ -120,15 +122,16 @@ def _beside(
     one's own code. One's own strategy may draw target inputs without saying so.
 
     Args:
-        made: From ``_made``, by group.
+        sources: From ``_sources_of``, by group.
         strategies: The strategies among these groups.
     """
     draws = any(num_targets(one) is not None for one in strategies.values())
-    draws = draws or own_code(itertools.chain(*(made[group] for group in strategies))).hashes != {}
-    used = [one for group, ones in made.items() if draws or group != "target" for one in ones]
+    of_strategies = itertools.chain(*(sources[group] for group in strategies))
+    draws = draws or own_code(of_strategies).hashes != {}
+    used = [one for group, ones in sources.items() if draws or group != "target" for one in ones]
     return {
         "part_versions": numerics_versions(used),
-        "own_code": own_code(itertools.chain(*made.values())).hashes,
+        "own_code": own_code(itertools.chain(*sources.values())).hashes,
     }
 
 

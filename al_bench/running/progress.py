@@ -219,16 +219,16 @@ def outcome_table(title: str, outcomes: Sequence[TrialOutcome]) -> Table:
     table = Table(title)
     table.add_column("seed", justify="right")
     table.add_column("status")
-    spent = {ended.spent.word for ended in outcomes if ended.spent is not None} or {"labels"}
+    spent = {outcome.spent.word for outcome in outcomes if outcome.spent is not None} or {"labels"}
     for name in ("rounds", *spent, "test accuracy"):
         table.add_column(name, justify="right")
-    if any(ended.message for ended in outcomes):
+    if any(outcome.message for outcome in outcomes):
         table.add_column("message", overflow="fold")
-    for ended in outcomes:
-        accuracy = "" if ended.accuracy is None else f"{ended.accuracy:.4f}"
-        count = "" if ended.spent is None else str(ended.spent.count)
-        cells = [str(ended.key.seed), ended.status, str(ended.rounds), count, accuracy]
-        table.add_row(*cells, *([ended.message or ""] if len(table.columns) > 5 else []))
+    for outcome in outcomes:
+        accuracy = "" if outcome.accuracy is None else f"{outcome.accuracy:.4f}"
+        count = "" if outcome.spent is None else str(outcome.spent.count)
+        cells = [str(outcome.key.seed), outcome.status, str(outcome.rounds), count, accuracy]
+        table.add_row(*cells, *([outcome.message or ""] if len(table.columns) > 5 else []))
     return table
 
 

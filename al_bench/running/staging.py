@@ -203,7 +203,7 @@ class Stages:
                 self._conclude()
                 return []
             seeds = range(looks[self._stage - 1] if self._stage else 0, looks[self._stage])
-            chosen = [arm for arm in self._wanting if self._stage == 0 or not arm.is_done(seeds)]
+            chosen = [arm for arm in self._next_arms if self._stage == 0 or not arm.is_done(seeds)]
             self._stage += 1
             if chosen:
                 jobs = [[*arm.words, f"seeds=[{','.join(map(str, seeds))}]"] for arm in chosen]
@@ -212,7 +212,7 @@ class Stages:
                 return jobs
 
     @property
-    def _wanting(self) -> list[Arm]:
+    def _next_arms(self) -> list[Arm]:
         """Arms that get the seeds of the next stage; a baseline as long as one of its arms does."""
         if self._stage == 0:
             return self._arms
@@ -279,11 +279,11 @@ class Stages:
                 pairs = group.differences[arm.name][1]
                 entry: dict[str, Any] = {"arm": arm.name, "baseline": group.baseline.name}
                 entry |= {"run_id": arm.folder.name if arm.folder else None, "seeds": pairs}
-                decided = group.decided.get(arm.name)
-                decisions.append(entry | {"verdict": decided.verdict if decided else None})
+                decision = group.decided.get(arm.name)
+                decisions.append(entry | {"verdict": decision.verdict if decision else None})
                 where = "".join(f" ({word})" for word in group.where)
-                if decided:
-                    outcome = f"is {decided.verdict} than {group.baseline.name}, {pairs} seeds"
+                if decision:
+                    outcome = f"is {decision.verdict} than {group.baseline.name}, {pairs} seeds"
                 else:
                     outcome = f"is not decided, {pairs} seeds"
                 self._say(f"{arm.name}{where} {outcome}{f': {arm.ended}' if arm.ended else ''}.")

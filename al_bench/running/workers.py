@@ -157,13 +157,13 @@ class _Workers:
     def run(self, assignments: Sequence[Assignment], report_held: bool) -> list[TrialOutcome]:
         """How these trials ended."""
         queue = list(reversed(assignments))
-        ended: list[TrialOutcome] = []
+        outcomes: list[TrialOutcome] = []
         while queue or any(worker.work is not None for worker in self._workers):
             self._share(queue, report_held)
             busy = {worker.messages: worker for worker in self._workers if worker.work is not None}
             for messages in wait(list(busy)):
-                ended += self._hear(busy[messages])  # type: ignore[index]
-        return ended
+                outcomes += self._hear(busy[messages])  # type: ignore[index]
+        return outcomes
 
     def _share(self, queue: list[Assignment], report_held: bool) -> None:
         """Give trials that are left to workers that are free, with new ones where some are gone."""

@@ -64,10 +64,10 @@ class Guard:
     def _give_up(self, tracker: Tracker, error: Exception) -> None:
         """One error is enough: a network that is gone would be waited for in every round."""
         self._tracker = None
-        own = isinstance(error, AlBenchError)
-        said = f"{'' if own else f'{type(error).__name__}: '}{words_of(error)}"
+        is_ours = isinstance(error, AlBenchError)
+        message = f"{'' if is_ours else f'{type(error).__name__}: '}{words_of(error)}"
         logger.warning(
-            "%s has failed, and the run goes on without it: %s", type(tracker).__name__, said
+            "%s has failed, and the run goes on without it: %s", type(tracker).__name__, message
         )
         while self._runs:
             _, run = self._runs.popitem()

@@ -66,8 +66,8 @@ class MLflow:
             client.delete_run(earlier.info.run_id)
         tags = {f"al_bench.{name}": str(value) for name, value in trial.facts.items()}
         run = client.create_run(experiment, run_name=trial.name, tags={**tags, KEY: trial.key})
-        known = {_UNNAMED.sub("_", name): str(value) for name, value in trial.parameters.items()}
-        parameters = [Param(name, value[:LONGEST]) for name, value in known.items()]
+        texts = {_UNNAMED.sub("_", name): str(value) for name, value in trial.parameters.items()}
+        parameters = [Param(name, value[:LONGEST]) for name, value in texts.items()]
         for first in range(0, len(parameters), MOST_PARAMETERS):
             chunk = parameters[first : first + MOST_PARAMETERS]
             client.log_batch(run.info.run_id, params=chunk)
@@ -88,14 +88,14 @@ class MLflow:
     def _experiment(self, client: Any) -> str:
         from mlflow.exceptions import MlflowException
 
-        if (known := client.get_experiment_by_name(self.experiment)) is not None:
-            return str(known.experiment_id)
+        if (experiment := client.get_experiment_by_name(self.experiment)) is not None:
+            return str(experiment.experiment_id)
         try:
             return str(client.create_experiment(self.experiment))
         except MlflowException:  # another process was faster
-            if (known := client.get_experiment_by_name(self.experiment)) is None:
+            if (experiment := client.get_experiment_by_name(self.experiment)) is None:
                 raise
-            return str(known.experiment_id)
+            return str(experiment.experiment_id)
 
 
 @contextlib.contextmanager

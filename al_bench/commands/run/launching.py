@@ -133,12 +133,12 @@ def launch(launcher: Launcher, jobs: Sequence[Sequence[str]], number: int) -> bo
     with contextlib.nullcontext() if is_here else own_path.unseen():  # by processes it starts
         launched = launcher.launch(jobs, initial_job_idx=number)
     waited = len(launched or ()) == len(jobs)
-    for ended in launched or ():
-        if ended.status.name == "UNKNOWN":
+    for job in launched or ():
+        if job.status.name == "UNKNOWN":
             waited = False
         else:
             with contextlib.redirect_stderr(io.StringIO()):  # Hydra says what is raised, too
-                _ = ended.return_value
+                _ = job.return_value
     return waited
 
 
@@ -201,8 +201,8 @@ def run_job(setting: Setting, config: Any) -> int:
         choose_gpu(composed, record.number, setting.launcher)
         with within("A class of this run"):
             return run_composed(composed, record)
-    except JobEnded as ended:
-        raise ended.error from None  # the launcher knows what it means
+    except JobEnded as end:
+        raise end.error from None  # the launcher knows what it means
     except Exception as error:
         record_failure(record, error, config)
         return 1

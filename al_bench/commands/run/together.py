@@ -41,7 +41,7 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     remaining = _remaining(prepared, record)
     outcomes = _execute(trials, remaining, _title(prepared, ""), {})
     _say_outcomes(prepared, outcomes, "")
-    return 0 if all(ended.status == DONE for ended in outcomes) else 1
+    return 0 if all(outcome.status == DONE for outcome in outcomes) else 1
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,12 @@ def run_jobs(jobs: Sequence[Job]) -> None:
 
     progress.set_up_logging()
     ready = _prepared(jobs)
-    called = names(prepared for _, prepared in ready)
+    run_names = names(prepared for _, prepared in ready)
     begun: list[tuple[Job, Prepared]] = []
     trials: list[list[Assignment]] = []
     for job, prepared in ready:
         try:
-            trials.append(_begin(prepared, job.record, called.get(prepared.folder, "")))
+            trials.append(_begin(prepared, job.record, run_names.get(prepared.folder, "")))
             begun.append((job, prepared))
         except Exception as error:
             job.failed(error)
@@ -93,13 +93,13 @@ def run_jobs(jobs: Sequence[Job]) -> None:
         title = _title(begun[0][1], "")
     try:
         remaining = remaining_of([prepared for _, prepared in begun])
-        outcomes = _execute(in_turn, remaining, title, called)
+        outcomes = _execute(in_turn, remaining, title, run_names)
     except Stopped as error:
-        naming = (job for job, run in begun if error.trial in map(run.key, run.seeds))
-        next(naming).failed(error)
+        owners = (job for job, run in begun if error.trial in map(run.key, run.seeds))
+        next(owners).failed(error)
         return
     for folder, prepared in reversed(runs.items()):
-        _say_outcomes(prepared, outcomes, called.get(folder, ""))
+        _say_outcomes(prepared, outcomes, run_names.get(folder, ""))
 
 
 def record_failure(record: sweep.JobRecord, error: Exception, config: Any) -> None:
@@ -169,7 +169,7 @@ def _say_outcomes(prepared: "Prepared", outcomes: "Sequence[TrialOutcome]", name
     """Print how the trials of a run ended, and where they are."""
     from al_bench.running import progress
 
-    of_run = [ended for ended in outcomes if ended.key.folder == prepared.folder]
+    of_run = [outcome for outcome in outcomes if outcome.key.folder == prepared.folder]
     print_table(_console(), progress.outcome_table(_title(prepared, name), of_run))
     print(f"results: {prepared.results / prepared.run.identity.folder}")
 
