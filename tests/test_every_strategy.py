@@ -1,10 +1,12 @@
 """Every file under conf/strategy on real data, through the public door."""
 
+import functools
+
 import pytest
 import torch
 from strategy_files import NAMES, built
 
-from al_bench.models.base import SAMPLES
+from al_bench.models.base import DENSITY, SAMPLES
 from al_bench.running import notebook
 from al_bench.strategies.base import LABELS
 from al_bench.training.trainer import fit_one
@@ -15,7 +17,6 @@ DIGITS = (
     "dataset=digits",
     "pool=[subset]",
     "pool.subset.size=300",
-    "model.num_samples=4",
     "training.max_epochs=1",
     "training.epoch_size=64",
     "budget.batch_size=5",
@@ -24,20 +25,27 @@ DIGITS = (
 )
 
 
-@pytest.fixture(scope="module")
-def trial():
-    """A trial whose model provides everything, at its beginning."""
-    return notebook.trials(*DIGITS)[0]
+def words(name):
+    """What a strategy is run with: a model that provides what it needs, on few digits."""
+    needs = built(name).needs
+    if DENSITY in needs:
+        return ("model=ddu", *DIGITS)
+    if SAMPLES in needs:
+        return ("model=mc_dropout", "model.num_samples=4", *DIGITS)
+    return ("model=deterministic", *DIGITS)
 
 
-@pytest.fixture(scope="module")
-def posterior(trial):
-    return fit_one(trial).posterior
+@functools.cache
+def fitted(words):
+    """A trial at its beginning, and its posterior."""
+    trial = notebook.trials("strategy=random", *words)[0]
+    return trial, fit_one(trial).posterior
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_it_chooses_on_digits_and_leaves_the_model_as_it_was(trial, posterior, name):
+def test_it_chooses_on_digits_and_leaves_the_model_as_it_was(name):
+    trial, posterior = fitted(words(name))
     strategy = built(name, *CHEAPER.get(name, []))
     assert strategy.needs <= posterior.provides | {LABELS}
     inputs = trial.pool.inputs.gather(torch.arange(20), torch.device("cpu"))
@@ -62,10 +70,8 @@ def test_it_chooses_on_digits_and_leaves_the_model_as_it_was(trial, posterior, n
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_end_to_end(tmp_path, name):
     needs = built(name).needs
-    model = "mc_dropout" if SAMPLES in needs else "deterministic"
-    digits = [word for word in DIGITS if model == "mc_dropout" or "num_samples" not in word]
     curves = notebook.run(
-        f"strategy={name}", f"model={model}", f"results={tmp_path}", *digits, *CHEAPER.get(name, [])
+        f"strategy={name}", f"results={tmp_path}", *words(name), *CHEAPER.get(name, [])
     )
     assert curves["num_labeled"].tolist() == [20, 25, 30]
     assert set(curves["strategy_label"].str.partition("(")[0]) == {name}

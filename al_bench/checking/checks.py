@@ -25,7 +25,7 @@ from al_bench.checking.probing import CheckFailure, DoesNotApply, cases, require
 from al_bench.checking.properties import global_state, require_declaration
 from al_bench.checking.views import FakeView, seeded
 from al_bench.errors import ConfigError, error_line
-from al_bench.models.base import GRADIENTS, SAMPLES
+from al_bench.models.base import DENSITY, GRADIENTS, SAMPLES
 from al_bench.models.capabilities import CAPABILITIES
 from al_bench.strategies.base import LABELS, PoolView, Strategy
 from al_bench.strategies.contract import fault
@@ -144,8 +144,8 @@ def fewer_samples_are_the_first_ones(strategy: Strategy) -> None:
             raise CheckFailure(f"num_samples={wrong} is accepted")
     view = POOLS["ordinary"]()
     fewer, more = (dataclasses.replace(mine, num_samples=count) for count in (3, 7))
-    if GRADIENTS in strategy.needs and SAMPLES not in strategy.needs:  # of the mean network
-        _require_refused(fewer, view, "num_samples=3 of a score of the mean network")
+    if strategy.needs & {GRADIENTS, DENSITY} and SAMPLES not in strategy.needs:  # of one network
+        _require_refused(fewer, view, "num_samples=3 of a score of one network")
         return
     truncated = FakeView(view.given[:, :3], view.embedding)
     expected = strategy.select(truncated, 4, seeded(1)).positions.tolist()

@@ -17,6 +17,8 @@ SAMPLES = "samples"  # log-probabilities that differ between posterior samples
 FEATURES = "features"  # the inputs of the last linear layer
 GRADIENTS = "gradients"  # one last linear layer, so gradient factors exist
 NETWORK = "network"  # one network, for gradients of all parameters
+LOGITS = "logits"  # of one network, which log-probabilities have lost
+DENSITY = "density"  # of features, high near the labeled set
 
 
 class Network(nn.Module):
@@ -95,8 +97,12 @@ class Posterior(Protocol):
 
         It has the method that the table names: ``features(inputs) -> (n, D)`` float32 of the mean
         network (no unit dropped) with FEATURES, ``gradient_factors(inputs) -> GradientFactors`` of
-        that network with GRADIENTS, and with NETWORK ``network() -> Network``, a float32 copy in
-        evaluation mode, the caller's own.
+        that network with GRADIENTS, ``logits(inputs) -> (n, C)`` float32 of it with LOGITS,
+        ``log_density(inputs) -> (n,)`` float64, nats, with DENSITY, and with NETWORK ``network() ->
+        Network``, a float32 copy in evaluation mode, the caller's own.
+
+        A posterior may have an attribute ``notes`` besides, a mapping of short names to numbers or
+        words, which is stored with each round.
         """
 
     def log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:

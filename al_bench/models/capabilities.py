@@ -12,8 +12,10 @@ from torch import Tensor
 
 from al_bench.errors import AlBenchError
 from al_bench.models.base import (
+    DENSITY,
     FEATURES,
     GRADIENTS,
+    LOGITS,
     NETWORK,
     SAMPLES,
     GradientFactors,
@@ -183,5 +185,21 @@ CAPABILITIES: dict[str, Capability] = {
         "The network is the caller's own, in evaluation mode, and gives a logit a class",
         _network_fault,
         hint=ONE_NETWORK,
+    ),
+    LOGITS: Capability(
+        "logits of one network",
+        "logits",
+        "Logits are a row a point, the same beside whatever others",
+        of_each_point(LOGITS),
+        example=lambda log_probs, features: log_probs.logsumexp(dim=1),
+        hint=ONE_NETWORK,
+    ),
+    DENSITY: Capability(
+        "densities of features",
+        "log_density",
+        "Log densities of features are a number a point, the same beside whatever others",
+        of_each_point(DENSITY),
+        example=lambda log_probs, features: 2.0 - features.double().square().sum(dim=1),
+        hint="Use model=ddu.",
     ),
 }

@@ -16,6 +16,7 @@ from al_bench.models.frozen import (
     frozen_copy,
     gradient_factors,
     mean_features,
+    mean_logits,
     normalized,
 )
 from al_bench.models.over_network import ONE_NETWORK, OverNetwork
@@ -59,6 +60,11 @@ class EnsemblePosterior:
         """Factors of the last-layer gradients of the only network."""
         (network,) = self._networks
         return gradient_factors(network, inputs)
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Logits (n, C), float32, of the only network."""
+        (network,) = self._networks
+        return mean_logits(network, inputs)
 
     def network(self) -> Network:
         """A float32 copy of the only network in evaluation mode, the caller's own."""

@@ -63,6 +63,36 @@ def gradient_factors(network: Network, inputs: Tensor) -> GradientFactors:
     return GradientFactors(log_probs.clone(), features.to(torch.float32).clone())
 
 
+def mean_logits(network: Network, inputs: Tensor) -> Tensor:
+    """Logits (n, C) of ``network``, float32, with no unit dropped."""
+    with torch.inference_mode():
+        logits = network(inputs.to(network.output.weight.dtype)).to(torch.float32)
+    return logits.clone()
+
+
+class AroundOneNetwork:
+    """What a posterior around one network offers of the network itself, with no unit dropped."""
+
+    _network: Network  # frozen, in the precision of the forward passes
+    _unrounded: Network  # frozen, float32
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Features (n, D), float32."""
+        return mean_features([self._network], inputs)
+
+    def gradient_factors(self, inputs: Tensor) -> GradientFactors:
+        """Factors of the last-layer gradients."""
+        return gradient_factors(self._network, inputs)
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Logits (n, C), float32."""
+        return mean_logits(self._network, inputs)
+
+    def network(self) -> Network:
+        """A float32 copy in evaluation mode, the caller's own."""
+        return copy.deepcopy(self._unrounded).requires_grad_(True)
+
+
 def checked_count(num_samples: int | None, available: int) -> int:
     """How many samples are asked for; ValueError outside 1 … ``available``."""
     count = available if num_samples is None else num_samples

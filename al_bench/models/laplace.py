@@ -8,7 +8,6 @@ samples must be functions of (generator, k) alone and shared by pool, targets an
 eigenvalues serve evidence and samples at once.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,8 +19,9 @@ from al_bench.data.labeled import Batches
 from al_bench.errors import ConfigError, TrainingError, choose, keyed, require_number, require_whole
 from al_bench.information.evidence import evidence_precision
 from al_bench.information.last_layer import FULL_LIMIT, Points
-from al_bench.models.base import SAMPLES, GradientFactors, Network
+from al_bench.models.base import SAMPLES, Network
 from al_bench.models.frozen import (
+    AroundOneNetwork,
     bytes_per_point,
     checked_count,
     frozen_copy,
@@ -36,7 +36,7 @@ from al_bench.models.spectrum import FullSpectrum, KroneckerSpectrum, Spectrum
 PRIORS = ("labels", "evidence")
 
 
-class LaplacePosterior:
+class LaplacePosterior(AroundOneNetwork):
     """K last layers drawn from N(ŵ, Σ), Σ = (δ I + Fisher information of the labeled set)⁻¹.
 
     Args:
@@ -104,18 +104,6 @@ class LaplacePosterior:
             features = mean_features([self._network], inputs)
             logits = torch.addmm(weights[:, -1], features, weights[:, :-1].T)
             return normalized(logits.view(len(inputs), count, self._network.output.out_features))
-
-    def features(self, inputs: Tensor) -> Tensor:
-        """Features (n, D), float32, with no unit dropped."""
-        return mean_features([self._network], inputs)
-
-    def gradient_factors(self, inputs: Tensor) -> GradientFactors:
-        """Factors of the last-layer gradients of the trained network."""
-        return gradient_factors(self._network, inputs)
-
-    def network(self) -> Network:
-        """A float32 copy of the trained network in evaluation mode, the caller's own."""
-        return copy.deepcopy(self._unrounded).requires_grad_(True)
 
     def chunk_size(self, input_shape: tuple[int, ...], chunk_bytes: int) -> int:
         """Points that may be shown at once within ``chunk_bytes`` of working memory, at least 1."""

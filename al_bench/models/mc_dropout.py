@@ -3,7 +3,6 @@
 n points, K posterior samples, C classes, D features.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,13 +12,12 @@ from torch import Tensor
 
 from al_bench.data.labeled import Batches
 from al_bench.errors import require_whole
-from al_bench.models.base import SAMPLES, GradientFactors, Network
+from al_bench.models.base import SAMPLES, Network
 from al_bench.models.frozen import (
+    AroundOneNetwork,
     bytes_per_point,
     checked_count,
     frozen_copy,
-    gradient_factors,
-    mean_features,
     normalized,
 )
 from al_bench.models.masks import draw_masks
@@ -28,7 +26,7 @@ from al_bench.models.over_network import ONE_NETWORK, OverNetwork
 from al_bench.models.stacked import StackedForm, fits_in_memory, tiling_for
 
 
-class MCDropoutPosterior:
+class MCDropoutPosterior(AroundOneNetwork):
     """K consistent dropout masks over one network.
 
     Mask k belongs to sample k and is shared by every point (Kirsch et al. 2019, arXiv:1906.08158);
@@ -100,18 +98,6 @@ class MCDropoutPosterior:
                 features = self._network.body(hidden, [mask[k : k + 1] for mask in masks])
                 log_probs[:, k] = normalized(output(features))
         return log_probs
-
-    def features(self, inputs: Tensor) -> Tensor:
-        """Features (n, D), float32, with no unit dropped."""
-        return mean_features([self._network], inputs)
-
-    def gradient_factors(self, inputs: Tensor) -> GradientFactors:
-        """Factors of the last-layer gradients, with no unit dropped."""
-        return gradient_factors(self._network, inputs)
-
-    def network(self) -> Network:
-        """A float32 copy of the network in evaluation mode, the caller's own."""
-        return copy.deepcopy(self._unrounded).requires_grad_(True)
 
     def chunk_size(self, input_shape: tuple[int, ...], chunk_bytes: int) -> int:
         """Points that may be shown at once within ``chunk_bytes`` of working memory, at least 1."""

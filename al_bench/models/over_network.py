@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from al_bench.errors import ConfigError, keyed, placed
-from al_bench.models.base import FEATURES, GRADIENTS, NETWORK, Network, NetworkFactory
+from al_bench.models.base import FEATURES, GRADIENTS, LOGITS, NETWORK, Network, NetworkFactory
 from al_bench.seeding import isolated
 
-ONE_NETWORK = frozenset({FEATURES, GRADIENTS, NETWORK})
+ONE_NETWORK = frozenset({FEATURES, GRADIENTS, LOGITS, NETWORK})
 
 
 @dataclass(frozen=True)
@@ -39,5 +39,5 @@ class OverNetwork:
             return self.provides(self.build(input_shape, num_classes))
 
     def provides(self, network: Network) -> frozenset[str]:
-        """Which of SAMPLES, FEATURES, GRADIENTS, NETWORK the posterior over ``network`` offers."""
+        """Names of ``CAPABILITIES`` that the posterior over ``network`` offers."""
         raise NotImplementedError

@@ -100,7 +100,10 @@ _COLUMNS: tuple[tuple[Owner, pa.Field], ...] = (
     (Owner.SELECTION, pa.field("seconds_select", pa.float64())),
     (Owner.EVALUATION, pa.field("peak_memory_bytes", pa.int64())),
     (Owner.EVALUATION, pa.field("peak_device_memory_bytes", pa.int64())),
-    (Owner.SELECTION, pa.field("notes", pa.string())),  # JSON object: what the strategy reported
+    (
+        Owner.SELECTION,
+        pa.field("notes", pa.string()),
+    ),  # JSON object: what strategy and model reported
     (Owner.RUN, pa.field("init_strategy", pa.string())),  # buys the initial set; null: drawn
     # True: a control that sees labels not yet bought.
     (Owner.TRIAL, pa.field("label_access", pa.bool_())),

@@ -212,8 +212,9 @@ class ActiveLearningTrial(Trial):
     def select(self, posterior: Posterior, row: Mapping[str, Any]) -> Picks:
         """The batch to buy after the round of ``row``; no point of it after the last round."""
         size = self._batch_size(row)
+        notes = getattr(posterior, "notes", {})
         if size == 0:
-            return Picks(self._acquisitions([], []))
+            return Picks(self._acquisitions([], []), _noted(notes))
         strategy = self._strategy(self.round)
         view = self.view(posterior, strategy)
         generator = self.streams.generator("select", self.round)
@@ -225,9 +226,8 @@ class ActiveLearningTrial(Trial):
         columns: dict[str, Any] = {
             "seconds_score": view.seconds_score,
             "seconds_select": seconds - view.seconds_score,
+            **_noted({**notes, **view.notes, **selection.notes}),
         }
-        if notes := {**view.notes, **selection.notes}:
-            columns["notes"] = json.dumps(notes, sort_keys=True)
         if selection.state is not None:
             columns["strategy_state"] = json.dumps(dict(selection.state), sort_keys=True)
         bought = view.indices[selection.positions].tolist()
@@ -300,6 +300,11 @@ def _check_answer(strategy: Strategy, answer: object, size: int, pool_size: int)
             f"each: {said}.",
             "al-bench check with that strategy says what else its contract asks for.",
         )
+
+
+def _noted(notes: Mapping[str, Any]) -> dict[str, str]:
+    """The column of what is worth storing with the round, where there is something."""
+    return {"notes": json.dumps(dict(notes), sort_keys=True)} if notes else {}
 
 
 def _name(strategy: Strategy) -> str:

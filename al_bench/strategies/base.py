@@ -117,6 +117,12 @@ class PoolView(Protocol):
     def labeled_gradient_factors(self) -> GradientFactors:
         """The same of the labeled set, (M, C) and (M, D), in the order it was labeled in."""
 
+    def logits(self) -> Tensor:
+        """(N, C) float32 logits of the pool, of the network with no unit dropped."""
+
+    def log_density(self) -> Tensor:
+        """(N,) float64, the log density of the pool's features, nats."""
+
     def target_log_probs(self, num_targets: int, num_samples: int | None = None) -> Tensor:
         """(T, K, C) log-probabilities of T target inputs under the same posterior samples.
 

@@ -23,6 +23,14 @@ BAD = [
     (["budget.init_size=200"], "initial set has 200 labels, more than budget.total=120"),
     (["budget.batch_size=0"], "batch_size must be a whole number from 1, got 0"),
     (["model=deterministic"], "strategy=bald needs posterior samples that differ"),
+    (
+        ["strategy=ddu"],
+        "strategy=ddu needs densities of features, which model=mc_dropout with network=digits_cnn "
+        "does not provide. Use model=ddu.",
+    ),
+    (["strategy=ddu", "model=ddu", "strategy.num_samples=2"], "more than the 1 samples of"),
+    (["strategy=ddu", "model=ddu", "model.covariance=ful"], "model.covariance=ful is unknown"),
+    (["strategy=ddu", "model=ddu", "model/network=vgg99"], "no model/network=vgg99"),
     (["model.num_samples=1"], "strategy=bald needs posterior samples that differ"),
     (["model.network.dropout=0"], "strategy=bald needs posterior samples that differ"),
     (

@@ -23,7 +23,8 @@ from al_bench.strategies.rules import Power, Softmax, Softrank
 from al_bench.strategies.scores import needs_of
 
 SCORES, RULES = choices("score"), choices("rule")
-MAY_BE_NEGATIVE = {("weighted", "power")}  # standardised scores are no weights
+# Standardised scores and logarithms are no weights.
+MAY_BE_NEGATIVE = {("weighted", "power"), ("density", "power")}
 
 
 def family(name):

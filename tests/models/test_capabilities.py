@@ -11,7 +11,7 @@ from al_bench.checking.checks import declares_what_it_needs
 from al_bench.checking.models import Case, checks
 from al_bench.checking.probing import CheckFailure, DoesNotApply
 from al_bench.errors import AlBenchError
-from al_bench.models.base import FEATURES, GRADIENTS, NETWORK, SAMPLES
+from al_bench.models.base import DENSITY, FEATURES, GRADIENTS, LOGITS, NETWORK, SAMPLES
 from al_bench.models.capabilities import CAPABILITIES, Capability, of_each_point
 from al_bench.models.deterministic import Deterministic
 from al_bench.models.ensemble import DeepEnsemble
@@ -128,7 +128,9 @@ def test_a_strategy_is_checked_on_the_example_of_a_line(line):
 
 
 def test_without_a_line_it_is_unknown(posterior):
-    with pytest.raises(CheckFailure, match="needs height, known are features, gradients, labels"):
+    with pytest.raises(
+        CheckFailure, match="needs height, known are density, features, gradients, labels"
+    ):
         declares_what_it_needs(Highest())
     said = verdicts(High(posterior))
     assert "provides height, known are" in said["What it says that it provides is known."]
@@ -151,9 +153,9 @@ def test_a_model_is_held_to_what_a_line_promises(line, posterior, fault, said):
 
 
 def test_every_line_names_a_promise_words_and_a_method_of_its_own():
-    assert {SAMPLES, FEATURES, GRADIENTS, NETWORK} == set(CAPABILITIES)
+    assert {SAMPLES, FEATURES, GRADIENTS, NETWORK, LOGITS, DENSITY} == set(CAPABILITIES)
     for of_lines in ("words", "method", "promise"):
-        assert len({getattr(line, of_lines) for line in CAPABILITIES.values()}) == 4
+        assert len({getattr(line, of_lines) for line in CAPABILITIES.values()}) == 6
     for line in CAPABILITIES.values():
         assert not line.promise.endswith(".")
         assert line.hint.endswith(".")

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from labeled_points import NOTHING
 
 from al_bench.errors import ConfigError
-from al_bench.models.base import FEATURES, GRADIENTS, NETWORK, SAMPLES
+from al_bench.models.base import DENSITY, FEATURES, GRADIENTS, LOGITS, NETWORK, SAMPLES
+from al_bench.models.ddu import DDU
 from al_bench.models.deterministic import Deterministic
 from al_bench.models.ensemble import DeepEnsemble
 from al_bench.models.laplace import LastLayerLaplace
@@ -20,6 +21,7 @@ from al_bench.models.networks.resnet import resnet18
 
 FLOAT32, BFLOAT16 = torch.float32, torch.bfloat16
 MODELS = {
+    "ddu": DDU,
     "deterministic": Deterministic,
     "mc_dropout": partial(MCDropout, num_samples=6),
     "deep_ensemble": partial(DeepEnsemble, num_members=3),
@@ -147,6 +149,21 @@ def test_features_are_the_inputs_of_the_last_layer_with_nothing_dropped(factory_
         torch.testing.assert_close(network.output(expected), network(inputs))
 
 
+def test_logits_are_those_of_the_network_with_nothing_dropped():
+    inputs = torch.randn(6, 1, 8, 8)
+    laplace = partial(LastLayerLaplace, num_samples=2, prior_precision=1.0)
+    for make in (DDU, Deterministic, partial(MCDropout, num_samples=4), laplace):
+        (network,), posterior = fitted(make(digits_cnn), (1, 8, 8))
+        logits = posterior.logits(inputs)
+        torch.testing.assert_close(logits, network.eval()(inputs))
+        assert logits.dtype == FLOAT32
+        factors = posterior.gradient_factors(inputs)
+        torch.testing.assert_close(logits.log_softmax(dim=1), factors.log_probs)
+        assert logits.requires_grad is False
+        rounded = fitted(make(digits_cnn), (1, 8, 8), BFLOAT16)[1].logits(inputs)
+        assert rounded.dtype == FLOAT32
+
+
 def test_a_deterministic_model_predicts_with_its_network_alone():
     (network,), posterior = fitted(Deterministic(digits_cnn), (1, 8, 8))
     inputs = torch.randn(6, 1, 8, 8)
@@ -191,8 +208,9 @@ def test_sample_k_does_not_depend_on_how_many_samples_there_are():
 def test_what_a_model_provides_depends_on_samples_that_can_differ():
     dropping = mlp(input_shape=(3,), num_classes=2)
     keeping = mlp(input_shape=(3,), num_classes=2, dropout=0.0)
-    always = {FEATURES, GRADIENTS, NETWORK}
+    always = {FEATURES, GRADIENTS, LOGITS, NETWORK}
     assert Deterministic(mlp).provides(dropping) == always
+    assert DDU(mlp).provides(dropping) == always | {DENSITY}
     assert MCDropout(mlp, 2).provides(dropping) == always | {SAMPLES}
     assert MCDropout(mlp, 1).provides(dropping) == always
     assert MCDropout(mlp, 20).provides(keeping) == always
@@ -216,6 +234,8 @@ def test_impossible_models_are_refused():
         DeepEnsemble(mlp, 0)
     with pytest.raises(ConfigError, match=r"^network must"):
         Deterministic({"_target_": "somewhere"})
+    with pytest.raises(ConfigError, match=r"^covariance=full is unknown\. Valid: class, shared\."):
+        DDU(mlp, "full")
     with pytest.raises(ValueError, match="expected 3 networks"):
         DeepEnsemble(mlp, 3).posterior([], NOTHING, torch.Generator(), FLOAT32)
 
