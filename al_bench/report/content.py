@@ -25,7 +25,7 @@ from al_bench.results import ledger, manifest, plain, sweeps
 from al_bench.results.frame import read_curves
 from al_bench.results.history import TrialPaths
 from al_bench.results.ledger_words import distinctions
-from al_bench.results.wording import Shown, differing, value_in_words
+from al_bench.results.wording import Setup, differing, value_in_words
 from al_bench.stats.across import across
 from al_bench.stats.comparison import Comparison, compare
 from al_bench.stats.measures import Measure, p_value
@@ -363,7 +363,7 @@ def _together(rows: pd.DataFrame, comparison: Comparison) -> Table:
     )
 
 
-def _protocol(frame: pd.DataFrame, protocol: Shown, keys: Sequence[str]) -> Table:
+def _protocol(frame: pd.DataFrame, protocol: Setup, keys: Sequence[str]) -> Table:
     """What a protocol is: its choices, and the value of each key that differs between protocols."""
     first = frame.iloc[0]
     names = ("dataset", "pool", "model", "network", "training", "budget")

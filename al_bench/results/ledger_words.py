@@ -29,7 +29,7 @@ def _words(runs: Sequence[Entry]) -> dict[Path, tuple[str, ...]]:
     aside = ("dataset", "pool", "model")
     first = {run.protocol_id: run for run in runs}  # one run says it all, and files are many
     words = wording.distinctions(
-        [_wording_of(run) for run in first.values()],
+        [_setup(run) for run in first.values()],
         aside,
         covers=lambda key: key.partition(".")[0] != "strategy",
     )
@@ -41,14 +41,14 @@ def _words(runs: Sequence[Entry]) -> dict[Path, tuple[str, ...]]:
     for (_, protocol), group in equal.items():
         further: Sequence[tuple[str, ...]] = [()]
         if len(group) > 1:
-            further = wording.distinctions([_wording_of(run) for run in group], aside)
+            further = wording.distinctions([_setup(run) for run in group], aside)
         for run, rest in zip(group, further, strict=True):
             assert run.folder is not None
             by_folder[run.folder] = by_protocol[protocol] + rest
     return by_folder
 
 
-def _wording_of(run: Entry) -> wording.Shown:
+def _setup(run: Entry) -> wording.Setup:
     names = {group: run.names[name] for group, name in wording.NAMES.items()}
     assert run.folder is not None
-    return wording.Shown(names, settings.of_run(run.folder) or {})
+    return wording.Setup(names, settings.of_run(run.folder) or {})

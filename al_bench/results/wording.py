@@ -31,8 +31,8 @@ _MAX_VALUE = 40  # characters of a value
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A run, or several that share a protocol.
+class Setup:
+    """What decides a run, or what several that share a protocol have in common.
 
     Args:
         names: Group to the name of its choice, such as ``model`` to ``mc_dropout``; groups without
@@ -46,57 +46,57 @@ class Shown:
     varying: frozenset[str] = frozenset()
 
 
-def differing(shown: Sequence[Shown]) -> list[str]:
-    """Keys of which those shown have several values, as they are ordered in a configuration.
+def differing(setups: Sequence[Setup]) -> list[str]:
+    """Keys of which these have several values, as they are ordered in a configuration.
 
     A key that is missing is null, but where older curves or none say nothing of it.
     """
-    return sorted((key for key in _keys(shown) if _differs(key, shown)), key=_place)
+    return sorted((key for key in _keys(setups) if _differs(key, setups)), key=_place)
 
 
 def distinctions(
-    shown: Sequence[Shown],
+    setups: Sequence[Setup],
     aside: Sequence[str] = (),
     *,
     covers: Callable[[str], bool] = lambda key: True,
     others: Iterable[str] = (),
 ) -> list[tuple[str, ...]]:
-    """Words for each of those shown that say how they differ; none where nothing does.
+    """Words for each of these that say how they differ; none where nothing does.
 
     Args:
-        shown: Runs or protocols.
+        setups: Of runs or protocols.
         aside: Groups whose names are shown beside these words.
         covers: Whether a key or a group is to be spoken of.
         others: Further keys that exist, with which a short name must not be confused.
     """
-    words: list[list[str]] = [[] for _ in shown]
+    words: list[list[str]] = [[] for _ in setups]
     for group in GROUPS:
         if group in aside or not covers(group):
             continue
-        for cell in _cells([[one.names.get(other) for other in aside] for one in shown]):
-            choices = {place: shown[place].names[group] for place in cell
-                       if group in shown[place].names}  # fmt: skip
+        for cell in _cells([[one.names.get(other) for other in aside] for one in setups]):
+            choices = {place: setups[place].names[group] for place in cell
+                       if group in setups[place].names}  # fmt: skip
             if len(set(choices.values())) > 1:
                 for place, name in choices.items():
                     words[place].append(choice(group, name))
     names = [list(line) for line in words]
-    keys = [key for key in differing(shown) if covers(key)]
-    short = shortest(keys, {*others, *_keys(shown)}) if keys else {}
+    keys = [key for key in differing(setups) if covers(key)]
+    short = shortest(keys, {*others, *_keys(setups)}) if keys else {}
     telling = []
     for key in keys:
         apart = [
             cell
-            for cell in _cells([_home(one, key) for one in shown])
-            if _differs(key, [shown[place] for place in cell])
+            for cell in _cells([_home(one, key) for one in setups])
+            if _differs(key, [setups[place] for place in cell])
         ]
         if apart:
             telling.append((key, {place for cell in apart for place in cell}))
-    fewest = _fewest(shown, names, telling) if len(telling) > MAX_WORDS else telling
+    fewest = _fewest(setups, names, telling) if len(telling) > MAX_WORDS else telling
     for key, places in fewest:
         for place in sorted(places):
-            if _is_known(key, shown[place]):
+            if _is_known(key, setups[place]):
                 words[place].append(
-                    setting_in_words(key, shown[place].settings.get(key), short[key])
+                    setting_in_words(key, setups[place].settings.get(key), short[key])
                 )
     more = len(telling) - len(fewest)
     rest = "1 more key differs" if more == 1 else f"{more} more keys differ"
@@ -155,8 +155,8 @@ def _end(key: str, every: Iterable[str]) -> str:
     return key
 
 
-def _keys(shown: Sequence[Shown]) -> set[str]:
-    return set().union(*(one.settings for one in shown))
+def _keys(setups: Sequence[Setup]) -> set[str]:
+    return set().union(*(one.settings for one in setups))
 
 
 def _place(key: str) -> tuple[int, str]:
@@ -164,23 +164,25 @@ def _place(key: str) -> tuple[int, str]:
     return _RANK.get(key.partition(".")[0], len(_RANK)), key
 
 
-def _differs(key: str, shown: Sequence[Shown]) -> bool:
+def _differs(key: str, setups: Sequence[Setup]) -> bool:
     if key.partition(".")[0] in _RANK:  # of the configuration: null where it is not
-        values = (one.settings.get(key) for one in shown if one.settings and key not in one.varying)
+        values = (
+            one.settings.get(key) for one in setups if one.settings and key not in one.varying
+        )
     else:
-        values = (one.settings.get(key) for one in shown if _is_known(key, one))
+        values = (one.settings.get(key) for one in setups if _is_known(key, one))
     first = next(values, None)
     return any(value != first for value in values)
 
 
-def _is_known(key: str, one: Shown) -> bool:
+def _is_known(key: str, one: Setup) -> bool:
     """Whether it is known what a key is, were it null."""
     if key.partition(".")[0] in _RANK:
         return bool(one.settings) and key not in one.varying
     return key in one.settings or (key != FINGERPRINT and VERSION in one.settings)
 
 
-def _home(one: Shown, key: str) -> list[Any]:
+def _home(one: Setup, key: str) -> list[Any]:
     """The choices that bring a key along."""
     words = key.split(".")
     nodes = [".".join(words[:count]) for count in range(1, len(words))]
@@ -205,7 +207,7 @@ def _cells(values: Sequence[Any]) -> list[list[int]]:
 
 
 def _fewest(
-    shown: Sequence[Shown],
+    setups: Sequence[Setup],
     names: Sequence[Sequence[str]],
     telling: Sequence[tuple[str, set[int]]],
 ) -> list[tuple[str, set[int]]]:
@@ -215,18 +217,18 @@ def _fewest(
 
     def gain(item: tuple[str, set[int]]) -> tuple[int, int]:
         """How many it tells apart; where that is equal, how many have a value to name."""
-        values = [one.settings.get(item[0]) for one in shown]
-        return len(set(_with(shown, apart, item))), sum(value is not None for value in values)
+        values = [one.settings.get(item[0]) for one in setups]
+        return len(set(_with(setups, apart, item))), sum(value is not None for value in values)
 
     while gain(best := max(telling, key=gain))[0] > len(set(apart)):
         fewest.append(best)
-        apart = _with(shown, apart, best)
+        apart = _with(setups, apart, best)
     return [item for item in telling if item in fewest]
 
 
-def _with(shown: Sequence[Shown], apart: Sequence[str], item: tuple[str, set[int]]) -> list[str]:
+def _with(setups: Sequence[Setup], apart: Sequence[str], item: tuple[str, set[int]]) -> list[str]:
     key, places = item
     return [
-        f"{text} {value_in_words(shown[place].settings.get(key))}" if place in places else text
+        f"{text} {value_in_words(setups[place].settings.get(key))}" if place in places else text
         for place, text in enumerate(apart)
     ]

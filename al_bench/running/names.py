@@ -21,7 +21,7 @@ def names(runs: Iterable[Prepared]) -> dict[Path, str]:
     labels = {folder: identity.strategy_label for folder, identity in identities.items()}
     if len(set(labels.values())) < len(labels):
         distinctions = wording.distinctions(
-            [_shown(identity) for identity in identities.values()],
+            [_setup(identity) for identity in identities.values()],
             covers=lambda key: key.partition(".")[0] != "strategy",
         )
         for folder, words in zip(labels, distinctions, strict=True):
@@ -39,6 +39,6 @@ def trial_name(key: TrialKey, names: Mapping[Path, str]) -> str:
     return f"{name} seed {key.seed}" if name else f"seed {key.seed}"
 
 
-def _shown(identity: RunIdentity) -> wording.Shown:
-    chosen = {group: getattr(identity, column) for group, column in wording.NAMES.items()}
-    return wording.Shown(chosen, settings.of_identity(identity))
+def _setup(identity: RunIdentity) -> wording.Setup:
+    choices = {group: getattr(identity, column) for group, column in wording.NAMES.items()}
+    return wording.Setup(choices, settings.of_identity(identity))

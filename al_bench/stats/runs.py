@@ -9,12 +9,12 @@ import pandas as pd
 
 from al_bench.results.identity import text_hash
 from al_bench.results.settings import FINGERPRINT, VERSION, Settings
-from al_bench.results.wording import CHOICES, NAMES, Shown
+from al_bench.results.wording import CHOICES, NAMES, Setup
 
 CONFIG = "config"
 
 
-def by_run(frame: pd.DataFrame) -> dict[str, Shown]:
+def by_run(frame: pd.DataFrame) -> dict[str, Setup]:
     """Run id to what the run is.
 
     Args:
@@ -32,11 +32,11 @@ def by_run(frame: pd.DataFrame) -> dict[str, Shown]:
         if settings and version is not None and not pd.isna(version):
             settings.setdefault(VERSION, int(version))
         names = {group: _name(getattr(row, column)) for group, column in column_of.items()}
-        runs[run] = Shown(names, settings)
+        runs[run] = Setup(names, settings)
     return runs
 
 
-def by_protocol(frame: pd.DataFrame) -> dict[str, Shown]:
+def by_protocol(frame: pd.DataFrame) -> dict[str, Setup]:
     """Protocol id to what all of its runs have in common, strategies left out."""
     runs = by_run(frame)
     pairs = frame[["protocol_id", "run_id"]].drop_duplicates()
@@ -46,7 +46,7 @@ def by_protocol(frame: pd.DataFrame) -> dict[str, Shown]:
     }
 
 
-def common(runs: Sequence[Shown]) -> Shown:
+def common(runs: Sequence[Setup]) -> Setup:
     """What runs have in common but their strategies; those without settings have no say in them."""
     names = [one.names for one in runs]
     settings = [without_strategy(one.settings) for one in runs if one.settings] or [{}]
@@ -56,7 +56,7 @@ def common(runs: Sequence[Shown]) -> Shown:
         for key in every
         if all(key in one and one[key] == settings[0].get(key) for one in settings)
     }
-    return Shown(
+    return Setup(
         {key: value for key, value in names[0].items() if all(n[key] == value for n in names)},
         shared,
         frozenset(every) - shared.keys(),
@@ -123,7 +123,7 @@ def _contradicted(settings: Sequence[Settings], covers: Callable[[str], bool]) -
     return sorted(key for key, distinct in values.items() if len(distinct) > 1)
 
 
-def _rest(one: Shown, covers: Callable[[str], bool]) -> str:
+def _rest(one: Setup, covers: Callable[[str], bool]) -> str:
     """All that arms of a protocol share, as text; of the data its name."""
     settings = without_strategy(one.settings)
     classes = {str(value) for key, value in settings.items() if covers(key)}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from al_bench.errors import ConfigError, choose
 from al_bench.results.schema import ENGINE
-from al_bench.results.wording import Shown, distinctions
+from al_bench.results.wording import Setup, distinctions
 from al_bench.stats.copies import in_a_row, one_copy
 from al_bench.stats.intervals import mean_interval
 from al_bench.stats.intervals import quartiles as quartiles_of
@@ -57,7 +57,7 @@ def distinct_runs(frame: pd.DataFrame) -> pd.DataFrame:
     labels: dict[tuple[object, ...], str] = {}
     for keys, group in several.groupby(CURVE):
         ids = list(group["run_id"].unique())
-        differences = distinctions([Shown({}, runs[run].settings) for run in ids])
+        differences = distinctions([Setup({}, runs[run].settings) for run in ids])
         for run, words in zip(ids, differences, strict=True):
             text = ", ".join(words) if differences.count(words) == 1 and words else str(run)[:8]
             labels[(*keys, run)] = f"{keys[1]} [{text}]"

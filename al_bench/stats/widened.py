@@ -12,7 +12,7 @@ from al_bench.results.schema import ENGINE
 from al_bench.results.wording import (
     CHOICES,
     GROUPS,
-    Shown,
+    Setup,
     candidates,
     choice,
     differing,
@@ -172,7 +172,7 @@ def baselines(baseline: str, arms: Mapping[str, Arm]) -> tuple[dict[str, str], s
     return baseline_of, f"Baseline of each arm: {name} with the same {_listed(free, 'and')}."
 
 
-def _key(name: str, runs: Sequence[Shown]) -> str:
+def _key(name: str, runs: Sequence[Setup]) -> str:
     """The key, group or column that is meant."""
     keys = {key for one in runs for key in one.settings}
     nodes = {".".join(key.split(".")[:n]) for key in keys for n in range(1, key.count(".") + 1)}
@@ -195,7 +195,7 @@ def _key(name: str, runs: Sequence[Shown]) -> str:
 
 def _arms(
     table: pd.DataFrame,
-    runs: Mapping[str, Shown],
+    runs: Mapping[str, Setup],
     protocols: Mapping[str, str],
     keys: Sequence[str],
 ) -> dict[str, Arm]:
@@ -222,7 +222,7 @@ def _arms(
     return arm_of
 
 
-def _choice_of(group: str, one: Shown) -> list[str]:
+def _choice_of(group: str, one: Setup) -> list[str]:
     """A group's choice, where it has one."""
     name = one.names.get(group)
     return [choice(group, name)] if name or group == "init_strategy" else []
