@@ -173,15 +173,18 @@ def different(
         after: The repeated one.
         but: Columns that may differ, beside what is measured.
     """
-    from al_bench.results.schema import CURVE, MEASURED
+    from al_bench.results.frame import COLUMNS, CONFIG
+    from al_bench.results.schema import MEASURED
 
     if len(before) != len(after):
         return [f"rounds: {len(before)} stored, {len(after)} repeated"]
     lines = []
-    for name in CURVE.names:
-        if name in MEASURED or name in but:
+    spread = [name for name in (*before, *after) if name not in COLUMNS]
+    for name in dict.fromkeys([*COLUMNS, *spread]):
+        if name in (*MEASURED, *but, CONFIG):
             continue
-        for round, (one, other) in enumerate(zip(before[name], after[name], strict=True)):
+        pairs = zip(_column(before, name), _column(after, name), strict=True)
+        for round, (one, other) in enumerate(pairs):
             if not _equal(one, other):
                 kind = " (engine)" if name in ENGINE_ONLY else ""
                 lines.append(f"{name}{kind}: round {round} was {one}, is {other}")
@@ -189,6 +192,11 @@ def different(
     if all(line.startswith("metrics_version") for line in lines):
         return []  # another definition, of which these numbers know nothing
     return lines
+
+
+def _column(curve: "pd.DataFrame", name: str) -> Any:
+    """A column; missing values where a curve has no such data set or score."""
+    return curve[name] if name in curve else [None] * len(curve)
 
 
 def _equal(one: Any, other: Any) -> bool:

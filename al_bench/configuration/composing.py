@@ -16,7 +16,7 @@ from al_bench.configuration.choices import choice_file
 from al_bench.configuration.config_dir import config_dir
 from al_bench.configuration.overrides import key_of
 from al_bench.configuration.schema import BUILT, CHOOSERS, OBJECTS, REQUIRED, RunConfig
-from al_bench.configuration.second_dataset import add_second_datasets
+from al_bench.configuration.second_dataset import add_ood_datasets, add_second_datasets
 from al_bench.configuration.second_network import add_second_network, drop_of_others
 from al_bench.configuration.strategy_label import is_changed, strategy_label
 from al_bench.errors import ConfigError, choose, near
@@ -124,6 +124,7 @@ def from_hydra(config: DictConfig) -> Composed:
     }
     folders = [str(word) for word in config.hydra.overrides.hydra if "searchpath" in word]
     add_second_datasets(ours, folders, _load)
+    add_ood_datasets(ours, folders, _load)
     label = choices[chooser]
     words = [str(word) for word in config.hydra.overrides.task]
     if folders or choices.get("experiment") or is_changed(chooser, choices, words):

@@ -28,6 +28,7 @@ OBJECTS = {
     "init_strategy": "strategy",
     "selection": "selection",
     "target": "target",
+    "evaluation": "dataset",  # those of evaluation.ood
 }
 _LONGEST = 200  # characters of an object that is told
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

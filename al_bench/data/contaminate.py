@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from al_bench.data.base import Dataset, DatasetSource, Examples, Inputs, Pool, TensorInputs
+from al_bench.data.base import Dataset, DatasetSource, Examples, Pool
+from al_bench.data.beside import beside
 from al_bench.data.concat import ConcatInputs
 from al_bench.data.pool import PoolTransform, Stage
 from al_bench.data.subset import IndexedInputs
@@ -72,23 +73,15 @@ class Contaminate:
         except DataError as error:
             where = f"{keyed('source')}={self.source}"
             raise DataError(f"{where}: {error.message}", error.hint) from error
-        shape, wanted = other.train.inputs.input_shape, dataset.train.inputs.input_shape
-        if shape != wanted:
-            raise ConfigError(
-                f"{keyed('source')}={self.source} has inputs of shape {shape}; the data "
-                f"set's are {wanted}.",
-                "Choose a data set of the same shape.",
-            )
+        other = beside(other, dataset, f"{keyed('source')}={self.source}")
         if self.size is not None and self.size > len(other.train):
             raise ConfigError(
                 f"{keyed('size')} is {self.size} and {self.source} has {len(other.train)} "
                 "training points.",
                 f"Use {keyed('size')}={len(other.train)} or less.",
             )
-        inputs = _normalized_as(other.train.inputs, dataset.train.inputs)
-        points = Examples(inputs, other.train.labels)
         contamination = Contamination(
-            self.source, points, other.num_classes, self.labels, self.size, self
+            self.source, other.train, other.num_classes, self.labels, self.size, self
         )
         return contamination, other.fingerprint
 
@@ -154,12 +147,3 @@ class Contamination:
                 f"Use {keyed('labels', self.owner)}=refused or wasted.",
             )
         return true_labels
-
-
-def _normalized_as(inputs: Inputs, own: Inputs) -> Inputs:
-    """Images of one kind are normalised alike: a model's preprocessing cannot know outliers."""
-    if not (isinstance(inputs, TensorInputs) and isinstance(own, TensorInputs)):
-        return inputs
-    if inputs.values.dtype != torch.uint8 or own.values.dtype != torch.uint8:
-        return inputs
-    return dataclasses.replace(inputs, mean=own.mean, std=own.std, _resident={})

@@ -1,6 +1,7 @@
 """Stored curves and acquisitions as data frames, from any folders, copied ones included."""
 
 import logging
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 
 from al_bench.errors import ConfigError, ResultsError, choose
 from al_bench.paths import opened
-from al_bench.results import inside, parquet, settings
+from al_bench.results import inside, ood, parquet, settings
 from al_bench.results.copies import Copy, warn
 from al_bench.results.copies import choose as choose_copy
 from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, SCHEMA_VERSION, beyond
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONFIG = "config"  # a column of frames, not of files
+COLUMNS = (*(name for name in CURVE.names if name != ood.COLUMN), CONFIG)  # of every curve
 KINDS = ("curves", "acquisitions")  # folders of a run, with files of equal names
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -39,10 +41,11 @@ def read_curves(
     the longest, then the one whose path was named first. Copies that differ in more than measured
     times and the engine are named in a warning; ``frame.attrs["unused"]`` lists the curves of those
     not used. Integers that may be missing have pandas' type
-    ``Int64``. Beside the stored columns there is ``config``, a JSON object of all that decides the
-    run's results, dotted key to value, as the footer of its curve has it (categorical; missing
-    where there is none). Where ``config.yaml`` beside the curves says other than they do, a warning
-    says so.
+    ``Int64``. The column ``ood`` is spread: each of its metrics is a column, such as
+    ``ood_auroc_entropy_fashion_mnist``. Beside the stored columns there is ``config``, a JSON
+    object of all that decides the run's results, dotted key to value, as the footer of its curve
+    has it (categorical; missing where there is none). Where ``config.yaml`` beside the curves says
+    other than they do, a warning says so.
 
     Args:
         paths: Results folders, folders below them, or parquet files; they may overlap.
@@ -150,7 +153,14 @@ def _frame(
     _warn_of_newer(tables)
 
     whole = _joined(tables)
+    spread = {}
+    if ood.COLUMN in columns:
+        spread = _spread(whole[ood.COLUMN])
+        whole = whole.drop_columns(ood.COLUMN)
+        place = columns.index(ood.COLUMN)
+        columns[place : place + 1] = spread
     frame: pd.DataFrame = whole.combine_chunks().to_pandas()  # a chunk a file is ten times slower
+    frame = frame.assign(**spread)
     if CONFIG in columns:
         _warn_of_edited(table_of)
         frame[CONFIG] = _configs(tables)
@@ -163,6 +173,15 @@ def _frame(
     frame = frame.astype({name: "Int64" for name in integers if name in columns})
     frame.attrs |= {"skipped": skipped, "unused": unused}
     return frame
+
+
+def _spread(column: pa.ChunkedArray) -> dict[str, list[float]]:
+    """A column for each metric, data set and score of ``ood``, in the order of their names."""
+    if column.null_count == len(column):
+        return {}
+    rows = [ood.spread(entries) for entries in column.to_pylist()]
+    names = sorted({name for row in rows for name in row})
+    return {name: [row.get(name, math.nan) for row in rows] for name in names}
 
 
 def _joined(tables: Sequence[pa.Table]) -> pa.Table:

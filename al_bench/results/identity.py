@@ -1,5 +1,6 @@
 """Who a run is: the columns that name it, its folder, and the hash that tells it from others."""
 
+import fnmatch
 import hashlib
 import json
 import re
@@ -40,6 +41,7 @@ PATHS = (
     *(f"dataset.{key}" for key in PLACES),
     *(f"pool.contaminate.dataset.{key}" for key in PLACES),
     "pool.label_noise.path",
+    *(f"evaluation.ood.*.{key}" for key in PLACES),
 )
 
 
@@ -146,7 +148,8 @@ def hashed_text(
     Args:
         config: The resolved configuration: mappings, lists and plain values.
         fingerprint: The data set's content fingerprint.
-        without: Keys left out, dotted for nested ones (``"model.network"``).
+        without: Keys left out, dotted for nested ones (``"model.network"``); a star stands for
+            any part of one.
         beside: What else decides it, by name, such as ``part_versions``; what is empty is left out.
     """
     content: dict[str, Any] = {
@@ -161,6 +164,11 @@ def hashed_text(
 def text_hash(text: str) -> str:
     """Twelve hexadecimal digits that stand for a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def is_among(key: str, patterns: Collection[str]) -> bool:
+    """Whether a dotted key is one of these, in which a star stands for any part."""
+    return key in patterns or any(fnmatch.fnmatchcase(key, one) for one in patterns if "*" in one)
 
 
 def with_contents(value: Any) -> Any:
@@ -188,7 +196,7 @@ def _normal(value: Any, without: frozenset[str], path: str) -> Any:
         return {
             str(key): inner
             for key, item in value.items()
-            if f"{path}{key}" not in without
+            if not is_among(f"{path}{key}", without)
             and (inner := _normal(item, without, f"{path}{key}.")) is not None
             and inner != {}
         }

@@ -1,6 +1,7 @@
 """One parquet file: encoded with its metadata, read back in the fixed schema or not at all."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,8 +10,9 @@ import pyarrow.parquet as pq
 
 from al_bench.errors import ResultsError
 from al_bench.results import inside
-from al_bench.results.schema import beyond
+from al_bench.results.schema import beyond, nested
 
+_MARK = b"al-bench footer:"  # and its SHA-256 stand before it, where no reader looks
 MOST_BYTES = 2 * 2**30  # of a file, packed and unpacked; a million acquisitions take 90 MB
 
 
@@ -19,7 +21,7 @@ class DamagedFile(ResultsError):
 
 
 def encode(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a parquet file with checksums and key-value metadata."""
+    """The bytes of a parquet file with checksums, of its footer too, and key-value metadata."""
     buffer = pa.BufferOutputStream()
     pq.write_table(
         table.replace_schema_metadata(metadata),
@@ -28,7 +30,26 @@ def encode(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
         use_dictionary=False,  # a few dozen rows: neither pays, and without them files are
         write_statistics=False,  # smaller and read a third faster
     )
-    return buffer.getvalue().to_pybytes()
+    data = buffer.getvalue().to_pybytes()
+    footer = data[_footer_at(data) :]
+    return data[: -len(footer)] + _MARK + sha256(footer).digest() + footer
+
+
+def _footer_at(data: bytes) -> int:
+    """Where the footer begins, by the length before the last four bytes."""
+    return len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+
+
+def _require_footer(data: bytes) -> bytes:
+    """``data``; ValueError where its footer is not what was written.
+
+    Arrow ends the process over some damaged footers. Pages have checksums of their own.
+    """
+    place = max(_footer_at(data), 0)
+    before = data[:place][-len(_MARK) - 32 :]
+    if before.startswith(_MARK) and sha256(data[place:]).digest() != before[len(_MARK) :]:
+        raise ValueError("its footer is damaged")
+    return data
 
 
 def read(path: Path, schema: pa.Schema, unchecked: bool = False) -> pa.Table:
@@ -77,7 +98,7 @@ def not_results(path: Path, what: str) -> DamagedFile:
 def footer(path: Path) -> pq.FileMetaData:
     """The footer of the file; OSError, ValueError or ArrowException where it cannot be read."""
     _require_size(path)
-    return pq.read_metadata(pa.BufferReader(inside.read(path)))
+    return pq.read_metadata(pa.BufferReader(_require_footer(inside.read(path))))
 
 
 def num_rows(path: Path) -> int:
@@ -113,9 +134,10 @@ def _unpacked(data: bytes, schema: pa.Schema) -> pa.Table:
     write each value by itself; a file that something else has written over may hold a text once
     and count where it occurs, so that its columns are measured before they are spread out.
     """
-    reader = pa.BufferReader(data)
+    reader = pa.BufferReader(_require_footer(data))
     with pq.ParquetFile(reader, page_checksum_verification=True) as file:
         metadata = file.metadata
+        _require_nested(file, schema)
         if metadata.num_rows > len(data):  # each takes a byte at least
             raise ValueError(f"{metadata.num_rows} rows in {len(data)} bytes are no results")
         groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
@@ -125,6 +147,9 @@ def _unpacked(data: bytes, schema: pa.Schema) -> pa.Table:
         if any("DELTA_BYTE_ARRAY" in part.encodings for part in texts):
             raise ValueError("it holds texts by what they share with the one before")
         coded = {part.path_in_schema for part in texts if _CODED.intersection(part.encodings)}
+        nested = {path for path in coded if "." in path}
+        _require_bytes(sum(_at_most(part) for part in texts if part.path_in_schema in nested))
+        coded -= nested
         if not coded:
             return file.read(columns=schema.names, use_threads=False)
     with pq.ParquetFile(
@@ -137,6 +162,19 @@ def _unpacked(data: bytes, schema: pa.Schema) -> pa.Table:
 
 
 _CODED = frozenset(("PLAIN_DICTIONARY", "RLE_DICTIONARY"))
+
+
+def _require_nested(file: pq.ParquetFile, schema: pa.Schema) -> None:
+    """Raise ValueError where a list of records is not one of ours: Arrow would not cast it."""
+    kinds = {field.name: field.type for field in schema if nested(field.type)}
+    for field in file.schema_arrow if kinds else ():
+        if field.type != kinds.get(field.name, field.type):
+            raise ValueError(f"column {field.name} is {field.type}")
+
+
+def _at_most(part: pq.ColumnChunkMetaData) -> int:
+    """Bytes of texts that lie in a list of records, were each as long as all that is stored."""
+    return int(part.num_values * part.total_uncompressed_size)
 
 
 def _require_bytes(number: int) -> None:

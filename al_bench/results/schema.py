@@ -54,6 +54,19 @@ MEASURED = (
 SAMPLING = "sampling"  # the setting whose labels are known, and whose steps are chosen for
 
 
+OOD = pa.list_(  # one other data set and score an item
+    pa.struct(
+        [
+            ("dataset", pa.string()),
+            ("score", pa.string()),
+            ("auroc", pa.float64()),
+            ("aupr", pa.float64()),
+            ("fpr95", pa.float64()),
+        ]
+    )
+)
+
+
 def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 
@@ -90,6 +103,10 @@ _COLUMNS: tuple[tuple[Owner, pa.Field], ...] = (
     (Owner.EVALUATION, pa.field("test_calibration_count", pa.list_(pa.int64()))),  # per bin
     (Owner.EVALUATION, pa.field("test_calibration_confidence", pa.list_(pa.float64()))),
     (Owner.EVALUATION, pa.field("test_calibration_accuracy", pa.list_(pa.float64()))),
+    # How well each score tells another data set, the positive class, from the run's own.
+    (Owner.EVALUATION, pa.field("ood", OOD)),
+    # JSON object: what ``figure=uncertainty`` draws.
+    (Owner.EVALUATION, pa.field("ood_histograms", pa.string())),
     (Owner.TRAINING, pa.field("epochs", pa.int64())),
     (Owner.TRAINING, pa.field("best_epoch", pa.int64())),
     (Owner.TRAINING, pa.field("train_loss", pa.float64())),
@@ -166,10 +183,12 @@ ACQUISITIONS = pa.schema(
 
 LARGEST = 1e12  # of measured numbers, either way: what is computed with them stays finite
 LONGEST = 1000  # characters of a name
+MOST_NAMES = 1000  # of data sets and scores in the columns that are made of them
+_NAME = r"^[A-Za-z0-9_+-]{1,200}$"  # of these: it becomes a part of a column's name
 MOST_CLASSES = 10**6  # whoever counts labels of each has room for that many
 _FREE = ("score", "train_loss")  # whatever the strategy or the training makes it
 _LABELS = ("label", "true_label")
-_TEXTS = ("notes", "strategy_state")  # JSON of any length
+_TEXTS = ("notes", "strategy_state", "ood_histograms")  # JSON of any length
 
 
 def beyond(rows: pa.Table) -> str | None:
@@ -205,6 +224,32 @@ def _values(rows: pa.Table, names: list[str]) -> pa.ChunkedArray:
     return pc.list_flatten(values) if pa.types.is_list(kind) else values
 
 
+def nested(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds lists of records."""
+    return pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)
+
+
+def _is_beyond_ood(entries: pa.ChunkedArray) -> bool:
+    """Whether names are none, or numbers no shares."""
+    columns = entries.flatten()
+    if any(values.null_count for values in columns):
+        return True
+    for values in columns:
+        if pa.types.is_string(values.type):
+            if len(values) and not pc.all(pc.match_substring_regex(values, _NAME)).as_py():
+                return True
+            if len(pc.unique(values)) > MOST_NAMES:
+                return True
+        elif _has_unbounded(values) or not _are_shares(values):
+            return True
+    return False
+
+
+def _are_shares(values: pa.ChunkedArray) -> bool:
+    ends = pc.min_max(values).as_py()
+    return ends["min"] is None or (ends["min"] >= 0 and ends["max"] <= 1)
+
+
 def _has_negative(values: pa.ChunkedArray) -> bool:
     least = pc.min(values).as_py()
     return least is not None and least < 0
@@ -229,6 +274,7 @@ _BEYOND = {
     "string": _has_long,
     "list<item: int64>": _has_negative,
     "list<item: double>": _has_unbounded,
+    str(OOD): _is_beyond_ood,
 }
 
 

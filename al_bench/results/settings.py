@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from al_bench.results import parquet, plain
-from al_bench.results.identity import ENGINE_KEYS, PATHS, RunIdentity
+from al_bench.results.identity import ENGINE_KEYS, PATHS, RunIdentity, is_among
 
 Settings = Mapping[str, Any]
 
@@ -46,9 +46,7 @@ def _settings(config: bytes, protocol: bytes = b"") -> dict[str, Any] | None:
 def _decides(config: dict[str, Any], protocol: dict[str, Any]) -> dict[str, Any]:
     decides = {key: value for key, value in config.items() if key not in ENGINE_KEYS}
     settings = flat(decides) | flat(protocol.pop("config", {})) | flat(protocol)
-    for key in PATHS:
-        settings.pop(key, None)
-    return settings
+    return {key: value for key, value in settings.items() if not is_among(key, PATHS)}
 
 
 def flat(node: Any, prefix: str = "") -> dict[str, Any]:

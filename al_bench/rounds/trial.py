@@ -14,6 +14,7 @@ from torch import Tensor
 
 from al_bench.data.base import Examples, Pool
 from al_bench.data.labeled import LabeledSet
+from al_bench.data.ood import OodSet
 from al_bench.data.target import Targets
 from al_bench.engine import Engine
 from al_bench.models.base import Model
@@ -31,6 +32,7 @@ class Run(ABC):
         engine: How it is computed.
         evaluation_samples: Posterior samples of test and validation metrics; ``None`` is all K.
         calibration_bins: Bins of the calibration metrics.
+        ood: Other data sets that it should be uncertain of; only ``evaluate`` reads them.
     """
 
     identity: RunIdentity
@@ -38,6 +40,7 @@ class Run(ABC):
     engine: Engine
     evaluation_samples: int | None = None
     calibration_bins: int = 15
+    ood: Sequence[OodSet] = ()
 
     @abstractmethod
     def trial(

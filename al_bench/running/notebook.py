@@ -16,7 +16,7 @@ from al_bench.configuration.until_decided import design_of
 from al_bench.configuration.words import check_overrides
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.paths import opened
-from al_bench.results.schema import CURVE, row_in_full
+from al_bench.results.schema import row_in_full
 from al_bench.rounds.trial import Trial
 from al_bench.running.dry_run import describe
 from al_bench.running.execution import DONE, assignments, first_seeds_first, run_trials
@@ -90,11 +90,13 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> "pd.DataFrame"
     """
     import pandas as pd
 
+    from al_bench.results.frame import COLUMNS
+
     with engine.restored(), _path_restored():
         prepared, dry = _prepared(overrides, config_dir)
         if dry:
             print(describe(prepared))
-            return pd.DataFrame(columns=[*CURVE.names, "config"])
+            return pd.DataFrame(columns=list(COLUMNS))
         return _run([prepared])
 
 

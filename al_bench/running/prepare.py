@@ -23,6 +23,7 @@ from al_bench.rounds.trial import Run, Trial
 from al_bench.running.earlier import of_other_code, under_another_engine
 from al_bench.running.identity import identify
 from al_bench.running.loading import Data
+from al_bench.running.ood import build_ood, load_ood
 from al_bench.running.settings import chosen
 from al_bench.seeding import Streams
 from al_bench.tracking.guard import Tracking
@@ -117,6 +118,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     target = _target(config.target)
     model = _model(config.model)
     samples, bins = _evaluation(config.evaluation)
+    ood_sources = build_ood(config.evaluation.get("ood"))
     transforms = {name: _transform(node, name) for name, node in (config.pool or {}).items()}
     source: DatasetSource = build_with(config.dataset, "dataset", ["load"], "al_bench.data.base")
     tracker = build_tracker(config.tracker)
@@ -133,6 +135,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     setting.check_data(composed, model, provided, inputs, loaded.num_classes)
     # Users' arrays are all one choice; each has a name of its own.
     name = getattr(source, "title", composed.names["dataset"])
+    ood, fingerprints = load_ood(ood_sources, resolved["evaluation"], data, dataset, name)
     untracked = without_tracker(composed)
     built = {
         "dataset": source,
@@ -142,15 +145,18 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
         "budget": setting.budget,
         "target": target,
         "tracker": tracker,
+        **({"evaluation": list(ood_sources.values())} if ood else {}),
         **setting.chosen,
     }
-    identity = identify(untracked, name, loaded.fingerprint, built)
+    fingerprint = "+".join([loaded.fingerprint, *fingerprints])
+    identity = identify(untracked, name, fingerprint, built)
     run = setting.run(
         identity=identity,
         model=model,
         engine=engine,
         evaluation_samples=samples,
         calibration_bins=bins,
+        ood=ood,
     )
     guard = data.guard(resolved["tracker"], tracker)
     prepared = Prepared(
@@ -195,11 +201,12 @@ def _engine(config: Any) -> Engine:
 
 
 def _evaluation(node: Any) -> tuple[int | None, int]:
-    keys = ("num_samples", "calibration_bins")
+    whole = ("num_samples", "calibration_bins")
+    keys = (*whole, "ood")
     for key in node:
         if key not in keys:
             raise ConfigError(f"evaluation has no parameter {key!r}.", choose(str(key), keys))
-    for key in keys:
+    for key in whole:
         if node.get(key) is not None:
             require_whole(f"evaluation.{key}", node[key], 1)
     return node.get("num_samples"), node.get("calibration_bins") or 15

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from al_bench.errors import ConfigError
+from al_bench.results import ood
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ _MEASURES = {
     "ece": _fraction("calibration error (ECE)", higher_is_better=False),
     "entropy": Measure("predictive entropy", "nats", low=0.0),
     "loss": Measure("loss", higher_is_better=False),
+}
+
+_OOD = {
+    "auroc": _fraction("AUROC"),
+    "aupr": _fraction("AUPR"),
+    "fpr95": _fraction("FPR at 95 % recall", higher_is_better=False),
 }
 
 _SAMPLING = {  # columns of active sampling
@@ -105,6 +112,10 @@ def measure(column: str) -> Measure:
     """The measure of a stored column; one that is not known is shown by its name."""
     if column in _SAMPLING:
         return _SAMPLING[column]
+    if parts := ood.parts(column):
+        quantity, score, dataset = parts
+        shown = _OOD[quantity]
+        return replace(shown, words=f"{shown.words} of {ood.SCORES[score]} against {dataset}")
     part, _, quantity = column.partition("_")
     if part in ("test", "validation", "train") and quantity in _MEASURES:
         base = _MEASURES[quantity]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from al_bench.errors import ConfigError
+from al_bench.results import ood
 from al_bench.results.identity import RunIdentity, safe_name
 from al_bench.results.schema import ENGINE
 from al_bench.results.spending import LABELS, STEPS, spent_by
@@ -94,7 +95,7 @@ def metrics(row: Mapping[str, Any]) -> dict[str, float]:
     constant = {*ENGINE, "seed", "metrics_version"}
     return {
         name: value if isinstance(value, int) else float(value)
-        for name, value in row.items()
+        for name, value in {**row, **ood.spread(row.get(ood.COLUMN))}.items()
         if name not in constant and isinstance(value, Real) and not isinstance(value, bool)
     }
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from al_bench.results.history import TrialPaths
 from al_bench.results.identity import RunIdentity
+from al_bench.results.ood import QUANTITIES
 from al_bench.results.schema import MEASURED
 from al_bench.results.store import Store, TrialFiles
 
@@ -114,6 +115,13 @@ class FakeTrial:
             round,
             test_accuracy=number("accuracy", state),
             test_class_accuracy=[number("class", state), None],
+            ood=[
+                {
+                    "dataset": "letters",
+                    "score": "entropy",
+                    **{name: number(name, state) for name in QUANTITIES},
+                }
+            ],
             notes=json.dumps({"state": number("notes", state)}),
             seconds_fit=0.5,
         )

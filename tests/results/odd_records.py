@@ -269,6 +269,8 @@ def _cells(kind: pa.DataType) -> st.SearchStrategy[Any]:
         return st.sampled_from(_FLOATS)
     if pa.types.is_boolean(kind):
         return st.booleans()
+    if pa.types.is_struct(kind):
+        return st.fixed_dictionaries({field.name: _cells(field.type) | st.none() for field in kind})
     if pa.types.is_list(kind):
         return st.lists(_cells(kind.value_type) | st.none(), max_size=4)
     texts = [text for text in _TEXTS if text != "\ud800"]

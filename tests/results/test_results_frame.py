@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -18,8 +19,15 @@ from fake_trials import ENGINE, IDENTITY, ROUNDS, row_of, run_trial, trial_paths
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.results import parquet
 from al_bench.results.frame import read_acquisitions, read_curves
+from al_bench.results.ood import QUANTITIES
 from al_bench.results.schema import ACQUISITIONS, CURVE
+from al_bench.results.schema import OOD as OOD_TYPE
 from al_bench.results.store import Store
+
+OOD = [f"ood_{quantity}_entropy_letters" for quantity in sorted(QUANTITIES)]
+WITH_OOD = [
+    column for name in [*CURVE.names, "config"] for column in (OOD if name == "ood" else [name])
+]
 
 
 @pytest.fixture
@@ -36,7 +44,7 @@ def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
 
 def test_every_committed_round_is_a_row(results: Path) -> None:
     curves = read_curves(results)
-    assert list(curves.columns) == [*CURVE.names, "config"]
+    assert list(curves.columns) == WITH_OOD
     assert len(curves) == 3 * ROUNDS
     assert set(curves["seed"]) == {0, 1, 10}
     assert curves["test_accuracy"].between(0, 1).all()
@@ -122,6 +130,17 @@ def test_flipped_bits_are_noticed(results: Path) -> None:
             pd.testing.assert_frame_equal(found, expected)
         else:
             assert found.attrs["skipped"] == [str(bad)]
+
+
+def test_no_changed_footer_gets_to_where_arrow_ends_the_process(results: Path) -> None:
+    bad = trial_paths(results, 1).curve
+    whole = bad.read_bytes()
+    length = int.from_bytes(whole[-8:-4], "little")
+    for at in range(len(whole) - 8 - length, len(whole) - 8, 211):
+        bad.write_bytes(whole[:at] + bytes([whole[at] ^ 2]) + whole[at + 1 :])
+        for look in (lambda: parquet.read(bad, CURVE), lambda: parquet.num_rows(bad)):
+            with pytest.raises(parquet.DamagedFile, match="its footer is damaged"):
+                look()
 
 
 def test_only_damaged_files_is_an_error(tmp_path: Path) -> None:
@@ -212,7 +231,7 @@ def test_files_of_an_older_schema_get_nulls(results: Path) -> None:
         rewrite(older, lambda table: table.drop_columns(["best_epoch", "test_ece"]))
         curves = read_curves(results)
         assert len(curves) == 3 * ROUNDS
-        assert list(curves.columns) == [*CURVE.names, "config"]
+        assert list(curves.columns) == WITH_OOD
         assert curves["best_epoch"].isna().all()
 
 
@@ -224,8 +243,62 @@ def test_columns_of_a_newer_schema_are_left_out_with_a_warning(
         return more.replace_schema_metadata({"schema_version": "99"})
 
     rewrite(trial_paths(results, 0).curve, newer)
-    assert list(read_curves(results).columns) == [*CURVE.names, "config"]
+    assert list(read_curves(results).columns) == WITH_OOD
     assert "schema 99" in caplog.text
+
+
+def test_ood_metrics_are_columns_of_their_own(results: Path) -> None:
+    curves = read_curves(results)
+    stored = pq.read_table(trial_paths(results, 1).curve)["ood"].to_pylist()
+    assert curves[curves["seed"] == 1]["ood_auroc_entropy_letters"].tolist() == [
+        row[0]["auroc"] for row in stored
+    ]
+    assert list(read_curves(results, ["ood", "seed"]).columns) == [*OOD, "seed"]
+
+    def without(table: pa.Table) -> pa.Table:
+        place = table.schema.names.index("ood")
+        return table.set_column(place, "ood", pa.nulls(len(table), OOD_TYPE))
+
+    rewrite(trial_paths(results, 1).curve, without)
+    curves = read_curves(results)
+    assert (curves["ood_fpr95_entropy_letters"].isna() == (curves["seed"] == 1)).all()
+    for seed in (0, 10):
+        rewrite(trial_paths(results, seed).curve, without)
+    assert not [name for name in read_curves(results) if name in OOD]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dataset": "\x1b[31m", "score": "entropy", "auroc": 0.5, "aupr": 0.5, "fpr95": 0.5},
+        {"dataset": "letters", "score": None, "auroc": 0.5, "aupr": 0.5, "fpr95": 0.5},
+        {"dataset": "letters", "score": "entropy", "auroc": 1.5, "aupr": 0.5, "fpr95": 0.5},
+        {"dataset": "letters", "score": "entropy", "auroc": math.nan, "aupr": 0.5, "fpr95": 0.5},
+        None,
+    ],
+)
+def test_ood_entries_that_no_run_writes_are_named(
+    results: Path, caplog: pytest.LogCaptureFixture, entry: dict[str, Any] | None
+) -> None:
+    def odd(table: pa.Table) -> pa.Table:
+        place = table.schema.names.index("ood")
+        return table.set_column(place, "ood", pa.array([[entry]] * len(table), OOD_TYPE))
+
+    rewrite(trial_paths(results, 1).curve, odd)
+    assert set(read_curves(results)["seed"]) == {0, 10}
+    assert "ood has what no run writes there" in caplog.text
+
+
+def test_a_list_of_other_records_is_not_read(
+    results: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def odd(table: pa.Table) -> pa.Table:
+        place = table.schema.names.index("ood")
+        return table.set_column(place, "ood", pa.array([[{"dataset": 1}]] * len(table)))
+
+    rewrite(trial_paths(results, 1).curve, odd)
+    assert set(read_curves(results)["seed"]) == {0, 10}
+    assert "column ood is list" in caplog.text
 
 
 def test_acquisitions_beyond_the_last_committed_round_are_trimmed(results: Path) -> None:

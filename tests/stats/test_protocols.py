@@ -116,3 +116,11 @@ def test_measures_say_what_a_column_is_and_which_way_is_up():
     assert measure("peak_device_memory_bytes").label == "Peak device memory (MiB)"
     assert measure("best_epoch").label == "Best epoch"
     assert measure("best_epoch").higher_is_better is None
+
+
+def test_ood_metrics_say_what_they_are():
+    shown = measure("ood_auroc_mutual_information_emnist_letters")
+    assert shown.label == "AUROC of mutual information against emnist_letters (%)"
+    assert (shown.higher_is_better, shown.low, shown.high) == (True, 0.0, 1.0)
+    assert measure("ood_fpr95_entropy_mine").higher_is_better is False
+    assert measure("ood_fpr95_other_mine").label == "Ood fpr95 other mine"
