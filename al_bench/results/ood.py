@@ -9,6 +9,8 @@ SCORES = {  # those that evaluation knows, in words
     "entropy": "entropy",
     "max_probability": "maximum probability",
     "mutual_information": "mutual information",
+    "energy": "energy",
+    "density": "density",
 }
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from al_bench.errors import TrainingError
 from al_bench.information.entropies import entropy as entropy_of
 from al_bench.information.entropies import mutual_information, predictive_log_probs
-from al_bench.models.base import SAMPLES, Posterior
+from al_bench.models.base import DENSITY, LOGITS, SAMPLES, Posterior
+from al_bench.models.capabilities import offered
 from al_bench.rounds.detection import detection
 from al_bench.rounds.histograms import histogram
 
@@ -46,10 +47,24 @@ def _mutual_information(posterior: Posterior, inputs: Tensor, log_probs: Tensor)
     return mutual_information(log_probs)
 
 
+def _energy(posterior: Posterior, inputs: Tensor, log_probs: Tensor) -> Tensor:
+    """Liu et al. (2020), arXiv:2010.03759, at temperature 1."""
+    logits: Tensor = offered(posterior, LOGITS)(inputs)
+    return -logits.double().logsumexp(dim=1)
+
+
+def _density(posterior: Posterior, inputs: Tensor, log_probs: Tensor) -> Tensor:
+    """Minus the logarithm of the features' density: Mukhoti et al. (2023), arXiv:2102.11582."""
+    log_density: Tensor = offered(posterior, DENSITY)(inputs)
+    return -log_density
+
+
 SCORES: Mapping[str, Score] = {
     "entropy": Score(_entropy),
     "max_probability": Score(_max_probability),
     "mutual_information": Score(_mutual_information, SAMPLES),
+    "energy": Score(_energy, LOGITS),
+    "density": Score(_density, DENSITY),
 }
 
 
@@ -98,4 +113,7 @@ def columns(
     ]
     entropies = {name: scores["entropy"] for name, scores in sets.items()}
     histograms = {"entropy": histogram(entropies, (0.0, math.log(num_classes)))}
+    if "density" in inliers:
+        logs = {name: -scores["density"] for name, scores in sets.items()}
+        histograms["log_density"] = histogram(logs)
     return {"ood": entries, "ood_histograms": json.dumps(histograms)}

@@ -12,6 +12,7 @@ from al_bench.data.digits import Digits
 from al_bench.rounds.detection import detection
 from al_bench.rounds.evaluation import evaluate
 from al_bench.rounds.histograms import BINS, histogram
+from al_bench.running import notebook
 from al_bench.tracking.base import metrics
 from al_bench.training.trainer import SequentialTrainer
 
@@ -45,6 +46,7 @@ def log_probs_of(posterior, inputs):
 
 def brute_force(posterior, inputs):
     """Scores of the test inputs by their definitions."""
+    shown = inputs.gather(torch.arange(len(inputs)), torch.device("cpu"))
     p = log_probs_of(posterior, inputs).exp()
     mean = p.mean(dim=1)
     entropy = -(mean * mean.log()).sum(dim=1)
@@ -52,6 +54,7 @@ def brute_force(posterior, inputs):
         "entropy": entropy,
         "max_probability": 1 - mean.amax(dim=1),
         "mutual_information": entropy + (p * p.log()).sum(dim=2).mean(dim=1),
+        "energy": -posterior.logits(shown).double().exp().sum(dim=1).log(),  # of the mean network
     }
 
 
@@ -95,7 +98,25 @@ def test_nothing_else_of_a_round_depends_on_it(make_trials, noise):
 def test_one_sample_has_no_mutual_information(make_trials, noise):
     (trial,) = make_trials("evaluation.num_samples=1", f"evaluation.ood=[{noise}]", "seeds=1")
     row = evaluate(fitted(trial), trial)
-    assert [entry["score"] for entry in row["ood"]] == ["entropy", "max_probability"]
+    assert "mutual_information" not in [entry["score"] for entry in row["ood"]]
+
+
+def test_energy_and_density_are_scores_of_models_that_have_them(noise):
+    words = ["training.max_epochs=1", "training.epoch_size=128", "seeds=1", "strategy=entropy"]
+    words += ["model/network=mlp", "model.network.hidden=[16]", f"evaluation.ood=[{noise}]"]
+    (trial,) = notebook.trials("model=ddu", *words)
+    posterior = fitted(trial)
+    row = evaluate(posterior, trial)
+    entries = {entry["score"]: entry for entry in row["ood"]}
+    assert list(entries) == ["entropy", "max_probability", "energy", "density"]
+    sets = [trial.test.inputs, trial.run.ood[0].inputs]
+    shown = [inputs.gather(torch.arange(len(inputs)), torch.device("cpu")) for inputs in sets]
+    energies = [-posterior.logits(inputs).double().exp().sum(dim=1).log() for inputs in shown]
+    logs = [posterior.log_density(inputs) for inputs in shown]
+    for score, (inliers, outliers) in (("energy", energies), ("density", [-log for log in logs])):
+        assert entries[score]["auroc"] == pytest.approx(detection(inliers, outliers)["auroc"])
+    counts = json.loads(row["ood_histograms"])["log_density"]["counts"]
+    assert [sum(each) for each in counts.values()] == [len(log) for log in logs]
 
 
 def test_histograms_count_every_point_once(make_trials, noise):
@@ -131,4 +152,4 @@ def test_trackers_are_told_of_each_metric(make_trials, noise):
     row = evaluate(fitted(trial), trial)
     shown = metrics(row)
     assert shown["ood_auroc_entropy_noise"] == row["ood"][0]["auroc"]
-    assert sum(name.startswith("ood_") for name in shown) == 9
+    assert sum(name.startswith("ood_") for name in shown) == 12
