@@ -9,6 +9,7 @@ import torch
 from al_bench.models.base import Network
 from al_bench.models.networks.cnn import batchbald_cnn, digits_cnn, emnist_cnn, tutorial_cnn
 from al_bench.models.networks.ddu_resnet import ddu_resnet8
+from al_bench.models.networks.gap_cnn import gap_cnn
 from al_bench.models.networks.mlp import mlp
 from al_bench.models.networks.resnet import resnet18
 
@@ -18,6 +19,7 @@ FACTORIES = {
     "ddu_resnet8": (partial(ddu_resnet8, spectral=0.7), (3, 9, 8)),
     "digits_cnn": (digits_cnn, (1, 8, 8)),
     "emnist_cnn": (partial(emnist_cnn, dropout=0.4), (2, 15, 16)),
+    "gap_cnn": (partial(gap_cnn, dropout=0.3), (3, 6, 5)),
     "mlp": (partial(mlp, hidden=(24, 16, 8)), (10,)),
     "mlp_one_layer": (partial(mlp, hidden=(24,), dropout=0.2), (3, 4)),
     "resnet18": (partial(resnet18, width=4, dropout=0.3), (3, 9, 8)),

@@ -19,6 +19,7 @@ from al_bench.models.networks.cnn import (
     tutorial_cnn,
 )
 from al_bench.models.networks.ddu_resnet import ddu_resnet8, ddu_resnet18, shortcut
+from al_bench.models.networks.gap_cnn import gap_cnn
 from al_bench.models.networks.mlp import mlp, rho_mlp
 from al_bench.models.networks.resnet import resnet18
 
@@ -87,6 +88,20 @@ def test_tutorial_cnn_is_the_tutorials():
     for layer in dense:
         hidden = F.relu(layer(hidden))
     torch.testing.assert_close(network(inputs), network.output(hidden), rtol=1e-5, atol=1e-6)
+
+
+def test_gap_cnn_averages_its_last_convolution_over_the_image():
+    torch.manual_seed(0)
+    network = gap_cnn(input_shape=(3, 8, 6), num_classes=10)
+    assert size(network) == 896 + 18_496 + 73_856 + 1_290
+    assert network.mask_units == ()
+    inputs = torch.randn(4, 3, 8, 6)
+    hidden = inputs
+    for layer in network.layers:
+        hidden = F.relu(F.conv2d(hidden, layer.weight.contiguous(), layer.bias, padding=1))
+    assert hidden.shape == (4, 128, 8, 6)
+    averaged = hidden.flatten(2).mean(dim=2)
+    torch.testing.assert_close(network(inputs), network.output(averaged), rtol=1e-5, atol=1e-6)
 
 
 def test_rho_mlp_has_the_published_layers():
@@ -265,6 +280,7 @@ def test_inputs_that_do_not_fit_are_refused_with_the_networks_that_do(factory, s
         (ddu_resnet8, 8),
         (digits_cnn, 4),
         (emnist_cnn, 14),
+        (gap_cnn, 1),
         (resnet18, 8),
         (small_cnn, 22),
         (tutorial_cnn, 16),

@@ -9,6 +9,7 @@ SMALLEST_IMAGE: dict[str, int | None] = {
     "ddu_resnet8": 8,
     "digits_cnn": 4,
     "emnist_cnn": 14,
+    "gap_cnn": 1,
     "mlp": None,
     "resnet18": 8,
     "rho_mlp": None,
