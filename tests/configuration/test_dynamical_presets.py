@@ -1,5 +1,7 @@
 """Presets of dynamicAL say the published protocol."""
 
+import pytest
+
 from al_bench.configuration.composing import compose
 
 
@@ -17,3 +19,24 @@ def test_the_cnn_preset_is_the_papers_protocol():
     budget = config.budget
     assert (budget.init_size, budget.batch_size, budget.total) == (500, 500, 5000)
     assert budget.validation_size == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cnn_250", {"budget.batch_size": 250, "budget.total": 2750}),
+        ("cnn_1000", {"budget.batch_size": 1000, "budget.total": 9500}),
+        ("cnn_500_cold", {"training.start": "cold", "training.stop_train_accuracy": 0.99}),
+        ("resnet_500", {"model.network.dropout": 0, "model.network.width": 64}),
+        ("resnet_1000", {"model.network.dropout": 0, "budget.total": 9500}),
+        ("resnet_500_cold", {"training.start": "cold", "training.max_epochs": 500}),
+        ("resnet_500_small", {"model.network.width": 16, "budget.total": 2000, "seeds": 3}),
+    ],
+)
+def test_its_siblings_differ_where_the_paper_says_so(name, expected):
+    composed = compose([f"experiment=dynamical/{name}"])
+    assert composed.is_sweep
+    assert composed.names["network"] == ("resnet18" if "resnet" in name else "tutorial_cnn")
+    assert composed.config.training.stop_after == 10
+    assert {key: composed.value(key) for key in expected} == expected
