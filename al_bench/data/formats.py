@@ -1,6 +1,7 @@
 """Readers of the file formats of the classic image data sets, which check what they read."""
 
 import bz2
+import io
 import math
 import pickle
 from pathlib import Path
@@ -79,3 +80,31 @@ def read_cifar_pickle(path: Path, md5: str) -> tuple[NDArray[np.uint8], NDArray[
     batch = pickle.loads(read_checked(path, md5=md5).tobytes(), encoding="latin1")
     images = np.asarray(batch["data"], dtype=np.uint8).reshape(-1, *CIFAR_SHAPE)
     return images, np.asarray(batch["labels"], dtype=np.int64)
+
+
+def read_cifar100(path: Path, count: int, md5: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images (count, 3, 32, 32) and fine labels of one file of CIFAR-100's Python version.
+
+    Unpickling runs what the file says, so the checksum is not optional.
+
+    Raises:
+        DataError: The file is not that file.
+    """
+    batch = pickle.loads(read_checked(path, md5=md5).tobytes(), encoding="latin1")
+    images = np.asarray(batch["data"], dtype=np.uint8).reshape(count, *CIFAR_SHAPE)
+    return images, np.asarray(batch["fine_labels"], dtype=np.int64)
+
+
+def read_svhn(path: Path, md5: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images (n, 3, 32, 32) and digits (n,) of one MATLAB file of SVHN.
+
+    The file's label 10 is the digit 0.
+
+    Raises:
+        DataError: The file is not that file.
+    """
+    from scipy.io import loadmat
+
+    content = loadmat(io.BytesIO(read_checked(path, md5=md5).tobytes()))
+    images = np.ascontiguousarray(content["X"].transpose(3, 2, 0, 1), dtype=np.uint8)
+    return images, content["y"].reshape(-1).astype(np.int64) % 10

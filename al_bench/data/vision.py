@@ -4,6 +4,7 @@ Images stay uint8 in memory and are normalised when gathered. torchvision itself
 downloading only.
 """
 
+import pickle
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from numpy.typing import NDArray
 from al_bench.data import checksums
 from al_bench.data.base import Dataset
 from al_bench.data.build import in_memory
-from al_bench.data.files import check_source, damaged, locate, missing
+from al_bench.data.files import check_source, damaged, locate, missing, read_checked
 from al_bench.data.formats import (
+    read_cifar100,
     read_cifar_binary,
     read_cifar_pickle,
     read_idx,
     read_libsvm,
+    read_svhn,
 )
 from al_bench.errors import ConfigError, choose, keyed
 from al_bench.paths import opened
@@ -246,6 +249,71 @@ class CIFAR10:
             (0.4914, 0.4822, 0.4465),
             (0.2470, 0.2435, 0.2616),
         )
+
+
+@dataclass(frozen=True)
+class CIFAR100:
+    """50,000 training and 10,000 test colour images of 100 classes, (3, 32, 32): Krizhevsky (2009).
+
+    Args:
+        root: Folder with ``cifar-100-python``, relative to the current directory.
+        download: Whether torchvision may fetch what is missing.
+    """
+
+    root: str = "data"
+    download: bool = False
+
+    COUNTS: ClassVar[tuple[int, int]] = (50_000, 10_000)
+
+    def __post_init__(self) -> None:
+        check_source(self.root, self.download)
+
+    def load(self) -> Dataset:
+        """Read the three files; raises DataError where one is missing or damaged."""
+        known = checksums.CIFAR100_MD5
+        folder = locate(
+            self.root, "cifar-100-python", list(known), download=self.download, using="CIFAR100"
+        )
+        meta = read_checked(folder / "meta", md5=known["meta"]).tobytes()
+        names = tuple(pickle.loads(meta, encoding="latin1")["fine_label_names"])
+        parts = []
+        for name, count in zip(("train", "test"), self.COUNTS, strict=True):
+            images, labels = read_cifar100(folder / name, count, known[name])
+            parts.append(Part(images, _from_zero(folder / name, labels, 0, len(names))))
+        mean, std = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
+        return in_memory(*parts[0], *parts[1], names, mean, std)
+
+
+@dataclass(frozen=True)
+class SVHN:
+    """73,257 training and 26,032 test images of house numbers' digits, (3, 32, 32).
+
+    Netzer et al. (2011), the cropped digits, without the further "extra" images.
+
+    Args:
+        root: Folder with ``train_32x32.mat`` and ``test_32x32.mat``, relative to the current
+            directory.
+        download: Whether torchvision may fetch what is missing.
+    """
+
+    root: str = "data"
+    download: bool = False
+
+    def __post_init__(self) -> None:
+        check_source(self.root, self.download)
+
+    def load(self) -> Dataset:
+        """Read both files; raises DataError where one is missing or damaged."""
+        parts = []
+        for name, md5 in checksums.SVHN_MD5.items():
+            split = name.partition("_")[0]
+            folder = locate(
+                self.root, "", [name], download=self.download, using="SVHN", split=split
+            )
+            images, labels = read_svhn(folder / name, md5)
+            parts.append(Part(images, _from_zero(folder / name, labels, 0, 10)))
+        mean, std = (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)
+        return in_memory(*parts[0], *parts[1], DIGITS, mean, std)
 
 
 def _idx_names(prefix: str) -> tuple[str, str]:

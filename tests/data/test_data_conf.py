@@ -52,7 +52,8 @@ def test_a_choice_builds_its_object_without_loading_anything(path: Path) -> None
         assert hasattr(built, "load") or hasattr(built, "stage")
 
 
-SHAPES = {"arrays": (4,), "cifar10": (3, 32, 32), "digits": (1, 8, 8), "usps": (1, 16, 16)}
+COLOR = dict.fromkeys(("cifar10", "cifar100", "svhn"), (3, 32, 32))
+SHAPES = {"arrays": (4,), "digits": (1, 8, 8), "usps": (1, 16, 16), **COLOR}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("dataset/*.yaml")))

@@ -1,17 +1,20 @@
 """Readers of the classic image files read small ones that the tests write."""
 
 import gzip
+import hashlib
+import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
-from al_bench.data import vision
-from al_bench.data.vision import CIFAR10, EMNIST, MNIST, USPS, FashionMNIST
+from al_bench.data import checksums, vision
+from al_bench.data.vision import CIFAR10, CIFAR100, EMNIST, MNIST, SVHN, USPS, FashionMNIST
 from al_bench.errors import ConfigError, DataError
 
-SOURCES: list[Any] = [MNIST, FashionMNIST, EMNIST, USPS, CIFAR10]
+SOURCES: list[Any] = [MNIST, FashionMNIST, EMNIST, USPS, CIFAR10, CIFAR100, SVHN]
 
 
 def write_idx(path: Path, array: np.ndarray[Any, Any]) -> None:
@@ -107,3 +110,48 @@ def test_a_truncated_binary_cifar_names_the_file(tmp_path: Path) -> None:
         (folder / f"{name}.bin").write_bytes(b"0" * 3073)
     with pytest.raises(DataError, match=r"data_batch_1.bin is damaged: it has 3,073 bytes"):
         CIFAR10(str(tmp_path)).load()
+
+
+def known(monkeypatch: pytest.MonkeyPatch, table: dict[str, str], folder: Path) -> None:
+    for name in table:
+        digest = hashlib.md5((folder / name).read_bytes()).hexdigest()
+        monkeypatch.setitem(table, name, digest)
+
+
+def test_cifar100_is_read_from_its_three_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cifar-100-python"
+    folder.mkdir()
+    pixels = np.arange(3 * 3072, dtype=np.int64).reshape(3, 3072) % 256
+    train = {"data": pixels.astype(np.uint8), "fine_labels": [2, 0, 1], "coarse_labels": [0, 0, 0]}
+    test = {"data": pixels[:2].astype(np.uint8), "fine_labels": [1, 2]}
+    for name, content in (("train", train), ("test", test), ("meta", {"fine_label_names": "abc"})):
+        (folder / name).write_bytes(pickle.dumps(content))
+    with pytest.raises(DataError, match="meta is damaged: its md5 is"):
+        CIFAR100(str(tmp_path)).load()
+    known(monkeypatch, checksums.CIFAR100_MD5, folder)
+    monkeypatch.setattr(CIFAR100, "COUNTS", (3, 2))
+    dataset = CIFAR100(str(tmp_path)).load()
+    assert dataset.class_names == ("a", "b", "c")
+    assert dataset.train.labels.tolist() == [2, 0, 1]
+    assert dataset.test.labels.tolist() == [1, 2]
+    image = dataset.train.inputs.values[1]  # type: ignore[attr-defined]
+    assert image.flatten().tolist() == pixels[1].tolist()  # red, green, blue, row by row
+
+
+def test_svhn_is_read_and_its_label_ten_is_the_digit_zero(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.random.default_rng(0).integers(256, size=(32, 32, 3, 4), dtype=np.uint8)
+    labels = np.array([[10], [1], [9], [3]], dtype=np.uint8)
+    savemat(tmp_path / "train_32x32.mat", {"X": images, "y": labels})
+    savemat(tmp_path / "test_32x32.mat", {"X": images[..., :2], "y": labels[:2]})
+    with pytest.raises(DataError, match=r"train_32x32\.mat is damaged: its md5 is"):
+        SVHN(str(tmp_path)).load()
+    known(monkeypatch, checksums.SVHN_MD5, tmp_path)
+    dataset = SVHN(str(tmp_path)).load()
+    assert dataset.train.labels.tolist() == [0, 1, 9, 3]
+    assert len(dataset.test) == 2
+    values = dataset.train.inputs.values.numpy()  # type: ignore[attr-defined]
+    assert np.array_equal(values[2], images[:, :, :, 2].transpose(2, 0, 1))
