@@ -86,8 +86,8 @@ class ALBL:
         notes: dict[str, float | int | str | bool] = {}
         if before is not None:
             log_weights = dict(before["log_weights"])
-            notes["reward"] = reward(view, before["bought"])
-            log_weights[before["expert"]] += self._gain(notes["reward"], before["expert_prob"])
+            notes["reward"] = earned = reward(view, before["bought"])
+            log_weights[before["expert"]] += self._gain(earned, before["expert_prob"])
         probs = self._probs(log_weights)
         drawn = int(torch.multinomial(probs, 1, generator=generator))
         name, prob = list(self.experts)[drawn], float(probs[drawn])

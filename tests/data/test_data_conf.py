@@ -52,7 +52,7 @@ def test_a_choice_builds_its_object_without_loading_anything(path: Path) -> None
         assert hasattr(built, "load") or hasattr(built, "stage")
 
 
-COLOR = dict.fromkeys(("cifar10", "cifar100", "svhn"), (3, 32, 32))
+COLOR = dict.fromkeys(("cifar10", "cifar100", "cinic10", "svhn", "caltech101"), (3, 32, 32))
 SHAPES = {"arrays": (4,), "digits": (1, 8, 8), "usps": (1, 16, 16), **COLOR}
 
 
