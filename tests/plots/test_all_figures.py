@@ -1,5 +1,7 @@
 """What the figures beside learning curves draw."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -289,3 +291,45 @@ def test_figures_of_inputs_say_what_they_lack(acquired):
         found, [reason] = draw(name, frame, folders=[root])
         assert found == {}
         assert reason == "there is no config.yaml beside these runs."
+
+
+def histograms(low, high, own, other):
+    return json.dumps(
+        {
+            "entropy": {"low": 0.0, "high": 2.0, "counts": {"digits": [8, 2], "noise": [1, 3]}},
+            "log_density": {"low": low, "high": high, "counts": {"digits": own, "noise": other}},
+        }
+    )
+
+
+def test_uncertainty_is_the_share_of_each_test_set_in_the_mean_over_seeds(arms):
+    frame = arms()
+    last = frame["round"] == 4
+    frame["ood_histograms"] = "{}"
+    frame.loc[last, "ood_histograms"] = [
+        histograms(-2.0 * seed, 2.0, [0, 10], [5, 5]) for seed in frame.loc[last, "seed"]
+    ]
+    frame.loc[(frame["seed"] == 0) & last, "ood_histograms"] = "[3"  # left out
+    figure = only(draw("uncertainty", frame))
+    assert [axes.get_xlabel() for axes in figure.axes] == [
+        *("Entropy (nats)", "Log density (nats)"),
+        *("Entropy (nats)", "Log density (nats)"),
+    ]
+    assert legend_texts(figure) == ["digits (its own test set)", "noise"]
+    entropy, log_density, *_ = figure.axes
+    assert set(np.round(lines(entropy)["digits"], 6)) == {0.8, 0.2}
+    assert set(np.round(lines(entropy)["noise"], 6)) == {0.25, 0.75}
+    for name in ("digits", "noise"):
+        (line,) = [one for one in log_density.get_lines() if one.get_label() == name]
+        x, y = (np.asarray(values) for values in (line.get_xdata(), line.get_ydata()))
+        assert (x[0], x[-1]) == (-4.0, 2.0)
+        assert np.trapezoid(y, x) == pytest.approx(1.0, abs=0.02)
+
+
+def test_uncertainty_has_nothing_to_show_where_nothing_fits(arms):
+    nothing = ({}, ["no evaluation.ood is stored."])
+    assert draw("uncertainty", arms()) == nothing
+    for odd in ("", "[" * 9999, "3", '{"entropy": 3}', histograms(2, 1, [1], [1])[:30],
+                '{"entropy": {"low": 0, "high": 1, "counts": {"a": [-1]}}}',
+                '{"entropy": {"low": 1, "high": 1, "counts": {"a": [1]}}}'):  # fmt: skip
+        assert draw("uncertainty", arms().assign(ood_histograms=odd)) == nothing

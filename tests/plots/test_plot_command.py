@@ -293,7 +293,8 @@ def test_curves_are_drawn_by_default_and_everything_on_request(results, capsys):
     assert names == {"curves", "difference", "labels_to_target", "penalties"}
     reasons = [line for line in printed.err.splitlines() if "has nothing to show" in line]
     assert {line.split(" ")[0] for line in reasons} == {
-        "audit", "calibration", "contact_sheet", "pool_map", "profile", "ranks", "selected", "time"
+        "audit", "calibration", "contact_sheet", "pool_map", "profile", "ranks", "selected", "time",
+        "uncertainty",
     }  # fmt: skip
     assert all(line.endswith((".", "…")) for line in reasons)
 
