@@ -16,7 +16,7 @@ SHORTEST = 6  # characters of a value that is known again in any text
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _SECRET = frozenset({"token", "password", "secret", "credentials", "apikey"})
-# Trackers are logged in to by more than that.
+# Further words for secrets, below the key tracker alone.
 _OF_TRACKER = frozenset(
     {"key", "auth", "authorization", "bearer", "cookie", "credential", "dsn", "passphrase"}
     | {"passwd", "pwd", "secrets", "tokens", "passwords", "webhook"}

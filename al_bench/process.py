@@ -87,7 +87,7 @@ class _Stream:
             if self._lost.is_set():
                 return
             self._lost.set()
-            with contextlib.suppress(OSError, ValueError):  # what is left in it has a place to go
+            with contextlib.suppress(OSError, ValueError):  # so that its buffer can be emptied
                 devnull = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(devnull, self._stream.fileno())
                 os.close(devnull)
@@ -225,7 +225,7 @@ def _end_at_once() -> None:
     with contextlib.suppress(OSError):
         os.write(2, b"al-bench: stopped at once.\n")
     if multiprocessing := sys.modules.get("multiprocessing"):
-        with contextlib.suppress(Exception):  # one that is stopped would not see its parent's end
+        with contextlib.suppress(Exception):  # a suspended one does not see its parent end
             for child in multiprocessing.active_children():
                 child.kill()
     os._exit(GOES_ON if _preempted else INTERRUPTED)

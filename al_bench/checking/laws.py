@@ -51,7 +51,7 @@ def copies_are_picked_equally_often(strategy: Strategy) -> None:
     from scipy.stats import chisquare
 
     firsts: Counter[int | None] = Counter()
-    for batch, count in draws(strategy, two_copies(), 5, range(120)).items():  # one at least is in
+    for batch, count in draws(strategy, two_copies(), 5, range(120)).items():  # of 6 points
         firsts[next((p for p in batch if p in (1, 5)), None)] += count
     fair = chisquare([firsts[1] + 1, firsts[5] + 1]).pvalue > LEAST_P
     require(fair, f"the copies at 1 and 5 are picked {firsts[1]} and {firsts[5]} times")

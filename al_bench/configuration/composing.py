@@ -129,7 +129,7 @@ def from_hydra(config: DictConfig) -> Composed:
     words = [str(word) for word in config.hydra.overrides.task]
     if folders or choices.get("experiment") or is_changed(chooser, choices, words):
         label = strategy_label(chooser, choices, ours[chooser], folders, _load)
-    # Of a preset's own sweep.
+    # What presets sweep and nobody has typed.
     swept = set(config.hydra.sweeper.get("params") or ()) - set(map(key_of, words))
     add_second_network(ours, folders, _load)  # after what was typed has got its label
     return Composed(ours, names, label, bool(swept) or config.hydra.mode == RunMode.MULTIRUN)

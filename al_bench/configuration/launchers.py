@@ -27,7 +27,7 @@ def missing(choice: str) -> ConfigError | None:
 def _is_installed(name: str) -> bool:
     try:
         return find_spec(f"hydra_plugins.hydra_{name}_launcher") is not None
-    except ImportError:  # no plugin is
+    except ImportError:  # there is no plugin of Hydra at all
         return False
 
 

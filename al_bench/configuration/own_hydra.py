@@ -179,7 +179,7 @@ def compose(hydra: Hydra, words: Sequence[str]) -> DictConfig:
     try:
         return hydra.compose_config(CONFIG_NAME, list(words), RunMode.RUN)
     except _UNFORESEEN as error:
-        if type(error) not in _UNFORESEEN:  # one of the complaints below it
+        if type(error) not in _UNFORESEEN:  # a subclass, which is a complaint
             raise
         suspects = [word for word in words if key_of(word).startswith("hydra")] or words
         raise ConfigError(

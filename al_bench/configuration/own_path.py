@@ -14,7 +14,7 @@ from al_bench.errors import near
 from al_bench.results.imported import find, is_own
 from al_bench.results.source_hash import decoded, parsed
 
-_beside: list[str] = []  # beside the current one: that which holds the folder of --config-dir
+_beside: list[str] = []  # searched before the current folder: what holds that of --config-dir
 _added: list[str] = []  # what has been added to sys.path
 
 
@@ -67,7 +67,7 @@ def _add(folder: str) -> None:
     for module in iter_modules([folder]):
         spec = find(module.name)
         if spec is not None and spec.origin is None:
-            import_module(module.name)  # a file would come before a package without one
+            import_module(module.name)  # no __init__.py: a file in the new folder would hide it
         elif spec is None and module.name in sys.stdlib_module_names:
             sys.modules[module.name] = None  # type: ignore[assignment]  # another system has it
     sys.path.append(folder)

@@ -28,7 +28,7 @@ from al_bench.configuration.until_decided import Design
 from al_bench.configuration.words import check_overrides
 from al_bench.errors import ConfigError, require_whole
 
-# One to a sweep.
+# Keys that all jobs of a sweep share.
 SHARED = ("results", "dry_run", "together", "hydra.launcher", *until_decided.KEYS)
 
 

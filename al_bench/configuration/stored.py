@@ -31,7 +31,7 @@ GROUPS = (
     "strategy",
     "init_strategy",
 )
-# What a command does, and with what beside: that is typed, whatever the run was begun with.
+# What a command does, and how: a stored run says nothing of it, only what is typed now does.
 TYPED = (
     "results",
     "workers",

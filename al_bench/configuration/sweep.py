@@ -24,7 +24,7 @@ def withdraw(folder: Path) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
-        if os.listdir(folder.parent) == [sweeps.ORDER]:  # of nothing
+        if os.listdir(folder.parent) == [sweeps.ORDER]:  # the order of no sweep
             os.unlink(folder.parent / sweeps.ORDER)
     for empty in (folder.parent, folder.parent.parent):
         with contextlib.suppress(OSError):

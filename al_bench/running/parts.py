@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-# What no part lies in, however it is called.
+# Values in which no part can lie.
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), PurePath, np.ndarray, torch.Tensor)
 
 

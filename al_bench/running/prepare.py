@@ -173,7 +173,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
         tracking=Tracking(guard, identity, engine.columns(), untracked.resolved()),
         composed=composed,
     )
-    for seed in seeds[:CHECKED]:  # the budget fits the pools
+    for seed in seeds[:CHECKED]:  # whether their pools have the labels of the budget
         try:
             prepared.trial(seed)
         except AlBenchError as error:

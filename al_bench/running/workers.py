@@ -66,8 +66,8 @@ class _Worker:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.messages, theirs = context.Pipe()
-        self.work: Assignment | None = None  # at work on it
-        self._runs: set[Path] = set()  # that it knows, by folder
+        self.work: Assignment | None = None  # that it is running
+        self._runs: set[Path] = set()  # folders of those that it was sent
         try:
             self.process = context.Process(
                 target=_work, args=(os.getpid(), own_path.searched(), theirs)
@@ -234,7 +234,7 @@ def _work(parent: int, own_folders: Sequence[str], messages: "Connection[Any, An
     """Run one trial after the other as they are asked for, until the parent hangs up."""
     for name in ("SIGINT", "SIGUSR1", "SIGUSR2"):  # a terminal and Slurm send them to all processes
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)  # the parent decides on a meaning
+            signal.signal(getattr(signal, name), signal.SIG_IGN)  # the parent decides for all
     signal.signal(signal.SIGTERM, functools.partial(_interrupt, messages))
     process.set_up_streams()
     process.end_with(parent)
