@@ -30,13 +30,13 @@ def origins(folders: list[Path]) -> dict[str, Any]:
     runs: dict[str, dict[str, Any]] = {}
     manifests = sorted(path for folder in folders for path in folder.rglob("manifests/seed=*.json"))
     for path in manifests:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
         if manifest["status"] != "done":
             continue
         origin = {name: manifest[name] for name in PROVENANCE}
         if origin not in made_with:
             made_with.append(origin)
-        configuration = (path.parent.parent / "config.yaml").read_text()
+        configuration = (path.parent.parent / "config.yaml").read_text(encoding="utf-8")
         run = runs.setdefault(manifest["run_id"], {"configuration": configuration, "trials": {}})
         trial = {name: manifest[name] for name in PER_TRIAL}
         run["trials"][manifest["seed"]] = trial | {"made_with": made_with.index(origin)}
@@ -73,7 +73,7 @@ def main() -> None:
         write_statistics=False,
     )
     text = json.dumps(provenance, indent=1, sort_keys=True)
-    arguments.out.with_suffix(".json").write_text(text + "\n")
+    arguments.out.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
     print(f"{arguments.out}.parquet: {table.num_rows} rows")
 
 

@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "seconds": round(time.perf_counter() - started),
         "asked": {key: value for key, value in vars(asked).items() if key not in ("root", "sheet")},
     }
-    (folder / "made.json").write_text(json.dumps(told, indent=1) + "\n")
+    (folder / "made.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(told, indent=1))
     if asked.sheet is not None:
         draw(made["image"][:120, 0], answers[:120], asked.sheet)
