@@ -50,7 +50,7 @@ def slim(folders: list[Path], runs: Mapping[str, Any]) -> pa.Table:
     frame = frame[[pair in finished for pair in zip(frame["run_id"], frame["seed"], strict=True)]]
     last = frame["round"] == frame.groupby(["run_id", "seed"])["round"].transform("max")
     for field in CURVE:
-        if pa.types.is_list(field.type):
+        if pa.types.is_list(field.type) and field.name in frame:
             frame[field.name] = frame[field.name].where(last, None)
     return pa.Table.from_pandas(frame, preserve_index=False)
 
