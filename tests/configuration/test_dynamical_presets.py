@@ -32,11 +32,17 @@ def test_the_cnn_preset_is_the_papers_protocol():
         ("resnet_1000", {"model.network.dropout": 0, "budget.total": 9500}),
         ("resnet_500_cold", {"training.start": "cold", "training.max_epochs": 500}),
         ("resnet_500_small", {"model.network.width": 16, "budget.total": 2000, "seeds": 3}),
+        ("svhn_500", {"budget.batch_size": 500, "training.start": "warm"}),
+        ("svhn_1000", {"budget.batch_size": 1000, "budget.total": 9500}),
+        ("svhn_500_cold", {"training.start": "cold", "training.stop_train_accuracy": 0.99}),
+        ("svhn_splits", {"budget.total": 1500}),
     ],
 )
 def test_its_siblings_differ_where_the_paper_says_so(name, expected):
     composed = compose([f"experiment=dynamical/{name}"])
     assert composed.is_sweep
-    assert composed.names["network"] == ("resnet18" if "resnet" in name else "tutorial_cnn")
+    networks = {"cnn": "tutorial_cnn", "resnet": "resnet18", "svhn": "vgg11"}
+    assert composed.names["network"] == networks[name.partition("_")[0]]
+    assert composed.names["dataset"] == ("svhn" if "svhn" in name else "cifar10")
     assert composed.config.training.stop_after == 10
     assert {key: composed.value(key) for key in expected} == expected

@@ -12,6 +12,7 @@ from al_bench.models.networks.ddu_resnet import ddu_resnet8
 from al_bench.models.networks.gap_cnn import gap_cnn
 from al_bench.models.networks.mlp import mlp
 from al_bench.models.networks.resnet import resnet18
+from al_bench.models.networks.vgg import VGG
 
 FACTORIES = {
     "batchbald_cnn": (batchbald_cnn, (1, 28, 28)),
@@ -21,9 +22,11 @@ FACTORIES = {
     "emnist_cnn": (partial(emnist_cnn, dropout=0.4), (2, 15, 16)),
     "gap_cnn": (partial(gap_cnn, dropout=0.3), (3, 6, 5)),
     "mlp": (partial(mlp, hidden=(24, 16, 8)), (10,)),
+    "mlp_but_the_last": (partial(mlp, hidden=(24, 16), dropout_last=False), (10,)),
     "mlp_one_layer": (partial(mlp, hidden=(24,), dropout=0.2), (3, 4)),
     "resnet18": (partial(resnet18, width=4, dropout=0.3), (3, 9, 8)),
     "tutorial_cnn": (partial(tutorial_cnn, dropout=0.3), (3, 17, 16)),
+    "vgg": (partial(VGG, groups=((4,), (8, 8))), (3, 9, 8)),
 }
 
 

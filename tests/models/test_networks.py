@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import nn
 
 from al_bench.errors import ConfigError
@@ -15,6 +16,7 @@ from al_bench.models.networks.cnn import (
     batchbald_cnn,
     digits_cnn,
     emnist_cnn,
+    lenet,
     small_cnn,
     tutorial_cnn,
 )
@@ -22,6 +24,8 @@ from al_bench.models.networks.ddu_resnet import ddu_resnet8, ddu_resnet18, short
 from al_bench.models.networks.gap_cnn import gap_cnn
 from al_bench.models.networks.mlp import mlp, rho_mlp
 from al_bench.models.networks.resnet import resnet18
+from al_bench.models.networks.vgg import vgg11, vgg16
+from al_bench.models.networks.wide_resnet import WideResNet
 
 CPU = torch.device("cpu")
 
@@ -102,6 +106,51 @@ def test_gap_cnn_averages_its_last_convolution_over_the_image():
     assert hidden.shape == (4, 128, 8, 6)
     averaged = hidden.flatten(2).mean(dim=2)
     torch.testing.assert_close(network(inputs), network.output(averaged), rtol=1e-5, atol=1e-6)
+
+
+def test_lenet_leaves_256_features_of_a_digit():
+    network = lenet(input_shape=(1, 28, 28), num_classes=10)
+    assert size(network) == 156 + 2_416 + 30_840 + 10_164 + 850
+    assert network.mask_units == ()
+
+
+def test_the_last_layer_of_an_mlp_may_keep_its_units():
+    factory = partial(mlp, input_shape=(4,), num_classes=3, hidden=(8, 6, 5), dropout=0.1)
+    assert factory().mask_units == factory(dropout_last=True).mask_units == (8, 6, 5)
+    assert factory(dropout_last=False).mask_units == (8, 6)
+    with pytest.raises(ConfigError, match="dropout_last must be true, false or null, got 1"):
+        factory(dropout_last=1)
+
+
+@pytest.mark.parametrize(("factory", "convolutions"), [(vgg11, 8), (vgg16, 13)])
+def test_vgg_networks_are_torchvisions_but_for_their_one_linear_layer(factory, convolutions):
+    network = factory(input_shape=(3, 32, 32), num_classes=10)
+    theirs = {vgg11: torchvision.models.vgg11_bn, vgg16: torchvision.models.vgg16_bn}[factory]
+    with torch.device("meta"):
+        kinds = [type(layer) for layer in theirs().features]
+        expected = [
+            (layer.in_channels, layer.out_channels)
+            for layer in theirs().features
+            if isinstance(layer, nn.Conv2d)
+        ]
+    assert [type(layer) for layer in network.layers] == kinds
+    ours = [layer for layer in network.layers if isinstance(layer, nn.Conv2d)]
+    assert [(layer.in_channels, layer.out_channels) for layer in ours] == expected
+    assert len(ours) == convolutions
+    assert network.output.weight.shape == (10, 512)
+    assert network.mask_units == ()
+
+
+def test_wide_resnet28_10_has_28_layers_and_one_mask_a_block():
+    with torch.device("meta"):
+        network = WideResNet((3, 32, 32), 10, spectral=None, dropout=0.3)
+    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    assert (
+        len(convolutions) == 28 - 3
+    )  # of the 28 three are in shortcuts, which have no weights here
+    assert network.mask_units == (160,) * 4 + (320,) * 4 + (640,) * 4
+    assert network.output.weight.shape == (10, 640)
+    assert size(network) == 36_479_194 - 160 * 16 - 320 * 160 - 640 * 320
 
 
 def test_rho_mlp_has_the_published_layers():
@@ -283,7 +332,9 @@ def test_inputs_that_do_not_fit_are_refused_with_the_networks_that_do(factory, s
         (gap_cnn, 1),
         (resnet18, 8),
         (small_cnn, 22),
+        (lenet, 16),
         (tutorial_cnn, 16),
+        (vgg11, 16),
     ],
 )
 def test_the_smallest_image_that_is_accepted_works(factory, least):

@@ -3,6 +3,8 @@
 from al_bench.models.networks.blocks import BlockNetwork, Conv, Dense
 from al_bench.models.networks.shapes import require, require_dropout
 
+LENET = (Conv(6, 5, pool=2), Conv(16, 5, pool=2), Dense(120), Dense(84))
+
 
 def batchbald_cnn(
     *, input_shape: tuple[int, ...], num_classes: int, dropout: float = 0.5
@@ -118,5 +120,23 @@ def tutorial_cnn(
     """
     require("tutorial_cnn", input_shape, num_classes)
     require_dropout(dropout)
-    blocks = (Conv(6, 5, pool=2), Conv(16, 5, pool=2), Dense(120), Dense(84))
-    return BlockNetwork(input_shape, num_classes, blocks, dropout)
+    return BlockNetwork(input_shape, num_classes, LENET, dropout)
+
+
+def lenet(*, input_shape: tuple[int, ...], num_classes: int, dropout: float = 0.0) -> BlockNetwork:
+    """LeNet-5 (LeCun et al. 1998) with ReLU and max-pools, as in DDU (arXiv:2102.11582).
+
+    Two 5×5 convolutions of 6 and 16 channels without padding, each with a 2×2 max-pool, then 120
+    and 84 units. 28×28 images leave 256 features after the convolutions.
+
+    Args:
+        input_shape: (channels, height, width), at least 16×16.
+        num_classes: C.
+        dropout: Probability with which a channel or unit is dropped; MC dropout needs some.
+
+    Raises:
+        ConfigError: The inputs are not images of that size.
+    """
+    require("lenet", input_shape, num_classes)
+    require_dropout(dropout)
+    return BlockNetwork(input_shape, num_classes, LENET, dropout)

@@ -13,6 +13,7 @@ def mlp(
     num_classes: int,
     hidden: Sequence[int] = (256, 256),
     dropout: float = 0.5,
+    dropout_last: bool | None = None,
 ) -> BlockNetwork:
     """Fully connected layers with ReLU and dropout; inputs of any shape are flattened.
 
@@ -21,6 +22,9 @@ def mlp(
         num_classes: C.
         hidden: Widths of the hidden layers; empty for a linear classifier, which has no dropout.
         dropout: Probability with which a hidden unit is dropped.
+        dropout_last: Whether units of the last hidden layer are dropped too; ``None`` is yes. The
+            network of EPIG (Bickford Smith et al. 2023, arXiv:2304.08151), ``hidden=(128, 128,
+            128)`` and ``dropout=0.1``, drops none of them.
 
     Raises:
         ConfigError: A width is below 1.
@@ -34,7 +38,13 @@ def mlp(
         )
     for width in hidden:
         require_whole(f"A width in {keyed('hidden')}", width, 1)
-    return BlockNetwork(input_shape, num_classes, [Dense(width) for width in hidden], dropout)
+    if not (dropout_last is None or isinstance(dropout_last, bool)):
+        raise ConfigError(
+            f"{keyed('dropout_last')} must be true, false or null, got {dropout_last!r}."
+        )
+    last = len(hidden) - 1
+    blocks = [Dense(width, i < last or dropout_last is not False) for i, width in enumerate(hidden)]
+    return BlockNetwork(input_shape, num_classes, blocks, dropout)
 
 
 def rho_mlp(

@@ -10,11 +10,15 @@ SMALLEST_IMAGE: dict[str, int | None] = {
     "digits_cnn": 4,
     "emnist_cnn": 14,
     "gap_cnn": 1,
+    "lenet": 16,
     "mlp": None,
     "resnet18": 8,
     "rho_mlp": None,
     "small_cnn": 22,
     "tutorial_cnn": 16,
+    "vgg11": 16,
+    "vgg16": 16,
+    "wide_resnet28_10": 8,
 }
 
 
