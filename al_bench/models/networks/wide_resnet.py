@@ -96,8 +96,8 @@ class WideResNet(Network):
 
     def body(self, hidden: Tensor, masks: Sequence[Tensor] | None = None) -> Tensor:
         """Averaged features of the last block, (n, D)."""
-        for block, mask in zip(self.blocks, masks or [None] * len(self.blocks), strict=True):
-            hidden = block(hidden, mask)
+        for i, block in enumerate(self.blocks):
+            hidden = block(hidden, masks[i] if masks else None)
         return F.leaky_relu(self.norm(hidden)).mean(dim=(2, 3))
 
 
