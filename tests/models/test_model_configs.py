@@ -15,6 +15,7 @@ from al_bench.models.base import NetworkModel
 CONF = Path(__file__).parents[2] / "conf" / "model"
 MODELS = sorted(path.stem for path in CONF.glob("*.yaml"))
 NETWORKS = sorted(path.stem for path in (CONF / "network").glob("*.yaml"))
+LARGE = ("ddu_resnet18", "vgg16", "wide_resnet28_10")
 
 
 @functools.cache
@@ -32,7 +33,12 @@ def configured(model, network="own"):
     return all_configured()[model][network]
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+def cost(network):
+    """Networks of ten million weights take seconds with each model."""
+    return pytest.param(network, marks=[pytest.mark.slow] if network in LARGE else [])
+
+
+@pytest.mark.parametrize("network", [cost(network) for network in NETWORKS])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_builds_every_network(name, network):
     model = build(configured(name, network), "model")

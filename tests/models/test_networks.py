@@ -25,7 +25,7 @@ from al_bench.models.networks.gap_cnn import gap_cnn
 from al_bench.models.networks.mlp import mlp, rho_mlp
 from al_bench.models.networks.resnet import resnet18
 from al_bench.models.networks.vgg import vgg11, vgg16
-from al_bench.models.networks.wide_resnet import WideResNet
+from al_bench.models.networks.wide_resnet import WideResNet, wide_resnet28_10
 
 CPU = torch.device("cpu")
 
@@ -151,6 +151,23 @@ def test_wide_resnet28_10_has_28_layers_and_one_mask_a_block():
     assert network.mask_units == (160,) * 4 + (320,) * 4 + (640,) * 4
     assert network.output.weight.shape == (10, 640)
     assert size(network) == 36_479_194 - 160 * 16 - 320 * 160 - 640 * 320
+
+
+@pytest.mark.slow
+def test_wide_resnet_drops_channels_between_convolutions():
+    network = wide_resnet28_10(input_shape=(3, 8, 8), num_classes=3).eval()
+    inputs = torch.randn(2, 3, 8, 8)
+    masks = [torch.ones(1, units) for units in network.mask_units]
+    assert torch.equal(network(inputs, masks), network(inputs))
+    masks[5] = torch.zeros(1, 320)
+    assert not torch.equal(network(inputs, masks), network(inputs))
+
+
+def test_vgg_skips_its_first_pool_where_images_are_small():
+    for side, pools in ((28, 4), (32, 5)):
+        network = vgg11(input_shape=(3, side, side), num_classes=10)
+        assert sum(isinstance(layer, nn.MaxPool2d) for layer in network.layers) == pools
+        assert network.eval().layers(torch.zeros(1, 3, side, side)).shape == (1, 512, 1, 1)
 
 
 def test_rho_mlp_has_the_published_layers():
@@ -335,6 +352,8 @@ def test_inputs_that_do_not_fit_are_refused_with_the_networks_that_do(factory, s
         (lenet, 16),
         (tutorial_cnn, 16),
         (vgg11, 16),
+        pytest.param(vgg16, 16, marks=pytest.mark.slow),
+        pytest.param(wide_resnet28_10, 8, marks=pytest.mark.slow),
     ],
 )
 def test_the_smallest_image_that_is_accepted_works(factory, least):
