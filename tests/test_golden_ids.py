@@ -120,6 +120,7 @@ def test_a_parts_version_is_hashed_where_it_is_used(
         assert ids_of_strategy(compositions, word).split() == before[name]
 
 
+@pytest.mark.slow
 def test_targets_that_the_initial_set_is_bought_with_are_part_of_the_protocol(
     compositions, monkeypatch
 ):
@@ -134,6 +135,7 @@ def test_targets_that_the_initial_set_is_bought_with_are_part_of_the_protocol(
     assert all(one != other for one, other in zip(before, after, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_STRATEGIES)
 def test_the_ids_of_strategies_change_where_the_changelog_says_so(compositions, name):
     assert_changed_where_told(name, ids_of_strategy(compositions, name))

@@ -29,6 +29,7 @@ def results(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_terminal_says_what_holds(results, capsys):
     assert cli.main(["compare", str(results), "reach=0.3"]) == 0
     out = capsys.readouterr().out

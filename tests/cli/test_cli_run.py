@@ -28,6 +28,7 @@ def test_a_run_stores_curves_acquisitions_manifests_and_its_configuration(quick_
     assert str(folder.relative_to(tmp_path)) in out
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_run_again_and_more_seeds_join_it(quick_run, curves, tmp_path):
     quick_run("strategy=random", "seeds=1")
     (curve,) = tmp_path.glob("results/**/curves/seed=0.parquet")
@@ -40,6 +41,7 @@ def test_a_finished_run_is_not_run_again_and_more_seeds_join_it(quick_run, curve
     assert curves()["run_id"].nunique() == 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_rows_alone_and_in_company(quick_run, curves):
     quick_run("strategy=bald", "seeds=[1]", "results=alone")
     quick_run("strategy=bald", "seeds=3", "results=company")
@@ -191,6 +193,7 @@ def test_a_dry_run_of_a_sweep_fails_when_a_job_would(quick_run, tmp_path, launch
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_a_users_own_dataset_runs_from_arrays(quick_run, tmp_path):
     import numpy as np
 
@@ -213,6 +216,7 @@ def test_a_users_own_dataset_runs_from_arrays(quick_run, tmp_path):
     assert (tmp_path / "results" / "blobs" / "mc_dropout" / "bald" / run.name).is_dir()
 
 
+@pytest.mark.slow
 def test_a_nan_loss_fails_the_trial_and_keeps_earlier_rounds(quick_run, tmp_path):
     code, out, _ = quick_run(
         "strategy=random",

@@ -92,6 +92,7 @@ def test_selections_are_listed(al_bench):
     assert any(line.startswith("uniform ") for line in out.splitlines())
 
 
+@pytest.mark.slow
 def test_rows_say_what_was_chosen_and_arms_share_all_but_that(sample, tmp_path):
     for words in (["selection=uniform"], [IMPORTANCE]):
         code, out, err = sample(*words)

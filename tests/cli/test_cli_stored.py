@@ -41,6 +41,7 @@ def manifest_of(results, strategy, seed=0):
     return path
 
 
+@pytest.mark.slow
 def test_a_trial_repeated_is_the_same(results, capsys):
     before = sorted(results.rglob("*"))
     assert cli.main(["rerun", str(manifest_of(results, "entropy", 1))]) == 0
@@ -79,6 +80,7 @@ def edit_config(manifest, old, new):
     path.write_text(text.replace(old, new))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hashes", [True, False])
 def test_an_edited_configuration_is_told_and_not_used(results, capsys, caplog, hashes):
     manifest = manifest_of(results, "entropy")
@@ -289,6 +291,7 @@ def test_moved_results_transfer_to_the_same_runs(results, tmp_path):
     assert ids[0] == ids[1]
 
 
+@pytest.mark.slow
 def test_a_key_of_the_stored_network_is_changed(tmp_path, capsys):
     network = ("model/network=mlp", "model.network.hidden=[16]")
     notebook.run(*QUICK, *network, "strategy=random", f"results={tmp_path}")
@@ -311,6 +314,7 @@ def test_several_models_are_transferred_to_at_once(results, capsys):
     assert sorted(results.glob("**/*.parquet")) == before
 
 
+@pytest.mark.slow
 def test_another_training_learns_from_the_same_labels(results, capsys):
     """What is not named stays as it was stored: here all of the training but its epochs."""
     words = ["transfer", str(results), "training.max_epochs=2", "budget.total=30"]
@@ -336,6 +340,7 @@ def test_new_runs_do_not_lie_among_stored_ones(results, capsys):
     assert "1 runs, 2 trials" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_trials_that_are_not_done_are_named_and_left_out(results, capsys):
     path = manifest_of(results, "entropy", 1)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "failed"}))

@@ -162,6 +162,7 @@ def test_a_preset_with_a_sweep_needs_m_unless_it_asks_for_one(presets, al_bench)
     assert "is a sweep of its own, strategy=random,margin. Add -m." in err
 
 
+@pytest.mark.slow
 def test_jobs_that_differ_in_what_a_sweep_has_one_of_are_refused(presets, al_bench):
     with (presets / "large.yaml").open("a") as file:
         file.write("results: elsewhere\n")
@@ -195,6 +196,7 @@ def test_a_parameter_that_some_classes_lack_names_them_before_any_work(
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_a_failure_stops_a_sweep_when_asked(al_bench):
     words = ("strategy=bald", "model=deterministic,mc_dropout,deep_ensemble", "on_error=stop")
     code, out, _ = al_bench("run", "-m", *words)

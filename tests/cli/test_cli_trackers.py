@@ -69,6 +69,7 @@ def told(tmp_path):
     return read
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tracker", FAKES)
 def test_a_tracker_shows_every_round_of_every_seed(quick_run, curves, monkeypatch, tracker):
     held = FAKES[tracker](monkeypatch)

@@ -116,6 +116,7 @@ def test_what_cannot_be_is_refused_before_any_work(al_bench, overrides, said):
     assert said in err
 
 
+@pytest.mark.slow
 def test_a_bandit_of_one_expert_is_refused_and_one_of_three_is_named_by_them(al_bench):
     code, _, err = al_bench("run", "strategy=albl", "~strategy@strategy.experts.second")
     assert code == 2

@@ -108,6 +108,7 @@ def test_a_strategys_label_says_what_differs_from_its_default(overrides, label):
     assert compose(overrides).strategy_label == label
 
 
+@pytest.mark.slow
 def test_run_ids_depend_on_meaning_only():
     def ids(*overrides):
         identity = prepare(compose(overrides)).run.identity

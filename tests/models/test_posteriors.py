@@ -240,6 +240,7 @@ def test_impossible_models_are_refused():
         DeepEnsemble(mlp, 3).posterior([], NOTHING, torch.Generator(), FLOAT32)
 
 
+@pytest.mark.slow
 def test_three_hundred_steps_teach_mc_dropout_the_digits():
     from sklearn.datasets import load_digits
 

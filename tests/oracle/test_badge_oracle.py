@@ -68,6 +68,7 @@ def test_same_draws_as_materialised_embeddings(num_points, num_classes, dim, fir
         assert batch.scores.tolist() == pytest.approx(worth, rel=1e-4, abs=1e-12, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_each_ordered_batch_comes_as_often_as_the_law_of_kmeanspp_says():
     view = FakeView(log_probs(5, 1, 3, seed=3), torch.randn(5, 2, generator=seeded(1)))
     points = embeddings(view)

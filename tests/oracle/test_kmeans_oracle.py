@@ -65,6 +65,7 @@ def law(points, centers, batch_size):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use_labeled", [True, False])
 def test_batches_follow_the_law_of_d2_sampling(use_labeled):
     view = FakeView(log_probs(4, 1, 2), torch.tensor([[0.0], [1.0], [2.5], [6.0]]), num_labeled=2)

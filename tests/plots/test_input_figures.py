@@ -33,6 +33,7 @@ def draw(name, root):
     return figures.find(name)(al_bench.read_curves(root), options), reasons
 
 
+@pytest.mark.slow
 def test_a_contact_sheet_shows_what_was_bought_first(results):
     found, reasons = draw("contact_sheet", results)
     assert reasons == []
@@ -62,6 +63,7 @@ def test_a_map_shows_the_pool_and_what_was_bought(results):
     assert x[0] == x[1]  # the initial set is shared
 
 
+@pytest.mark.slow
 def test_an_initial_set_that_was_bought_is_nobodys_purchase(tmp_path):
     for strategy in ("random", "entropy"):
         words = (f"strategy={strategy}", "strategy@init_strategy=typiclust")

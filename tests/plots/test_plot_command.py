@@ -136,6 +136,7 @@ def test_drawing_again_gives_the_same_file(results, ending, capsys):
     assert contents[0] == contents[1]
 
 
+@pytest.mark.slow
 def test_several_metrics_are_drawn_and_a_loss_is_best_when_low(make_frame, store, capsys):
     frame = pd.concat(
         [

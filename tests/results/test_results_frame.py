@@ -119,6 +119,7 @@ def test_a_damaged_file_among_good_ones_is_skipped_and_named(
     assert str(bad) in caplog.text
 
 
+@pytest.mark.slow
 def test_flipped_bits_are_noticed(results: Path) -> None:
     bad = trial_paths(results, 1).curve
     whole = bad.read_bytes()

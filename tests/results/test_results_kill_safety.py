@@ -38,6 +38,7 @@ def operations(root: Path, **options: Any) -> list[str]:
     return disk.operations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("moment", "power_cut", "step"), HAZARDS)
 def test_a_trial_killed_at_any_operation_ends_as_if_undisturbed(
     tmp_path: Path, warm: bool, moment: str, power_cut: bool, step: int
@@ -58,6 +59,7 @@ def test_a_trial_killed_at_any_operation_ends_as_if_undisturbed(
         assert leftovers(root) == []
 
 
+@pytest.mark.slow
 def test_a_trial_killed_again_while_it_recovers_ends_as_if_undisturbed(
     tmp_path: Path, warm: bool
 ) -> None:
@@ -75,6 +77,7 @@ def test_a_trial_killed_again_while_it_recovers_ends_as_if_undisturbed(
         assert stored(root) == stored(tmp_path / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("warm", "power_cut"),
     [

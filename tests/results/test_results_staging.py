@@ -122,6 +122,7 @@ def noise(seed):
     return 0.01 * (-1) ** seed
 
 
+@pytest.mark.slow
 def test_decided_arms_get_no_more_seeds_and_the_baseline_as_long_as_one_is_open(launcher, capsys):
     made = launcher(random=0.0, good=0.02, bad=-0.02, same=noise)
     decided = made.run(jobs("random", "good", "bad", "same"), DESIGN)
@@ -157,6 +158,7 @@ def test_selections_are_arms_and_their_areas_are_over_steps(launcher, capsys):
     assert "rho_loss, rule.beta=4 is better than uniform, 10 seeds." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_comparison_afterwards_tells_of_the_rule(launcher, capsys):
     made = launcher(random=0.0, good=0.02, same=noise)
     made.run(jobs("random", "good", "same"), DESIGN)
@@ -193,6 +195,7 @@ def test_it_ends_with_the_last_open_arm(launcher):
     assert [stage[0] for stage in made.launched] == ["random 0-4", "random 5-9"]
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_where_it_was_stopped(launcher):
     made = launcher(random=0.0, good=0.02, same=noise)
     assert made.run(jobs("random", "good", "same"), DESIGN, most=3) is None

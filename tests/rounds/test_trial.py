@@ -74,6 +74,7 @@ def test_an_empty_start_trains_nothing_and_goes_on(make_trials):
     assert frame["steps"].tolist()[0] == 0
 
 
+@pytest.mark.slow
 def test_copies_of_initial_and_validation_points_leave_the_pool(make_trials):
     (trial,) = make_trials("seeds=1", "pool=repeat", "budget.validation_size=30")
     left = set(trial.pool.source_index[trial.available()].tolist())
@@ -117,6 +118,7 @@ def test_an_empty_pool_ends_the_trial(make_trials):
     assert len(trials[0].available()) == 0
 
 
+@pytest.mark.slow
 def test_restored_trials_go_on_as_if_never_stopped(make_trials):
     store = notebook.MemoryStore()
     (trial,) = make_trials("strategy=bald", "seeds=1")
@@ -245,6 +247,7 @@ def keeper(name):
     return Keeper()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_same", [False, True])
 def test_a_state_goes_to_the_strategy_that_left_it_alone(make_trials, is_same):
     (trial,) = make_trials("strategy=random", "strategy@init_strategy=random", "seeds=1")

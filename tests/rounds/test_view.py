@@ -223,6 +223,7 @@ def test_target_inputs_are_drawn_once_a_round_under_the_same_samples(trial, post
     assert len(view.target_log_probs(2000, num_samples=1)) == len(trial.pool)  # all there are
 
 
+@pytest.mark.slow
 def test_class_targets_note_what_their_draws_are_worth(make_trials):
     share = "target.proportions=[1,1,0,0,0,0,0,0,0,0]"
     (trial,) = make_trials("seeds=1", "target=classes", share, "strategy=epig")

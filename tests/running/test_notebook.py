@@ -8,6 +8,7 @@ from al_bench.errors import ConfigError
 from al_bench.running.prepare import Prepared
 
 
+@pytest.mark.slow
 def test_a_run_from_python_is_the_run_of_the_command_line(quick):
     curves = al_bench.run("strategy=random", "seeds=2", *quick)
     assert curves["num_labeled"].tolist() == [20, 30, 40, 45] * 2
@@ -15,6 +16,7 @@ def test_a_run_from_python_is_the_run_of_the_command_line(quick):
     assert again["test_nll"].tolist() == curves[curves["seed"] == 1]["test_nll"].tolist()
 
 
+@pytest.mark.slow
 def test_trials_run_in_memory_as_they_do_on_disk(quick):
     stored = al_bench.run("strategy=bald", "seeds=2", *quick)
     held = al_bench.execute(al_bench.trials("strategy=bald", "seeds=2", *quick))

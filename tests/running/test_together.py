@@ -116,6 +116,7 @@ def compared(make, each, tmp_path, run):
     return together, outcomes
 
 
+@pytest.mark.slow
 def test_runs_executed_together_have_the_bits_of_each_alone(runs, tmp_path):
     together, outcomes = compared(runs, TWO, tmp_path, run_trials)
     one, other = (run.folder for run in together)
@@ -210,6 +211,7 @@ def test_a_refused_run_fails_and_leaves_the_others_alone(runs):
     assert "Not this one." in outcomes[0].message
 
 
+@pytest.mark.slow
 def test_a_failure_stops_all_where_its_run_says_so(runs, tmp_path):
     words = ["strategy=fails_once.Fails", "seeds=1", "on_error=stop"]
     failing, other = runs(words, ["strategy=margin", "seeds=1"])
@@ -244,6 +246,7 @@ def test_a_trial_that_has_ended_lets_go_of_its_pool(runs, monkeypatch):
     assert alive == [2, 2, 2, 2, 1]  # two rounds of the short one, three of the long one
 
 
+@pytest.mark.slow
 def test_equal_data_sets_are_one_object(runs):
     noise = ["pool=label_noise"]
     plain, warm, noisy, also = runs(

@@ -124,6 +124,7 @@ def test_what_fails_or_is_missing_leaves_the_rest_measured(benchmark, fake_row, 
     assert "| Missing | not installed |" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_case_that_breaks_is_told_and_leaves_the_others(benchmark, fake_row, tmp_path, capsys):
     def broken():
         raise RuntimeError("no such stride")
@@ -140,6 +141,7 @@ def test_a_case_that_breaks_is_told_and_leaves_the_others(benchmark, fake_row, t
     assert benchmark.main(["--table", str(tmp_path / "out.json")]) == 0
 
 
+@pytest.mark.slow
 def test_a_selection_that_takes_too_long_is_stopped_and_told(benchmark, tmp_path):
     words = ("--only", "every", "--names", "coreset", "--minutes", "0.0000001")
     status, content = measured(benchmark, tmp_path, *words)

@@ -44,6 +44,7 @@ def replayed(tmp_path, run, *overrides):
     return folder
 
 
+@pytest.mark.slow
 def test_every_seed_buys_its_own_points_again(tmp_path, stored):
     folder = replayed(tmp_path, stored)
     for seed in (0, 1):
@@ -59,6 +60,7 @@ def test_another_model_and_batch_size_may_follow_the_order(tmp_path, stored):
         assert order(folder, seed)["index"].equals(order(stored, seed)["index"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -206,6 +208,7 @@ def test_the_initial_set_may_be_the_beginning_of_a_stored_order(tmp_path, stored
         replayed(tmp_path / "drawn", folder, *more, "seeds=[1]")
 
 
+@pytest.mark.slow
 def test_the_order_of_a_control_that_saw_labels_stays_a_controls(tmp_path):
     run = ("seeds=1", "strategy=balanced_random", f"results={tmp_path / 'control'}")
     notebook.run(*FAST[:4], *run)
