@@ -218,16 +218,24 @@ class _Forwarded:
         self._messages = messages
 
     def begin(self, *arguments: Any) -> None:
-        self._messages.send(("begin", arguments))
+        _send(self._messages, "begin", arguments)
 
     def steps(self, *arguments: Any) -> None:
-        self._messages.send(("steps", arguments))
+        _send(self._messages, "steps", arguments)
 
     def round(self, *arguments: Any) -> None:
-        self._messages.send(("round", arguments))
+        _send(self._messages, "round", arguments)
 
     def end(self, *arguments: Any) -> None:
-        self._messages.send(("end", arguments))
+        _send(self._messages, "end", arguments)
+
+
+def _send(messages: "Connection[Any, Any]", name: str, content: Any) -> None:
+    """Tell the parent; where it was killed, end as it did, so that no trial fails of that."""
+    try:
+        messages.send((name, content))
+    except ConnectionError:
+        os._exit(1)
 
 
 def _work(parent: int, own_folders: Sequence[str], messages: "Connection[Any, Any]") -> None:
@@ -248,7 +256,7 @@ def _work(parent: int, own_folders: Sequence[str], messages: "Connection[Any, An
             if run is not None:
                 composed, own_code = run
                 runs[key.folder] = _prepare(key.folder, composed, own_code, data)
-            messages.send(("answer", _run_trial(runs[key.folder], key, report, report_held)))
+            _send(messages, "answer", _run_trial(runs[key.folder], key, report, report_held))
     except EOFError:
         return
     except KeyboardInterrupt:
