@@ -56,8 +56,8 @@ def add_ood_datasets(
     nodes: dict[str, Any] = {}
     for entry in listed:
         choice, typed = _choice(entry)
-        node = _second(f"{OOD}: {choice}", typed, load([*folders, f"dataset={choice}"]).dataset,
-                       config.dataset)  # fmt: skip
+        chosen = load([*folders, f"dataset={choice}"]).dataset
+        node = _second(f"{OOD}: {choice}", typed, chosen, config.dataset)
         for parameter, value in node.items():
             if value == "???":
                 raise ConfigError(

@@ -5,6 +5,7 @@ import io
 import math
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,15 +70,24 @@ def read_cifar_binary(path: Path, md5: str | None) -> tuple[NDArray[np.uint8], N
     return data[:, 1:].reshape(-1, *CIFAR_SHAPE), data[:, 0].astype(np.int64)
 
 
-def read_cifar_pickle(path: Path, md5: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (10000, 3, 32, 32) and labels of one file of CIFAR-10's Python version.
+def read_pickle(path: Path, md5: str) -> Any:
+    """What one file of CIFAR's Python versions holds.
 
     Unpickling runs what the file says, so the checksum is not optional.
 
     Raises:
         DataError: The file is not that file.
     """
-    batch = pickle.loads(read_checked(path, md5=md5).tobytes(), encoding="latin1")
+    return pickle.loads(read_checked(path, md5=md5).tobytes(), encoding="latin1")
+
+
+def read_cifar_pickle(path: Path, md5: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images (10000, 3, 32, 32) and labels of one file of CIFAR-10's Python version.
+
+    Raises:
+        DataError: The file is not that file.
+    """
+    batch = read_pickle(path, md5)
     images = np.asarray(batch["data"], dtype=np.uint8).reshape(-1, *CIFAR_SHAPE)
     return images, np.asarray(batch["labels"], dtype=np.int64)
 
@@ -85,12 +95,10 @@ def read_cifar_pickle(path: Path, md5: str) -> tuple[NDArray[np.uint8], NDArray[
 def read_cifar100(path: Path, count: int, md5: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images (count, 3, 32, 32) and fine labels of one file of CIFAR-100's Python version.
 
-    Unpickling runs what the file says, so the checksum is not optional.
-
     Raises:
         DataError: The file is not that file.
     """
-    batch = pickle.loads(read_checked(path, md5=md5).tobytes(), encoding="latin1")
+    batch = read_pickle(path, md5)
     images = np.asarray(batch["data"], dtype=np.uint8).reshape(count, *CIFAR_SHAPE)
     return images, np.asarray(batch["fine_labels"], dtype=np.int64)
 

@@ -4,7 +4,6 @@ Images stay uint8 in memory and are normalised when gathered. torchvision itself
 downloading only.
 """
 
-import pickle
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +16,14 @@ from numpy.typing import NDArray
 from al_bench.data import checksums
 from al_bench.data.base import Dataset
 from al_bench.data.build import in_memory
-from al_bench.data.files import check_source, damaged, locate, missing, read_checked
+from al_bench.data.files import check_source, damaged, locate, missing
 from al_bench.data.formats import (
     read_cifar100,
     read_cifar_binary,
     read_cifar_pickle,
     read_idx,
     read_libsvm,
+    read_pickle,
     read_svhn,
 )
 from al_bench.errors import ConfigError, choose, keyed
@@ -274,8 +274,7 @@ class CIFAR100:
         folder = locate(
             self.root, "cifar-100-python", list(known), download=self.download, using="CIFAR100"
         )
-        meta = read_checked(folder / "meta", md5=known["meta"]).tobytes()
-        names = tuple(pickle.loads(meta, encoding="latin1")["fine_label_names"])
+        names = tuple(read_pickle(folder / "meta", known["meta"])["fine_label_names"])
         parts = []
         for name, count in zip(("train", "test"), self.COUNTS, strict=True):
             images, labels = read_cifar100(folder / name, count, known[name])
