@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from al_bench.results.frame import read_curves
 from al_bench.results.schema import CURVE
+from al_bench.results.settings import CONFIG, of_runs, with_settings
 
 PER_TRIAL = ("started", "ended", "status", "attempt")
 PROVENANCE = ("command", "code", "versions", "hardware", "engine")
@@ -44,15 +45,19 @@ def origins(folders: list[Path]) -> dict[str, Any]:
 
 
 def slim(folders: list[Path], runs: Mapping[str, Any]) -> pa.Table:
-    """The rows of these runs' finished trials, lists in the last row of each trial alone."""
-    frame = read_curves(folders, CURVE.names)
+    """The rows of these runs' finished trials, lists in the last row of each trial alone.
+
+    The footer has the settings of each run.
+    """
+    frame = read_curves(folders)
     finished = {(run, seed) for run, kept in runs.items() for seed in kept["trials"]}
     frame = frame[[pair in finished for pair in zip(frame["run_id"], frame["seed"], strict=True)]]
     last = frame["round"] == frame.groupby(["run_id", "seed"])["round"].transform("max")
     for field in CURVE:
         if pa.types.is_list(field.type) and field.name in frame:
             frame[field.name] = frame[field.name].where(last, None)
-    return pa.Table.from_pandas(frame, preserve_index=False)
+    table = pa.Table.from_pandas(frame.drop(columns=CONFIG), preserve_index=False)
+    return with_settings(table, of_runs(frame))
 
 
 def main() -> None:

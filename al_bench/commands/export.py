@@ -9,7 +9,6 @@ from al_bench.errors import ConfigError
 from al_bench.masking import masked_text
 from al_bench.report.publishing import PUBLISH, published_frame, without_places
 from al_bench.results import outputs
-from al_bench.results.schema import CURVE
 from al_bench.text.spreadsheet import without_formulas
 from al_bench.text.terminal import warnings_as_lines
 from al_bench.text.visible import in_a_line
@@ -67,23 +66,27 @@ def export(arguments: Sequence[str]) -> int:
 
 
 def _write(folders: Sequence[Path], parsed: Arguments) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     from al_bench.results.frame import read_acquisitions, read_curves
+    from al_bench.results.settings import CONFIG, of_runs, with_settings
 
     out = Path(parsed["out"])
     if out.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"out={out} is neither .csv nor .parquet.", "Try out=curves.csv.")
     with warnings_as_lines():
-        if parsed["kind"] == "curves":
-            frame = read_curves(folders, CURVE.names)
-        else:
-            frame = read_acquisitions(folders)
-    frame = published_frame(frame, masked_text if parsed["publish"] else without_places)
+        frame = (read_curves if parsed["kind"] == "curves" else read_acquisitions)(folders)
+    change = masked_text if parsed["publish"] else without_places
+    text_of = {run: change(text) for run, text in of_runs(frame).items()}
+    frame = published_frame(frame.drop(columns=CONFIG, errors="ignore"), change)
     frame.attrs.clear()  # what was skipped is a matter of this machine
     with outputs.written(out) as stream:
         if out.suffix == ".csv":
             without_formulas(frame).to_csv(stream, index=False, errors="backslashreplace")
         else:
-            frame.to_parquet(stream, index=False)
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            pq.write_table(with_settings(table, text_of), stream)
     print(f"{out}: {len(frame)} rows")
     return 0
 

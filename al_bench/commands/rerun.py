@@ -173,8 +173,9 @@ def different(
         after: The repeated one.
         but: Columns that may differ, beside what is measured.
     """
-    from al_bench.results.frame import COLUMNS, CONFIG
+    from al_bench.results.frame import COLUMNS
     from al_bench.results.schema import MEASURED
+    from al_bench.results.settings import CONFIG
 
     if len(before) != len(after):
         return [f"rounds: {len(before)} stored, {len(after)} repeated"]

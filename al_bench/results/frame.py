@@ -17,6 +17,7 @@ from al_bench.results import inside, ood, parquet, settings
 from al_bench.results.copies import Copy, warn
 from al_bench.results.copies import choose as choose_copy
 from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, SCHEMA_VERSION, beyond
+from al_bench.results.settings import CONFIG
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CONFIG = "config"  # a column of frames, not of files
 COLUMNS = (*(name for name in CURVE.names if name != ood.COLUMN), CONFIG)  # of every curve
 KINDS = ("curves", "acquisitions")  # folders of a run, with files of equal names
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -44,8 +44,9 @@ def read_curves(
     ``Int64``. The column ``ood`` is spread: each of its metrics is a column, such as
     ``ood_auroc_entropy_fashion_mnist``. Beside the stored columns there is ``config``, a JSON
     object of all that decides the run's results, dotted key to value, as the footer of its curve
-    has it (categorical; missing where there is none). Where ``config.yaml`` beside the curves says
-    other than they do, a warning says so.
+    has it, or that of the one file to which several runs were written (categorical; missing where
+    there is none). Where ``config.yaml`` beside the curves says other than they do, a warning says
+    so.
 
     Args:
         paths: Results folders, folders below them, or parquet files; they may overlap.
@@ -281,11 +282,12 @@ def _configs(tables: list[pa.Table]) -> "pd.Categorical":
     """Settings of each row, a text a run however many rows it has."""
     import pandas as pd
 
-    footers = [settings.in_footer(table.schema.metadata) for table in tables]
-    texts = {text: code for code, text in enumerate(dict.fromkeys(filter(None, footers)))}
-    codes = [texts[text] if text else -1 for text in footers]
-    rows = [code for code, table in zip(codes, tables, strict=True) for _ in range(len(table))]
-    return pd.Categorical.from_codes(rows, categories=pd.Index(list(texts), dtype=object))
+    rows = [text for table in tables for text in settings.of_rows(table)]
+    codes = {text: code for code, text in enumerate(dict.fromkeys(filter(None, rows)))}
+    return pd.Categorical.from_codes(
+        [codes[text] if text else -1 for text in rows],
+        categories=pd.Index(list(codes), dtype=object),
+    )
 
 
 def _warn_of_edited(table_of: Mapping[Path, pa.Table]) -> None:

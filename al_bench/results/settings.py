@@ -11,23 +11,60 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from al_bench.results import parquet, plain
 from al_bench.results.identity import ENGINE_KEYS, PATHS, RunIdentity, is_among
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Settings = Mapping[str, Any]
 
+CONFIG = "config"  # settings as JSON: a column of frames, not of files
 FINGERPRINT = "fingerprint"  # of the data; unknown to older curves
 VERSION = "numerics_version"  # where it is known, all versions are
+
+_OF_RUN = b"settings/"  # with a run's id behind it: in the footer of one file of several runs
 
 
 def in_footer(metadata: Mapping[bytes, bytes] | None) -> str | None:
     """Settings as JSON from the metadata of a curve's file; ``None`` where it has none."""
     content = metadata or {}
     return _text(content.get(b"config", b""), content.get(b"protocol", b""))
+
+
+def of_rows(table: pa.Table) -> list[str | None]:
+    """Settings as JSON of each row of a curve's file, or of a file that holds several runs."""
+    metadata = table.schema.metadata or {}
+    if not any(key.startswith(_OF_RUN) for key in metadata):
+        return [in_footer(metadata)] * len(table)
+    runs = table["run_id"].to_pylist()
+    text_of = {run: _plain_text(metadata.get(_OF_RUN + run.encode(), b"")) for run in set(runs)}
+    return [text_of[run] for run in runs]
+
+
+def with_settings(table: pa.Table, text_of: Mapping[str, str]) -> pa.Table:
+    """The rows of several runs for one file, whose footer has each run's settings as JSON."""
+    added = {_OF_RUN + run.encode(): text.encode() for run, text in sorted(text_of.items())}
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), **added})
+
+
+def of_runs(frame: "pd.DataFrame") -> dict[str, str]:
+    """Run id to settings as JSON, of the runs of a frame that have them."""
+    if CONFIG not in frame:
+        return {}
+    rows = frame.loc[frame[CONFIG].notna(), ["run_id", CONFIG]].drop_duplicates("run_id")
+    return dict(zip(rows["run_id"].astype(str), rows[CONFIG].astype(str), strict=True))
+
+
+def _plain_text(stored: bytes) -> str | None:
+    try:
+        return json.dumps(plain.from_json(stored), sort_keys=True)
+    except plain.Unfit:
+        return None
 
 
 @lru_cache(maxsize=4096)  # the seeds of a run share them

@@ -1,17 +1,15 @@
 """What the runs and protocols of a frame are: names of choices, and settings where it has them."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
 from al_bench.results.identity import text_hash
-from al_bench.results.settings import FINGERPRINT, VERSION, Settings
+from al_bench.results.settings import FINGERPRINT, VERSION, Settings, of_runs
 from al_bench.results.wording import CHOICES, NAMES, Setup
-
-CONFIG = "config"
 
 
 def by_run(frame: pd.DataFrame) -> dict[str, Setup]:
@@ -23,7 +21,7 @@ def by_run(frame: pd.DataFrame) -> dict[str, Setup]:
     column_of = {group: name for group, name in NAMES.items() if name in frame}
     columns = [*column_of.values(), *([VERSION] if VERSION in frame else [])]
     table = frame[["run_id", *columns]].drop_duplicates("run_id").set_index("run_id")
-    texts = _settings_texts(frame)
+    texts = of_runs(frame)
     runs = {}
     for row in table.itertuples():
         run = str(row.Index)
@@ -140,13 +138,6 @@ def _rest(one: Setup, covers: Callable[[str], bool]) -> str:
     names = one.names if not one.settings else {"dataset": one.names.get("dataset", "")}
     rest |= {f"name of {group}": name for group, name in names.items() if not covers(group)}
     return json.dumps(rest, sort_keys=True, default=str)
-
-
-def _settings_texts(frame: pd.DataFrame) -> Mapping[str, str]:
-    if CONFIG not in frame:
-        return {}
-    rows = frame.loc[frame[CONFIG].notna(), ["run_id", CONFIG]].drop_duplicates("run_id")
-    return dict(zip(rows["run_id"].astype(str), rows[CONFIG].astype(str), strict=True))
 
 
 @lru_cache(maxsize=4096)

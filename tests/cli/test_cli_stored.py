@@ -41,6 +41,24 @@ def manifest_of(results, strategy, seed=0):
     return path
 
 
+def test_one_file_of_several_protocols_keeps_them_apart(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for rate in (0.001, 0.002):
+        words = (*QUICK, "seeds=1", "budget.total=30", f"training.learning_rate={rate}")
+        notebook.run("strategy=random", *words)
+    assert cli.main(["export", "results", "out=all.parquet"]) == 0
+    frame, back = read_curves("results"), read_curves("all.parquet")
+    assert back["config"].nunique() == 2
+    pd.testing.assert_frame_equal(back, frame, check_categorical=False)
+    printed = []
+    for source in ("results", "all.parquet"):
+        capsys.readouterr()
+        assert cli.main(["compare", source, "arms=[strategy,training.learning_rate]"]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert "learning_rate=0.002" in printed[0]
+
+
 @pytest.mark.slow
 def test_a_trial_repeated_is_the_same(results, capsys):
     before = sorted(results.rglob("*"))
