@@ -1,0 +1,1 @@
+"""What was published, beside what was run here: ``scripts/write_reproductions.py`` sets it out."""
