@@ -86,6 +86,10 @@ def goes_on_from_its_state(strategy: Strategy) -> None:
     rest = torch.tensor([p for p in range(len(view)) if p not in selection.positions.tolist()])
     after = view.restricted(rest, json.loads(json.dumps(selection.state)))
     after.round = 1
+    notes = json.dumps(dict(selection.notes))
+    labels = dict.fromkeys(("num_labeled", "num_queried"), view.num_labeled)
+    unseen = dict.fromkeys(("validation_accuracy", "validation_nll"))
+    after.history = [{"round": 0, **labels, **unseen, "notes": notes}]
     chosen = select(strategy, after, 3, "round 1").positions.tolist()
     require(len(set(chosen)) == 3 and max(chosen) < len(rest), f"round 1: positions {chosen}")
 

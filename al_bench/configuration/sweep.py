@@ -60,6 +60,13 @@ class JobRecord:
         """The job is about to run these seeds."""
         sweeps.write_job(self.folder, self.overrides, {identity.folder: seeds})
 
+    def failed(
+        self, identity: RunIdentity, seeds: Sequence[int], messages: Mapping[int, str]
+    ) -> None:
+        """Some of these seeds have failed, and nothing in the run's folder tells of it."""
+        trials, failed = {identity.folder: seeds}, {identity.folder: messages}
+        sweeps.write_job(self.folder, self.overrides, trials, failed=failed)
+
     def disagreement(self, own_code: Mapping[str, str]) -> AlBenchError | None:
         """An error where an earlier process of the sweep had other code of one's own."""
         if not own_code:

@@ -169,12 +169,14 @@ def shown(text: str) -> str:
 
 def write(figure: "Figure", stream: IO[bytes], format: str) -> None:
     """Write a figure as ``png``, ``pdf`` or ``svg``; equal figures give equal bytes."""
-    from matplotlib.ticker import LogFormatter, LogFormatterMathtext
+    from matplotlib.ticker import LogFormatterMathtext
+
+    from al_bench.plots.log_ticks import NumberFormatter
 
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
-            axis.set_major_formatter(LogFormatter())  # 100, since mathematics are not read
+            axis.set_major_formatter(NumberFormatter())  # 100, since mathematics are not read
         if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
-            axis.set_minor_formatter(LogFormatter())
+            axis.set_minor_formatter(NumberFormatter())
     stamp = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(format)
     figure.savefig(stream, format=format, metadata=stamp)

@@ -286,9 +286,10 @@ def _tables(
     counts = "" if math.isnan(low) else f" from {low:g} to {high:g} {axis.many}"
     caption = f"{measure.label}, area{counts}, differences paired by seed"
     why = reasons(records)
+    won = "higher" if measure.higher_is_better is None else "won"
     yield Table(
         f"{caption}. {why}" if why else caption,
-        ("arm", "seeds", "area", "difference", "95 % interval", "won", "p (Holm)", "verdict"),
+        ("arm", "seeds", "area", "difference", "95 % interval", won, "p (Holm)", "verdict"),
         tuple(
             (
                 marked(r["arm"]) if r["sees_labels"] else r["arm"],
@@ -303,6 +304,8 @@ def _tables(
             for r in records
         ),
     )
+    if measure.higher_is_better is None:
+        return  # nothing is saved
     unit = " %" if measure.unit == "%" else ""
     yield Table(
         f"{axis.many.capitalize()}: saved at the baseline's final value (at most: the arm never "

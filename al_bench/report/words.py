@@ -5,7 +5,7 @@ import math
 from al_bench.stats.arms import ArmResult, ProtocolResult
 from al_bench.stats.measures import Measure, p_value, times_sooner, whole_labels
 from al_bench.stats.spent import STEPS, Axis
-from al_bench.stats.verdicts import BETTER, EQUIVALENT, WORSE
+from al_bench.stats.verdicts import BETTER, DIFFERENT, EQUIVALENT, WORSE
 
 
 def verdicts(result: ProtocolResult, measure: Measure) -> list[str]:
@@ -44,17 +44,20 @@ def _of_arm(result: ProtocolResult, arm: ArmResult, measure: Measure) -> str:
     pair = arm.paired
     assert pair is not None
     size = _amount(abs(pair.mean), measure, difference=True)
-    against = f"{pair.wins} of {pair.num_seeds} seeds won"
+    has_direction = measure.higher_is_better is not None
+    won = "won" if has_direction else "higher"
+    against = f"{pair.wins} of {pair.num_seeds} seeds {won}"
     control = " It sees labels before they are bought: a control." if arm.sees_labels else ""
     if pair.num_seeds < 2:
-        ahead = "ahead of" if pair.mean > 0 else "behind"
+        ahead, behind = ("ahead of", "behind") if has_direction else ("above", "below")
+        ahead = ahead if pair.mean > 0 else behind
         return f"{arm.arm} is {size} {ahead} {arm.baseline} on one seed: no statement.{control}"
     interval = (
         f"95 % interval {_amount(pair.low, measure, signed=True).split()[0]} to "
         f"{_amount(pair.high, measure, signed=True)}, {against}, "
         f"Holm-adjusted p {p_value(arm.p_holm)}"
     )
-    if arm.verdict in (BETTER, WORSE):
+    if arm.verdict in DIFFERENT:
         text = f"{arm.arm} is {arm.verdict} than {arm.baseline}, by {size} ({interval})."
     elif arm.verdict == EQUIVALENT:
         margin = _amount(result.margin, measure, difference=True)
@@ -63,7 +66,7 @@ def _of_arm(result: ProtocolResult, arm: ArmResult, measure: Measure) -> str:
         text = f"{arm.arm} cannot be distinguished from {arm.baseline} ({interval})."
         if math.isfinite(pair.seeds_needed) and pair.seeds_needed > pair.num_seeds:
             text += f" A difference of this size would take some {pair.seeds_needed:.0f} seeds."
-    if arm.verdict in (BETTER, WORSE):
+    if arm.verdict in DIFFERENT:
         if arm.within_margin:
             margin = _amount(result.margin, measure, difference=True)
             text += f" The difference is within {margin} all the same."

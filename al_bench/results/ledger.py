@@ -196,7 +196,7 @@ def _spent(numbers: Mapping[str, Any]) -> Spent | None:
 
 
 def _planned(root: Path, started: set[tuple[Path, int]]) -> Iterator[Entry]:
-    """Jobs without trials, and trials of jobs that nobody has begun."""
+    """Jobs without trials, and trials of jobs that nobody has begun, or that left no manifest."""
     jobs = sweeps.read_sweeps(root)
     latest = {job.request: job for job in jobs if job.written}  # oldest first: the last one stays
     covered: set[tuple[Path, int]] = set(started)
@@ -213,4 +213,6 @@ def _planned(root: Path, started: set[tuple[Path, int]]) -> Iterator[Entry]:
                 if (folder, seed) in covered:
                     continue
                 covered.add((folder, seed))
-                yield replace(entry, run_id=folder.name, seed=seed, folder=folder)
+                trial = replace(entry, run_id=folder.name, seed=seed, folder=folder)
+                message = job.failed.get(name, {}).get(str(seed))
+                yield replace(trial, state=FAILED, message=message) if message else trial

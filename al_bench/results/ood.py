@@ -1,6 +1,7 @@
 """Out-of-distribution metrics as columns of their own: ``ood_auroc_entropy_fashion_mnist``."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 COLUMN = "ood"  # of curves, with an entry for each other data set and score
@@ -35,3 +36,27 @@ def parts(column: str) -> tuple[str, str, str] | None:
             if column.startswith(start):
                 return quantity, score, column.removeprefix(start)
     return None
+
+
+def columns(names: Iterable[str]) -> list[str]:
+    """Those of these columns that are such ones."""
+    return [name for name in names if parts(name)]
+
+
+def gathered(rows: Sequence[Mapping[str, float | None]]) -> list[list[dict[str, Any]] | None]:
+    """What ``spread`` was given, row by row; ``None`` where a row has no such metric.
+
+    Args:
+        rows: Values of such columns by their names; a missing one is ``None`` or NaN.
+    """
+    place_of = {name: parts(name) for row in rows[:1] for name in row}
+    answers = []
+    for row in rows:
+        entries: dict[tuple[str, str], dict[str, Any]] = {}
+        for name, value in row.items():
+            if value is not None and not math.isnan(value) and (place := place_of[name]):
+                quantity, score, dataset = place
+                entry = {"dataset": dataset, "score": score}
+                entries.setdefault((score, dataset), entry)[quantity] = value
+        answers.append(list(entries.values()) or None)
+    return answers

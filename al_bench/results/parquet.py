@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from al_bench.errors import ResultsError
-from al_bench.results import inside
+from al_bench.results import inside, ood
 from al_bench.results.schema import beyond, nested
 
 _MARK = b"al-bench footer:"  # and its SHA-256 stand before it, where no reader looks
@@ -55,7 +55,8 @@ def _require_footer(data: bytes) -> bytes:
 def read(path: Path, schema: pa.Schema, unchecked: bool = False) -> pa.Table:
     """The table at ``path`` in ``schema``, its file metadata kept.
 
-    Nullable columns the file lacks are null; columns the schema lacks are left out.
+    Nullable columns the file lacks are null; columns the schema lacks are left out. Of ``ood`` the
+    metrics may have columns of their own, as ``al-bench export`` writes them.
 
     Args:
         path: The file.
@@ -150,12 +151,15 @@ def _unpacked(data: bytes, schema: pa.Schema) -> pa.Table:
         nested = {path for path in coded if "." in path}
         _require_bytes(sum(_at_most(part) for part in texts if part.path_in_schema in nested))
         coded -= nested
+        names = schema.names
+        if ood.COLUMN in names and ood.COLUMN not in (there := file.schema_arrow.names):
+            names = [*names, *ood.columns(there)]
         if not coded:
-            return file.read(columns=schema.names, use_threads=False)
+            return file.read(columns=names, use_threads=False)
     with pq.ParquetFile(
         reader, page_checksum_verification=True, read_dictionary=[*coded], metadata=metadata
     ) as file:
-        table = file.read(columns=schema.names, use_threads=False)
+        table = file.read(columns=names, use_threads=False)
     chunks = [chunk for column in table.columns for chunk in column.chunks]
     _require_bytes(sum(map(_spread, chunks)))
     return table
@@ -193,6 +197,9 @@ def _column(rows: pa.Table, field: pa.Field, present: bool) -> pa.ChunkedArray:
     if not present:
         if not field.nullable:
             raise ValueError(f"column {field.name} is missing")
+        if field.name == ood.COLUMN and (spread := ood.columns(rows.schema.names)):
+            entries = ood.gathered(rows.select(spread).to_pylist())
+            return pa.chunked_array([pa.array(entries, field.type)])
         return pa.chunked_array([pa.nulls(rows.num_rows, field.type)])
     column = rows.column(field.name)
     if column.null_count and not field.nullable:

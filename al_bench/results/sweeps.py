@@ -12,7 +12,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -37,6 +37,8 @@ class Job:
         written: When its record was written, ISO 8601; empty while it is only planned.
         trials: Run folder (relative to the results folder, with forward slashes) to seeds.
         error: Why it ended before it had trials; ``None`` if it did not.
+        failed: Run folder to seed, as text, to why that trial failed before it had a manifest: its
+            files could not be written, perhaps.
         order: The number of its record, or of the plan that it is in; 0 in folders of before.
     """
 
@@ -46,6 +48,7 @@ class Job:
     written: str = ""
     trials: Mapping[str, Sequence[int]] | None = None
     error: str | None = None
+    failed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     order: int = 0
 
     @property
@@ -72,6 +75,7 @@ def write_job(
     overrides: Sequence[str],
     trials: Mapping[Path, Sequence[int]],
     error: str | None = None,
+    failed: Mapping[Path, Mapping[int, str]] | None = None,
 ) -> None:
     """Record what a job covers, as soon as it knows, or why it will not run.
 
@@ -81,13 +85,19 @@ def write_job(
         trials: ``RunIdentity.folder`` of each of its runs to its seeds.
         error: One line, if the job was refused before training; what trials do is in their
             manifests.
+        failed: A line for each seed of a run that failed and has no manifest.
     """
     _make(job_folder, job_folder.parent)
-    content = {
+    content: dict[str, Any] = {
         "overrides": masked_words(overrides),
         "trials": {folder.as_posix(): list(seeds) for folder, seeds in trials.items()},
         "error": error,
     }
+    if failed:
+        content["failed"] = {
+            folder.as_posix(): {str(seed): message for seed, message in messages.items()}
+            for folder, messages in failed.items()
+        }
     _write(job_folder.parent, f"{job_folder.name}/job.json", content)
 
 
@@ -179,6 +189,7 @@ def read_job(job_folder: Path) -> Job | None:
         content.get("written", ""),
         content.get("trials", {}),
         content.get("error"),
+        content.get("failed", {}),
         _order(content),
     )
 
@@ -204,6 +215,7 @@ _JOB = {
     "trials": _are_trials,
     "written": records.is_text,
     "error": records.either(records.is_null, records.is_text),
+    "failed": records.mapping_of(records.mapping_of(records.is_text)),
 }
 _is_decided = records.holding(
     arm=records.is_name,

@@ -159,7 +159,9 @@ class CoreSet(Protocol):
     """A selection that decides once: steps take their points from a fixed part of the training set.
 
     What a file under ``conf/selection`` builds too: a frozen dataclass with ``keep`` in place of
-    ``choose``. Steps draw B points from an order of what is kept, without scoring any.
+    ``choose``. Steps draw B points from an order of what is kept, without scoring any. One that
+    knows beforehand how many of N points it keeps may say so by a method ``num_kept(N)``: fewer
+    than B are then refused before any network is trained.
     """
 
     @property

@@ -70,8 +70,12 @@ class ProxyScored:
         total = torch.zeros(len(training.labels), dtype=torch.float64)
         for number in range(self.num_proxies):
             total += self.scores(training, number).double().cpu()
-        count = max(1, math.floor(self.share * len(total) + 0.5))
+        count = self.num_kept(len(total))
         return training.indices[top(total / self.num_proxies, count, training.generator)]
+
+    def num_kept(self, num_training: int) -> int:
+        """M, how many of N training points are kept."""
+        return max(1, math.floor(self.share * num_training + 0.5))
 
     def scores(self, training: TrainingSet, number: int) -> Tensor:
         """(N,) scores of the training points by one proxy, higher is kept first."""

@@ -88,6 +88,8 @@ class SamplingTrial(Trial):
         self.training, self.holdout, self.validation = draw_split(pool, run.budget, streams)
         self.targets = among(targets, pool, self.training)
         self.plan = run.budget.plan(len(self.training), run.recipe.batch_size)
+        if isinstance(run.selection, CoreSet) and hasattr(run.selection, "num_kept"):
+            self._require_enough(run.selection, run.selection.num_kept(len(self.training)))
         run.recipe.check(pool.inputs, self.plan.passes)
         if IRREDUCIBLE in run.selection.needs:
             model_of(run.selection).check(self.training_set(), len(self.holdout), self.num_classes)
@@ -288,13 +290,17 @@ class SamplingTrial(Trial):
                 f"{_name(selection)} must keep training points: {said}.",
                 "al-bench check with that selection says what else its contract asks for.",
             )
-        if len(kept) < self.plan.batch_size:
-            raise ConfigError(
-                f"{_name(selection)} keeps {len(kept)} points, fewer than "
-                f"training.batch_size={self.plan.batch_size}.",
-                f"Use training.batch_size={len(kept)}, or keep more.",
-            )
+        self._require_enough(selection, len(kept))
         return kept
+
+    def _require_enough(self, selection: CoreSet, num_kept: int) -> None:
+        """Raise ConfigError unless a step has points enough."""
+        if num_kept < self.plan.batch_size:
+            raise ConfigError(
+                f"{_name(selection)} keeps {num_kept} of {len(self.training)} points, fewer than "
+                f"training.batch_size={self.plan.batch_size}.",
+                f"Use training.batch_size={num_kept}, or keep more.",
+            )
 
     def _shown(self, working: Working, step: int) -> Batch:
         """What a step shows: the next points of this pass's order, changed where they are to be."""

@@ -60,11 +60,14 @@ class Across:
 def across(comparison: Comparison) -> Across | None:
     """All protocols that have the baseline and another arm; None where there are fewer than two.
 
-    All of them spend labels, or all of them steps.
+    All of them spend labels, or all of them steps. Ranks and gains are of metrics that are to be
+    raised or lowered; of another one there is None too.
 
     An arm that a protocol lacks has no part in that protocol's numbers.
     """
-    sign = 1.0 if comparison.measure.higher_is_better else -1.0
+    if comparison.measure.higher_is_better is None:
+        return None
+    sign = comparison.measure.sign
     protocols = [
         result
         for result in comparison.protocols
@@ -122,7 +125,7 @@ def penalty_matrix(comparison: Comparison) -> tuple[tuple[str, ...], Array]:
     Entry (a, b) is the share of rounds in which a is significantly better than b, summed; NaN where
     no protocol has both. Arms without whole curves are left out.
     """
-    sign = 1.0 if comparison.measure.higher_is_better else -1.0
+    sign = comparison.measure.sign
     results = [result for result in comparison.protocols if _whole(result)]
     names = sorted({name for result in results for name in _whole(result)})
     total, met = np.zeros((2, len(names), len(names)))

@@ -69,11 +69,12 @@ class ArmResult:
             protocol lacks one for it.
         seeds: Its seeds with whole curves.
         areas: Their normalised areas, (S,), in units of the metric.
-        paired: Differences to the baseline, oriented so that more is better; None for the baseline
-            and where no seed is shared.
+        paired: Differences to the baseline, oriented so that more is better, if either is; None for
+            the baseline and where no seed is shared.
         p_holm: The deciding p, adjusted for all arms of the protocol (Holm).
         p_equivalence_holm: The p of equivalence, adjusted likewise, over the arms' tests of it.
-        verdict: better, worse, equivalent, not distinguishable; None for the baseline.
+        verdict: better, worse, equivalent, not distinguishable; higher or lower where the metric
+            has no direction; None for the baseline.
         third_differences: Mean difference in the low, middle and high third of the counts.
         labels_to: Target to the labels, or steps, at which each seed first gets there, (S,),
             infinite for never.

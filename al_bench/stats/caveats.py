@@ -57,7 +57,8 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
     sentences += [f"{sentence}{where}." for sentence in _confounded(rows)]
     saturated = rows["notes"].astype("string").str.contains("saturated_at").fillna(False)
     for name in sorted(set(rows.loc[saturated, "strategy_label"])):
-        batches = (rows["strategy_label"] == name) & rows["notes"].notna()  # none in a last round
+        chose = saturated | rows["seconds_select"].notna()  # notes alone may be the model's
+        batches = (rows["strategy_label"] == name) & chose
         share = saturated[batches].mean()
         sentences.append(
             f"{name} noted saturation in {100 * share:.0f} % of its batches{where}: late picks "

@@ -92,7 +92,8 @@ def compare(
     Args:
         frame: Rows of curves (``al_bench.results.frame.read_curves``); their order is without
             meaning.
-        metric: A numeric column that is to be raised or lowered.
+        metric: A numeric column. Of one that is neither to be raised nor lowered, such as
+            ``selected_known``, arms are higher or lower than the baseline, and nothing is saved.
         baseline: Name of the arm that the others are compared with, ``None`` for ``random``, or
             ``uniform`` where steps are spent. Where arms are told apart by more than their
             strategy, it is the name of a strategy, and each arm is compared with the one that
@@ -110,12 +111,17 @@ def compare(
             is no reproach to these runs.
 
     Raises:
-        ConfigError: The metric, an arm or the baseline does not exist, the metric has no
-            direction, or ``aa`` is wanted and the baseline has too few seeds in every protocol.
+        ConfigError: The metric, an arm or the baseline does not exist, ``reach`` or ``aa`` is
+            wanted of a metric without direction, or ``aa`` and the baseline has too few seeds in
+            every protocol.
     """
     quantity = measure(metric)
-    if metric in frame.columns and quantity.higher_is_better is None:
-        raise ConfigError(f"{metric} is neither to be raised nor lowered.", "Try test_accuracy.")
+    if aa and quantity.higher_is_better is None:
+        raise ConfigError(
+            f"{metric} is neither to be raised nor lowered, and aa=true counts how often chance is "
+            "called better.",
+            "Leave aa=true out.",
+        )
     check_reach(reach, metric, quantity)
     kinds = dict(by_axis(without_ceilings(frame)))
     if count_validation and LABELS not in kinds:
@@ -182,7 +188,7 @@ def _of_axis(
         trial: span for trial, span in arguments.spans.items() if trial[0] not in added_by_rule
     }
     sentences += by_rule(decisions)
-    sign = 1.0 if quantity.higher_is_better else -1.0
+    sign, has_direction = quantity.sign, quantity.higher_is_better is not None
     controls = set(rows.loc[_flag(rows, "label_access"), "strategy_label"])
     protocols = []
     for key in names:
@@ -204,7 +210,7 @@ def _of_axis(
             dataset=str(its_rows["dataset"].iloc[0]),
             arms=tuple(replace(arm, sees_labels=arm.arm in controls) for arm in result.arms),
         )
-        if axis is STEPS and not arguments.metric.startswith(CHOSEN):
+        if axis is STEPS and not arguments.metric.startswith(CHOSEN) and has_direction:
             result = with_speed_ups(result, its_rows, sign)
         if arguments.aa:
             split = tuple(_against_itself(arm, result.margin) for arm in result.arms)
@@ -343,6 +349,8 @@ def _protocol(
         if base is not curve and mine.seeds:
             differences[name], statistics = _beside(mine, theirs, sign, low, high, margin)
             fields |= statistics
+            if quantity.higher_is_better is not None:
+                fields |= _saved(mine, theirs, sign, low, high)
         results.append(fields)
     pairs: list[Paired | None] = [fields.get("paired") for fields in results]
     raw = [math.nan if pair is None else pair.p for pair in pairs]
@@ -351,7 +359,10 @@ def _protocol(
     for fields, p, q, factor in zip(results, holm(raw), within, holm_factors(raw), strict=True):
         if "paired" in fields:
             fields |= {"p_holm": float(p), "p_equivalence_holm": float(q)}
-            fields["verdict"] = verdict(fields["paired"].mean, float(p), float(q))
+            has_direction = quantity.higher_is_better is not None
+            fields["verdict"] = verdict(
+                fields["paired"].mean, float(p), float(q), has_direction=has_direction
+            )
         if factor > 1:  # the verdict asks for as much more
             needed = seeds_needed(differences[fields["arm"]], 1 - LEVEL / float(factor))
             fields["paired"] = replace(fields["paired"], seeds_needed=needed)
@@ -397,11 +408,17 @@ def _beside(
         return sign * (area - normalized_area(base.counts, base.values, low, high))
 
     d = difference(low, high)
-    mine, theirs = (replace(one, values=sign * one.values) for one in (arm, base))
-    saved = labels_saved(mine, theirs, low, high)
     return d, {
         "paired": paired(d, margin),
         "third_differences": tuple(float(difference(*part).mean()) for part in thirds(low, high)),
+    }
+
+
+def _saved(arm: Curves, base: Curves, sign: float, low: float, high: float) -> dict[str, Any]:
+    """What an arm saves, as fields of ``ArmResult``; arguments as of ``_beside``."""
+    mine, theirs = (replace(one, values=sign * one.values) for one in (arm, base))
+    saved = labels_saved(mine, theirs, low, high)
+    return {
         "saved": (saved.value, saved.low, saved.high),
         "saved_at_most": saved.at_most,
         "saved_at_start": saved.at_start,

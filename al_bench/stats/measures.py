@@ -29,6 +29,11 @@ class Measure:
     high: float = math.inf
 
     @property
+    def sign(self) -> float:
+        """-1 where it is to be lowered, else 1: times it, more is better, or at least higher."""
+        return -1.0 if self.higher_is_better is False else 1.0
+
+    @property
     def digits(self) -> int:
         """Decimals that a value is shown with, once multiplied by ``scale``."""
         return 2 if self.scale != 1 else 3

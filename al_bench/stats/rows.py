@@ -34,7 +34,7 @@ def protocol_rows(comparison: Comparison, result: ProtocolResult) -> list[dict[s
 
 
 def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict[str, Any]:
-    sign = 1.0 if comparison.measure.higher_is_better else -1.0
+    sign = comparison.measure.sign
     area = mean_interval(arm.areas)
     spent = result.axis.many
     row: dict[str, Any] = {

@@ -39,6 +39,25 @@ def test_the_terminal_says_what_holds(results, capsys):
     assert "Only 3 seeds" in out
 
 
+@pytest.mark.slow
+def test_what_is_neither_good_nor_bad_is_compared_and_nothing_is_saved(results, capsys):
+    metric = "metric=test_entropy"
+    assert cli.main(["compare", str(results), metric]) == 0
+    out = capsys.readouterr().out
+    assert "higher/ties/lower" in out
+    assert "low, middle and high third of the labels" in out
+    for word in ("saved", "better", "worse", "wins"):
+        assert word not in out
+    for format in ("csv", "json", "markdown", "latex"):
+        assert cli.main(["compare", str(results), metric, f"format={format}"]) == 0
+    page = results.parent / "page.html"
+    assert cli.main(["report", str(results), metric, f"out={page}"]) == 0
+    assert "seeds higher" in page.read_text()
+    assert cli.main(["compare", str(results), metric, "reach=1"]) == 2
+    said = "test_entropy is neither to be raised nor lowered; leave reach out."
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("format", ["csv", "json", "markdown", "latex"])
 def test_formats_go_to_the_terminal_or_a_file(results, format, capsys, tmp_path):
     assert cli.main(["compare", str(results), f"format={format}"]) == 0

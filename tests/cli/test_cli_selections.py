@@ -63,6 +63,8 @@ QUICK = (
         (["selection=rho_loss", "selection.irreducible=two_halves"],
          "Choose one with selection/irreducible=…"),
         (["selection=loss", "selection.num_samples=3"], "num_samples"),
+        (["selection=svp", "selection.share=0.01"],
+         "fewer than training.batch_size=32. Use training.batch_size="),
         (["selection=loss", "+selection/irreducible=holdout"], "does not look at. Leave it"),
         (["selection=loss", "+selection.irreducible.update=true"], "this score does not look at"),
         (["selection=uniform", "+selection.irreducible.update=true"], "no parameter 'irreducible'"),

@@ -246,6 +246,26 @@ def test_a_failed_trial_stops_a_sweep_and_is_counted_once(
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [(), ("on_error=stop",), ("-m", "together=false")])
+def test_a_run_whose_folder_cannot_be_written_has_failed(quick_run, al_bench, tmp_path, words):
+    place = tmp_path / "results" / "digits" / "mc_dropout" / "random"
+    place.parent.mkdir(parents=True)
+    place.write_text("no folder")
+    asked = ("strategy=random", "seeds=1", *words)
+    assert quick_run(*asked)[0] == 1
+    said = "a file stands where a folder is needed"
+    code, out, _ = al_bench("status")
+    assert code == 0
+    assert "1 failed" in out
+    assert said in out
+    assert "planned" not in out
+    place.unlink()
+    assert quick_run(*asked)[0] == 0
+    assert "1 done" in al_bench("status")[1]
+    assert "failed" not in al_bench("status")[1]
+
+
 def test_a_class_is_a_choice_without_a_file(quick_run, al_bench, curves, own_class):
     words = ("strategy=own_class.Mine", "+strategy.power=2", "seeds=1")
     code, out, err = quick_run(*words, "strategy@init_strategy=own_class.Mine")

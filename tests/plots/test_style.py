@@ -53,6 +53,29 @@ def test_random_is_grey_and_first_in_the_legend():
     assert style.order(["bald", "random", "a"]) == ["random", "a", "bald"]
 
 
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ((0.05, 2.0), ["0.1", "1"]),
+        ((0.5, 200.0), ["1", "10", "100"]),
+        ((1e-6, 2.0), ["1e-06", "1e-05", "1e-04", "1e-03", "1e-02", "1e-01", "1e+00"]),
+    ],
+)
+def test_labels_of_a_logarithmic_axis_are_of_one_form(limits, said):
+    import io
+
+    from matplotlib.figure import Figure
+
+    with style.look():
+        axes = Figure().add_subplot()
+        axes.set_xscale("log")
+        axes.set_xlim(*limits)
+        style.write(axes.figure, io.BytesIO(), "png")
+        labels = [label.get_text() for label in axes.get_xticklabels(which="major")]
+    shown = [label.replace("\N{MINUS SIGN}", "-") for label in labels if label]
+    assert [label for label in shown if limits[0] <= float(label) <= limits[1]] == said
+
+
 def test_the_look_leaves_no_trace_in_matplotlib():
     import matplotlib
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from fake_trials import ENGINE, IDENTITY, ROUNDS, row_of, run_trial, trial_paths
 
+from al_bench import cli
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.results import parquet
 from al_bench.results.frame import read_acquisitions, read_curves
@@ -266,6 +267,35 @@ def test_ood_metrics_are_columns_of_their_own(results: Path) -> None:
     for seed in (0, 10):
         rewrite(trial_paths(results, seed).curve, without)
     assert not [name for name in read_curves(results) if name in OOD]
+
+
+def test_an_exported_file_has_the_ood_metrics_when_it_is_read_again(results: Path) -> None:
+    def other(table: pa.Table) -> pa.Table:
+        entries = [
+            [{**entry, "score": "max_probability"} for entry in row]
+            for row in table["ood"].to_pylist()
+        ]
+        place = table.schema.names.index("ood")
+        return table.set_column(place, "ood", pa.array([None, *entries[1:]], OOD_TYPE))
+
+    rewrite(trial_paths(results, 1).curve, other)
+    curves = read_curves(results, CURVE.names)
+    columns = [name for name in curves if name.startswith("ood_") and name != "ood_histograms"]
+    assert len(columns) == 6
+    exported = results.parent / "curves.parquet"
+    assert cli.main(["export", str(results), f"out={exported}"]) == 0
+    again = read_curves(exported, CURVE.names)
+    assert list(again.columns) == list(curves.columns)
+    pd.testing.assert_frame_equal(again[columns], curves[columns])
+    assert len(read_curves(exported, ["ood"]).columns) == 6
+
+    def spoiled(table: pa.Table) -> pa.Table:
+        place = table.schema.names.index(columns[0])
+        return table.set_column(place, columns[0], pa.array([1.5] * len(table)))
+
+    rewrite(exported, spoiled)
+    with pytest.raises(ResultsError, match="None of 1 files can be read"):
+        read_curves(exported)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def store(root, identity=IDENTITY, seed=0, engine=ENGINE, fails=False, **row):
         for round in range(rounds):
             start = [bought(None, 0, 1)] if round == 0 else []
             said = {"test_accuracy": 0.5 + 0.1 * round + 0.01 * seed, "seconds_fit": 60.0, **row}
+            said = {name: x(round) if callable(x) else x for name, x in said.items()}
             files.commit(row_of(round, **said), start)
         if fails:
             files.fail(RuntimeError("not today"), "", 1)
@@ -82,9 +83,19 @@ def test_it_is_found_by_folder_file_and_id(tmp_path, info, monkeypatch):
     assert "0–1 done" in info("0123", f"results={tmp_path / 'results'}")[1]
 
 
+def test_a_last_round_with_notes_of_its_model_is_no_batch(tmp_path, info):
+    folder = store(
+        tmp_path,
+        notes=lambda round: '{"jitter": 1e-6}' if round == ROUNDS - 1 else '{"saturated_at": 3}',
+        seconds_select=lambda round: None if round == ROUNDS - 1 else 0.1,
+    )
+    assert "saturation was noted in 2 of 2 batches" in info(folder)[1]
+
+
 def test_what_should_be_known_is_noted(tmp_path, info):
     buyer = replace(IDENTITY, init_strategy="typiclust")
-    folder = store(tmp_path, buyer, label_access=True, notes='{"saturated_at": 3}')
+    said = {"label_access": True, "notes": '{"saturated_at": 3}', "seconds_select": 0.1}
+    folder = store(tmp_path, buyer, **said)
     store(tmp_path, seed=1)
     (folder / "config.yaml").write_text("model:\n  num_samples: 30\n")
     (folder / "curves" / "seed=1.parquet").write_bytes(b"no parquet")

@@ -90,6 +90,22 @@ def test_a_trial_of_a_killed_process_is_stale_and_then_done(tmp_path: Path) -> N
     assert (one(tmp_path).state, one(tmp_path).attempt) == (DONE, 2)
 
 
+def test_a_trial_that_left_no_manifest_has_failed_until_it_is_tried_again(tmp_path: Path) -> None:
+    sweep = tmp_path / ".sweeps" / "2026-01-01_10-00-00"
+    words, seeds = ["strategy=bald"], {IDENTITY.folder: [0, 1]}
+    write_job(sweep / "0", words, seeds, failed={IDENTITY.folder: {1: "No permission."}})
+    entries = status(tmp_path)
+    assert [(e.state, e.seed, e.message) for e in entries] == [
+        (PLANNED, 0, ""),
+        (FAILED, 1, "No permission."),
+    ]
+    write_job(sweep.with_name("later") / "0", words, seeds)
+    assert set(states(tmp_path).values()) == {PLANNED}
+    write_job(sweep.with_name("last") / "0", words, seeds, failed={IDENTITY.folder: {1: "No."}})
+    run_trial(tmp_path, seed=1)
+    assert states(tmp_path) == {0: PLANNED, 1: DONE}
+
+
 def test_jobs_are_planned_until_they_start(tmp_path: Path) -> None:
     sweep = tmp_path / ".sweeps" / "2026-01-01_10-00-00"
     jobs = [["strategy=random"], ["strategy=bald"]]

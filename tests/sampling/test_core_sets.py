@@ -102,6 +102,15 @@ def test_parameters_out_of_range_are_refused(wrong, said):
         EL2N(**{"training": RECIPE, **wrong})
 
 
+def test_it_says_beforehand_how_many_it_keeps():
+    for share in (0.01, 0.1, 0.45, 1.0):
+        training = FakeTraining(
+            log_probs(11, 1, 3), torch.zeros(11).long(), torch.arange(11), seeded(0)
+        )
+        core_set = SVP(RECIPE, share=share)
+        assert core_set.num_kept(11) == len(core_set.keep(training))
+
+
 def test_forgetting_needs_an_epoch():
     with pytest.raises(ConfigError, match="epochs"):
         Forgetting(RECIPE, epochs=0)

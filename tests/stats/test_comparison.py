@@ -236,7 +236,7 @@ def test_arms_of_other_batch_sizes_meet_on_common_counts(make_frame):
     [
         ({"baseline": "randon"}, r"no baseline 'randon'\. Did you mean 'random'"),
         ({"metric": "test_acuracy"}, "no values of a metric 'test_acuracy'"),
-        ({"metric": "test_entropy"}, "neither to be raised nor lowered"),
+        ({"metric": "steps", "reach": [5]}, "neither to be raised nor lowered"),
         ({"arms": ["strategy", "modell"]}, "no arm 'modell'"),
         ({"arms": ["model"]}, "lacks strategy"),
     ],
@@ -287,6 +287,18 @@ def test_controls_and_saturation_are_named(two_arms):
     assert [arm.sees_labels for arm in only(result).arms] == [False, True]
     assert any("entropy sees labels before they are bought" in caveat for caveat in result.caveats)
     assert any("noted saturation in 100 %" in caveat for caveat in result.caveats)
+
+
+def test_a_last_round_with_notes_of_its_model_is_no_batch(two_arms):
+    last = two_arms["round"] == two_arms["round"].max()
+    marked = two_arms.assign(
+        seconds_select=np.where(last, np.nan, 0.5),
+        notes=np.where(last, '{"density_jitter": 1e-6}', '{"saturated_at": 3}'),
+    )
+    assert any("noted saturation in 100 %" in caveat for caveat in compare(marked).caveats)
+    marked.loc[marked["round"] == 0, "notes"] = '{"density_jitter": 1e-6}'
+    share = round(100 * (1 - 1 / two_arms["round"].max()))
+    assert any(f"noted saturation in {share} %" in one for one in compare(marked).caveats)
 
 
 def test_validation_points_can_be_counted_as_labels(two_arms):

@@ -148,9 +148,23 @@ def test_what_was_chosen_is_compared_where_it_is_known(both):
     result = compare(both, metric="selected_wrong")
     assert [p.axis for p in result.protocols] == [STEPS]
     assert all(arm.speed_up is None for arm in result.protocols[0].arms)
-    for neutral in ("selected_known", "selected_seen"):
+
+
+@pytest.mark.slow
+def test_what_is_neither_good_nor_bad_is_higher_or_lower():
+    frame = fake_sampling.arms(range(6), {"uniform": 1.0, "loss": 0.5})
+    known = frame["selected_known"] + 0.01 * frame["seed"]
+    frame["selected_known"] = known.where(frame["strategy"] == "uniform", known - 0.04)
+    result = compare(frame, metric="selected_known")
+    _, loss = result.protocols[0].arms
+    assert (loss.verdict, loss.saved, loss.speed_up) == ("lower", None, None)
+    assert loss.paired.losses == 6
+    row = arm_rows(result).set_index("arm").loc["loss"]
+    assert row["difference"] == pytest.approx(-0.04, abs=0.01)
+    assert across(result) is None
+    for asked in ({"reach": [0.5]}, {"aa": True}):
         with pytest.raises(ConfigError, match="neither to be raised nor lowered"):
-            compare(both, metric=neutral)
+            compare(frame, metric="selected_known", **asked)
 
 
 @pytest.mark.slow

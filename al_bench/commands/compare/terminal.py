@@ -17,7 +17,7 @@ from al_bench.stats.speed_up import SpeedUp
 from al_bench.stats.spent import LABELS
 from al_bench.stats.summary import marked
 from al_bench.stats.undefined import reasons
-from al_bench.stats.verdicts import BETTER, EQUIVALENT, UNCLEAR, WORSE
+from al_bench.stats.verdicts import BETTER, DIFFERENT, EQUIVALENT, UNCLEAR, WORSE
 from al_bench.text.console import Table
 
 STYLES = {BETTER: "green", WORSE: "red", EQUIVALENT: "cyan"}
@@ -31,11 +31,12 @@ def verdict_table(comparison: Comparison, result: ProtocolResult) -> Table:
     )
     captions = [_caption(result, measure), reasons(protocol_rows(comparison, result))]
     title = f"{result.title}: {measure.label}{spent}"
+    counted = "wins/ties/losses" if _has_direction(measure) else "higher/ties/lower"
     table = _table(
         [title, result.compared] if result.compared else [title],
         " ".join(filter(None, captions)),
         ["seeds", "area"]
-        + ([f"less {result.baseline}", "wins/ties/losses", "p (Holm)"] if result.baseline else []),
+        + ([f"less {result.baseline}", counted, "p (Holm)"] if result.baseline else []),
     )
     if result.baseline:
         table.add_column("verdict", overflow="fold")
@@ -44,7 +45,7 @@ def verdict_table(comparison: Comparison, result: ProtocolResult) -> Table:
         cells: list[str | Text] = [_name(arm), str(len(arm.seeds)), area]
         pair = arm.paired
         if pair is not None:
-            sign = 1 if measure.higher_is_better else -1
+            sign = measure.sign
             low, high = sorted((sign * pair.low, sign * pair.high))
             verdict = arm.verdict or ""
             cells += [
@@ -58,10 +59,19 @@ def verdict_table(comparison: Comparison, result: ProtocolResult) -> Table:
 
 
 def labels_table(comparison: Comparison, result: ProtocolResult) -> Table:
-    """A row an arm: where on the curve it gains, and what that is in labels, or in steps."""
+    """A row an arm: where on the curve it gains, and what that is in labels, or in steps.
+
+    Nothing is saved of a metric that is neither to be raised nor lowered.
+    """
     measure, spent = comparison.measure, result.axis.many
-    sign = 1 if measure.higher_is_better else -1
     targets = list(result.arms[0].labels_to) if result.arms else []
+    where = f"Differences in the low, middle and high third of the {spent}"
+    thirds = ("low", "middle", "high")
+    if not _has_direction(measure):
+        table = _table([where], "", thirds)
+        for arm in result.arms:
+            table.add_row(_name(arm), *_thirds(arm, measure))
+        return table
     caption = (
         f"{spent.capitalize()} saved: fewer {spent} than {result.baseline} takes to its own final "
         "value."
@@ -76,27 +86,35 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> Table:
         caption += f" At the start: both have that value {began}."
     unit = " %" if measure.unit == "%" else ""
     table = _table(
-        [f"Differences in the low, middle and high third of the {spent}, and {spent}"],
+        [f"{where}, and {spent}"],
         caption
         + (
             f" {spent.capitalize()} to a value: median and quartiles over seeds." if targets else ""
         ),
         [
-            *("low", "middle", "high", f"{spent} saved"),
+            *(*thirds, f"{spent} saved"),
             *(f"{spent} to {target * measure.scale:g}{unit}" for target in targets),
         ],
     )
     for arm in result.arms:
-        cells = [_name(arm), "", "", "", ""]
-        if arm.third_differences is not None:
-            digits = measure.digits
-            cells[1:4] = [f"{sign * d * measure.scale:+.{digits}f}" for d in arm.third_differences]
+        saved = ""
         if arm.saved is not None:
-            cells[4] = labels_saved(
-                *arm.saved, at_most=arm.saved_at_most, at_start=arm.saved_at_start
-            )
-        table.add_row(*cells, *(_labels(arm, target) for target in targets))
+            saved = labels_saved(*arm.saved, at_most=arm.saved_at_most, at_start=arm.saved_at_start)
+        to_targets = (_labels(arm, target) for target in targets)
+        table.add_row(_name(arm), *_thirds(arm, measure), saved, *to_targets)
     return table
+
+
+def _thirds(arm: ArmResult, measure: Measure) -> list[str]:
+    """Differences in the three thirds; empty where there are none."""
+    if arm.third_differences is None:
+        return ["", "", ""]
+    factor = measure.sign * measure.scale
+    return [f"{factor * d:+.{measure.digits}f}" for d in arm.third_differences]
+
+
+def _has_direction(measure: Measure) -> bool:
+    return measure.higher_is_better is not None
 
 
 def speed_up_table(result: ProtocolResult) -> Table:
@@ -216,10 +234,11 @@ def _caption(result: ProtocolResult, measure: Measure) -> str:
         f"With {fewest} seed{'s' * (fewest > 1)} a sign-flip test gives no p below "
         f"{2.0 ** (1 - fewest):.2g}."
     )
-    differing = [arm for arm in result.arms if arm.verdict in (BETTER, WORSE)]
+    differing = [arm for arm in result.arms if arm.verdict in DIFFERENT]
     inside = [arm.arm for arm in differing if arm.within_margin]
     if inside:
-        sentences.append(f"Better or worse, but within the margin: {', '.join(inside)}.")
+        words = "Better or worse" if _has_direction(measure) else "Higher or lower"
+        sentences.append(f"{words}, but within the margin: {', '.join(inside)}.")
     open_ = [arm for arm in result.arms if arm.paired and arm.verdict == UNCLEAR]
     needed = [(arm.arm, arm.paired.seeds_needed) for arm in open_ if arm.paired is not None]
     finite = [(name, n) for name, n in needed if math.isfinite(n)]

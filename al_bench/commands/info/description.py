@@ -203,7 +203,7 @@ def _notes(run: StoredRun) -> Iterator[str]:
     if buyers:
         yield f"its initial set was bought by {', '.join(buyers)}."
     saturated = [row for row in run.rows if "saturated_at" in _note_values(row["notes"])]
-    batches = sum(bool(row["notes"]) for row in run.rows)
+    batches = sum(row["seconds_select"] is not None for row in run.rows)
     if saturated:
         yield (
             f"saturation was noted in {len(saturated)} of {batches} batches: late picks follow the "

@@ -1,6 +1,8 @@
 """Run what was composed to its end, several jobs together, and say what became of it."""
 
+import contextlib
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -13,12 +15,13 @@ from hydra.core.hydra_config import HydraConfig
 from al_bench import engine
 from al_bench.configuration import sweep
 from al_bench.configuration.composing import Composed
-from al_bench.errors import Stopped, error_line, within
+from al_bench.errors import AlBenchError, Stopped, error_line, within
 from al_bench.text.console import Console
 from al_bench.text.terminal import print_table
 from al_bench.text.visible import in_a_line
 
 if TYPE_CHECKING:
+    from al_bench.results.trial_key import TrialKey
     from al_bench.running.execution import Assignment, TrialOutcome
     from al_bench.running.prepare import Prepared
     from al_bench.running.remaining import Remaining
@@ -39,8 +42,13 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
         return 0
     trials = _begin(prepared, record, "")
     remaining = _remaining(prepared, record)
-    outcomes = _execute(trials, remaining, _title(prepared, ""), {})
+    try:
+        outcomes = _execute(trials, remaining, _title(prepared, ""), {})
+    except Stopped as error:
+        _keep(prepared, record, {error.trial: error_line(error)})
+        raise
     _say_outcomes(prepared, outcomes, "")
+    _keep(prepared, record, _failures(outcomes))
     return 0 if all(outcome.status == DONE for outcome in outcomes) else 1
 
 
@@ -95,9 +103,13 @@ def run_jobs(jobs: Sequence[Job]) -> None:
         remaining = remaining_of([prepared for _, prepared in begun])
         outcomes = _execute(in_turn, remaining, title, run_names)
     except Stopped as error:
-        owners = (job for job, run in begun if error.trial in map(run.key, run.seeds))
-        next(owners).failed(error)
+        owners = (one for one in begun if error.trial in map(one[1].key, one[1].seeds))
+        job, prepared = next(owners)
+        _keep(prepared, job.record, {error.trial: error_line(error)})
+        job.failed(error)
         return
+    for job, prepared in begun:
+        _keep(prepared, job.record, _failures(outcomes))
     for folder, prepared in reversed(runs.items()):
         _say_outcomes(prepared, outcomes, run_names.get(folder, ""))
 
@@ -172,6 +184,29 @@ def _say_outcomes(prepared: "Prepared", outcomes: "Sequence[TrialOutcome]", name
     of_run = [outcome for outcome in outcomes if outcome.key.folder == prepared.folder]
     print_table(_console(), progress.outcome_table(_title(prepared, name), of_run))
     print(f"results: {prepared.results / prepared.run.identity.folder}")
+
+
+def _failures(outcomes: "Sequence[TrialOutcome]") -> "dict[TrialKey, str]":
+    from al_bench.running.execution import FAILED
+
+    return {one.key: one.message or "" for one in outcomes if one.status == FAILED}
+
+
+def _keep(
+    prepared: "Prepared", record: sweep.JobRecord, failures: "Mapping[TrialKey, str]"
+) -> None:
+    """Record failures of a run of which its folder does not tell: it may not be written, perhaps.
+
+    Where the record cannot be written either, as on a full disk, they have at least been shown.
+    """
+    untold = {
+        key.seed: message
+        for key, message in failures.items()
+        if key.folder == prepared.folder and not os.path.exists(key.paths.manifest)
+    }
+    if untold:
+        with contextlib.suppress(OSError, AlBenchError):
+            record.failed(prepared.run.identity, prepared.seeds, untold)
 
 
 def _title(prepared: "Prepared", name: str) -> str:
