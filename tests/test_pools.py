@@ -141,3 +141,28 @@ def test_a_dry_run_says_what_a_transformed_pool_is_made_of(arrays):
     assert lines["refused"].endswith("400 points")
     assert "labels of digits are wrong" in lines["noise"]
     assert "classes  " not in describe(prepare(compose(["seeds=1"])))
+
+
+def test_a_dry_run_of_active_sampling_says_how_many_points_are_put_aside(arrays):
+    words = ["selection=uniform", "seeds=1"]
+    pool = ["pool=contaminate", "pool.contaminate.labels=wasted", *arrays]
+    composed = compose([*words, *pool])
+    trial = prepare(composed).trial(0)
+    assert trial.num_put_aside > 0
+    assert f", {trial.num_put_aside} put aside" in describe(prepare(composed))
+    assert "aside" not in describe(prepare(compose(words)))
+
+
+def test_a_dry_run_counts_the_test_points_of_other_data_sets(arrays, tmp_path):
+    words = ["model=deterministic", "strategy=random", "seeds=2"]
+    rounds, test, other = 11, 500, 20
+    said = describe(
+        prepare(compose([*words, f"evaluation.ood=[{{arrays: {{path: {tmp_path}/own.npz}}}}]"]))
+    )
+    lines = {line.split()[0]: line for line in said.splitlines()}
+    assert lines["ood"] == "ood        own 20 test points"
+    passes = rounds * (test + other)
+    assert lines["testing"].endswith(f"{passes:,} forward passes a seed, {2 * passes:,} in all")
+    without = describe(prepare(compose(words)))
+    assert f"{rounds * test:,} forward passes a seed" in without
+    assert "ood" not in without

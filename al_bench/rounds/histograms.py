@@ -9,7 +9,8 @@ from torch import Tensor
 BINS = 40
 REACH = 4.0  # how far from the first set's values bins go, in lengths of their range
 _TAIL = 0.01  # of a set's values, on either side, do not widen the bins
-_LARGEST = 1e12  # either way: a density of nearly nothing has a logarithm of any size
+_LARGEST = 1e100  # either way, so that infinities have a place; log densities reach -1e17 nats
+_LEAST_WIDTH = 1e-9  # of bins, as a share of where they are: floating point tells these apart
 
 
 def histogram(
@@ -33,7 +34,8 @@ def histogram(
     }
     low, high = span or _span(list(values.values()))
     if low >= high:
-        low, high = low - 0.5, high + 0.5
+        half = max(0.5, _LEAST_WIDTH * abs(low))
+        low, high = low - half, high + half
     edges = torch.linspace(low, high, BINS + 1, dtype=torch.float64)[1:-1]
     counts = {
         name: torch.bincount(torch.bucketize(one, edges), minlength=BINS).tolist()

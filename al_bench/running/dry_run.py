@@ -1,6 +1,6 @@
 """What a run would do, without doing it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from al_bench.data.composition import composition
 from al_bench.running.prepare import Prepared
@@ -17,7 +17,8 @@ def describe(prepared: Prepared) -> str:
     setting, model = setting_of(run), run.model
     work, rounds, test = setting.work(trial), trial.num_rounds, len(trial.test)
     samples = min(run.evaluation_samples or model.num_samples, model.num_samples)
-    tested = rounds * (test + len(trial.validation)) * samples
+    others = {other.name: len(other.inputs) for other in run.ood}
+    tested = rounds * (test + len(trial.validation) + sum(others.values())) * samples
     trained = sum(round.steps for round in setting.schedule(trial))
     count = len(prepared.seeds)
     shape = "×".join(map(str, trial.pool.inputs.input_shape))
@@ -28,6 +29,7 @@ def describe(prepared: Prepared) -> str:
         f"data       pool {len(trial.pool):,}, test {test:,}, inputs {shape}, "
         f"{trial.num_classes} classes",
         *(f"{name:<11}{what}" for name, what in made_of.items()),
+        *([f"ood        {_counted(others)} test points"] if others else []),
         *(f"note       {note}" for note in prepared.notes),
         *(f"{name:<11}{what}" for name, what in work.sizes.items()),
         f"seeds      {count} ({spans(prepared.seeds)})",
@@ -42,6 +44,10 @@ def describe(prepared: Prepared) -> str:
         f"results    {prepared.results / run.identity.folder}",
     ]
     return "\n".join(map(in_a_line, lines))
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
 def _time(prepared: Prepared) -> str:

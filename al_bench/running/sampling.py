@@ -131,9 +131,11 @@ class Sampling(Setting):
     def work(trial: SamplingTrial) -> Work:
         """What a trial at its beginning will do."""
         plan, selection = trial.plan, trial.run.selection
+        aside = trial.num_put_aside
         points = (
             f"{len(trial.training):,} to train on, {len(trial.holdout):,} held out, "
             f"{len(trial.validation):,} for validation"
+            f"{f', {aside:,} put aside' if aside else ''}"
         )
         per_step = f"{plan.batch_size} of {plan.candidates} candidates each"
         scored = 0

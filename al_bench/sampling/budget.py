@@ -38,7 +38,8 @@ class StepBudget:
         holdout_size: Points that irreducible losses may be learned from: a number, or a share
             below 1 of the points that validation leaves. 0 holds out none.
         holdout_labels: ``clean``: true labels, as published; a point of another data set has none
-            and is put aside. ``pool``: the labels that the pool has, right or wrong.
+            and is put aside once drawn, so that training points are mixed as the pool is.
+            ``pool``: the labels that the pool has, right or wrong.
         holdout_classes: Classes whose points stay in the holdout; the others of those drawn are put
             aside. ``None`` is all.
         validation_size: Points for validation.

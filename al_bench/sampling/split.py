@@ -21,11 +21,14 @@ class Split(NamedTuple):
         training: (N,) int64 pool indices, ascending: all that have a label and are not set apart.
         holdout: What irreducible losses may be learned from, with labels of its own.
         validation: (V,) int64 pool indices.
+        num_put_aside: Points drawn for the holdout that ``holdout_labels`` and ``holdout_classes``
+            keep out of it; nothing is trained on them.
     """
 
     training: Tensor
     holdout: LabeledSet
     validation: Tensor
+    num_put_aside: int
 
 
 def draw_split(pool: Pool, budget: StepBudget, streams: Streams) -> Split:
@@ -57,7 +60,8 @@ def draw_split(pool: Pool, budget: StepBudget, streams: Streams) -> Split:
             f"{keyed('holdout_size', budget)}={budget.holdout_size} leaves no point to train on.",
             f"Use for example {keyed('holdout_size', budget)}=0.5.",
         )
-    return Split(training, _holdout(pool, held, budget), validation)
+    holdout = _holdout(pool, held, budget)
+    return Split(training, holdout, validation, len(held) - len(holdout))
 
 
 def _holdout(pool: Pool, held: Tensor, budget: StepBudget) -> LabeledSet:

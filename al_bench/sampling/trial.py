@@ -68,6 +68,7 @@ class SamplingTrial(Trial):
     Attributes:
         training: (N,) int64 pool indices of the points that the target network may be trained on.
         holdout: Points that irreducible losses may be learned from.
+        num_put_aside: Points drawn for the holdout that are not in it.
         plan: How many steps, of how many candidates.
         total_steps: Steps taken.
         candidates_seen: Points that were shown to the selection.
@@ -85,7 +86,8 @@ class SamplingTrial(Trial):
         results: Path,
     ) -> None:
         super().__init__(run, streams, pool, targets, test)
-        self.training, self.holdout, self.validation = draw_split(pool, run.budget, streams)
+        split = draw_split(pool, run.budget, streams)
+        self.training, self.holdout, self.validation, self.num_put_aside = split
         self.targets = among(targets, pool, self.training)
         self.plan = run.budget.plan(len(self.training), run.recipe.batch_size)
         if isinstance(run.selection, CoreSet) and hasattr(run.selection, "num_kept"):

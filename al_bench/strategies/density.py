@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from al_bench.errors import ConfigError, keyed
 from al_bench.models.base import DENSITY
 from al_bench.strategies.base import PoolView
 
@@ -26,15 +25,5 @@ class NegativeLogDensity:
     needs: ClassVar[frozenset[str]] = frozenset({DENSITY})
 
     def of_pool(self, view: PoolView, num_samples: int | None) -> Tensor:
-        """(N,) float64 scores.
-
-        Raises:
-            ConfigError: ``num_samples`` is given: the density is that of one network.
-        """
-        if num_samples is not None:
-            raise ConfigError(
-                f"{keyed('num_samples')} is {num_samples}, but the density of features is that of "
-                "one network.",
-                f"Use {keyed('num_samples')}=null.",
-            )
+        """(N,) float64 scores; the density is that of one network, whatever ``num_samples``."""
         return -view.log_density().double().cpu()

@@ -13,9 +13,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError, keyed
 from al_bench.information.precision import in_float32
-from al_bench.models.base import GRADIENTS, GradientFactors
+from al_bench.models.base import GRADIENTS
 from al_bench.strategies.base import PoolView
 from al_bench.strategies.last_layer import block_size, checked, pseudo_label_errors, row_norms
 
@@ -32,12 +31,8 @@ class ExpectedGradientLength:
     needs: ClassVar[frozenset[str]] = frozenset({GRADIENTS})
 
     def of_pool(self, view: PoolView, num_samples: int | None) -> Tensor:
-        """(N,) float64 scores, at least 0.
-
-        Raises:
-            ConfigError: ``num_samples`` is given: the gradients are those of the mean network.
-        """
-        factors = _factors(view, num_samples)
+        """(N,) float64 scores, at least 0, of the mean network, whatever ``num_samples``."""
+        factors = checked(view.gradient_factors())
         return _in_blocks(_expected_error, factors.log_probs) * row_norms(factors.features)
 
 
@@ -53,12 +48,8 @@ class GraNd:
     needs: ClassVar[frozenset[str]] = frozenset({GRADIENTS})
 
     def of_pool(self, view: PoolView, num_samples: int | None) -> Tensor:
-        """(N,) float64 scores, at least 0.
-
-        Raises:
-            ConfigError: ``num_samples`` is given: the gradients are those of the mean network.
-        """
-        factors = _factors(view, num_samples)
+        """(N,) float64 scores, at least 0, of the mean network, whatever ``num_samples``."""
+        factors = checked(view.gradient_factors())
         return _in_blocks(_pseudo_error, factors.log_probs) * row_norms(factors.features)
 
 
@@ -77,16 +68,6 @@ def el2n(log_probs: Tensor) -> Tensor:
     """
     (norms,) = in_float32(lambda piece: [_error_norm(piece)], log_probs)
     return norms
-
-
-def _factors(view: PoolView, num_samples: int | None) -> GradientFactors:
-    if num_samples is not None:
-        raise ConfigError(
-            f"{keyed('num_samples')} is {num_samples}, but gradients are those of "
-            f"the mean network.",
-            f"Use {keyed('num_samples')}=null.",
-        )
-    return checked(view.gradient_factors())
 
 
 def _error_norm(log_probs: Tensor) -> Tensor:

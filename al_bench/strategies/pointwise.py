@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from al_bench.errors import ConfigError, keyed
+from al_bench.models.base import DENSITY, GRADIENTS
 from al_bench.strategies.base import (
     PoolScore,
     PoolView,
@@ -15,6 +17,11 @@ from al_bench.strategies.base import (
 from al_bench.strategies.rules import BatchRule
 from al_bench.strategies.scores import needs_of
 
+_OF_ONE_NETWORK = {
+    GRADIENTS: "gradients are those of the mean network",
+    DENSITY: "the density of features is that of one network",
+}
+
 
 @dataclass(frozen=True)
 class Pointwise:
@@ -24,7 +31,8 @@ class Pointwise:
         score: Log-probabilities (n, K, C) to scores (n,) (``al_bench.strategies.scores``), or a
             ``PoolScore``.
         rule: Scores (N,) to positions (B,) (``al_bench.strategies.rules``).
-        num_samples: Posterior samples to score with; ``None`` takes all K of the model.
+        num_samples: Posterior samples to score with; ``None`` takes all K of the model, and is all
+            that goes with a score that needs gradients or a density.
     """
 
     score: ScoreFn | PoolScore
@@ -33,6 +41,14 @@ class Pointwise:
 
     def __post_init__(self) -> None:
         check_num_samples(self.num_samples)
+        if self.num_samples is None:
+            return
+        for name, of in _OF_ONE_NETWORK.items():
+            if name in self.needs:
+                raise ConfigError(
+                    f"{keyed('num_samples')}={self.num_samples} takes posterior samples, but {of}.",
+                    f"Use {keyed('num_samples')}=null.",
+                )
 
     @property
     def needs(self) -> frozenset[str]:

@@ -28,7 +28,12 @@ BAD = [
         "strategy=ddu needs densities of features, which model=mc_dropout with network=digits_cnn "
         "does not provide. Use model=ddu.",
     ),
-    (["strategy=ddu", "model=ddu", "strategy.num_samples=2"], "more than the 1 samples of"),
+    (
+        ["strategy=ddu", "model=ddu", "strategy.num_samples=1"],
+        "strategy.num_samples=1 takes posterior samples, but the density of features is that of "
+        "one network. Use strategy.num_samples=null.",
+    ),
+    (["strategy=grand", "strategy.num_samples=3"], "strategy.num_samples=3 takes posterior"),
     (["strategy=ddu", "model=ddu", "model.covariance=ful"], "model.covariance=ful is unknown"),
     (["strategy=ddu", "model=ddu", "model/network=vgg99"], "no model/network=vgg99"),
     (["model.num_samples=1"], "strategy=bald needs posterior samples that differ"),

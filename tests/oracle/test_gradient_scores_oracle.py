@@ -8,6 +8,10 @@ from pool_views import FakeView, log_probs, seeded
 
 from al_bench.errors import ConfigError
 from al_bench.strategies.gradient_scores import ExpectedGradientLength, GraNd, el2n
+from al_bench.strategies.pointwise import Pointwise
+from al_bench.strategies.rules import TopB
+from al_bench.strategies.scores import bald
+from al_bench.strategies.weighted import Weighted
 
 CERTAIN = torch.eye(3)[[0, 1, 2, 0]][:, None].log()
 
@@ -74,7 +78,6 @@ def test_nearly_certain_predictions_are_told_apart():
 
 
 def test_gradients_are_not_those_of_posterior_samples():
-    view = FakeView(log_probs(4, 3, 3))
-    for score in (ExpectedGradientLength(), GraNd()):
-        with pytest.raises(ConfigError, match=r"^num_samples"):
-            score.of_pool(view, 2)
+    for score in (ExpectedGradientLength(), GraNd(), Weighted({"a": bald, "b": GraNd()})):
+        with pytest.raises(ConfigError, match=r"^num_samples=2 takes .* gradients are those of"):
+            Pointwise(score, TopB(), num_samples=2)

@@ -134,6 +134,33 @@ def test_histograms_count_every_point_once(make_trials, noise):
     assert np.abs(wanted - found["counts"]["digits"]).sum() <= 2  # rounding at an edge
 
 
+def test_log_densities_of_few_labels_are_spread_over_the_bins(noise):
+    words = ["training.max_epochs=1", "training.epoch_size=128", "seeds=1", "strategy=ddu"]
+    words += ["model/network=mlp", "model.network.hidden=[64]", "budget.init_size=40"]
+    (trial,) = notebook.trials("model=ddu", *words, f"evaluation.ood=[{noise}]")
+    posterior = fitted(trial)
+    found = json.loads(evaluate(posterior, trial)["ood_histograms"])["log_density"]
+    values = posterior.log_density(trial.test.inputs.gather(
+        torch.arange(len(trial.test)), torch.device("cpu"))).numpy()  # fmt: skip
+    assert np.median(values) < -1e10  # there are more features than labels
+    inside = values.clip(found["low"], found["high"])
+    wanted, _ = np.histogram(inside, BINS, (found["low"], found["high"]))
+    assert np.abs(wanted - found["counts"]["digits"]).sum() <= 2
+    assert max(wanted) < len(values) / 2
+
+
+@pytest.mark.parametrize("scale", [1e15, 1e17, 1e30])
+def test_bins_are_as_fine_wherever_the_values_are(scale):
+    values = torch.linspace(-3, -1, 400, dtype=torch.float64)
+    small, large = histogram({"own": values}), histogram({"own": scale * values})
+    assert large["low"] == pytest.approx(scale * small["low"])
+    off = np.subtract(large["counts"]["own"], small["counts"]["own"])
+    assert np.abs(off).sum() <= 2  # rounding at an edge
+    same = histogram({"own": torch.full((5,), -scale, dtype=torch.float64)})
+    assert same["low"] < -scale < same["high"]
+    assert sum(same["counts"]["own"]) == 5
+
+
 def test_bins_follow_the_runs_own_values_and_are_open_at_their_ends():
     own = torch.linspace(-1, 1, 101)
     far = torch.full((50,), -1e17)

@@ -268,6 +268,26 @@ def test_the_holdout_has_clean_labels_unless_told_otherwise():
         assert torch.equal(trial.holdout.labels, there[trial.holdout.indices])
 
 
+def test_points_of_another_data_set_are_put_aside_when_drawn_for_a_clean_holdout():
+    pool = make_pool()
+    half = torch.arange(120) >= 60
+    pool = dataclasses.replace(pool, origin=half.long(), origins=("made_up", "other"))
+    clean, other = (
+        make_trial(
+            Uniform(), pool=pool, budget=StepBudget(candidates=16, holdout_labels=labels)
+        )
+        for labels in ("clean", "pool")
+    )  # fmt: skip
+    assert torch.equal(clean.training, other.training)
+    assert 0 < pool.origin[clean.training].sum() < 60
+    assert bool((pool.origin[clean.holdout.indices] == 0).all())
+    assert len(clean.holdout) + clean.num_put_aside == len(other.holdout) == 60
+    assert (len(clean.holdout), other.num_put_aside) == (
+        int((~half[other.holdout.indices]).sum()),
+        0,
+    )
+
+
 def test_classes_leave_the_holdout_but_not_the_training_set():
     few = make_trial(Uniform(), budget=StepBudget(candidates=16, holdout_classes=[1]))
     full = make_trial(Uniform(), budget=StepBudget(candidates=16))
