@@ -97,9 +97,10 @@ class Posterior(Protocol):
 
         It has the method that the table names: ``features(inputs) -> (n, D)`` float32 of the mean
         network (no unit dropped) with FEATURES, ``gradient_factors(inputs) -> GradientFactors`` of
-        that network with GRADIENTS, ``logits(inputs) -> (n, C)`` float32 of it with LOGITS,
-        ``log_density(inputs) -> (n,)`` float64, nats, with DENSITY, and with NETWORK ``network() ->
-        Network``, a float32 copy in evaluation mode, the caller's own.
+        that network with GRADIENTS, ``logits(inputs) -> (n, C)`` float32 of it (where its logits
+        are Gaussian, the mean-field ones) with LOGITS, ``log_density(inputs) -> (n,)`` float64,
+        nats, with DENSITY, and with NETWORK ``network() -> Network``, a float32 copy in evaluation
+        mode, the caller's own.
 
         A posterior may have an attribute ``notes`` besides, a mapping of short names to numbers or
         words, which is stored with each round.

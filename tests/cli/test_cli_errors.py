@@ -36,6 +36,17 @@ BAD = [
     (["strategy=grand", "strategy.num_samples=3"], "strategy.num_samples=3 takes posterior"),
     (["strategy=ddu", "model=ddu", "model.covariance=ful"], "model.covariance=ful is unknown"),
     (["strategy=ddu", "model=ddu", "model/network=vgg99"], "no model/network=vgg99"),
+    (["model=sngp", "model.num_features=0"], "model.num_features must be a whole number from 1"),
+    (["model=sngp", "model.ridge=0"], "model.ridge must be a number above 0, got 0"),
+    (["model=sngp", "model.length_scale=-1"], "model.length_scale must be a number above 0"),
+    (["model=sngp", "model/network=null"], "model/network=null: null is no choice"),
+    (
+        ["model=sngp", "model/network=mlp", "model.network.hidden=[1]"],
+        "at least 2 features, got 1: ",
+    ),
+    (["model=sngp", "strategy=badge"], "badge needs last-layer gradients, which model=sngp"),
+    (["model=sngp", "strategy=ddu"], "strategy=ddu needs densities of features, which model=sngp"),
+    (["model=random_forest", "model.ridge=1"], "no key 'model.ridge'"),
     (["model.num_samples=1"], "strategy=bald needs posterior samples that differ"),
     (["model.network.dropout=0"], "strategy=bald needs posterior samples that differ"),
     (

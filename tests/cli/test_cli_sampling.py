@@ -56,6 +56,7 @@ def stored(folder, **where):
         (["selection=uniform", "model=deep_ensemble"], "Use model=deterministic or model=mc_drop"),
         (["selection=uniform", "model=random_forest"], "Use model=deterministic or model=mc_drop"),
         (["selection=uniform", "model=last_layer_laplace"], "Use model=deterministic or model=mc"),
+        (["selection=uniform", "model=sngp"], "Use model=deterministic or model=mc_dropout"),
         (["selection=uniform", "strategy@init_strategy=random"], "Leave out strategy@init_strat"),
         (["selection=uniform", "budget.holdout_size=1400"], "is more than the 1297 different"),
         (["selection=uniform", "budget.candidates=700"], "more than the 649 training points. U"),

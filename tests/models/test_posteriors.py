@@ -18,6 +18,7 @@ from al_bench.models.mc_dropout import MCDropout
 from al_bench.models.networks.cnn import digits_cnn
 from al_bench.models.networks.mlp import mlp
 from al_bench.models.networks.resnet import resnet18
+from al_bench.models.sngp import SNGP
 
 FLOAT32, BFLOAT16 = torch.float32, torch.bfloat16
 MODELS = {
@@ -26,6 +27,7 @@ MODELS = {
     "mc_dropout": partial(MCDropout, num_samples=6),
     "deep_ensemble": partial(DeepEnsemble, num_members=3),
     "last_layer_laplace": partial(LastLayerLaplace, num_samples=6, prior_precision=1000.0),
+    "sngp": partial(SNGP, num_samples=6, num_features=64),
 }
 
 
@@ -218,6 +220,8 @@ def test_what_a_model_provides_depends_on_samples_that_can_differ():
     assert DeepEnsemble(mlp, 1).provides(dropping) == always
     assert LastLayerLaplace(mlp, 2).provides(keeping) == always | {SAMPLES}
     assert LastLayerLaplace(mlp, 1).provides(keeping) == always
+    assert SNGP(mlp, 2).provides(keeping) == (always | {SAMPLES}) - {GRADIENTS}
+    assert SNGP(mlp, 1).provides(dropping) == always - {GRADIENTS}
 
 
 def test_mc_dropout_without_dropout_repeats_one_prediction():

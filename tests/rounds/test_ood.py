@@ -119,6 +119,20 @@ def test_energy_and_density_are_scores_of_models_that_have_them(noise):
     assert [sum(each) for each in counts.values()] == [len(log) for log in logs]
 
 
+@pytest.mark.slow
+def test_the_energy_of_gaussian_logits_is_that_of_their_mean_field(noise):
+    words = ["training.max_epochs=1", "training.epoch_size=128", "seeds=1", "strategy=entropy"]
+    words += ["model.num_features=64", "model/network=mlp", "model.network.hidden=[16]"]
+    (trial,) = notebook.trials("model=sngp", *words, f"evaluation.ood=[{noise}]")
+    posterior = fitted(trial)
+    row = evaluate(posterior, trial)
+    own, others = (brute_force(posterior, data.inputs) for data in (trial.test, trial.run.ood[0]))
+    assert [entry["score"] for entry in row["ood"]] == list(own)
+    for entry in row["ood"]:
+        wanted = detection(own[entry["score"]], others[entry["score"]])
+        assert {name: entry[name] for name in wanted} == pytest.approx(wanted, abs=2e-3)
+
+
 def test_histograms_count_every_point_once(make_trials, noise):
     (trial,) = make_trials(f"evaluation.ood=[{noise}]", "seeds=1")
     posterior = fitted(trial)
