@@ -72,6 +72,7 @@ def test_each_sweep_of_strategies_buys_its_budget(handfuls, al_bench, curves, na
             (*CUT, "pool.subset.size=60"),
             "mutual_information_mnist",
         ),
+        ("outliers_fashion_sngp", (*CUT, "pool.subset.size=60"), "mutual_information_mnist"),
         ("dirty_mnist", CUT, "density_ambiguous_mnist_made"),
         ("ood_cifar10", CIFAR, "energy_svhn"),
         ("ood_cifar10_ensemble", (*CIFAR, "model.num_members=2"), "mutual_information_cifar100"),

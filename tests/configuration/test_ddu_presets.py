@@ -68,6 +68,7 @@ def test_the_active_learning_preset_is_the_papers_protocol():
              "training.weight_decay": 0.0005, "budget.total": None, "budget.init_size": None},
         ),
         ("outliers_fashion_ensemble", "deep_ensemble", {"model.num_members": 3}),
+        ("outliers_fashion_sngp", "sngp", {"pool.subset.size": 10000, "training.max_epochs": 20}),
         ("dirty_mnist", "ddu", {"seeds": 3, "pool.contaminate.labels": "own"}),
         (
             "ood_cifar10",
