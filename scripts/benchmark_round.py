@@ -25,7 +25,7 @@ from torch import nn
 from al_bench.engine import PRECISIONS, device_name
 from al_bench.models.base import NetworkModel
 from al_bench.rounds.active_learning import ActiveLearningTrial
-from al_bench.rounds.evaluation import evaluate
+from al_bench.rounds.evaluation import evaluate, validate
 from al_bench.running import notebook
 from al_bench.training.trainer import fit_one
 
@@ -80,7 +80,7 @@ def run_phases(trial: ActiveLearningTrial) -> dict[str, float]:
 
     fitted = fit_one(trial)
     lap("fit")
-    evaluate(fitted.posterior, trial)
+    evaluate(fitted.posterior, trial, validate(fitted.posterior, trial))
     lap("evaluate")
     view = trial.view(fitted.posterior, trial.run.strategy)
     view.log_probs()

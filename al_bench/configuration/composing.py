@@ -14,10 +14,11 @@ from omegaconf.errors import OmegaConfBaseException
 from al_bench.configuration import own_hydra
 from al_bench.configuration.choices import choice_file
 from al_bench.configuration.config_dir import config_dir
+from al_bench.configuration.of_others import drop_of_others
 from al_bench.configuration.overrides import key_of
 from al_bench.configuration.schema import BUILT, CHOOSERS, OBJECTS, REQUIRED, RunConfig
 from al_bench.configuration.second_dataset import add_ood_datasets, add_second_datasets
-from al_bench.configuration.second_network import add_second_network, drop_of_others
+from al_bench.configuration.second_network import add_second_network
 from al_bench.configuration.strategy_label import is_changed, strategy_label
 from al_bench.errors import ConfigError, choose, near
 

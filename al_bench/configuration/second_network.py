@@ -1,4 +1,4 @@
-"""What is said of irreducible losses: by which network, and of which selections."""
+"""The network of irreducible losses, where they name a choice of one."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,19 +8,6 @@ from al_bench.configuration.second_dataset import with_parameters
 from al_bench.errors import ConfigError
 
 KEY = "selection.irreducible"
-
-
-def drop_of_others(config: DictConfig) -> None:
-    """Take away what a preset says of irreducible losses where the selection has none.
-
-    A preset of several selections says it once, for those that have them.
-
-    Args:
-        config: A run's configuration, changed in place.
-    """
-    node = OmegaConf.select(config, KEY)
-    if OmegaConf.is_dict(node) and "_target_" not in node:
-        del config.selection["irreducible"]
 
 
 def add_second_network(

@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor
 
-from al_bench.information.entropies import predictive_log_probs
 from al_bench.information.observed import label_log_probs
+from al_bench.information.precision import pieces
 
 
 def surprise(log_probs: Tensor, labels: Tensor) -> Tensor:
@@ -135,8 +135,8 @@ def updated_log_probs(log_probs: Tensor, weights: Tensor) -> Tensor:
     Returns:
         Log-probabilities, float64, (n, C).
     """
-    shifted = log_probs.double() + (weights.double() * len(weights)).log()[:, None]
-    return predictive_log_probs(shifted)
+    logs = weights.double().log()[:, None]
+    return torch.cat([(piece.double() + logs).logsumexp(dim=1) for piece in pieces(log_probs)])
 
 
 def effective_samples(weights: Tensor) -> float:

@@ -103,6 +103,14 @@ _COLUMNS: tuple[tuple[Owner, pa.Field], ...] = (
     (Owner.EVALUATION, pa.field("test_calibration_count", pa.list_(pa.int64()))),  # per bin
     (Owner.EVALUATION, pa.field("test_calibration_confidence", pa.list_(pa.float64()))),
     (Owner.EVALUATION, pa.field("test_calibration_accuracy", pa.list_(pa.float64()))),
+    # Nats per label of batches of evaluation.joint_size test points, and of single samples.
+    (Owner.EVALUATION, pa.field("test_nll_joint", pa.float64())),
+    (Owner.EVALUATION, pa.field("test_nll_conditional", pa.float64())),
+    # Of this round's posterior, its samples reweighted by the labels bought; null after the last.
+    (Owner.EVALUATION, pa.field("online_accuracy", pa.float64())),
+    (Owner.EVALUATION, pa.field("online_nll", pa.float64())),
+    (Owner.EVALUATION, pa.field("online_effective_samples", pa.float64())),
+    (Owner.EVALUATION, pa.field("online_top_weight", pa.float64())),
     # How well each score tells another data set, the positive class, from the run's own.
     (Owner.EVALUATION, pa.field("ood", OOD)),
     # JSON object: what ``figure=uncertainty`` draws.

@@ -1,1 +1,1 @@
-"""One trial: its rounds of fit, evaluation, selection and labeling."""
+"""One trial: its rounds of fit, selection, evaluation and labeling."""

@@ -3,79 +3,116 @@
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from al_bench.data.base import Inputs
+from al_bench.information.crossentropy import updated_log_probs
 from al_bench.information.entropies import predictive_log_probs
 from al_bench.models.base import Posterior
 from al_bench.models.chunks import chunked
 from al_bench.rounds import metrics, ood
+from al_bench.rounds.joint import JOINT, JointLosses, online_columns, online_weights
 from al_bench.rounds.trial import Trial
 
 
-def evaluate(posterior: Posterior, trial: Trial) -> dict[str, Any]:
-    """Curve columns ``test_*``, ``validation_*``, ``ood*``, version, seconds and peak memory."""
+def validate(posterior: Posterior, trial: Trial) -> dict[str, Any]:
+    """Curve columns ``validation_*``, null without a validation set, and the seconds so far."""
     started = time.perf_counter()
-    bins = trial.run.calibration_bins
-    test = trial.test
-    scores = ood.scores_of(posterior, _num_samples(posterior, trial)) if trial.run.ood else {}
-    log_probs, inliers = _scored(posterior, trial, test.inputs, scores)
-    row: dict[str, Any] = {
-        f"test_{name}": value
-        for name, value in metrics.evaluate(
-            log_probs, test.labels, bins, trial.pool.known_classes
-        ).items()
-    }
-    others = {
-        other.name: _scored(posterior, trial, other.inputs, scores)[1] for other in trial.run.ood
-    }
-    row |= ood.columns(trial.run.identity.dataset, trial.num_classes, inliers, others)
     validation = trial.validation_set()
-    row["metrics_version"] = metrics.VERSION
-    row["validation_accuracy"] = row["validation_nll"] = None
+    row: dict[str, Any] = {"validation_accuracy": None, "validation_nll": None}
     if len(validation):
-        log_probs, _ = _scored(posterior, trial, validation.inputs, {}, validation.indices)
-        measured = metrics.evaluate(log_probs, validation.labels, bins)
-        row["validation_accuracy"] = measured["accuracy"]
-        row["validation_nll"] = measured["nll"]
+        inputs, indices = validation.inputs, validation.indices
+        parts = [
+            _predicted(log_probs) for _, log_probs in _shown(posterior, trial, inputs, indices)
+        ]
+        bins = trial.run.calibration_bins
+        measured = metrics.evaluate(torch.cat(parts), validation.labels, bins)
+        row = {f"validation_{name}": measured[name] for name in ("accuracy", "nll")}
     row["seconds_evaluate"] = time.perf_counter() - started
-    return row | peak_memory(trial.engine.device)
+    return row
 
 
-def _num_samples(posterior: Posterior, trial: Trial) -> int:
-    return min(trial.run.evaluation_samples or posterior.num_samples, posterior.num_samples)
-
-
-def _scored(
+def evaluate(
     posterior: Posterior,
     trial: Trial,
-    inputs: Inputs,
-    scores: Mapping[str, ood.Score],
-    indices: Tensor | None = None,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Predictive log-probabilities (n, C) and each score (n,) by name, on the CPU, of one pass.
+    validated: Mapping[str, Any],
+    acquired: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """All curve columns that evaluation fills, of one pass over the test set.
 
     Args:
         posterior: What predicts.
-        trial: Whose.
-        inputs: Of a test set or a pool.
-        scores: Wanted beside the predictions.
-        indices: (n,) of the inputs; ``None`` is all.
+        trial: Whose round it is.
+        validated: What ``validate`` says of the posterior.
+        acquired: Acquisition rows of the round; empty where nothing is bought.
     """
-    engine, count = trial.engine, _num_samples(posterior, trial)
-    wanted = torch.arange(len(inputs)) if indices is None else indices
+    started = time.perf_counter()
+    run, test = trial.run, trial.test
+    bins, known = run.calibration_bins, trial.pool.known_classes
+    scores = ood.scores_of(posterior, run.num_evaluated(posterior.num_samples)) if run.ood else {}
+    weights = online_weights(posterior, trial, acquired) if run.online else None
+    losses = None if run.joint_size is None else JointLosses(test.labels, run.joint_size)
     predicted: list[Tensor] = []
-    values: dict[str, list[Tensor]] = {name: [] for name in scores}
+    updated: list[Tensor] = []
+    inliers: dict[str, list[Tensor]] = {name: [] for name in scores}
+    for inputs, log_probs in _shown(posterior, trial, test.inputs):
+        predicted.append(_predicted(log_probs))
+        if weights is not None:
+            updated.append(updated_log_probs(log_probs, weights.to(log_probs.device)).cpu())
+        if losses is not None:
+            losses.add(log_probs)
+        for name, score in scores.items():
+            inliers[name].append(score.of(posterior, inputs, log_probs).cpu())
+    measured = metrics.evaluate(torch.cat(predicted), test.labels, bins, known)
+    online = metrics.evaluate(torch.cat(updated), test.labels, bins, known) if updated else {}
+    others = {other.name: _scored(posterior, trial, other.inputs, scores) for other in run.ood}
+    row = {
+        **validated,
+        **{f"test_{name}": value for name, value in measured.items()},
+        "metrics_version": metrics.VERSION,
+        **(dict.fromkeys(JOINT) if losses is None else losses.columns()),
+        **online_columns(weights, online),
+        **ood.columns(run.identity.dataset, trial.num_classes, _joined(inliers), others),
+    }
+    row["seconds_evaluate"] += time.perf_counter() - started
+    return row | peak_memory(trial.engine.device)
+
+
+def _shown(
+    posterior: Posterior, trial: Trial, inputs: Inputs, indices: Tensor | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Inputs in chunks, all of them or those at ``indices``, each with what is predicted of it.
+
+    Yields:
+        (n, *input_shape), and log-probabilities (n, K, C) of the samples that metrics are made of.
+    """
+    engine, count = trial.engine, trial.run.num_evaluated(posterior.num_samples)
+    wanted = torch.arange(len(inputs)) if indices is None else indices
     for chunk in chunked(posterior, inputs, wanted, engine.device, engine.chunk_bytes):
-        log_probs = posterior.log_probs(chunk, count)
-        predicted.append(predictive_log_probs(log_probs).cpu())
+        yield chunk, posterior.log_probs(chunk, count)
+
+
+def _predicted(log_probs: Tensor) -> Tensor:
+    return predictive_log_probs(log_probs).cpu()
+
+
+def _scored(
+    posterior: Posterior, trial: Trial, inputs: Inputs, scores: Mapping[str, ood.Score]
+) -> dict[str, Tensor]:
+    """Each score (n,) by name, on the CPU, of another data set's test set."""
+    values: dict[str, list[Tensor]] = {name: [] for name in scores}
+    for chunk, log_probs in _shown(posterior, trial, inputs):
         for name, score in scores.items():
             values[name].append(score.of(posterior, chunk, log_probs).cpu())
-    return torch.cat(predicted), {name: torch.cat(parts) for name, parts in values.items()}
+    return _joined(values)
+
+
+def _joined(values: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat(list(parts)) for name, parts in values.items()}
 
 
 def peak_memory(device: torch.device) -> dict[str, int | None]:

@@ -1,11 +1,11 @@
-"""The loop of active learning: fit, evaluate, select, label; it knows no configuration or file."""
+"""The loop of active learning: fit, select, evaluate, label; it knows no configuration or file."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from al_bench.errors import within
 from al_bench.rounds.active_learning import ActiveLearningTrial
-from al_bench.rounds.evaluation import evaluate
+from al_bench.rounds.evaluation import evaluate, validate
 from al_bench.rounds.trial import Trial
 from al_bench.training.trainer import Fitted, Trainer
 
@@ -38,14 +38,16 @@ def execute(trials: Sequence[ActiveLearningTrial], trainer: Trainer, store: Roun
 
 
 def advance(trial: ActiveLearningTrial, fitted: Fitted | Exception, store: RoundStore) -> None:
-    """Evaluate, select, commit and label one trial after its fit."""
+    """Select, evaluate, commit and label one trial after its fit."""
     if isinstance(fitted, Exception):
         raise fitted
-    row = trial.row({**fitted.diagnostics, **evaluate(fitted.posterior, trial)})
+    posterior = fitted.posterior
+    validated = validate(posterior, trial)
+    row = trial.row({**fitted.diagnostics, **validated})
     trial.weights = fitted.weights  # where the next round starts, also one that is looked ahead to
-    picks = trial.select(fitted.posterior, row)
-    # Durable before the next round starts.
-    row = store.commit(trial, {**row, **picks.columns}, picks.acquired)
+    picks = trial.select(posterior, row)
+    row |= {**picks.columns, **evaluate(posterior, trial, validated, picks.acquired)}
+    row = store.commit(trial, row, picks.acquired)  # durable before the next round starts
     trial.label(row, picks.acquired)
     if trial.finished:
         store.finish(trial)

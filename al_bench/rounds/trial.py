@@ -33,6 +33,9 @@ class Run(ABC):
         evaluation_samples: Posterior samples of test and validation metrics; ``None`` is all K.
         calibration_bins: Bins of the calibration metrics.
         ood: Other data sets that it should be uncertain of; only ``evaluate`` reads them.
+        joint_size: Test points whose labels are predicted together; ``None`` is none.
+        online: Whether each round is evaluated once more, its samples reweighted by the labels
+            that it has bought.
     """
 
     identity: RunIdentity
@@ -41,6 +44,12 @@ class Run(ABC):
     evaluation_samples: int | None = None
     calibration_bins: int = 15
     ood: Sequence[OodSet] = ()
+    joint_size: int | None = None
+    online: bool = False
+
+    def num_evaluated(self, num_samples: int) -> int:
+        """Posterior samples that test and validation metrics are made of, of ``num_samples``."""
+        return min(self.evaluation_samples or num_samples, num_samples)
 
     @abstractmethod
     def trial(

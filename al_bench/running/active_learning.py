@@ -107,7 +107,8 @@ class ActiveLearning(Setting):
             for step in range(trial.num_rounds - 1)
         )
         validation = f"{len(trial.validation):,} for validation"
-        return Work({"labels": f"{initial} {batches}, {validation}"}, scored)
+        sizes = {"labels": f"{initial} {batches}, {validation}"}
+        return Work(sizes, scored, total - initial if trial.run.online else 0)
 
     @staticmethod
     def execute(

@@ -59,6 +59,7 @@ def check_choices(
             "Use training.start=cold.",
         )
     check_evaluation(composed, model)
+    check_online(composed, model)
     for group, strategy in strategies.items():
         check_samples(composed, model, group, strategy)
 
@@ -184,6 +185,33 @@ def check_evaluation(composed: Composed, model: Model) -> None:
             f"evaluation.num_samples={evaluated} is more than the {model.num_samples} samples of "
             f"model={composed.names['model']}.",
             f"Add model.num_samples={evaluated} or lower evaluation.num_samples.",
+        )
+
+
+def check_online(composed: Composed, model: Model) -> None:
+    """Raise ConfigError where labels are to reweight the samples of a model that has but one."""
+    evaluation = composed.config.evaluation
+    count = evaluation.get("num_samples") or model.num_samples
+    if not evaluation.get("online") or count > 1:
+        return
+    if model.num_samples > 1:
+        raise ConfigError(
+            "evaluation.online=true reweights posterior samples, but evaluation.num_samples=1.",
+            "Use 2 or more, or null for all of the model's.",
+        )
+    raise ConfigError(
+        "evaluation.online=true reweights posterior samples; "
+        f"model={composed.names['model']} has one.",
+        "Use model=mc_dropout, or another model of two samples or more.",
+    )
+
+
+def check_joint_size(joint_size: int | None, num_points: int) -> None:
+    """Raise ConfigError where a batch of the test set is to have more points than that has."""
+    if joint_size is not None and joint_size > num_points:
+        raise ConfigError(
+            f"evaluation.joint_size={joint_size} is more than the {num_points} test points.",
+            f"Use evaluation.joint_size={num_points} or less.",
         )
 
 

@@ -16,9 +16,10 @@ def describe(prepared: Prepared) -> str:
     run, trial = prepared.run, prepared.trial(prepared.seeds[0])
     setting, model = setting_of(run), run.model
     work, rounds, test = setting.work(trial), trial.num_rounds, len(trial.test)
-    samples = min(run.evaluation_samples or model.num_samples, model.num_samples)
+    samples = run.num_evaluated(model.num_samples)
     others = {other.name: len(other.inputs) for other in run.ood}
-    tested = rounds * (test + len(trial.validation) + sum(others.values())) * samples
+    a_round = test + len(trial.validation) + sum(others.values())
+    tested = (rounds * a_round + work.reweighting) * samples
     trained = sum(round.steps for round in setting.schedule(trial))
     count = len(prepared.seeds)
     shape = "×".join(map(str, trial.pool.inputs.input_shape))
@@ -38,6 +39,7 @@ def describe(prepared: Prepared) -> str:
         f"scoring    at most {work.scored:,} forward passes (points × samples) a seed, "
         f"{work.scored * count:,} in all",
         f"testing    {tested:,} forward passes a seed, {tested * count:,} in all",
+        *_together(run.joint_size, test),
         f"engine     {run.engine.device}, {run.engine.scoring_precision} scoring, "
         f"{run.engine.training_precision} training, {prepared.workers} worker(s)",
         f"time       {_time(prepared)}",
@@ -48,6 +50,14 @@ def describe(prepared: Prepared) -> str:
 
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _together(joint_size: int | None, num_points: int) -> list[str]:
+    """How many batches of the test set are predicted together, where any are."""
+    if joint_size is None:
+        return []
+    batches, left = divmod(num_points, joint_size)
+    return [f"joint      {batches:,} batches of {joint_size:,} test points, {left:,} left out"]
 
 
 def _time(prepared: Prepared) -> str:

@@ -20,6 +20,7 @@ from al_bench.paths import opened, refuse_empty
 from al_bench.results.store import Resume
 from al_bench.results.trial_key import TrialKey
 from al_bench.rounds.trial import Run, Trial
+from al_bench.running.compatibility import check_joint_size
 from al_bench.running.earlier import of_other_code, under_another_engine
 from al_bench.running.identity import identify
 from al_bench.running.loading import Data
@@ -117,7 +118,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     setting = chosen(config)
     target = _target(config.target)
     model = _model(config.model)
-    samples, bins = _evaluation(config.evaluation)
+    evaluation = _evaluation(config.evaluation)
     ood_sources = build_ood(config.evaluation.get("ood"))
     transforms = {name: _transform(node, name) for name, node in (config.pool or {}).items()}
     source: DatasetSource = build_with(config.dataset, "dataset", ["load"], "al_bench.data.base")
@@ -135,6 +136,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     setting.check_data(composed, model, provided, inputs, loaded.num_classes)
     # Users' arrays are all one choice; each has a name of its own.
     name = getattr(source, "title", composed.names["dataset"])
+    check_joint_size(evaluation["joint_size"], len(loaded.test))
     ood, fingerprints = load_ood(ood_sources, resolved["evaluation"], data, dataset, name)
     untracked = without_tracker(composed)
     built = {
@@ -154,9 +156,8 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
         identity=identity,
         model=model,
         engine=engine,
-        evaluation_samples=samples,
-        calibration_bins=bins,
         ood=ood,
+        **evaluation,
     )
     guard = data.guard(resolved["tracker"], tracker)
     prepared = Prepared(
@@ -200,16 +201,28 @@ def _engine(config: Any) -> Engine:
     )
 
 
-def _evaluation(node: Any) -> tuple[int | None, int]:
-    whole = ("num_samples", "calibration_bins")
-    keys = (*whole, "ood")
+def _evaluation(node: Any) -> dict[str, Any]:
+    """What a run has of it, by the names of ``Run``, but for other data sets."""
+    whole = ("num_samples", "calibration_bins", "joint_size")
+    keys = (*whole, "ood", "online")
     for key in node:
         if key not in keys:
             raise ConfigError(f"evaluation has no parameter {key!r}.", choose(str(key), keys))
     for key in whole:
         if node.get(key) is not None:
             require_whole(f"evaluation.{key}", node[key], 1)
-    return node.get("num_samples"), node.get("calibration_bins") or 15
+    online = node.get("online")
+    if online is not None and online is not True:
+        raise ConfigError(
+            f"evaluation.online must be true or null, got {online!r}.",
+            "Leave it out, or type evaluation.online=true.",
+        )
+    return {
+        "evaluation_samples": node.get("num_samples"),
+        "calibration_bins": node.get("calibration_bins") or 15,
+        "joint_size": node.get("joint_size"),
+        "online": online is True,
+    }
 
 
 def _target(node: Any) -> TargetDistribution:

@@ -75,6 +75,11 @@ class Sampling(Setting):
                 "buys some.",
                 "Leave out strategy@init_strategy.",
             )
+        if composed.config.evaluation.get("online"):
+            raise ConfigError(
+                f"{choice} has all labels, and evaluation.online=true learns from those bought.",
+                "Leave out evaluation.online.",
+            )
         if not isinstance(model, MODELS):
             raise ConfigError(
                 f"{choice} trains one network step by step, and model={names['model']} is more "

@@ -36,10 +36,12 @@ class Work:
     Args:
         sizes: What it trains on and how rounds follow each other, by name.
         scored: Forward passes for choosing, points times samples, at most.
+        reweighting: Points whose labels reweight the samples of metrics, at most.
     """
 
     sizes: Mapping[str, str]
     scored: int
+    reweighting: int = 0
 
 
 class Setting(ABC):

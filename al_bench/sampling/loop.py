@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from al_bench.errors import within
-from al_bench.rounds.evaluation import evaluate
+from al_bench.rounds.evaluation import evaluate, validate
 from al_bench.rounds.loop import RoundStore
 from al_bench.sampling.trial import SamplingTrial
 
@@ -38,7 +38,8 @@ def advance(
     for step in trial.steps():
         trial.take_step(step)
         watch(trial)
-    row = trial.row(evaluate(trial.posterior(), trial))
+    posterior = trial.posterior()
+    row = trial.row(evaluate(posterior, trial, validate(posterior, trial)))
     trial.go_on(store.commit(trial, row, []))  # durable before the next round starts
     if trial.finished:
         store.finish(trial)

@@ -60,6 +60,17 @@ _MEASURES = {
     "loss": Measure("loss", higher_is_better=False),
 }
 
+_JOINT = {  # columns of evaluation.joint_size and evaluation.online
+    "test_nll_joint": replace(_MEASURES["nll"], words="joint test NLL", unit="nats per label"),
+    "test_nll_conditional": replace(_MEASURES["nll"], words="test NLL of single samples"),
+    "online_accuracy": _fraction("test accuracy after reweighting"),
+    "online_nll": replace(_MEASURES["nll"], words="test NLL after reweighting"),
+    "online_effective_samples": Measure("effective samples after reweighting", low=1.0),
+    "online_top_weight": replace(
+        _fraction("largest weight of a sample after reweighting"), higher_is_better=None
+    ),
+}
+
 _OOD = {
     "auroc": _fraction("AUROC"),
     "aupr": _fraction("AUPR"),
@@ -81,6 +92,8 @@ _SAMPLING = {  # columns of active sampling
         "irreducible-loss training", "s", higher_is_better=False, low=0.0
     ),
 }
+
+_NAMED = {**_JOINT, **_SAMPLING}
 
 
 def p_value(value: float) -> str:
@@ -115,8 +128,8 @@ def whole_labels(number: float) -> int:
 
 def measure(column: str) -> Measure:
     """The measure of a stored column; one that is not known is shown by its name."""
-    if column in _SAMPLING:
-        return _SAMPLING[column]
+    if column in _NAMED:
+        return _NAMED[column]
     if parts := ood.parts(column):
         quantity, score, dataset = parts
         shown = _OOD[quantity]

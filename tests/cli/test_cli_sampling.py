@@ -65,6 +65,7 @@ def stored(folder, **where):
         (["selection=uniform", "training.selection_mode=test"], "selection_mode=test is unknown."),
         (["selection=uniform", "training/schedule=cosine", "training.schedule.warmup_epochs=99"],
          "training.schedule.warmup_epochs=99 must be below the number of epochs, which is 75."),
+        (["selection=uniform", "evaluation.online=true"], "those bought. Leave out evaluation."),
         (["selection=al_bench.strategies.random.Random"], "has no method choose(view, batch_size"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -68,10 +68,11 @@ BANDIT = (  # its state, and warm weights of trainings that end by themselves
     "training.max_epochs=6",
     "budget.total=50",
 )
+TOGETHER = ("evaluation.joint_size=5", "evaluation.online=true")
 WARM = (*LABELS, "strategy=bald", "training.start=warm")
 RUNS = {
     "cold": [[*LABELS, "strategy=bald", "training.start=cold", "budget.total=40"]],
-    "warm": [[*WARM, "budget.total=40"]],
+    "warm": [[*WARM, *TOGETHER, "budget.total=40"]],
     "bandit": [[*BANDIT]],
     "together": [[*LABELS, "strategy=margin", "budget.total=30"], [*WARM, "budget.total=30"]],
     "sampling": [["selection=rho_loss", *STEPS]],
@@ -156,6 +157,7 @@ def test_a_run_killed_at_a_disk_operation_ends_as_if_undisturbed(
 STORED = [(execution.Rounds, "commit"), (execution.Rounds, "finish")]
 PHASES = [
     (trainer, "fit_one"),
+    (loop, "validate"),
     (loop, "evaluate"),
     (ActiveLearningTrial, "row"),
     (ActiveLearningTrial, "select"),
@@ -164,6 +166,7 @@ PHASES = [
 ]
 PHASES_OF_SAMPLING = [
     (irreducible, "cached"),
+    (sampling, "validate"),
     (sampling, "evaluate"),
     (SamplingTrial, "take_step"),
     (SamplingTrial, "row"),

@@ -5,7 +5,7 @@ import dataclasses
 import torch
 
 from al_bench.results.schema import CURVE, Owner, filled_by, row_in_full
-from al_bench.rounds.evaluation import evaluate
+from al_bench.rounds.evaluation import evaluate, validate
 from al_bench.strategies.base import Selection
 from al_bench.training.trainer import fit_one
 
@@ -24,11 +24,12 @@ def filled_by_active_learning(trial):
     """The columns that each owner fills in a round of this trial."""
     trial.run = dataclasses.replace(trial.run, strategy=Talkative())
     fitted = fit_one(trial)
-    evaluated = evaluate(fitted.posterior, trial)
-    row = trial.row({**fitted.diagnostics, **evaluated})
+    validated = validate(fitted.posterior, trial)
+    row = trial.row({**fitted.diagnostics, **validated})
     untouched = dict(row)
     picks = trial.select(fitted.posterior, row)
     assert row == untouched
+    evaluated = evaluate(fitted.posterior, trial, validated, picks.acquired)
     return {
         Owner.RUN: trial.run.identity.columns,
         Owner.STORE: row_in_full({}, {}, trial.seed, {}),

@@ -10,7 +10,7 @@ import torch
 from al_bench.data.beside import beside
 from al_bench.data.digits import Digits
 from al_bench.rounds.detection import detection
-from al_bench.rounds.evaluation import evaluate
+from al_bench.rounds.evaluation import evaluate, validate
 from al_bench.rounds.histograms import BINS, histogram
 from al_bench.running import notebook
 from al_bench.tracking.base import metrics
@@ -39,6 +39,10 @@ def fitted(trial):
     return trial[1].posterior
 
 
+def evaluated(posterior, trial):
+    return evaluate(posterior, trial, validate(posterior, trial))
+
+
 def log_probs_of(posterior, inputs):
     shown = inputs.gather(torch.arange(len(inputs)), torch.device("cpu"))
     return posterior.log_probs(shown).double()
@@ -61,7 +65,7 @@ def brute_force(posterior, inputs):
 def test_scores_are_those_of_the_definitions(make_trials, noise):
     (trial,) = make_trials(f"evaluation.ood=[{noise}]", "seeds=1")
     posterior = fitted(trial)
-    row = evaluate(posterior, trial)
+    row = evaluated(posterior, trial)
     (other,) = trial.run.ood
     own = brute_force(posterior, trial.test.inputs)
     others = brute_force(posterior, other.inputs)
@@ -86,7 +90,7 @@ def test_nothing_else_of_a_round_depends_on_it(make_trials, noise):
     for words in ([], [f"evaluation.ood=[{noise}]"]):
         (trial,) = make_trials(*words, "seeds=1", "strategy=bald")
         posterior = fitted(trial)
-        row = evaluate(posterior, trial)
+        row = evaluated(posterior, trial)
         row |= {"num_queried": len(trial.labeled), "acquired": trial.select(posterior, row | {
             "num_queried": len(trial.labeled)}).acquired}  # fmt: skip
         rows.append({name: value for name, value in row.items() if name not in TIMES})
@@ -97,7 +101,7 @@ def test_nothing_else_of_a_round_depends_on_it(make_trials, noise):
 
 def test_one_sample_has_no_mutual_information(make_trials, noise):
     (trial,) = make_trials("evaluation.num_samples=1", f"evaluation.ood=[{noise}]", "seeds=1")
-    row = evaluate(fitted(trial), trial)
+    row = evaluated(fitted(trial), trial)
     assert "mutual_information" not in [entry["score"] for entry in row["ood"]]
 
 
@@ -106,7 +110,7 @@ def test_energy_and_density_are_scores_of_models_that_have_them(noise):
     words += ["model/network=mlp", "model.network.hidden=[16]", f"evaluation.ood=[{noise}]"]
     (trial,) = notebook.trials("model=ddu", *words)
     posterior = fitted(trial)
-    row = evaluate(posterior, trial)
+    row = evaluated(posterior, trial)
     entries = {entry["score"]: entry for entry in row["ood"]}
     assert list(entries) == ["entropy", "max_probability", "energy", "density"]
     sets = [trial.test.inputs, trial.run.ood[0].inputs]
@@ -136,7 +140,7 @@ def test_the_energy_of_gaussian_logits_is_that_of_their_mean_field(noise):
 def test_histograms_count_every_point_once(make_trials, noise):
     (trial,) = make_trials(f"evaluation.ood=[{noise}]", "seeds=1")
     posterior = fitted(trial)
-    row = evaluate(posterior, trial)
+    row = evaluated(posterior, trial)
     found = json.loads(row["ood_histograms"])["entropy"]
     assert (found["low"], found["high"]) == (0.0, pytest.approx(math.log(10)))
     assert {name: sum(counts) for name, counts in found["counts"].items()} == {
@@ -153,7 +157,7 @@ def test_log_densities_of_few_labels_are_spread_over_the_bins(noise):
     words += ["model/network=mlp", "model.network.hidden=[64]", "budget.init_size=40"]
     (trial,) = notebook.trials("model=ddu", *words, f"evaluation.ood=[{noise}]")
     posterior = fitted(trial)
-    found = json.loads(evaluate(posterior, trial)["ood_histograms"])["log_density"]
+    found = json.loads(evaluated(posterior, trial)["ood_histograms"])["log_density"]
     values = posterior.log_density(trial.test.inputs.gather(
         torch.arange(len(trial.test)), torch.device("cpu"))).numpy()  # fmt: skip
     assert np.median(values) < -1e10  # there are more features than labels
@@ -190,7 +194,7 @@ def test_bins_follow_the_runs_own_values_and_are_open_at_their_ends():
 
 def test_trackers_are_told_of_each_metric(make_trials, noise):
     (trial,) = make_trials(f"evaluation.ood=[{noise}]", "seeds=1")
-    row = evaluate(fitted(trial), trial)
+    row = evaluated(fitted(trial), trial)
     shown = metrics(row)
     assert shown["ood_auroc_entropy_noise"] == row["ood"][0]["auroc"]
     assert sum(name.startswith("ood_") for name in shown) == 12

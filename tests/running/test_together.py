@@ -236,10 +236,10 @@ def test_a_trial_that_has_ended_lets_go_of_its_pool(runs, monkeypatch):
     )
     evaluate = loop.evaluate
 
-    def spied(posterior, trial):
+    def spied(*args):
         gc.collect()
         alive.append(sum(pool() is not None for pool in pools))
-        return evaluate(posterior, trial)
+        return evaluate(*args)
 
     monkeypatch.setattr(loop, "evaluate", spied)
     run_trials(in_turn([short, long]), Told())
