@@ -35,6 +35,24 @@ def information_gain(log_probs: Tensor, labels: Tensor) -> Tensor:
     return (math.log(weights.shape[1]) - entr(weights).sum(dim=1)).clamp_min(0.0)
 
 
+def information_gained(prior: Tensor, after: Tensor) -> Tensor:
+    """H[Ω] under ``prior`` - H[Ω] under ``after``: what labels tell that make one of the other.
+
+    From equal weights it is what ``information_gain`` is of one label, and of labels y_A together
+    I[y_A; Ω]. From others it is what one more label adds to that, I[y; Ω | y_A], negative where the
+    label leaves Ω less certain than it was.
+
+    Args:
+        prior: Weights (K,) of the samples.
+        after: Other weights (n, K), as ``posterior`` gives them.
+
+    Returns:
+        Nats, float64, (n,), between -log K and log K; 0 where the weights are the prior.
+    """
+    told = entr(prior).sum() - entr(after).sum(dim=1)
+    return torch.where((after == prior).all(dim=1), 0.0, told)
+
+
 def predictive_information_gain(
     log_probs: Tensor, labels: Tensor, target_log_probs: Tensor
 ) -> Tensor:

@@ -3,25 +3,17 @@
 N pool points, T target inputs, K posterior samples, C classes, B batch size.
 """
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from al_bench.errors import require_whole
-from al_bench.information.crossentropy import effective_samples
-from al_bench.information.observed import (
-    entropy_drop,
-    flat_probs,
-    label_log_probs,
-    posterior,
-    uniform,
-)
+from al_bench.information.observed import entropy_drop, flat_probs
 from al_bench.models.base import SAMPLES
-from al_bench.strategies.base import LABELS, REFUSED, PoolView, Selection, check_num_samples
-
-LEAST_GAIN = 1e-6  # nats: less is rounding
+from al_bench.strategies.base import LABELS, PoolView, Selection, check_num_samples
+from al_bench.strategies.observed import select_observed
 
 
 @dataclass(frozen=True)
@@ -60,47 +52,13 @@ class PIG:
         check_num_samples(self.num_samples)
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
-        """Picks in greedy order; scores are what each label gains, in nats.
-
-        Once no label changes anything by ``LEAST_GAIN`` the rest of the batch is drawn uniformly,
-        without scores (NaN). Notes: ``num_drawn``, how many those are; ``effective_samples`` at the
-        end, between 1 and K; ``fell_back`` = ``random`` when no label tells anything.
-        """
-        if not 1 <= batch_size <= len(view):
-            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        """Picks in greedy order; scores and notes as ``select_observed`` says."""
         targets = view.target_log_probs(self.num_targets, self.num_samples)
-        labels = view.pool_labels()
-        log_probs = view.log_probs(self.num_samples)
-        of_label = label_log_probs(log_probs, labels.clamp_min(0))  # (N, K)
-        refused = (labels == REFUSED).to(of_label.device)
-        of_label = of_label.masked_fill(refused[:, None], 0.0)  # certain, so it tells nothing
         if targets.isnan().any():
             raise ValueError("log-probabilities of target inputs are NaN")
-        order = torch.randperm(len(of_label), generator=generator)
-        of_label = of_label[order.to(of_label.device)]
         target_probs = flat_probs(targets)
-        weights = uniform(of_label)
-        left = torch.ones(len(of_label), dtype=torch.bool, device=of_label.device)
-        picks: list[int] = []
-        values: list[float] = []
-        notes: dict[str, float | int | str | bool] = {}
-        while len(picks) < batch_size:
-            after = posterior(of_label, weights)
-            gains = entropy_drop(weights, after, target_probs, len(targets))
-            if not picks and not gains.any():
-                notes["fell_back"] = "random"
-            if picks and float(gains[left].abs().max()) < LEAST_GAIN:
-                break
-            gains = gains.where(left, -math.inf)
-            best = int((gains == gains.max()).int().argmax())  # the first one
-            picks.append(best)
-            values.append(float(gains[best]))
-            left[best] = False
-            weights = after[best]
-        missing = batch_size - len(picks)
-        if missing:
-            notes["num_drawn"] = missing
-            picks += left.nonzero().squeeze(1)[:missing].tolist()  # they are in random order
-            values += [math.nan] * missing
-        notes["effective_samples"] = effective_samples(weights)
-        return Selection(order[picks], torch.tensor(values, dtype=torch.float64), notes)
+
+        def gain(weights: Tensor, after: Tensor) -> Tensor:
+            return entropy_drop(weights, after, target_probs, len(targets))
+
+        return select_observed(view, batch_size, self.num_samples, gain, generator)

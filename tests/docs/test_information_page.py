@@ -42,5 +42,5 @@ def test_every_strategy_named_exists():
     rows = [line for line in table.splitlines() if line.startswith("| `")]
     names = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     known = {path.stem for path in (ROOT / "conf" / "strategy").glob("*.yaml")}
-    assert len(rows) == 9
+    assert len(rows) == 10
     assert names <= known

@@ -26,7 +26,14 @@ from al_bench.information.entropies import (
     predictive_entropy,
     predictive_log_probs,
 )
-from al_bench.information.observed import information_gain, predictive_information_gain
+from al_bench.information.observed import (
+    information_gain,
+    information_gained,
+    label_log_probs,
+    posterior,
+    predictive_information_gain,
+    uniform,
+)
 from al_bench.information.predictive import epig
 
 sizes = given(
@@ -64,6 +71,24 @@ def test_expectations_over_the_label_are_the_capital_letters(k, c, seed, scale):
         predictive_entropy(pool),
         **close,
     )
+
+
+@settings(max_examples=25)
+@sizes
+def test_what_labels_tell_one_after_the_other_is_what_they_tell_together(k, c, seed, scale):
+    """I[y_1, y_2; Ω] = I[y_1; Ω] + I[y_2; Ω | y_1], the first of which is of one label."""
+    pool = log_probs(2, k, c, seed, scale)
+    labels = torch.randint(c, (2,), generator=seeded(seed))
+    of_label = label_log_probs(pool, labels)
+    prior = uniform(of_label)
+    first = posterior(of_label[:1])
+    both = posterior(of_label[1:], first[0])
+    together = posterior_weights(pool, labels)[None]
+    told, more = information_gained(prior, first), information_gained(first[0], both)
+    exact = {"atol": 1e-9, "rtol": 0}
+    torch.testing.assert_close(told, information_gain(pool, labels)[:1], **exact)
+    torch.testing.assert_close(told + more, information_gained(prior, together), **exact)
+    assert -math.log(k) - 1e-9 <= float(more) <= math.log(k) + 1e-9
 
 
 def test_gains_of_a_label_by_hand():

@@ -1,4 +1,4 @@
-"""JEPIG, EvalBALD, SieveBALD and PIG against greedy enumeration in float64."""
+"""JEPIG, EvalBALD, SieveBALD, PIG and InformationGain against greedy enumeration in float64."""
 
 import itertools
 import math
@@ -10,6 +10,7 @@ from pool_views import FakeView, log_probs, one_hot, seeded
 
 from al_bench.errors import ConfigError
 from al_bench.strategies.batchbald import BatchBALD
+from al_bench.strategies.information_gain import InformationGain
 from al_bench.strategies.jepig import JEPIG, EvalBALD
 from al_bench.strategies.pig import PIG
 from al_bench.strategies.sieve_bald import SieveBALD
@@ -184,6 +185,49 @@ def test_pig_is_the_greedy_batch_of_labels_that_make_targets_certain(predicted):
     likelihood = torch.stack([probs[i, :, labels[i]] for i in chosen[:scored]]).prod(dim=0)
     weights = likelihood / likelihood.sum()
     assert selection.notes["effective_samples"] == pytest.approx(1 / float((weights**2).sum()))
+
+
+def posterior_entropies(predicted):
+    """H[Ω | y_A] for every set of points A, as a mapping from frozensets, by Bayes' rule."""
+    labels = FakeView(predicted).pool_labels()
+    found = {}
+    for size in range(len(predicted) + 1):
+        for chosen in itertools.combinations(range(len(predicted)), size):
+            likelihood = [
+                math.prod(math.exp(float(predicted[i, k, labels[i]])) for i in chosen)
+                for k in range(predicted.shape[1])
+            ]
+            total = sum(likelihood)
+            weights = [part / total for part in likelihood]
+            found[frozenset(chosen)] = -sum(w * math.log(w) for w in weights if w > 0)
+    return found
+
+
+@pytest.mark.parametrize("predicted", POOLS)
+def test_information_gain_is_the_greedy_batch_of_labels_that_tell_most_of_the_samples(predicted):
+    left = posterior_entropies(predicted)
+    nothing = left[frozenset()]
+    assert nothing == pytest.approx(math.log(predicted.shape[1]))
+    _, values = greedy(len(predicted), 4, lambda batch: nothing - left[frozenset(batch)])
+    selection = InformationGain().select(FakeView(predicted), 4, seeded(0))
+    chosen = selection.positions.tolist()
+    scored = int((~selection.scores.isnan()).sum())  # ends when no label changes anything
+    assert scored == 4 - selection.notes.get("num_drawn", 0) >= 1
+    for rank in range(scored):  # which of equally good labels comes first is the generator's
+        told = nothing - left[frozenset(chosen[: rank + 1])]
+        assert told == pytest.approx(values[rank], abs=1e-6)
+    assert selection.scores.cumsum(0).tolist()[:scored] == pytest.approx(values[:scored], abs=1e-6)
+
+
+def test_a_label_that_contradicts_those_before_it_has_a_negative_score():
+    """Two samples, of which each label favors another: the second undoes the first."""
+    sure = torch.tensor([[[0.9, 0.1], [0.1, 0.9]], [[0.1, 0.9], [0.9, 0.1]]]).log()
+    view = FakeView(sure)
+    view.pool_labels = lambda: torch.tensor([0, 0])
+    selection = InformationGain().select(view, 2, seeded(0))
+    first = math.log(2) + 0.9 * math.log(0.9) + 0.1 * math.log(0.1)
+    assert selection.scores.tolist() == pytest.approx([first, -first], abs=1e-6)
+    assert selection.notes["effective_samples"] == pytest.approx(2)
 
 
 @pytest.mark.parametrize("strategy", [JEPIG, EvalBALD, PIG])

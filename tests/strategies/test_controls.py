@@ -13,6 +13,7 @@ from al_bench.errors import ConfigError
 from al_bench.models.base import FEATURES
 from al_bench.strategies.base import LABELS, REFUSED
 from al_bench.strategies.controls import BalancedRandom, Oracle
+from al_bench.strategies.information_gain import InformationGain
 from al_bench.strategies.pig import PIG
 from al_bench.strategies.worst import Worst
 
@@ -101,24 +102,25 @@ def test_a_pool_of_refusals_alone_is_drawn_from_uniformly():
     assert chisquare([counts[place] for place in range(5)]).pvalue > 1e-4
 
 
-# Predictive information gain.
+# Information gains.
 
 
-def test_an_answer_that_is_refused_gains_nothing():
+@pytest.mark.parametrize("strategy", [PIG(20), InformationGain()])
+def test_an_answer_that_is_refused_gains_nothing(strategy):
     """The same points with every answer refused but one: that one is the only one with a gain."""
     given = log_probs(8, 6, 3)
     answers = torch.full((8,), REFUSED)
     view = Labeled(given, answers=answers)
-    selection = PIG(20).select(view, 3, seeded(0))
+    selection = strategy.select(view, 3, seeded(0))
     assert selection.notes["fell_back"] == "random"
     assert selection.scores.nan_to_num(0).tolist() == [0.0] * 3
     assert selection.notes["effective_samples"] == pytest.approx(6)
     open_view = Labeled(given, answers=view.pool_labels().clamp_min(0))
-    whole = PIG(20).select(open_view, 1, seeded(0))
+    whole = strategy.select(open_view, 1, seeded(0))
     best = int(whole.positions)
     assert float(whole.scores) > 0
     answers[best] = 0
-    again = PIG(20).select(view, 2, seeded(0))
+    again = strategy.select(view, 2, seeded(0))
     assert int(again.positions[0]) == best
     assert float(again.scores[0]) == pytest.approx(float(whole.scores))
     assert again.notes["num_drawn"] == 1
