@@ -172,6 +172,7 @@ def test_labels_that_are_refused_say_nothing(begun, refused):
     assert row["online_effective_samples"] == pytest.approx(4)
 
 
+@pytest.mark.slow
 def test_points_that_the_annotator_refuses_are_left_out_of_a_run(make_trials):
     (trial,) = make_trials(*TOGETHER, "seeds=1", "strategy=random", "budget.total=30")
     refused = torch.ones(len(trial.pool), dtype=torch.bool)
