@@ -14,6 +14,7 @@ from al_bench.masking import masked_text, masked_words
 # Command: module in al_bench.commands, function, what it does. Modules are imported on use.
 COMMANDS = {
     "run": ("run.command", "run", "run an experiment, or with -m a sweep of them"),
+    "study": ("study", "study", "measure trained networks, where no curve says it"),
     "plot": ("plot", "plot", "draw learning curves of stored results"),
     "compare": ("compare.command", "compare", "paired statistics against a baseline"),
     "check": ("check", "check", "whether a strategy keeps the contract"),
@@ -28,16 +29,18 @@ COMMANDS = {
 
 
 # What is left of a command that was interrupted; of others there is nothing to say.
+GOES_ON = ("run", "transfer", "study")  # where it is typed again
 _GOES_ON = "finished rounds are kept. Run it again to go on."
 INTERRUPTED = {
     "run": _GOES_ON,
     "transfer": _GOES_ON,
+    "study": "finished seeds are kept. Run it again to go on.",
     "rerun": "the stored trial is as it was.",
     "plot": "figures whose names were printed are written.",
 }
 
 # Commands that write files: what they print beside tells of it.
-FOR_SHOW = ("run", "plot", "report", "export", "transfer", "rerun")
+FOR_SHOW = ("run", "study", "plot", "report", "export", "transfer", "rerun")
 
 VERBOSE = "verbose=true"  # understood by every command
 
@@ -55,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     environment, argv, path = dict(os.environ), sys.argv, list(sys.path)
     process.set_up_environment()
     process.set_up_path()
-    signals = process.catch_signals(INTERRUPTED.get("".join(words[:1])) == _GOES_ON)
+    signals = process.catch_signals(goes_on="".join(words[:1]) in GOES_ON)
     try:
         return _answer(words)
     finally:

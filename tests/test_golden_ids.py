@@ -14,7 +14,7 @@ import pytest
 from strategy_files import configured
 
 from al_bench.configuration.building import build
-from al_bench.configuration.composing import compose, without_tracker
+from al_bench.configuration.composing import check_complete, compose, without_tracker
 from al_bench.configuration.targets import locate
 from al_bench.data.target import ClassTargets, PoolTargets
 from al_bench.rounds.active_learning import ActiveLearningTrial
@@ -55,7 +55,11 @@ def is_changed(words):
 
 def ids_of(composed):
     config = composed.config
-    built = {**build_strategies(config), "target": PoolTargets(), "tracker": None}
+    built = {"target": PoolTargets(), "tracker": None}
+    if config.study is None:
+        built |= build_strategies(config)
+    else:
+        built["study"] = build(config.study, "study")
     for group in ("dataset", "model", "training", "budget", "target"):
         if config[group] is not None:
             built[group] = build(config[group], group)
@@ -147,4 +151,6 @@ def test_the_ids_of_all_other_choices_do_too(name):
     words = [word for word in name.split() for word in (word, *MORE.get(word, ()))]
     if "init_strategy" in name:
         words += ["budget.init_size=20", "budget.init_per_class=null"]
-    assert_changed_where_told(name, ids_of(compose(words)))
+    composed = compose(words, is_study=name.startswith("study="))
+    check_complete(composed.config)
+    assert_changed_where_told(name, ids_of(composed))

@@ -17,7 +17,7 @@ LINES = (
     ("cli",),
     ("commands",),
     ("running", "report", "checking"),
-    ("sampling",),
+    ("sampling", "studies"),
     ("rounds", "plots"),
     ("configuration",),
     ("tracking", "stats"),

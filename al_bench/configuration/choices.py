@@ -23,6 +23,7 @@ KINDS = {
     "budgets": "budget",
     "evaluations": "evaluation",
     "trackers": "tracker",
+    "studies": "study",
     "experiments": "experiment",
 }
 

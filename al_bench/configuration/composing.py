@@ -77,15 +77,20 @@ def without_tracker(composed: Composed) -> Composed:
     return replace(composed, config=OmegaConf.masked_copy(composed.config, keys))
 
 
-def compose(overrides: Sequence[str] = (), config_folder: str | Path | None = None) -> Composed:
+def compose(
+    overrides: Sequence[str] = (),
+    config_folder: str | Path | None = None,
+    is_study: bool = False,
+) -> Composed:
     """Compose a run's configuration as ``al-bench run`` does.
 
     Args:
         overrides: What one would type after ``al-bench run``, such as ``strategy=batchbald``.
         config_folder: A further folder of configuration (``--config-dir``).
+        is_study: That of a study, as ``al-bench study`` does.
     """
     with own_hydra.started(RunConfig, config_folder) as hydra:
-        return from_hydra(own_hydra.compose(hydra, overrides))
+        return from_hydra(own_hydra.compose(hydra, overrides), is_study)
 
 
 def compose_whole(
@@ -102,9 +107,14 @@ def composed_job(config: DictConfig) -> Composed:
     return from_hydra(OmegaConf.merge(whole, config))  # type: ignore[arg-type]
 
 
-def from_hydra(config: DictConfig) -> Composed:
-    """What was composed with Hydra's own part, checked and named; call it while Hydra is ours."""
-    check(config)
+def from_hydra(config: DictConfig, is_study: bool = False) -> Composed:
+    """What was composed with Hydra's own part, checked and named; call it while Hydra is ours.
+
+    Args:
+        config: It.
+        is_study: Whether it shall be that of a study, and not of a run.
+    """
+    check(config, is_study)
     choices = dict(config.hydra.runtime.choices)
     ours = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     if choices.get("experiment"):
@@ -112,7 +122,7 @@ def from_hydra(config: DictConfig) -> Composed:
     pool = ours.pool if ours.pool else {}
     # Data sets bring a network; a model without one sets it back to null.
     has_network = OmegaConf.is_dict(ours.model) and ours.model.get("network") is not None
-    chooser = "strategy" if ours.selection is None else "selection"
+    chooser = next(key for key in CHOOSERS if ours[key] is not None)
     names = {
         "dataset": choices["dataset"],
         "pool": "+".join(sorted(str(name) for name in pool)) or "full",
@@ -166,7 +176,7 @@ def _init_strategy(config: DictConfig, choices: Mapping[str, Any]) -> str:
     return str(choices.get("strategy@init_strategy") or target.rpartition(".")[2])
 
 
-def check(config: DictConfig) -> None:
+def check(config: DictConfig, is_study: bool = False) -> None:
     """Raise ConfigError unless ``config`` has every key of RunConfig, no other and no folders."""
     _check_hydra(config.hydra)
     keys = RunConfig.__dataclass_fields__
@@ -183,21 +193,36 @@ def check(config: DictConfig) -> None:
     for key in REQUIRED:
         if OmegaConf.is_missing(config, key):
             raise ConfigError(f"Every run has a {key}; none is chosen.", f"Add {key}=…")
-    _check_chooser(config)
+    _check_chooser(config, is_study)
     _check_targets(config)
 
 
-def _check_chooser(config: DictConfig) -> None:
-    """Raise ConfigError unless one decides what is trained on: a strategy, or a selection."""
-    chosen = [key for key in CHOOSERS if config[key] is not None]
+_WHAT_FOR = {
+    "strategy": "active learning",
+    "selection": "active sampling",
+    "study": "a measurement",
+}
+
+
+def _check_chooser(config: DictConfig, is_study: bool) -> None:
+    """Raise ConfigError unless one decides what is done: a strategy, a selection, or a study."""
+    choices = config.hydra.runtime.choices
+    chosen = {key: f"{key}={choices.get(key)}" for key in CHOOSERS if config[key] is not None}
+    if is_study and "study" not in chosen:
+        raise ConfigError("No study is chosen.", "See al-bench list studies.")
     if not chosen:
         raise ConfigError("Every run has a strategy; none is chosen.", "Add strategy=…")
     if len(chosen) > 1:
-        choices = config.hydra.runtime.choices
-        words = [f"{key}={choices.get(key)}" for key in chosen]
+        uses = [f"{word} for {_WHAT_FOR[key]}" for key, word in chosen.items()]
         raise ConfigError(
-            f"{' and '.join(words)}: a strategy buys labels, a selection has them all.",
-            f"Use {words[0]} for active learning, or {words[1]} for active sampling.",
+            f"{' and '.join(chosen.values())}: a strategy buys labels, a selection has them all, a "
+            "study measures and buys none.",
+            f"Use {', or '.join(uses)}.",
+        )
+    if "study" in chosen and not is_study:
+        raise ConfigError(
+            f"{chosen['study']}: a study is no run.",
+            f"Type al-bench study {choices.get('study')}, and its keys.",
         )
 
 

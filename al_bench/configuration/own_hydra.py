@@ -36,7 +36,7 @@ from al_bench.paths import opened
 CONFIG_NAME = "config"
 VERSION = __version__
 # Groups of which a class is a choice.
-OF_CLASSES = ("dataset", "model", "strategy", "selection", "target", "training")
+OF_CLASSES = ("dataset", "model", "strategy", "selection", "study", "target", "training")
 # What the files of a group bring along, and a class of one's own in their place does too.
 BROUGHT: dict[str, list[Any]] = {
     "selection": [
@@ -44,7 +44,12 @@ BROUGHT: dict[str, list[Any]] = {
         {"override /strategy@_global_.strategy": None},
         {"override /budget@_global_.budget": "steps"},
         {"override /training@_global_.training": "steps"},
-    ]
+    ],
+    "study": [
+        "_self_",
+        {"override /strategy@_global_.strategy": None},
+        {"override /budget@_global_.budget": "initial"},
+    ],
 }
 # Hydra 1.3 wants to be told whose behavior it has and replaces what is stored; later ones warn of
 # the first, and ask to be told the second.

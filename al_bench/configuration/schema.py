@@ -11,7 +11,8 @@ from al_bench.configuration.until_decided import UNTIL_DECIDED
 from al_bench.errors import ConfigError, require_whole
 
 # Groups whose choices describe objects, those from which every run has a choice, and those from
-# one of which it has one: labels are bought by a strategy, or known and sampled by a selection.
+# one of which it has one: labels are bought by a strategy, or known and sampled by a selection, or
+# none are bought and a study measures what was trained.
 OBJECTS = (
     "dataset",
     "pool",
@@ -20,11 +21,12 @@ OBJECTS = (
     "training",
     "strategy",
     "selection",
+    "study",
     "target",
     "tracker",
 )
 REQUIRED = ("dataset", "pool", "model", "budget", "training", "evaluation")
-CHOOSERS = ("strategy", "selection")
+CHOOSERS = ("strategy", "selection", "study")
 BUILT = (
     "dataset",
     "pool",
@@ -33,6 +35,7 @@ BUILT = (
     "budget",
     "strategy",
     "selection",
+    "study",
     "init_strategy",
     "target",
     "tracker",
@@ -50,6 +53,7 @@ class RunConfig:
     training: Any = MISSING
     strategy: Any = None
     selection: Any = None
+    study: Any = None
     init_strategy: Any = None
     target: Any = None
     evaluation: Any = MISSING

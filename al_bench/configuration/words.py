@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -42,8 +43,12 @@ class Words:
     only_shows: bool
 
 
-def read(arguments: Sequence[str]) -> Words:
+def read(arguments: Sequence[str], command: str = "run") -> Words:
     """What ``arguments`` ask for.
+
+    Args:
+        arguments: What was typed after the command.
+        command: Its name, for messages.
 
     Raises:
         ConfigError: There is no such flag or folder, or a word cannot be meant.
@@ -52,14 +57,14 @@ def read(arguments: Sequence[str]) -> Words:
     keys = [word for word in arguments if "=" in word and not word.startswith("-")]
     ordered = [*(word for word in arguments if word not in keys), *quoted(keys)]
     parser = _flags()
-    setattr(parser, "error", _refuse_flag)  # noqa: B010  # argparse would print a page and exit
+    setattr(parser, "error", partial(_refuse_flag, command))  # noqa: B010  # argparse would print a page and exit
     parsed = parser.parse_args(ordered)
     if parsed.cfg is None and (parsed.package or parsed.resolve):
         flag = "--package" if parsed.package else "--resolve"
         raise ConfigError(f"{flag} shows the configuration and runs nothing.", "Add --cfg job.")
     for flag in ("config_name", "config_path", "experimental_rerun"):
         if getattr(parsed, flag) is not None:
-            raise ConfigError(f"al-bench run has no flag --{flag.replace('_', '-')}.", FLAGS)
+            raise ConfigError(f"al-bench {command} has no flag --{flag.replace('_', '-')}.", FLAGS)
     if parsed.cfg is not None and parsed.multirun:
         raise ConfigError("--cfg shows the configuration of one job.", "Leave out -m.")
     folder = None if parsed.config_dir is None else paths.opened(parsed.config_dir).resolve()
@@ -234,7 +239,7 @@ def _suggestion(word: str, folder: Path | None) -> str:
     return f"Write {word}=…" if word in keys else FLAGS
 
 
-def _refuse_flag(message: str) -> NoReturn:
+def _refuse_flag(command: str, message: str) -> NoReturn:
     unknown = message.removeprefix("unrecognized arguments: ")
     if unknown == message:
         raise ConfigError(f"{message}.", FLAGS)
@@ -242,4 +247,4 @@ def _refuse_flag(message: str) -> NoReturn:
     key = flag.lstrip("-").split("=")[0].replace("-", "_")
     keys = RunConfig.__dataclass_fields__
     hint = f"Write {key}=…" if key in keys else FLAGS
-    raise ConfigError(f"al-bench run has no flag {flag}.", hint)
+    raise ConfigError(f"al-bench {command} has no flag {flag}.", hint)

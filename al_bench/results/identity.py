@@ -108,6 +108,15 @@ class RunIdentity:
         return Path(*map(safe_name, (self.dataset, self.model, self.strategy, self.run_id)))
 
 
+class StudyIdentity(RunIdentity):
+    """The same of a study, whose name is in the place of a strategy's."""
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder below the results folder: studies/name/id."""
+        return Path("studies", safe_name(self.strategy), self.run_id)
+
+
 def safe_name(name: str) -> str:
     """``name`` as one visible folder name on every file system.
 

@@ -130,8 +130,13 @@ def require(folder: Path, name: str) -> None:
     files = [folder / kind / f"{name}.{ending}" for kind, ending in endings.items()]
     locks = [folder / "locks" / f"{name}.{ending}" for ending in ("lock", "lease")]
     for path in (folder / "config.yaml", *files, *locks):
-        if what := wrong(path):
-            _refuse(path, what)
+        require_regular(path)
+
+
+def require_regular(path: Path) -> None:
+    """Raise LedOutside where a file of a run is there, and is a link or no regular file."""
+    if what := wrong(path):
+        _refuse(path, what)
 
 
 def _refuse(path: Path, what: str) -> None:

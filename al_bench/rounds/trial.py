@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ from al_bench.data.target import Targets
 from al_bench.engine import Engine
 from al_bench.models.base import Model
 from al_bench.results.identity import RunIdentity
+from al_bench.results.store import Resume, Store, TrialFiles
+from al_bench.results.studies import StudyFiles
 from al_bench.seeding import Streams
 
 
@@ -36,6 +38,9 @@ class Run(ABC):
         joint_size: Test points whose labels are predicted together; ``None`` is none.
         online: Whether each round is evaluated once more, its samples reweighted by the labels
             that it has bought.
+
+    Attributes:
+        has_rounds: Whether its trials have rounds, each a row of a curve.
     """
 
     identity: RunIdentity
@@ -46,10 +51,25 @@ class Run(ABC):
     ood: Sequence[OodSet] = ()
     joint_size: int | None = None
     online: bool = False
+    has_rounds: ClassVar[bool] = True
 
     def num_evaluated(self, num_samples: int) -> int:
         """Posterior samples that test and validation metrics are made of, of ``num_samples``."""
         return min(self.evaluation_samples or num_samples, num_samples)
+
+    def claim(self, results: Path, seed: int, resume: Resume) -> "TrialFiles | StudyFiles":
+        """Take a trial for this process, with what it has already done.
+
+        Args:
+            results: The results folder.
+            seed: The trial's seed.
+            resume: ``same`` or ``any`` engine, for a trial that is half done.
+
+        Raises:
+            TrialHeld: Another process has it.
+            ResultsError: Its files cannot be written, or may not be.
+        """
+        return Store(results).claim(self.identity, seed, self.engine.columns(), resume)
 
     @abstractmethod
     def trial(

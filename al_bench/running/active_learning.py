@@ -38,8 +38,8 @@ class ActiveLearning(Setting):
 
     def __init__(self, config: Any) -> None:
         self.chosen = build_strategies(config)
-        self.recipe = _recipe(config.training)
-        self.budget = _budget(config.budget)
+        self.recipe = build_recipe(config.training)
+        self.budget = build_budget(config.budget)
 
     def check_choices(self, composed: Composed, model: Model) -> None:
         """Raise ConfigError unless what was built goes together, as far as no data are needed."""
@@ -150,7 +150,8 @@ def build_strategy(node: Any, group: str) -> Strategy:
     return strategy
 
 
-def _recipe(node: Any) -> Recipe:
+def build_recipe(node: Any) -> Recipe:
+    """How networks are trained in epochs; ConfigError for what trains otherwise."""
     recipe = build(node, "training")
     if isinstance(recipe, StepRecipe):
         raise ConfigError(
@@ -165,7 +166,8 @@ def _recipe(node: Any) -> Recipe:
     return recipe
 
 
-def _budget(node: Any) -> Budget:
+def build_budget(node: Any) -> Budget:
+    """How many labels; ConfigError for what counts something else."""
     budget = build(node, "budget")
     if isinstance(budget, StepBudget):
         raise ConfigError(

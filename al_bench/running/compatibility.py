@@ -15,6 +15,7 @@ from al_bench.models.mc_dropout import MCDropout
 from al_bench.sampling.base import CoreSet, Selection
 from al_bench.seeding import isolated
 from al_bench.strategies.base import LABELS, Strategy
+from al_bench.studies.base import Study
 from al_bench.training.recipe import Recipe
 
 
@@ -23,7 +24,7 @@ def check_choices(
     model: Model,
     recipe: Recipe,
     budget: Budget,
-    strategies: Mapping[str, Strategy],
+    strategies: Mapping[str, Strategy] | Mapping[str, Study],
 ) -> None:
     """Raise ConfigError unless what was built goes together, as far as no data are needed.
 
@@ -32,7 +33,8 @@ def check_choices(
         model: Built from it, as are the others.
         recipe: How the model is trained.
         budget: How many labels.
-        strategies: By group: ``strategy``, and ``init_strategy`` where one buys the initial set.
+        strategies: By group: ``strategy``, and ``init_strategy`` where one buys the initial set;
+            or ``study``.
     """
     if recipe.monitor is not None and budget.validation_size in (0, "0x"):
         raise ConfigError(
@@ -140,7 +142,7 @@ def check_needs(
     composed: Composed,
     provided: frozenset[str],
     group: str,
-    strategy: Strategy | Selection | CoreSet,
+    strategy: Strategy | Selection | CoreSet | Study,
     hints: Mapping[str, str] | None = None,
 ) -> None:
     """Raise ConfigError unless what the strategy needs is there.
@@ -148,7 +150,7 @@ def check_needs(
     Args:
         composed: The run's configuration and the names of its choices.
         provided: What the model provides for this data set, and the run beside it.
-        group: ``strategy``, ``init_strategy`` or ``selection``.
+        group: ``strategy``, ``init_strategy``, ``selection`` or ``study``.
         strategy: Built from that group.
         hints: What to type instead, by what is missing, where that differs from what the table of
             capabilities says.

@@ -24,8 +24,15 @@ def describe(prepared: Prepared) -> str:
     count = len(prepared.seeds)
     shape = "×".join(map(str, trial.pool.inputs.input_shape))
     made_of = composition(trial.pool) if prepared.loaded.transforms else {}
+    passes = [
+        f"scoring    at most {work.scored:,} forward passes (points × samples) a seed, "
+        f"{work.scored * count:,} in all",
+        f"testing    {tested:,} forward passes a seed, {tested * count:,} in all",
+        *_together(run.joint_size, test),
+    ]
+    kind = "run" if run.has_rounds else "study"
     lines = [
-        f"run        {run.identity.strategy_label} on {run.identity.task}, "
+        f"{kind:<11}{run.identity.strategy_label} on {run.identity.task}, "
         f"{run.identity.model_label}",
         f"data       pool {len(trial.pool):,}, test {test:,}, inputs {shape}, "
         f"{trial.num_classes} classes",
@@ -34,12 +41,9 @@ def describe(prepared: Prepared) -> str:
         *(f"note       {note}" for note in prepared.notes),
         *(f"{name:<11}{what}" for name, what in work.sizes.items()),
         f"seeds      {count} ({spans(prepared.seeds)})",
-        f"rounds     {rounds} a seed, {rounds * count} in all",
+        *([f"rounds     {rounds} a seed, {rounds * count} in all"] if run.has_rounds else []),
         f"training   at most {trained:,} steps a seed, {trained * count:,} in all",
-        f"scoring    at most {work.scored:,} forward passes (points × samples) a seed, "
-        f"{work.scored * count:,} in all",
-        f"testing    {tested:,} forward passes a seed, {tested * count:,} in all",
-        *_together(run.joint_size, test),
+        *(passes if run.has_rounds else []),
         f"engine     {run.engine.device}, {run.engine.scoring_precision} scoring, "
         f"{run.engine.training_precision} training, {prepared.workers} worker(s)",
         f"time       {_time(prepared)}",

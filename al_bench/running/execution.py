@@ -3,7 +3,7 @@
 import contextlib
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,7 +14,8 @@ from al_bench.results.locks import TrialHeld
 from al_bench.results.manifest import INTERRUPTED
 from al_bench.results.own_code import require_unedited
 from al_bench.results.spending import Spent, spent_by
-from al_bench.results.store import Store, TrialFiles
+from al_bench.results.store import TrialFiles
+from al_bench.results.studies import StudyFiles
 from al_bench.results.trial_key import TrialKey
 from al_bench.rounds.trial import Trial
 from al_bench.running.prepare import Prepared
@@ -125,7 +126,7 @@ class Rounds:
         self.trials: list[Trial] = []
         self.outcomes: list[TrialOutcome] = []
         self._report = report
-        self._claims: dict[TrialKey, tuple[Assignment, TrialFiles]] = {}
+        self._claims: dict[TrialKey, tuple[Assignment, TrialFiles | StudyFiles]] = {}
         self._keys: dict[Trial, TrialKey] = {}
 
     def take(self, assignment: Assignment) -> None:
@@ -135,11 +136,8 @@ class Rounds:
             TrialHeld: Another process has it.
         """
         prepared, key = assignment.prepared, assignment.key
-        run = prepared.run
         try:
-            files = Store(prepared.results).claim(
-                run.identity, key.seed, run.engine.columns(), prepared.resume
-            )
+            files = prepared.run.claim(prepared.results, key.seed, prepared.resume)
         except TrialHeld:
             raise
         except AlBenchError as error:  # its files may not be touched: of this run alone, perhaps
@@ -185,11 +183,19 @@ class Rounds:
         """Make the round durable."""
         key = self._keys[trial]
         assignment, files = self._claims[key]
+        assert isinstance(files, TrialFiles)
         require_unedited(trial.run.identity.own_code)
         full = files.commit(row, acquired, trial.checkpoint)
         self._report.round(key, full, trial.num_rounds)
         assignment.prepared.tracking.round(key, full)
         return full
+
+    def keep(self, trial: Trial, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Make what a study has measured durable."""
+        _, files = self._claims[self._keys[trial]]
+        assert isinstance(files, StudyFiles)
+        require_unedited(trial.run.identity.own_code)
+        files.keep(rows)
 
     def finish(self, trial: Trial) -> None:
         """Record that the trial has come to its end."""
@@ -225,9 +231,11 @@ class Rounds:
         assignment, claimed = self._claims.pop(key)
         text = "".join(traceback.format_exception(error))
         # On a full disk the failure cannot be stored; it is still told.
-        with claimed as files, contextlib.suppress(OSError, AlBenchError):
-            files.fail(error, text, round)
-        message = f"round {round}: {error_line(error)}"
+        with contextlib.closing(claimed), contextlib.suppress(OSError, AlBenchError):
+            claimed.fail(error, text, round)
+        message = error_line(error)
+        if assignment.prepared.run.has_rounds:
+            message = f"round {round}: {message}"
         self._end(assignment, FAILED, rows, message)
         self._stop(assignment, message, error)
 

@@ -17,6 +17,7 @@ from al_bench.results.identity import (
     ENGINE_KEYS,
     PATHS,
     RunIdentity,
+    StudyIdentity,
     config_hash,
     hashed_text,
     text_hash,
@@ -77,7 +78,8 @@ def identify(
         protocol, fingerprint, without=(*PATHS, *CHOOSERS), beside=_beside(sources, strategies)
     )
     versions = {"part_versions": beside["part_versions"]}
-    return RunIdentity(
+    kind = StudyIdentity if chooser == "study" else RunIdentity
+    return kind(
         run_id=config_hash(meaning, fingerprint, without=PATHS, beside=beside),
         protocol_id=text_hash(text),
         task=names["dataset"] if names["pool"] == "full" else f"{names['dataset']}/{names['pool']}",

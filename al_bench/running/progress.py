@@ -143,7 +143,9 @@ class BarReport:
         self._remaining.end(outcome.key)
         if outcome.status == DONE:
             rounds = max(outcome.rounds, 1)
-            text = f"done, {outcome.spent}, accuracy {outcome.accuracy:.3f}"
+            text = "done"
+            if outcome.accuracy is not None:
+                text = f"done, {outcome.spent}, accuracy {outcome.accuracy:.3f}"
             self._show(outcome.key, rounds, rounds, text)
         else:
             text = f"{self._name(outcome.key)} {outcome.status}: {outcome.message}"

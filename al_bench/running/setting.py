@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from al_bench.configuration.composing import Composed
 from al_bench.data.base import Inputs
 from al_bench.models.base import Model
-from al_bench.rounds.loop import RoundStore
 from al_bench.rounds.trial import Run, Trial
 from al_bench.training.trainer import Trainer
 
@@ -110,7 +109,7 @@ class Setting(ABC):
     @abstractmethod
     def execute(
         trials: Sequence[Any],
-        store: RoundStore,
+        store: Any,
         watch: Callable[[Trial], None],
         trainer: Trainer | None = None,
     ) -> None:
@@ -118,7 +117,7 @@ class Setting(ABC):
 
         Args:
             trials: Of this setting.
-            store: Where their rounds go.
+            store: Where their rounds go, or what they measure: ``Rounds``, for one.
             watch: Called after each step of training.
             trainer: Fits models; ``None`` is one network after the other.
         """

@@ -6,8 +6,9 @@ from al_bench.rounds.trial import Run
 from al_bench.running.active_learning import ActiveLearning
 from al_bench.running.sampling import Sampling
 from al_bench.running.setting import Setting
+from al_bench.running.studying import Studying
 
-SETTINGS: tuple[type[Setting], ...] = (ActiveLearning, Sampling)
+SETTINGS: tuple[type[Setting], ...] = (ActiveLearning, Sampling, Studying)
 
 
 def chosen(config: Any) -> Setting:

@@ -13,15 +13,13 @@ from torch import Tensor
 
 from al_bench.data.labeled import LabeledSet
 from al_bench.engine import PRECISIONS, Engine
-from al_bench.information.gradients import gradient_sum, squared_norms_and_products
 from al_bench.models.base import Network, NetworkModel
 from al_bench.models.chunks import chunked
 from al_bench.models.ensemble import EnsemblePosterior
-from al_bench.models.frozen import frozen_copy
 from al_bench.models.over_network import ONE_NETWORK
 from al_bench.sampling.base import Proxy
 from al_bench.seeding import Streams, isolated
-from al_bench.strategies.dynamical import chunk_size
+from al_bench.strategies.point_gradients import gradient_norms
 from al_bench.training.draws import Generators
 from al_bench.training.epochs import Training, train
 from al_bench.training.recipe import Recipe
@@ -99,17 +97,7 @@ class TrainedProxy:
 
     def gradient_norms(self) -> Tensor:
         """(N,) float64 norms of the gradient of each point's loss in all parameters."""
-        points, device = self.points, self.beside.engine.device
-        network = frozen_copy(self.network, torch.float32).requires_grad_(True)
-        nowhere = gradient_sum(network, [])
-        size = chunk_size(network, points.inputs.gather(points.indices[:1], device))
-        norms = []
-        for places in torch.split(torch.arange(len(points)), size):
-            inputs = points.inputs.gather(points.indices[places], device)
-            labels = points.labels[places].to(device)
-            squared, _ = squared_norms_and_products(network, inputs, labels, nowhere)
-            norms.append(squared.sqrt())
-        return torch.cat(norms)
+        return gradient_norms(self.network, self.points, self.beside.engine.device)
 
 
 class PointsToKeep:

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from al_bench.errors import require_number
 from al_bench.information.gradients import gradient_sum, squared_norms_and_products
-from al_bench.models.base import NETWORK, Network
+from al_bench.models.base import NETWORK
 from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.point_gradients import chunk_size
 from al_bench.strategies.rules import top
-
-CHUNK_BYTES = 2**27
-"""Activations of the points whose gradients are taken at once, with those of the backward pass."""
 
 
 @dataclass(frozen=True)
@@ -89,26 +87,3 @@ def _labeled(view: PoolView, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     for chunk, answers in zip(torch.split(inputs, size), torch.split(labels, size), strict=True):
         if len(chunk):
             yield chunk, answers.to(chunk.device)
-
-
-def chunk_size(network: Network, inputs: Tensor) -> int:
-    """Points whose activations, forward and backward, stay within ``CHUNK_BYTES``, at least 1.
-
-    Args:
-        network: The network.
-        inputs: One point (1, *input_shape).
-    """
-    total = [inputs.nbytes]
-
-    def record(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        total[0] += output.nbytes
-
-    leaves = [module for module in network.modules() if not list(module.children())]
-    hooks = [leaf.register_forward_hook(record) for leaf in leaves]
-    try:
-        with torch.no_grad():
-            network(inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return max(1, CHUNK_BYTES // (4 * total[0]))  # activations, their ReLUs, both gradients

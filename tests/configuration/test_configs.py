@@ -1,5 +1,7 @@
 """Every file under conf composes and builds; every choice behaves as its name says."""
 
+import dataclasses
+
 import pytest
 
 from al_bench.configuration.choices import choices
@@ -38,6 +40,17 @@ def test_every_choice_composes_and_builds_with_its_classes_own_defaults(group, n
     assert built is not None
 
 
+@pytest.mark.parametrize("name", files("study"))
+def test_every_study_composes_with_its_classes_own_defaults_and_is_ready_without_data(name):
+    composed = compose([f"study={name}"], is_study=True)
+    study = prepare(composed).run.study
+    defaults = {field.name: field.default for field in dataclasses.fields(study)}
+    assert {key: value for key, value in composed.resolved()["study"].items()} == {
+        "_target_": composed.config.study._target_,
+        **{key: list(one) if isinstance(one, tuple) else one for key, one in defaults.items()},
+    }
+
+
 @pytest.mark.parametrize("name", files("pool"))
 def test_every_pool_composes_and_builds(name):
     more = {
@@ -49,9 +62,13 @@ def test_every_pool_composes_and_builds(name):
         assert build(node, f"pool.{key}") is not None
 
 
+def is_of_a_study(name):
+    return "override /study:" in (config_dir() / "experiment" / f"{name}.yaml").read_text()
+
+
 @pytest.mark.parametrize("name", files("experiment"))
 def test_every_preset_composes_and_is_ready_but_for_its_data(name):
-    composed = compose([f"experiment={name}"])
+    composed = compose([f"experiment={name}"], is_study=is_of_a_study(name))
     if "root" in composed.config.dataset:
         composed.config.dataset.root = "nowhere"
         with pytest.raises(DataError, match=r"dataset\.root="):

@@ -14,7 +14,7 @@ from al_bench.models.base import Network
 from al_bench.models.networks.cnn import digits_cnn
 from al_bench.models.networks.mlp import mlp
 from al_bench.models.networks.resnet import resnet18
-from al_bench.strategies import dynamical
+from al_bench.strategies import point_gradients
 from al_bench.strategies.dynamical import Dynamical
 
 
@@ -201,7 +201,7 @@ def test_an_infinite_gamma_keeps_the_second_term_which_is_one_forward_mode_deriv
 def test_chunks_change_nothing(monkeypatch):
     view = NetworkView("cnn", num_points=20)
     whole = Dynamical().select(view, 20, seeded(0))
-    monkeypatch.setattr(dynamical, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(point_gradients, "CHUNK_BYTES", 1)
     single = Dynamical().select(view, 20, seeded(0))
     assert torch.equal(single.positions, whole.positions)
     torch.testing.assert_close(single.scores, whole.scores, rtol=1e-4, atol=1e-6)
@@ -213,7 +213,7 @@ def test_memory_is_that_of_a_chunk_whatever_the_number_of_points(monkeypatch):
     largest = []
     network = view.network()
     hook = network.register_forward_hook(lambda _, args, output: largest.append(len(args[0])))
-    monkeypatch.setattr(dynamical, "CHUNK_BYTES", 2**17)
+    monkeypatch.setattr(point_gradients, "CHUNK_BYTES", 2**17)
     try:
         Dynamical().select(view, 3, seeded(0))
     finally:

@@ -43,7 +43,7 @@ def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     trials = _begin(prepared, record, "")
     remaining = _remaining(prepared, record)
     try:
-        outcomes = _execute(trials, remaining, _title(prepared, ""), {})
+        outcomes = execute_shown(trials, remaining, title_of(prepared, ""), {})
     except Stopped as error:
         _keep(prepared, record, {error.trial: error_line(error)})
         raise
@@ -98,10 +98,10 @@ def run_jobs(jobs: Sequence[Job]) -> None:
     runs = {prepared.folder: prepared for _, prepared in reversed(begun)}  # equal ones are one
     title = f"{len(runs)} runs together, {len(in_turn)} trials"
     if len(runs) == 1:
-        title = _title(begun[0][1], "")
+        title = title_of(begun[0][1], "")
     try:
         remaining = remaining_of([prepared for _, prepared in begun])
-        outcomes = _execute(in_turn, remaining, title, run_names)
+        outcomes = execute_shown(in_turn, remaining, title, run_names)
     except Stopped as error:
         owners = (one for one in begun if error.trial in map(one[1].key, one[1].seeds))
         job, prepared = next(owners)
@@ -163,7 +163,7 @@ def _begin(prepared: "Prepared", record: sweep.JobRecord, name: str) -> "list[As
     return assignments(prepared, refused=refused)
 
 
-def _execute(
+def execute_shown(
     trials: "Sequence[Assignment]", remaining: "Remaining", title: str, names: Mapping[Path, str]
 ) -> "list[TrialOutcome]":
     """Run trials while their progress is shown below a title."""
@@ -182,7 +182,7 @@ def _say_outcomes(prepared: "Prepared", outcomes: "Sequence[TrialOutcome]", name
     from al_bench.running import progress
 
     of_run = [outcome for outcome in outcomes if outcome.key.folder == prepared.folder]
-    print_table(_console(), progress.outcome_table(_title(prepared, name), of_run))
+    print_table(_console(), progress.outcome_table(title_of(prepared, name), of_run))
     print(f"results: {prepared.results / prepared.run.identity.folder}")
 
 
@@ -209,7 +209,8 @@ def _keep(
             record.failed(prepared.run.identity, prepared.seeds, untold)
 
 
-def _title(prepared: "Prepared", name: str) -> str:
+def title_of(prepared: "Prepared", name: str) -> str:
+    """What is done in a line; ``name`` where the run has one beside others."""
     identity = prepared.run.identity
     return f"{name or identity.strategy_label} on {identity.task}, {identity.model_label}"
 

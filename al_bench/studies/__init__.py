@@ -1,0 +1,1 @@
+"""Measurements of trained networks that are no curve: one module a study."""
