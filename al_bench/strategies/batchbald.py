@@ -19,7 +19,10 @@ from al_bench.strategies.rules import Power
 
 SATURATED = 0.05  # nats left below log K
 LEAST_GAIN = 1e-6  # nats: a joint gain below that is rounding
-SMALL_TABLE = 10  # a table this many times smaller than the largest is evaluated for all points
+MERGED = (64, 256)  # outcomes that bound gains, the cheap bounds first
+LEAST_OUTCOMES = 3  # a table of so many times more is worth bounding
+MOST_CANDIDATES = 16  # evaluated before bounds are compared with the best gain again
+ROUNDING = 1e-6  # nats: more than float32 adds to or takes from a gain or its bound
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,9 @@ class BatchBALD:
         standard error, which is also that of the joint entropy, nats), ``num_exact`` (picks made
         before sampling began), ``saturated_at`` (rank of the first pick with less than
         ``SATURATED`` nats left to gain), ``num_drawn`` (picks without a score),
-        ``share_evaluated`` (work done, as a share of evaluating every candidate at every pick),
-        ``fell_back`` = ``random`` when no point has any information.
+        ``share_evaluated`` (work done, as a share of evaluating every candidate at every pick;
+        bounds count, so it can exceed 1 where they rule out nothing), ``fell_back`` = ``random``
+        when no point has any information.
         """
         log_probs = view.log_probs(self.num_samples)  # (N, K, C)
         if not 1 <= batch_size <= len(log_probs):
@@ -101,10 +105,11 @@ class BatchBALD:
 class LazyGreedy:
     """Finds the candidate with the highest gain without evaluating all of them.
 
-    A gain can only shrink as points are added, so a gain from earlier is an upper bound now
-    (Minoux 1978): candidates are evaluated from the highest bound down, until no bound exceeds the
-    best gain. That is exact while all outcomes are present. Sampled outcomes descend from those of
-    the pick before, so the bounds hold up to the sampling error of one pick.
+    Candidates are evaluated from the highest upper bound down, until no bound exceeds the best
+    gain: picks are those of evaluating all. A gain can only shrink as points are added, so a gain
+    from earlier is a bound (Minoux 1978), but only while all outcomes are present: sampling changes
+    gains. The present outcomes, similar ones merged into one, bound gains always and cost as much
+    less as there are fewer of them.
 
     Args:
         log_probs: Of the pool, (N, K, C).
@@ -114,7 +119,7 @@ class LazyGreedy:
     Attributes:
         outcomes: The joint labelings of the points picked.
         bald: Information of each point by itself, (N,) float64, on the CPU.
-        work: Joint labelings × candidates evaluated so far.
+        work: Joint labelings, merged or not, × candidates evaluated so far.
         full_work: The same if every candidate had been evaluated at every pick.
     """
 
@@ -146,23 +151,48 @@ class LazyGreedy:
 
     def _evaluated(self) -> Tensor:
         """Candidates with their present gain in ``_bounds``, the best one among them."""
-        num_outcomes = len(self.outcomes.mass)
+        outcomes, num_outcomes = self.outcomes, len(self.outcomes.mass)
         self.full_work += num_outcomes * self._num_left
         queue = self._bounds.argsort(descending=True)[: self._num_left]
-        evaluated, best = 0, -math.inf
         if self._num_left == len(self._bounds):
-            evaluated = len(queue)  # nothing is picked yet, BALD is the gain
-        # A small table costs little, and its bounds save work when the table is large.
-        lazy = num_outcomes * SMALL_TABLE > self._max_outcomes
-        block_size = self.outcomes.block_size(self._log_probs.shape[2])
-        while evaluated < len(queue):
-            block = queue[evaluated : evaluated + block_size]
-            if lazy and float(self._bounds[block[0]]) <= best:
+            self.work += num_outcomes * len(queue)
+            return queue  # nothing is picked yet, BALD is the gain
+        size = min(outcomes.block_size(self._log_probs.shape[2]), MOST_CANDIDATES)
+        # The first few raise the best gain early, so that bounds rule out many.
+        evaluated, queue = queue[:size], queue[size:]
+        best = self._evaluate(evaluated)
+        tables = [count for count in MERGED if count * LEAST_OUTCOMES <= num_outcomes]
+        if not (outcomes.exact and tables):
+            # Earlier gains don't bound sampled ones. A small table costs little, and bounds from it
+            # save work when the table is large.
+            self._bounds[queue] = math.inf
+        for count in tables:
+            queue = queue[self._bounds[queue] + ROUNDING >= best]
+            self._bound(queue, outcomes.merged(count))
+            queue = queue[self._bounds[queue].argsort(descending=True)]
+            evaluated, queue = torch.cat([evaluated, queue[:size]]), queue[size:]
+            best = max(best, self._evaluate(evaluated[-size:]))
+        for start in range(0, len(queue), size):
+            block = queue[start : start + size]
+            if float(self._bounds[block[0]]) + ROUNDING < best:
                 break
-            points = self._order[block].to(self._log_probs.device)
-            gains = self.outcomes.gains(self._log_probs[points]).cpu()
-            self._bounds[block] = gains
-            best = max(best, float(gains.max()))
-            evaluated += len(block)
-        self.work += num_outcomes * evaluated
-        return queue[:evaluated]
+            best = max(best, self._evaluate(block))
+            evaluated = torch.cat([evaluated, block])
+        return evaluated
+
+    def _evaluate(self, candidates: Tensor) -> float:
+        """Put the gains of ``candidates`` in the place of their bounds; the highest of them."""
+        self._bounds[candidates] = self._gains(self.outcomes, candidates)
+        return float(self._bounds[candidates].max())
+
+    def _bound(self, candidates: Tensor, merged: JointOutcomes) -> None:
+        """Lower the bounds of ``candidates`` to their gains given ``merged`` outcomes."""
+        for block in torch.split(candidates, merged.block_size(self._log_probs.shape[2])):
+            bounds = self._gains(merged, block)
+            self._bounds[block] = torch.minimum(self._bounds[block], bounds)
+
+    def _gains(self, outcomes: JointOutcomes, candidates: Tensor) -> Tensor:
+        """Gains given ``outcomes``, (n,) float64, on the CPU."""
+        self.work += len(outcomes.mass) * len(candidates)
+        points = self._order[candidates].to(self._log_probs.device)
+        return outcomes.gains(self._log_probs[points]).cpu()

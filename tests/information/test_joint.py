@@ -130,6 +130,43 @@ def test_thinning_keeps_what_fits_and_is_unbiased_otherwise():
     torch.testing.assert_close(total / 2000, weights, atol=0.02, rtol=0.1)
 
 
+@settings(max_examples=30)
+@given(
+    st.integers(1, 5),
+    st.integers(2, 9),
+    st.integers(2, 4),
+    st.integers(1, 12),
+    st.sampled_from([60, 10_000]),
+    st.integers(0, 10_000),
+    st.sampled_from([0.2, 2.0, 30.0]),
+)
+def test_no_gain_is_above_that_of_merged_outcomes(n, k, c, count, max_outcomes, seed, scale):
+    predicted = log_probs(n + 6, k, c, seed, scale).double().log_softmax(-1)
+    outcomes = outcomes_of(predicted[:n], max_outcomes, seed)
+    if len(outcomes.mass) == 0:  # nothing is left to be learnt
+        return
+    merged = outcomes.merged(count)
+    assert len(merged.mass) <= count
+    torch.testing.assert_close(merged.mass.sum(), outcomes.mass.sum())
+    torch.testing.assert_close(merged.mass @ merged.posterior, outcomes.mass @ outcomes.posterior)
+    torch.testing.assert_close(merged.posterior.sum(dim=1), torch.ones_like(merged.mass))
+    gains = outcomes.gains(predicted[n:], torch.float64)
+    assert (merged.gains(predicted[n:], torch.float64) >= gains - 1e-12).all()
+
+
+def test_as_many_groups_as_there_are_kinds_of_outcomes_lose_nothing():
+    """Twelve outcomes of three posteriors."""
+    posterior = torch.eye(3, dtype=torch.float64).mul(0.7).add(0.1).repeat(4, 1)
+    mass = torch.rand(12, generator=seeded(0), dtype=torch.float64)
+    outcomes = JointOutcomes(posterior, mass, mass, mass)
+    predicted = log_probs(5, 3, 4)
+    merged = outcomes.merged(3)
+    assert len(merged.mass) == 3
+    torch.testing.assert_close(
+        merged.gains(predicted, torch.float64), outcomes.gains(predicted, torch.float64)
+    )
+
+
 def test_joint_entropy_is_sampled_only_with_a_generator():
     predicted = log_probs(5, 4, 4)
     exact = joint_entropy(predicted, max_outcomes=4**5)

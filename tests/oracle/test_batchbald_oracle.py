@@ -173,6 +173,17 @@ def test_lazy_greedy_picks_what_full_greedy_picks(max_configurations, seed):
     assert selection.notes["share_evaluated"] < 0.9
 
 
+@pytest.mark.parametrize("max_configurations", [1_000, 3_000])
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+def test_bounds_of_merged_samples_pick_what_full_greedy_picks(max_configurations, scale):
+    predicted = log_probs(250, 40, 8, seed=4, scale=scale)
+    selection = select(predicted, 8, 4, max_configurations=max_configurations)
+    scored = 8 - selection.notes.get("num_drawn", 0)
+    assert selection.notes["num_exact"] < scored
+    expected = full_greedy(predicted, scored, max_configurations, 4)
+    assert selection.positions[:scored].tolist() == expected
+
+
 def test_single_precision_products_pick_what_double_precision_picks():
     predicted = log_probs(120, 25, 6, seed=9, scale=1.0)
     columns = predicted.double().exp()
