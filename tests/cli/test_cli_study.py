@@ -247,6 +247,9 @@ def test_the_configuration_of_a_study_can_be_looked_at(al_bench):
         (["approximation", "model=random_forest"], "needs the gradients of one network"),
         (["initialization", "study.num_initializations=1"], "must be a whole number from 2"),
         (["initialization", "budget.init_size=1"], "1 labels cannot be ranked"),
+        (["fisher", "study.num_points=9999"], "is more than the 1117 points without a label"),
+        (["fisher", "study.num_targets=9999"], "is more than the 1297 target inputs"),
+        (["fisher", "model=deterministic"], "needs posterior samples that differ"),
         (["initialization", "--sweep"], "al-bench study has no flag --sweep"),
     ],
 )
