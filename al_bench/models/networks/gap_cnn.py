@@ -13,18 +13,24 @@ CHANNELS = (32, 64, 128)
 
 
 class GapCNN(Network):
-    """3×3 convolutions of 32, 64 and 128 channels, each with ReLU, averaged over all positions."""
+    """3×3 convolutions, each with ReLU, averaged over all positions."""
 
-    def __init__(self, channels_in: int, num_classes: int, dropout: float) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        num_classes: int,
+        dropout: float,
+        channels: Sequence[int] = CHANNELS,
+    ) -> None:
         super().__init__()
-        before = (channels_in, *CHANNELS)
+        before = (channels_in, *channels)
         self.layers = nn.ModuleList(
-            nn.Conv2d(fed, channels, 3, padding=1)
-            for fed, channels in zip(before, CHANNELS, strict=False)
+            nn.Conv2d(fed, given, 3, padding=1)
+            for fed, given in zip(before, channels, strict=False)
         )
-        self.output = nn.Linear(CHANNELS[-1], num_classes)
+        self.output = nn.Linear(channels[-1], num_classes)
         self.dropout = dropout
-        self.mask_units = (CHANNELS[-1],) if dropout > 0 else ()
+        self.mask_units = (channels[-1],) if dropout > 0 else ()
         self.to(memory_format=torch.channels_last)
 
     def prefix(self, inputs: Tensor) -> Tensor:
