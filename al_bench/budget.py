@@ -1,9 +1,10 @@
 """What a file under ``conf/budget`` says: how many labels, and when to stop."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from al_bench.errors import ConfigError, keyed, require_number, require_whole
+from al_bench.errors import ConfigError, keyed, require_counts, require_number, require_whole
 
 
 @dataclass(frozen=True)
@@ -16,19 +17,22 @@ class Budget:
     Args:
         init_size: Labels at round 0, drawn uniformly; 0 starts empty. ``None`` with
             ``init_per_class``.
-        init_per_class: Labels a class at round 0 instead.
+        init_per_class: Labels a class at round 0 instead: a number, or one for each class.
         batch_size: Labels bought a round; the last batch is shorter where needed.
         total: Labels at the end, initial ones included; ``None`` for all there are.
         validation_size: Points taken out of the pool for validation: a number, or a multiple of
             the initial labels written ``5x``.
+        validation_per_class: Points a class for validation instead: a number, or one for each
+            class.
         target_accuracy: Stop at this validation accuracy, in (0, 1]; ``None`` buys all labels.
     """
 
     init_size: int | None = 20
-    init_per_class: int | None = None
+    init_per_class: int | Sequence[int] | None = None
     batch_size: int = 10
     total: int | None = 120
     validation_size: int | str = 0
+    validation_per_class: int | Sequence[int] | None = None
     target_accuracy: float | None = None
 
     def __post_init__(self) -> None:
@@ -44,9 +48,20 @@ class Budget:
                 f"and {self.init_per_class}.",
                 "Set the other to null.",
             )
-        for name, least in (("init_size", 0), ("init_per_class", 1)):
-            if getattr(self, name) is not None:
-                require_whole(name, getattr(self, name), least)
+        if self.init_size is not None:
+            require_whole("init_size", self.init_size, 0)
+        for name in ("init_per_class", "validation_per_class"):
+            value = getattr(self, name)
+            if isinstance(value, Sequence) and not isinstance(value, str):
+                require_counts(name, value)
+            elif value is not None:
+                require_whole(name, value, 1)
+        if self.validation_per_class is not None and self.validation_size != 0:
+            raise ConfigError(
+                f"Give one of {keyed('validation_size')} and {keyed('validation_per_class')}, got "
+                f"{self.validation_size} and {self.validation_per_class}.",
+                f"Set {keyed('validation_size')}=0.",
+            )
         require_whole("batch_size", self.batch_size, 1)
         if self.total is not None:
             require_whole("total", self.total, 1)
@@ -83,12 +98,38 @@ class Budget:
     def initial_labels(self, num_classes: int) -> int:
         """Labels at round 0; a full budget has no such number."""
         if self.init_per_class is not None:
-            return self.init_per_class * num_classes
+            return sum(self.initial_counts(num_classes))
         assert self.init_size is not None
         return self.init_size
 
+    def initial_counts(self, num_classes: int) -> list[int]:
+        """Labels of each class at round 0, where ``init_per_class`` says so."""
+        return self._counts("init_per_class", num_classes)
+
+    def validation_counts(self, num_classes: int) -> list[int]:
+        """Validation points of each class, where ``validation_per_class`` says so."""
+        return self._counts("validation_per_class", num_classes)
+
+    def _counts(self, name: str, num_classes: int) -> list[int]:
+        value = getattr(self, name)
+        if isinstance(value, int):
+            return [value] * num_classes
+        if len(value) != num_classes:
+            raise ConfigError(
+                f"{keyed(name, self)} has {len(value)} numbers for {num_classes} classes.",
+                "Give one a class.",
+            )
+        return list(value)
+
+    @property
+    def validates(self) -> bool:
+        """Whether points are set aside for validation."""
+        return self.validation_per_class is not None or self.validation_size not in (0, "0x")
+
     def validation_labels(self, num_classes: int) -> int:
         """Points set aside for validation."""
+        if self.validation_per_class is not None:
+            return sum(self.validation_counts(num_classes))
         if isinstance(self.validation_size, str):
             return int(self.validation_size[:-1]) * self.initial_labels(num_classes)
         return self.validation_size
@@ -98,11 +139,10 @@ class Budget:
         validation = self.validation_labels(num_classes)
         if self.total is None:
             if validation >= pool_size:
-                raise ConfigError(
-                    f"{keyed('validation_size')}={validation} leaves nothing of the pool's "
-                    f"{pool_size} "
-                    "points."
-                )
+                said = f"{keyed('validation_size')}={validation}"
+                if self.validation_per_class is not None:
+                    said = f"{keyed('validation_per_class')}={self.validation_per_class}"
+                raise ConfigError(f"{said} leaves nothing of the pool's {pool_size} points.")
             self._check_target(validation)
             return
         initial = self.initial_labels(num_classes)

@@ -267,6 +267,16 @@ def choose(name: str, valid: Iterable[str], prefix: str = "") -> str:
     return f"Valid: {', '.join(valid)}." if valid else "There is nothing to choose from."
 
 
+def require_counts(name: str, value: object) -> None:
+    """Raise ConfigError unless ``value`` is a list of whole numbers from 0, not all of them 0."""
+    require_list(name, value)
+    assert isinstance(value, list | tuple)
+    for count in value:
+        require_whole(name, count, 0)
+    if not any(value):
+        raise ConfigError(f"{_parameter(name)}={list(value)} asks for no point.")
+
+
 def require_whole(name: str, value: object, least: int, most: int = MOST) -> None:
     """Raise ConfigError unless ``value`` is a whole number from ``least`` to ``most``.
 

@@ -11,6 +11,17 @@ def test_validation_may_be_a_multiple_of_the_initial_labels():
     assert Budget(init_size=None, init_per_class=2, validation_size="3x").validation_labels(4) == 24
 
 
+def test_classes_may_have_numbers_of_their_own():
+    budget = Budget(init_size=None, init_per_class=[1, 0, 3], validation_per_class=[2, 2, 0])
+    assert (budget.initial_labels(3), budget.validation_labels(3)) == (4, 4)
+    assert budget.num_rounds(3) == 13
+    assert budget.validates
+    assert Budget(validation_per_class=5).validation_labels(3) == 15
+    assert not Budget(validation_size="0x").validates
+    multiple = Budget(init_size=None, init_per_class=[1, 0, 3], validation_size="2x")
+    assert multiple.validation_labels(3) == 8
+
+
 @pytest.mark.parametrize(
     ("init", "batch", "total", "rounds"),
     [(20, 10, 120, 11), (20, 10, 125, 12), (0, 10, 10, 2), (20, 10, 20, 1)],
@@ -41,6 +52,11 @@ def test_a_full_budget_labels_everything_in_one_round():
         ({"total": 0}, "total must be a whole number from 1"),
         ({"validation_size": "5"}, "neither a number nor a multiple"),
         ({"validation_size": -3}, "whole number from 0"),
+        ({"init_size": None, "init_per_class": [1, -1]}, "init_per_class must be a whole number"),
+        ({"init_size": None, "init_per_class": [0, 0]}, "asks for no point"),
+        ({"init_size": None, "init_per_class": "2"}, "init_per_class must be a whole number"),
+        ({"validation_per_class": 0}, "validation_per_class must be a whole number from 1"),
+        ({"validation_size": 5, "validation_per_class": 1}, "got 5 and 1. Set validation_size=0"),
         ({"target_accuracy": 1.5}, "a number above 0 and at most 1, got 1.5"),
     ],
 )
@@ -55,6 +71,10 @@ def test_a_wrong_budget_is_refused_with_a_reason(wrong, said):
         (Budget(total=101), "total=101 is more than the pool's 100 points. Use total=100"),
         (Budget(total=90, validation_size=20), "beside 20 validation points"),
         (Budget(init_size=50, total=40), "initial set has 50 labels"),
+        (Budget(init_size=None, init_per_class=[1] * 9), "init_per_class has 9 numbers for 10"),
+        (Budget(total=50, validation_per_class=[1] * 11), "has 11 numbers for 10 classes"),
+        (Budget(total=90, validation_per_class=2), "beside 20 validation points"),
+        (Budget(init_size=None, total=None, validation_per_class=10), "=10 leaves nothing of the"),
         (Budget(total=50, target_accuracy=0.9), "needs a validation set"),
     ],
 )

@@ -33,6 +33,7 @@ SOME += ("entropy target=classes", "fisher_epig target=classes")
 MORE = {
     "dataset=arrays": ["dataset.path=own.npz"],
     "target=classes": ["target.proportions=[1,1,0]"],
+    "target=held_out": ["target.counts=[1,1,0]"],
     "target=file": ["target.path=own.npy"],
     "pool=contaminate": ["pool.contaminate.source=usps"],
     "pool=remap": ["pool.remap.classes=[0,1,0,1,0,1,0,1,0,1]"],

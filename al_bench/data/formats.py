@@ -1,4 +1,4 @@
-"""Readers of the file formats of the classic image data sets, which check what they read."""
+"""Readers of the file formats of the classic data sets, which check what they read."""
 
 import bz2
 import io
@@ -57,6 +57,22 @@ def read_libsvm(
     if (table[:, 1::2] != np.arange(1, features + 1)).any():
         raise damaged(path, f"its features are not numbered 1 to {features}")
     return table[:, 2::2].astype(np.float32), table[:, 0].astype(np.int64)
+
+
+def read_table(path: Path, rows: int, columns: int) -> NDArray[np.str_]:
+    """The words (rows, columns) of a text file: a row a line, apart by blanks or commas.
+
+    Raises:
+        DataError: The file is cut, or of another size.
+    """
+    text = read_checked(path).tobytes().decode("latin-1")
+    lines = [line.replace(",", " ").split() for line in text.splitlines() if line.strip()]
+    if len(lines) != rows:
+        raise damaged(path, f"it has {len(lines):,} rows and should have {rows:,}")
+    for number, line in enumerate(lines, start=1):
+        if len(line) != columns:
+            raise damaged(path, f"row {number} has {len(line)} columns and should have {columns}")
+    return np.array(lines)
 
 
 def read_cifar_binary(path: Path, md5: str | None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

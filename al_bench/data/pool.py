@@ -15,7 +15,10 @@ from al_bench.seeding import Streams
 
 
 class Stage(IntEnum):
-    """When a pool transform acts, and which member of the "split" stream is its own."""
+    """When a pool transform acts, and which member of the "split" stream is its own.
+
+    The last two are no transforms: what they draw is drawn when the pool is made.
+    """
 
     REMAP = 1
     SUBSET = 2
@@ -23,6 +26,8 @@ class Stage(IntEnum):
     CONTAMINATE = 4
     LABEL_NOISE = 5
     REPEAT = 6
+    HELD_OUT = 7
+    TEST = 8
 
 
 class PoolTransform(Protocol):
@@ -160,3 +165,14 @@ def copy_numbers(pool: Pool) -> Tensor:
     """(N,) int64, the same for copies of one point and different for different points."""
     stride = int(pool.source_index.max()) + 1 if len(pool) else 1
     return pool.origin * stride + pool.source_index
+
+
+def first_copies(pool: Pool, order: Tensor) -> Tensor:
+    """(n,) bool: whether each place of ``order`` is the first with its source point."""
+    if len(order) == 0:
+        return torch.empty(0, dtype=torch.bool)
+    _, group = torch.unique(copy_numbers(pool)[order], return_inverse=True)
+    first = torch.full((int(group.max()) + 1,), len(order), dtype=torch.int64)
+    places = torch.arange(len(order))
+    first.scatter_reduce_(0, group, places, reduce="amin")
+    return first[group] == places

@@ -5,7 +5,7 @@ M target inputs, C classes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,7 +13,11 @@ from torch import Tensor
 
 from al_bench.data.array_files import read_array
 from al_bench.data.base import Dataset, Inputs, Pool, TensorInputs
-from al_bench.errors import ConfigError, DataError, keyed
+from al_bench.data.class_counts import of_each_class, require_one_a_class
+from al_bench.data.pool import Stage, copies_of, first_copies
+from al_bench.data.subset import part_of
+from al_bench.errors import ConfigError, DataError, keyed, require_counts
+from al_bench.seeding import Streams
 
 GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 are evenly spread, however many are taken
 
@@ -82,6 +86,39 @@ class TargetDistribution(Protocol):
         """The targets of one trial; raises ConfigError or DataError when they don't fit."""
 
 
+@runtime_checkable
+class HoldsOut(Protocol):
+    """Targets that are points of the pool and leave it: nobody can buy them.
+
+    Such a distribution is asked for the targets of the part that it holds out.
+    """
+
+    def held_out(self, pool: Pool, streams: Streams) -> Tensor:
+        """(M,) int64 indices of the pool's points that leave it, with their copies.
+
+        Raises:
+            ConfigError: The pool lacks them.
+        """
+
+    def of(self, dataset: Dataset, pool: Pool) -> Targets:
+        """The targets; ``pool`` is made of the points held out."""
+
+
+def apart(target: TargetDistribution, pool: Pool, streams: Streams) -> tuple[Pool, Pool]:
+    """The pool that is left once the targets have left it, and the one that targets come from.
+
+    Both are the same where none leave it.
+    """
+    if not isinstance(target, HoldsOut):
+        return pool, pool
+    held = target.held_out(pool, streams)
+    left = torch.ones(len(pool), dtype=torch.bool)
+    left[copies_of(pool, held)] = False
+    if not left.any():
+        raise ConfigError("All points of the pool are held out as targets.", "Hold out fewer.")
+    return part_of(pool, left.nonzero().squeeze(1)), part_of(pool, held)
+
+
 @dataclass(frozen=True)
 class PoolTargets:
     """Every point of the pool, labeled or not, is as likely a target as any other."""
@@ -139,6 +176,35 @@ class ClassTargets:
         labels = pool.true_labels.where(own, 0)  # others have classes of their own
         indices = (own & (wanted[labels] > 0)).nonzero().squeeze(1)
         return Targets(pool.inputs, indices, labels[indices], wanted / wanted.sum())
+
+
+@dataclass(frozen=True)
+class HeldOutTargets(PoolTargets):
+    """So many points of each class are targets and leave the pool, drawn anew for every seed.
+
+    Bickford Smith et al. (2023), arXiv:2304.08151, whose target sets are of this kind. The classes
+    are the true ones; the strategy sees the inputs only. Copies of targets leave the pool too, and
+    points of another data set are never targets.
+
+    Args:
+        counts: Points of each class, at least 0, not all of them 0.
+    """
+
+    counts: Sequence[int]
+
+    def __post_init__(self) -> None:
+        require_counts("counts", self.counts)
+
+    def held_out(self, pool: Pool, streams: Streams) -> Tensor:
+        """(M,) int64 indices of the points that become targets, no two copies of one another."""
+        require_one_a_class(self.counts, pool.num_classes, keyed("counts", self))
+        order = torch.randperm(
+            len(pool), generator=streams.generator("split", member=Stage.HELD_OUT)
+        )
+        order = order[pool.origin[order] == 0]
+        order = order[first_copies(pool, order)]
+        said = f"{keyed('counts', self)}={list(self.counts)}"
+        return torch.cat(of_each_class(order, pool.true_labels, self.counts, said))
 
 
 @dataclass(frozen=True)

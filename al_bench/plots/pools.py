@@ -91,9 +91,10 @@ def _pool(path: Path, dataset: str, seed: int, options: Options) -> "Pool":
     from al_bench.configuration.stored import read_part
     from al_bench.data.base import Pool
     from al_bench.data.pool import apply_transforms, load_transforms
+    from al_bench.data.target import apart
     from al_bench.seeding import Streams
 
-    groups = ("dataset", "pool", "streams")
+    groups = ("dataset", "pool", "target", "streams")
     config = read_part(path, seed, groups, options.moved, options.trust)
     source = build(config.dataset, "dataset")
     with placed(source):
@@ -102,7 +103,13 @@ def _pool(path: Path, dataset: str, seed: int, options: Options) -> "Pool":
     transforms = load_transforms([build(node, f"pool.{name}") for name, node in nodes], loaded)
     offsets = {str(name): value for name, value in config.streams.items() if value is not None}
     pool = Pool.of(loaded.train, loaded.num_classes, dataset)
-    return apply_transforms(pool, transforms.transforms, Streams(seed, offsets))
+    streams = Streams(seed, offsets)
+    pool = apply_transforms(pool, transforms.transforms, streams)
+    if config.target is None:
+        return pool
+    target = build(config.target, "target")
+    with placed(target):
+        return apart(target, pool, streams)[0]
 
 
 def _check(pool: "Pool", rows: pd.DataFrame) -> None:

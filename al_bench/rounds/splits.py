@@ -5,7 +5,8 @@ from torch import Tensor
 
 from al_bench.budget import Budget
 from al_bench.data.base import Pool
-from al_bench.data.pool import copies_of, copy_numbers
+from al_bench.data.class_counts import in_turn, of_each_class
+from al_bench.data.pool import copies_of, first_copies
 from al_bench.errors import ConfigError
 from al_bench.seeding import Streams
 
@@ -14,10 +15,14 @@ def draw_validation(pool: Pool, budget: Budget, streams: Streams) -> Tensor:
     """(n,) int64 indices of different points with labels, in the order in which they are drawn.
 
     Raises:
-        ConfigError: The pool has fewer than ``budget.validation_size``.
+        ConfigError: The pool has fewer than the budget asks for.
     """
-    size = budget.validation_labels(pool.num_classes)
     drawn = different_points(pool, streams)
+    if budget.validation_per_class is not None:
+        said = f"budget.validation_per_class={budget.validation_per_class}"
+        counts = budget.validation_counts(pool.num_classes)
+        return in_turn(of_each_class(drawn, pool.labels, counts, said))
+    size = budget.validation_labels(pool.num_classes)
     if size > len(drawn):
         raise ConfigError(
             f"budget.validation_size={size} is more than the {len(drawn)} different points with "
@@ -33,7 +38,7 @@ def different_points(pool: Pool, streams: Streams) -> Tensor:
     """
     drawn = torch.randperm(len(pool), generator=streams.generator("split"))
     drawn = drawn[~pool.refused[drawn]]
-    return drawn[_first_copies(pool, drawn)]
+    return drawn[first_copies(pool, drawn)]
 
 
 def draw_initial(pool: Pool, validation: Tensor, budget: Budget, streams: Streams) -> Tensor:
@@ -48,7 +53,7 @@ def draw_initial(pool: Pool, validation: Tensor, budget: Budget, streams: Stream
     order = order[~blocked[order]]
     if budget.is_full:
         return order
-    order = order[_first_copies(pool, order)]
+    order = order[first_copies(pool, order)]
     if budget.init_per_class is None:
         assert budget.init_size is not None
         if budget.init_size > len(order):
@@ -57,25 +62,7 @@ def draw_initial(pool: Pool, validation: Tensor, budget: Budget, streams: Stream
                 "points that validation leaves."
             )
         return order[: budget.init_size]
-    chosen = []
-    for label in range(pool.num_classes):
-        of_class = order[pool.labels[order] == label][: budget.init_per_class]
-        if len(of_class) < budget.init_per_class:
-            raise ConfigError(
-                f"budget.init_per_class={budget.init_per_class}: the pool has {len(of_class)} "
-                f"points of class {label}.",
-                "Use budget.init_per_class=null budget.init_size=20 for a uniform draw.",
-            )
-        chosen.append(of_class)
-    return torch.stack(chosen, dim=1).flatten()  # one of each class, then the next of each
-
-
-def _first_copies(pool: Pool, order: Tensor) -> Tensor:
-    """(n,) bool: whether each place of ``order`` is the first with its source point."""
-    if len(order) == 0:
-        return torch.empty(0, dtype=torch.bool)
-    _, group = torch.unique(copy_numbers(pool)[order], return_inverse=True)
-    first = torch.full((int(group.max()) + 1,), len(order), dtype=torch.int64)
-    places = torch.arange(len(order))
-    first.scatter_reduce_(0, group, places, reduce="amin")
-    return first[group] == places
+    said = f"budget.init_per_class={budget.init_per_class}"
+    hint = "Use budget.init_per_class=null budget.init_size=20 for a uniform draw."
+    counts = budget.initial_counts(pool.num_classes)
+    return in_turn(of_each_class(order, pool.labels, counts, said, hint))

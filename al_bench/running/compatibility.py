@@ -36,7 +36,7 @@ def check_choices(
         strategies: By group: ``strategy``, and ``init_strategy`` where one buys the initial set;
             or ``study``.
     """
-    if recipe.monitor is not None and budget.validation_size in (0, "0x"):
+    if recipe.monitor is not None and not budget.validates:
         raise ConfigError(
             f"training.monitor={recipe.monitor} needs a validation set, but "
             f"budget.validation_size={budget.validation_size}.",
@@ -59,6 +59,12 @@ def check_choices(
             f"training.start=warm keeps a network's weights; model={composed.names['model']} has "
             "none.",
             "Use training.start=cold.",
+        )
+    if recipe.monitor_samples is not None and not isinstance(model, MCDropout):
+        raise ConfigError(
+            f"training.monitor_samples={recipe.monitor_samples} looks with units dropped, and "
+            f"model={composed.names['model']} drops none when it predicts.",
+            "Use training.monitor_samples=null, or model=mc_dropout.",
         )
     check_evaluation(composed, model)
     check_online(composed, model)

@@ -9,11 +9,12 @@ from al_bench.configuration.building import build, build_with
 from al_bench.configuration.composing import Composed, check_complete, without_tracker
 from al_bench.configuration.schema import parse_seeds
 from al_bench.configuration.trackers import build_tracker
-from al_bench.data.base import Dataset, DatasetSource, Pool
+from al_bench.data.base import Dataset, DatasetSource, Examples, Pool
+from al_bench.data.class_counts import part_by_class
 from al_bench.data.pool import Loaded, PoolTransform, Stage, apply_transforms
-from al_bench.data.target import PoolTargets, TargetDistribution, Targets
+from al_bench.data.target import PoolTargets, TargetDistribution, Targets, apart
 from al_bench.engine import Engine, parse_device
-from al_bench.errors import AlBenchError, ConfigError, choose, placed, require_whole
+from al_bench.errors import AlBenchError, ConfigError, choose, placed, require_counts, require_whole
 from al_bench.masking import remember
 from al_bench.models.base import DirectModel, Model, NetworkModel
 from al_bench.paths import opened, refuse_empty
@@ -51,6 +52,7 @@ class Prepared:
         offsets: Stream name to offset.
         tracking: Tells the experiment tracker, if there is one.
         composed: What all this was built from.
+        test_counts: Points of each class in a seed's test set; ``None`` is the data set's own.
         notes: Sentences on what may not be as it was asked for.
     """
 
@@ -66,6 +68,7 @@ class Prepared:
     offsets: Mapping[str, int]
     tracking: Tracking
     composed: Composed
+    test_counts: Sequence[int] | None = None
     notes: Sequence[str] = ()
 
     @property
@@ -85,9 +88,17 @@ class Prepared:
         pool = Pool.of(self.dataset.train, self.dataset.num_classes, name, known_classes)
         pool = apply_transforms(pool, self.loaded.transforms, streams)
         with placed(self.target):
-            targets = self.target.of(self.dataset, pool)
+            pool, of_targets = apart(self.target, pool, streams)
+            targets = self.target.of(self.dataset, of_targets)
         _require(Targets, targets, "target", "of", self.target)
-        return self.run.trial(streams, pool, targets, self.loaded.test, self.results)
+        return self.run.trial(streams, pool, targets, self._test(streams), self.results)
+
+    def _test(self, streams: Streams) -> Examples:
+        """The test set; the seed's part of it where a number of points of each class is asked."""
+        test = self.loaded.test
+        if self.test_counts is None:
+            return test
+        return part_by_class(test, self.test_counts, self.loaded.num_classes, streams)
 
 
 def prepare(composed: Composed, data: Data | None = None) -> Prepared:
@@ -119,6 +130,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     target = _target(config.target)
     model = _model(config.model)
     evaluation = _evaluation(config.evaluation)
+    test_counts = _test_counts(resolved["evaluation"])
     ood_sources = build_ood(config.evaluation.get("ood"))
     transforms = {name: _transform(node, name) for name, node in (config.pool or {}).items()}
     source: DatasetSource = build_with(config.dataset, "dataset", ["load"], "al_bench.data.base")
@@ -136,7 +148,8 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     setting.check_data(composed, model, provided, inputs, loaded.num_classes)
     # Users' arrays are all one choice; each has a name of its own.
     name = getattr(source, "title", composed.names["dataset"])
-    check_joint_size(evaluation["joint_size"], len(loaded.test))
+    num_test = len(loaded.test) if test_counts is None else sum(test_counts)
+    check_joint_size(evaluation["joint_size"], num_test)
     ood, fingerprints = load_ood(ood_sources, resolved["evaluation"], data, dataset, name)
     untracked = without_tracker(composed)
     built = {
@@ -173,6 +186,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
         offsets=offsets,
         tracking=Tracking(guard, identity, engine.columns(), untracked.resolved()),
         composed=composed,
+        test_counts=test_counts,
     )
     for seed in seeds[:CHECKED]:  # whether their pools have the labels of the budget
         try:
@@ -204,7 +218,7 @@ def _engine(config: Any) -> Engine:
 def _evaluation(node: Any) -> dict[str, Any]:
     """What a run has of it, by the names of ``Run``, but for other data sets."""
     whole = ("num_samples", "calibration_bins", "joint_size")
-    keys = (*whole, "ood", "online")
+    keys = (*whole, "ood", "online", "test_counts")
     for key in node:
         if key not in keys:
             raise ConfigError(f"evaluation has no parameter {key!r}.", choose(str(key), keys))
@@ -223,6 +237,14 @@ def _evaluation(node: Any) -> dict[str, Any]:
         "joint_size": node.get("joint_size"),
         "online": online is True,
     }
+
+
+def _test_counts(node: Mapping[str, Any]) -> Sequence[int] | None:
+    """Points of each class in the test set; ``None`` is all that the data set has."""
+    counts: Sequence[int] | None = node.get("test_counts")
+    if counts is not None:
+        require_counts("evaluation.test_counts", counts)
+    return counts
 
 
 def _target(node: Any) -> TargetDistribution:

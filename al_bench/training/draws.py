@@ -28,17 +28,24 @@ class Generators:
         order: Draws the order of training points.
         mask: Draws dropout masks.
         augment: Draws what changes training inputs.
+        look: Draws the masks of looks at the validation set.
     """
 
     order: torch.Generator
     mask: torch.Generator
     augment: torch.Generator
+    look: torch.Generator
 
     @classmethod
     def of(cls, streams: Streams, round: int, member: int) -> "Generators":
         """Those of a trial's round and the member of its model."""
-        names = ("order", "mask", "augment")
-        return cls(*(streams.generator(name, round, member) for name in names))
+        return cls(
+            order=streams.generator("order", round, member),
+            mask=streams.generator("mask", round, member),
+            augment=streams.generator("augment", round, member),
+            # The trained model's own posterior is drawn as member 0.
+            look=streams.generator("posterior", round, 1 + member),
+        )
 
 
 class Drawn(NamedTuple):

@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 
 from al_bench.data.labeled import Batches, LabeledSet
-from al_bench.engine import Engine
+from al_bench.engine import PRECISIONS, Engine
 from al_bench.errors import TrainingError, keyed
+from al_bench.information.entropies import predictive_log_probs
 from al_bench.models.base import Network
+from al_bench.models.mc_dropout import MCDropoutPosterior
 from al_bench.training.draws import Drawn, Generators, draw_epoch
 from al_bench.training.recipe import Recipe
 from al_bench.training.step import Points, in_training_precision, take_step
@@ -89,8 +91,9 @@ def train(
             )
         if after_epoch is not None:
             after_epoch()
-        if recipe.monitor is not None and recipe.patience is not None:
-            accuracy, nll = _assess(network, read_validation, engine)
+        looks = recipe.monitor is not None and epoch % (recipe.monitor_every or 1) == 0
+        if looks and recipe.patience is not None:
+            accuracy, nll = _look(network, read_validation, recipe, generators, engine)
             value = accuracy if recipe.monitor == "accuracy" else -nll
             if value > best_value:
                 best_value, best_epoch = value, epoch
@@ -119,6 +122,24 @@ def _points(read: Batches, drawn: Drawn, recipe: Recipe) -> Points:
     if recipe.augment is not None and drawn.uniform is not None:
         inputs = recipe.augment(inputs, drawn.uniform, read.zero)
     return Points(inputs, labels, drawn.masks)
+
+
+def _look(
+    network: Network, read: Batches, recipe: Recipe, generators: Generators, engine: Engine
+) -> tuple[float, float]:
+    """Accuracy and mean NLL (nats) of the validation set, as the recipe monitors them."""
+    if recipe.monitor_samples is None:
+        return _assess(network, read, engine)
+    precision = PRECISIONS[engine.scoring_precision]
+    posterior = MCDropoutPosterior(
+        network, recipe.monitor_samples, frozenset(), generators.look, precision
+    )
+    correct = nll = torch.zeros((), dtype=torch.float64, device=engine.device)
+    for inputs, labels in read:
+        log_probs = predictive_log_probs(posterior.log_probs(inputs))
+        correct = correct + (log_probs.argmax(dim=1) == labels).sum()
+        nll = nll + F.nll_loss(log_probs.double(), labels, reduction="sum")
+    return float(correct) / len(read), float(nll) / len(read)
 
 
 @torch.inference_mode()

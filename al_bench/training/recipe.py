@@ -29,6 +29,9 @@ class Recipe(Optimization):
             after every epoch; training stops after ``patience`` epochs without improvement and the
             best weights are restored. ``None`` trains all epochs and keeps the last weights.
         patience: Epochs; required with ``monitor``.
+        monitor_every: Epochs from one look at the validation set to the next; ``None`` is one.
+        monitor_samples: Looks are through so many posterior samples, as MC dropout predicts, each
+            time with masks of their own; ``None`` drops no unit.
         stop_train_accuracy: Training accuracy, above 0 and at most 1, whose reaching ends the
             training before ``max_epochs``. It is that of an epoch's own passes, counted while the
             weights change, units drop and inputs are augmented, so it costs nothing and looks at
@@ -43,6 +46,8 @@ class Recipe(Optimization):
     max_epochs: int = 10
     monitor: str | None = None
     patience: int | None = None
+    monitor_every: int | None = None
+    monitor_samples: int | None = None
     stop_train_accuracy: float | None = None
     stop_after: int | None = None
     min_epochs: int | None = None
@@ -63,10 +68,24 @@ class Recipe(Optimization):
                 "Set both, or both to null.",
             )
         self._check_stop()
+        looks = ("monitor_every", "monitor_samples")
+        for name in looks:
+            if getattr(self, name) is not None and self.monitor is None:
+                raise ConfigError(
+                    f"{keyed(name)}={getattr(self, name)} says how {keyed('monitor')} looks, which "
+                    "is null.",
+                    f"Add {keyed('monitor')}=nll {keyed('patience')}=10, or use "
+                    f"{keyed(name)}=null.",
+                )
         counts = ("batch_size", "epoch_size", "max_epochs", "patience", "stop_after", "min_epochs")
-        for name in counts:
+        for name in (*counts, *looks):
             if name == "max_epochs" or getattr(self, name) is not None:
                 require_whole(name, getattr(self, name), 1)
+        if (self.monitor_every or 0) > self.max_epochs:
+            raise ConfigError(
+                f"{keyed('monitor_every')}={self.monitor_every} is more than {keyed('max_epochs')}="
+                f"{self.max_epochs}: the validation set would never be looked at."
+            )
         if self.min_epochs is not None and self.min_epochs > self.max_epochs:
             raise ConfigError(
                 f"{keyed('min_epochs')}={self.min_epochs} is more than {keyed('max_epochs')}="

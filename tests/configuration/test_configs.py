@@ -86,6 +86,7 @@ def test_the_batchbald_preset_is_the_papers_protocol():
         "batch_size": 10,
         "total": 320,
         "validation_size": 1024,
+        "validation_per_class": None,
         "target_accuracy": None,
     }
     training = config.training

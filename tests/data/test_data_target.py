@@ -8,8 +8,17 @@ import torch
 from scipy.stats import chisquare
 
 from al_bench.data.base import Dataset, Examples, Pool, TensorInputs
-from al_bench.data.target import ClassTargets, FileTargets, PoolTargets, effective_number
+from al_bench.data.subset import IndexedInputs
+from al_bench.data.target import (
+    ClassTargets,
+    FileTargets,
+    HeldOutTargets,
+    PoolTargets,
+    apart,
+    effective_number,
+)
 from al_bench.errors import ConfigError, DataError
+from al_bench.seeding import Streams
 
 
 def dataset(dtype=torch.uint8):
@@ -190,3 +199,61 @@ def test_points_of_a_small_class_are_drawn_again_in_turn_and_the_effective_numbe
     alone = int((drawn < 40).sum())
     assert effective_number(drawn) == pytest.approx(400 / float(alone + counts.square().sum()))
     assert effective_number(torch.arange(7)) == 7
+
+
+def copied(data):
+    """Every point twice, the last two of another data set."""
+    own = pool(data)
+    twice = torch.arange(10).repeat(2)
+    origin = (twice >= 8).long()
+    parts = {name: getattr(own, name)[twice] for name in ("labels", "true_labels", "refused")}
+    return dataclasses.replace(
+        own,
+        inputs=IndexedInputs(own.inputs, twice),
+        source_index=twice,
+        origin=origin,
+        origins=("own", "other"),
+        **parts,
+    )
+
+
+def test_held_out_points_are_of_the_classes_and_leave_the_pool_with_their_copies():
+    data, drawn = dataset(), torch.zeros(10)
+    for seed in range(200):
+        target = HeldOutTargets([2, 1, 0])
+        left, held = apart(target, copied(data), Streams(seed))
+        assert held.labels.tolist() == [0, 0, 1]
+        assert not set(held.source_index.tolist()) & set(left.source_index.tolist())
+        assert len(left) == 20 - 2 * 3
+        targets = target.of(data, held)
+        cpu = torch.device("cpu")
+        shown = targets.inputs.gather(targets.indices, cpu)
+        assert torch.equal(shown, data.train.inputs.gather(held.source_index, cpu))
+        drawn[held.source_index] += 1
+    assert (drawn[8:] == 0).all()  # another data set's
+    assert chisquare(drawn[:6]).pvalue > 1e-4
+    assert chisquare(drawn[6:8]).pvalue > 1e-4
+
+
+def test_targets_that_hold_nothing_out_leave_the_pool_as_it_is():
+    own = pool(dataset())
+    assert apart(PoolTargets(), own, Streams(0)) == (own, own)
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ([1, 1], "counts has 2 numbers for 3 classes. Give one a class"),
+        ([1, 4, 0], r"counts=\[1, 4, 0\]: there are 3 points of class 1"),
+        ([6, 3, 1], "All points of the pool are held out"),
+    ],
+)
+def test_points_that_cannot_be_held_out_are_told(counts, said):
+    with pytest.raises(ConfigError, match=said):
+        apart(HeldOutTargets(counts), pool(dataset()), Streams(0))
+
+
+@pytest.mark.parametrize(("counts", "said"), [(3, "must be a list"), ([0, 0, 0], "no point")])
+def test_counts_that_ask_for_nothing_are_refused(counts, said):
+    with pytest.raises(ConfigError, match=said):
+        HeldOutTargets(counts)

@@ -67,6 +67,59 @@ def test_per_class_initial_sets_are_balanced(make_trials):
     assert sorted(labels[:10].tolist()) == list(range(10))  # one of each, then the next of each
 
 
+def test_initial_and_validation_sets_have_the_points_of_each_class_that_are_asked_for(make_trials):
+    initial, validation = [3, 0, 1, *[2] * 7], [0, 4, *[1] * 8]
+    words = (f"budget.init_per_class={initial}", f"budget.validation_per_class={validation}")
+    trials = make_trials("seeds=2", "budget.init_size=null", *words)
+    for trial in trials:
+        labels = trial.pool.labels
+        assert labels[trial.initial].bincount(minlength=10).tolist() == initial
+        assert labels[trial.validation].bincount(minlength=10).tolist() == validation
+        assert not set(trial.initial.tolist()) & set(trial.validation.tolist())
+        taken = {*trial.initial.tolist(), *trial.validation.tolist()}
+        assert not taken & set(trial.available().tolist())
+        turns = labels[trial.initial].tolist()
+        assert turns[:9] == [0, *range(2, 10)]  # in turn
+        assert turns[-1] == 0
+    assert not torch.equal(trials[0].validation, trials[1].validation)
+
+
+def test_held_out_targets_leave_the_pool_and_are_equal_for_all_strategies(make_trials):
+    counts = [5, 0, *[2] * 8]
+    words = ("target=held_out", f"target.counts={counts}", "pool=repeat", "seeds=2")
+    one, other = (make_trials(*words, f"strategy={name}") for name in ("random", "epig"))
+    (plain,) = make_trials("pool=repeat", "seeds=1")
+    for trial, same in zip(one, other, strict=True):
+        assert torch.equal(trial.pool.source_index, same.pool.source_index)
+        assert torch.equal(trial.initial, same.initial)
+        targets = trial.targets
+        shown = targets.inputs.gather(targets.indices, torch.device("cpu"))
+        assert len(shown) == sum(counts)
+        copies = int(plain.pool.source_index.bincount().max())
+        assert len(trial.pool) == len(plain.pool) - copies * sum(counts)
+        gathered = plain.pool.inputs.gather(torch.arange(len(plain.pool)), torch.device("cpu"))
+        if trial.seed == 0:  # another seed's copies have another noise
+            places = [(gathered == x).flatten(1).all(dim=1).nonzero()[0].item() for x in shown]
+            labels = plain.pool.labels[places]
+            assert labels.bincount(minlength=10).tolist() == counts
+            away = set(plain.pool.source_index[places].tolist())
+            assert not away & set(trial.pool.source_index.tolist())
+
+
+def test_test_sets_have_the_points_of_each_class_that_are_asked_for(make_trials):
+    counts = [7, 0, *[3] * 8]
+    first, second = make_trials(f"evaluation.test_counts={counts}", "seeds=2", "strategy=random")
+    (other,) = make_trials(f"evaluation.test_counts={counts}", "seeds=1", "strategy=bald")
+    cpu = torch.device("cpu")
+    shown = []
+    for trial in (first, second, other):
+        assert trial.test.labels.bincount(minlength=10).tolist() == counts
+        shown.append(trial.test.inputs.gather(torch.arange(len(trial.test)), cpu))
+    assert torch.equal(shown[0], shown[2])
+    assert not torch.equal(shown[0], shown[1])
+    assert len(notebook.execute([first])) > 1
+
+
 def test_an_empty_start_trains_nothing_and_goes_on(make_trials):
     overrides = ("strategy=bald", "seeds=1", "budget.init_size=0", "budget.total=20")
     frame = notebook.execute(make_trials(*overrides))

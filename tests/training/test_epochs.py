@@ -40,7 +40,7 @@ def fit(recipe, labeled=None, validation=None, engine=ENGINE):
     net = network()
     labeled = blobs(30) if labeled is None else labeled
     validation = blobs(0) if validation is None else validation
-    generators = Generators(*(torch.Generator().manual_seed(seed) for seed in (1, 2, 3)))
+    generators = Generators(*(torch.Generator().manual_seed(seed) for seed in (1, 2, 3, 4)))
     return net, train(net, labeled, validation, recipe, generators, engine)
 
 
@@ -85,6 +85,61 @@ def test_early_stopping_restores_the_weights_of_the_best_epoch(monkeypatch):
     for name, value in net.state_dict().items():
         assert torch.equal(value, states[1][name]), name
         assert value.dtype == torch.float32
+
+
+def test_looks_may_come_every_so_many_epochs(monkeypatch):
+    values = iter([0.5, 0.9, 0.8, 0.7])
+    looked = []
+
+    def scripted(net, read, recipe, generators, engine):
+        looked.append(len(looked))
+        return next(values), 0.0
+
+    monkeypatch.setattr(epochs, "_look", scripted)
+    recipe = Recipe(epoch_size=64, max_epochs=30, monitor="accuracy", patience=7, monitor_every=4)
+    _, training = fit(recipe, validation=blobs(7, seed=5))
+    # at 4, 8, 12 and 16: after the best look eight epochs are more than seven
+    assert (training.best_epoch, training.epochs, len(looked)) == (8, 16, 4)
+
+
+def test_looks_through_samples_are_those_of_mc_dropout_and_leave_training_alone(monkeypatch):
+    """The mean prediction of masked networks, computed one by one in float64."""
+    recipe = Recipe(learning_rate=0.01, epoch_size=64, max_epochs=3, monitor="nll", patience=9)
+    validation = blobs(31, seed=5)
+    look, seen = epochs._look, []
+
+    def heard(net, read, how, generators, engine):
+        masks = torch.Generator()
+        masks.set_state(generators.look.get_state())
+        answer = look(net, read, how, generators, engine)
+        net.eval()
+        inputs, labels = next(iter(read))
+        uniform = torch.rand(how.monitor_samples, sum(net.mask_units), generator=masks)
+        kept = (uniform >= net.dropout).float() / (1 - net.dropout)
+        parts = torch.split(kept, list(net.mask_units), dim=1)
+        with torch.no_grad():
+            each = [
+                net(inputs, [part[k : k + 1] for part in parts]).double().softmax(dim=1)
+                for k in range(how.monitor_samples)
+            ]
+        mean = torch.stack(each).mean(dim=0)
+        nll = -mean[torch.arange(31), labels].log().mean()
+        seen.append((answer, (float((mean.argmax(1) == labels).double().mean()), float(nll))))
+        return answer
+
+    plain, _ = fit(recipe, validation=validation)
+    monkeypatch.setattr(epochs, "_look", heard)
+    sampled = dataclasses.replace(recipe, monitor_samples=6)
+    _, training = fit(sampled, validation=validation)
+    assert len(seen) == training.epochs == 3
+    for answer, expected in seen:
+        assert answer == pytest.approx(expected, rel=1e-4)
+    nlls = [answer[1] for answer, _ in seen]
+    assert len(set(nlls)) == 3
+    last = dataclasses.replace(recipe, monitor=None, patience=None)
+    if training.best_epoch == 3:
+        for name, value in fit(last)[0].state_dict().items():
+            assert torch.equal(value, plain.state_dict()[name])
 
 
 def scripted_passes(monkeypatch, shares):
