@@ -21,7 +21,7 @@ SATURATED = 0.05  # nats left below log K
 LEAST_GAIN = 1e-6  # nats: a joint gain below that is rounding
 MERGED = (64, 256)  # outcomes that bound gains, the cheap bounds first
 LEAST_OUTCOMES = 3  # a table of so many times more is worth bounding
-MOST_CANDIDATES = 16  # evaluated before bounds are compared with the best gain again
+FIRST_BLOCK = 16  # candidates evaluated first, then twice as many, and so on
 ROUNDING = 1e-6  # nats: more than float32 adds to or takes from a gain or its bound
 
 
@@ -157,27 +157,29 @@ class LazyGreedy:
         if self._num_left == len(self._bounds):
             self.work += num_outcomes * len(queue)
             return queue  # nothing is picked yet, BALD is the gain
-        size = min(outcomes.block_size(self._log_probs.shape[2]), MOST_CANDIDATES)
+        largest = outcomes.block_size(self._log_probs.shape[2])
+        size = min(largest, FIRST_BLOCK)
         # The first few raise the best gain early, so that bounds rule out many.
         evaluated, queue = queue[:size], queue[size:]
         best = self._evaluate(evaluated)
         tables = [count for count in MERGED if count * LEAST_OUTCOMES <= num_outcomes]
-        if not (outcomes.exact and tables):
-            # Earlier gains don't bound sampled ones. A small table costs little, and bounds from it
-            # save work when the table is large.
-            self._bounds[queue] = math.inf
+        if not outcomes.exact:
+            self._bounds[queue] = math.inf  # earlier gains don't bound sampled ones
         for count in tables:
             queue = queue[self._bounds[queue] + ROUNDING >= best]
+            if len(queue) == 0:
+                break
             self._bound(queue, outcomes.merged(count))
             queue = queue[self._bounds[queue].argsort(descending=True)]
             evaluated, queue = torch.cat([evaluated, queue[:size]]), queue[size:]
             best = max(best, self._evaluate(evaluated[-size:]))
-        for start in range(0, len(queue), size):
-            block = queue[start : start + size]
+        while len(queue):
+            block, queue = queue[:size], queue[size:]
             if float(self._bounds[block[0]]) + ROUNDING < best:
                 break
             best = max(best, self._evaluate(block))
             evaluated = torch.cat([evaluated, block])
+            size = min(2 * size, largest)
         return evaluated
 
     def _evaluate(self, candidates: Tensor) -> float:

@@ -184,6 +184,13 @@ def test_bounds_of_merged_samples_pick_what_full_greedy_picks(max_configurations
     assert selection.positions[:scored].tolist() == expected
 
 
+@pytest.mark.parametrize("num_points", [9, 20])
+def test_pools_of_a_few_points_are_bought_whole(num_points):
+    predicted = log_probs(num_points, 40, 6, seed=2, scale=0.3)
+    selection = select(predicted, 9, max_configurations=2_000)
+    assert selection.positions.tolist() == full_greedy(predicted, 9, 2_000, 0)
+
+
 def test_single_precision_products_pick_what_double_precision_picks():
     predicted = log_probs(120, 25, 6, seed=9, scale=1.0)
     columns = predicted.double().exp()
