@@ -139,7 +139,7 @@ def _claim(ordering: Ordering) -> str:
 def _command(experiment: Experiment) -> str:
     if experiment.preset is None:
         return "There is no preset."
-    return f"`al-bench run experiment={experiment.preset}`"
+    return f"Preset: `experiment={experiment.preset}`."
 
 
 def _published(value: Value, number: Number) -> str:

@@ -23,20 +23,25 @@ Array = NDArray[np.float64]
 
 
 def rows_of(reference: Path, experiment: Experiment) -> pd.DataFrame:
-    """Curves of the experiment, those rows alone that it wants, each labelled with its arm.
+    """Curves or rows of the experiment, those alone that it wants, each labelled with its arm.
 
     Where the experiment names its arms, all of them are one protocol's.
     """
     assert experiment.results is not None
-    frame = read_curves(reference / experiment.results)
+    stored = reference / experiment.results
+    frame = _of_study(stored) if experiment.study else read_curves(stored)
     frame = frame[_having(frame, experiment.rows)]
     if not experiment.arms:
-        return frame.assign(strategy_label=frame["strategy"])
+        return frame.assign(strategy_label=frame["strategy"]).sort_values("round")
     parts = [
         frame[_having(frame, wanted)].assign(strategy_label=name, protocol_id="these arms")
         for name, wanted in experiment.arms.items()
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def _of_study(folder: Path) -> pd.DataFrame:
+    return pd.concat(map(pd.read_parquet, sorted(folder.glob("seed=*.parquet"))))
 
 
 def arm_of(frame: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -60,9 +65,14 @@ def _having(frame: pd.DataFrame, wanted: Mapping[str, Any]) -> "pd.Series[bool]"
 def values_of(rows: pd.DataFrame, number: Number) -> Array:
     """(S,) the number of each seed of one arm; infinite for a seed that never reaches it."""
     values = []
-    for _, trial in rows.sort_values("round").groupby("seed"):
+    for _, trial in rows.groupby("seed"):
         curve = trial[number.metric].to_numpy(dtype=np.float64)
-        values.append(_of_curve(spent(trial).to_numpy(dtype=np.float64), curve, number))
+        if number.less is not None:
+            curve = curve - trial[number.less].to_numpy(dtype=np.float64)
+        if number.mean:
+            values.append(float(np.nanmean(curve)))
+        else:
+            values.append(_of_curve(spent(trial).to_numpy(dtype=np.float64), curve, number))
     scale = 100.0 if number.fraction and number.reach is None else 1.0
     return np.array(values) * scale
 

@@ -13,7 +13,7 @@ SOURCES = {
     "F": "read off a figure, to half a point at best",
     "P": "from another's digest of the paper",
 }
-MEASURES = ("at", "reach", "area", "end", "speed_up", "study")
+MEASURES = ("at", "reach", "area", "end", "mean", "speed_up")
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,13 @@ class Number:
         what: It in words.
         source: A letter of ``SOURCES``.
         metric: Column of curves, or of a study's rows.
+        less: Column that is subtracted from it, row by row.
         at: Labels or steps at which it is read.
         reach: Value of the metric that is reached; the labels to get there are the number.
-        area: Its mean over the curve.
+        area: Its mean over the curve, by the area under it.
         end: Its last value.
+        mean: Its mean over the rows that have it.
         speed_up: The published speed-up over this baseline.
-        study: Name of the study whose rows have it.
         statistic: ``mean`` or ``median`` over seeds.
         fraction: Shown as percent, and held to four points.
         values: Of each arm.
@@ -55,12 +56,13 @@ class Number:
     what: str
     source: str
     metric: str = "test_accuracy"
+    less: str | None = None
     at: float | None = None
     reach: float | None = None
     area: bool = False
     end: bool = False
+    mean: bool = False
     speed_up: str | None = None
-    study: str | None = None
     statistic: str = "mean"
     fraction: bool = True
     values: tuple[Value, ...] = ()
@@ -105,6 +107,7 @@ class Experiment:
         work: The paper.
         preset: ``experiment=`` that repeats it; ``None`` where there is none.
         results: File or folder under ``results/reference``; ``None`` where it was not run.
+        study: Whether that holds the rows of a study and not curves; its arms are named.
         same_protocol: Whether what was run has the published sizes and settings.
         differs: What differs, in sentences.
         not_run: Why not, where it was not.
@@ -118,6 +121,7 @@ class Experiment:
     work: str
     preset: str | None = None
     results: str | None = None
+    study: bool = False
     same_protocol: bool = False
     differs: str = ""
     not_run: str = ""
