@@ -2,9 +2,12 @@
 
 import sys
 
+import numpy as np
 import pytest
 
 from al_bench import cli
+from al_bench.data import ambiguous, vision
+from al_bench.data.build import in_memory
 
 QUICK = (
     "training.max_epochs=1",
@@ -15,6 +18,17 @@ QUICK = (
     "budget.total=35",
     "seeds=2",
 )
+
+CLASSES = [str(label) for label in range(10)]
+SETS = {
+    vision.MNIST: 1,
+    vision.FashionMNIST: 1,
+    vision.EMNIST: 1,
+    ambiguous.MadeAmbiguousMNIST: 1,
+    vision.CIFAR10: 3,
+    vision.CIFAR100: 3,
+    vision.SVHN: 3,
+}
 
 
 @pytest.fixture
@@ -54,3 +68,19 @@ def curves(tmp_path):
         return frame.sort_values(["strategy_label", "seed", "round"]).reset_index(drop=True)
 
     return read
+
+
+@pytest.fixture
+def handfuls(monkeypatch):
+    """Each data set has 100 training and 20 test points, noise around the class's own image."""
+    for number, (source, channels) in enumerate(SETS.items()):
+        draw = np.random.default_rng(number)
+        side = 28 if channels == 1 else 32
+        centers = draw.integers(0, 200, (10, channels, side, side))
+        halves = []
+        for count in (100, 20):
+            labels = np.arange(count) % 10
+            noise = draw.integers(0, 55, (count, channels, side, side))
+            halves += [(centers[labels] + noise).astype(np.uint8), labels]
+        dataset = in_memory(*halves, CLASSES, (0.5,) * channels, (0.5,) * channels)
+        monkeypatch.setattr(source, "load", lambda _, dataset=dataset: dataset)

@@ -1,43 +1,13 @@
 """Presets of DDU run from end to end, each its whole sweep, on a handful of points."""
 
-import numpy as np
 import pytest
 
-from al_bench.data import ambiguous, vision
-from al_bench.data.build import in_memory
-
-CLASSES = [str(label) for label in range(10)]
-SETS = {
-    vision.MNIST: 1,
-    vision.FashionMNIST: 1,
-    vision.EMNIST: 1,
-    ambiguous.MadeAmbiguousMNIST: 1,
-    vision.CIFAR10: 3,
-    vision.CIFAR100: 3,
-    vision.SVHN: 3,
-}
 CUT = ("seeds=1", "training.max_epochs=1", "training.batch_size=8")
 BUYS = (*CUT, "training.epoch_size=16", "budget.batch_size=2", "budget.total=22")
 SMALL = (*BUYS, "pool.subset.size=60")
 DIRTY = (*SMALL, "pool.contaminate.size=20")
 CIFAR = ("seeds=1", "training.max_epochs=2", "training.batch_size=8", "model/network=ddu_resnet8",
          "training.schedule.epochs=[1]", "budget.validation_size=10")  # fmt: skip
-
-
-@pytest.fixture
-def handfuls(monkeypatch):
-    """Each data set has 100 training and 20 test points, noise around the class's own image."""
-    for number, (source, channels) in enumerate(SETS.items()):
-        draw = np.random.default_rng(number)
-        side = 28 if channels == 1 else 32
-        centers = draw.integers(0, 200, (10, channels, side, side))
-        halves = []
-        for count in (100, 20):
-            labels = np.arange(count) % 10
-            noise = draw.integers(0, 55, (count, channels, side, side))
-            halves += [(centers[labels] + noise).astype(np.uint8), labels]
-        dataset = in_memory(*halves, CLASSES, (0.5,) * channels, (0.5,) * channels)
-        monkeypatch.setattr(source, "load", lambda _, dataset=dataset: dataset)
 
 
 @pytest.mark.slow
