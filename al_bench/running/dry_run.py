@@ -46,7 +46,7 @@ def describe(prepared: Prepared) -> str:
         *(passes if run.has_rounds else []),
         f"engine     {run.engine.device}, {run.engine.scoring_precision} scoring, "
         f"{run.engine.training_precision} training, {prepared.workers} worker(s)",
-        f"time       {_time(prepared)}",
+        *([f"time       {_time(prepared)}"] if run.has_rounds else []),
         f"results    {prepared.results / run.identity.folder}",
     ]
     return "\n".join(map(in_a_line, lines))

@@ -128,9 +128,12 @@ class Studying(Setting):
         watch: Callable[[Trial], None],
         trainer: Trainer | None = None,
     ) -> None:
-        """Measure trials one after the other; one that fails leaves the others alone."""
+        """Measure trials one after the other; one that fails leaves the others alone.
+
+        Steps are not watched: what is measured between them may take longer than they do, so that
+        they tell nothing of the time to come.
+        """
         for trial in list(trials):
-            trial.watch = watch
             try:
                 with within("The study"):
                     rows = list(trial.run.study.measure(trial))

@@ -118,7 +118,6 @@ class StudyTrial(Trial):
     Attributes:
         labeled: (M,) int64 pool indices of the labeled set, in the order in which it was drawn.
         weights: None: every fit starts from fresh weights.
-        watch: Called after each step of training.
     """
 
     run: StudyRun
@@ -132,7 +131,6 @@ class StudyTrial(Trial):
             run.budget.check(len(pool), pool.num_classes)
         self.validation = draw_validation(pool, run.budget, streams)
         self.labeled = draw_initial(pool, self.validation, run.budget, streams)
-        self.watch: Callable[[Trial], None] = lambda trial: None
 
     @property
     def recipe(self) -> Recipe:
@@ -198,7 +196,6 @@ class StudyTrial(Trial):
             self.recipe,
             Generators.of(self.streams, self.round, member),
             self.engine,
-            lambda: self.watch(self),
-            after_epoch,
+            after_epoch=after_epoch,
         )
         return network

@@ -100,7 +100,7 @@ class Fisher(Study):
 
     def measure(self, trial: StudyTrial) -> Iterator[dict[str, Any]]:
         """Both matrices of correlations, over all points and over the upper half of each row."""
-        fitted = fit_one(trial, trial.watch)
+        fitted = fit_one(trial)
         posterior = fitted.posterior
         pool = trial.available()
         order = torch.randperm(len(pool), generator=trial.streams.generator("select"))
