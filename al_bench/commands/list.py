@@ -1,7 +1,10 @@
-"""``al-bench list``: what there is to choose from, a line each, without importing any of it."""
+"""``al-bench list``: what there is to choose from, a line each, without importing any of it.
+
+Presets have a column more: what they cost, as their files say it.
+"""
 
 from al_bench.configuration.arguments import Command, Option, existing_folder
-from al_bench.configuration.choices import KINDS, choices
+from al_bench.configuration.choices import KINDS, choices, costs
 from al_bench.text.visible import in_a_line
 
 COMMAND = Command(
@@ -36,9 +39,13 @@ def list_choices(arguments: list[str]) -> int:
         lines = choices(KINDS[kind], folders)
         if len(kinds) > 1:
             print(f"\n{kind} ({KINDS[kind]}=…)")
-        lines = [(in_a_line(name), introduction) for name, introduction in lines]
-        width = max((len(name) for name, _ in lines), default=0)
+        columns = [[in_a_line(name) for name, _ in lines]]
+        if kind == "experiments":
+            said = costs(folders)
+            columns.append([in_a_line(said[name]) for name, _ in lines])
+        widths = [max(map(len, column), default=0) for column in columns]
         indent = "  " if len(kinds) > 1 else ""
-        for name, introduction in lines:
-            print(f"{indent}{name:<{width}}  {introduction}")
+        for (_, introduction), cells in zip(lines, zip(*columns, strict=True), strict=True):
+            row = [f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)]
+            print(indent + "  ".join([*row, introduction]))
     return 0

@@ -1,11 +1,12 @@
 """Pages of help, lists of choices and shown configurations say what is there."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
-from al_bench.configuration.choices import KINDS, choices
+from al_bench.configuration.choices import KINDS, choices, costs
 from al_bench.configuration.config_dir import config_dir
 
 
@@ -30,6 +31,26 @@ def test_every_choice_has_an_introduction(kind):
     lines = choices(KINDS[kind], [config_dir()])
     assert lines
     assert all(said for _, said in lines), lines
+
+
+AMOUNT = r"~?\d+(\.\d+)? (s|min|h|days?)"
+
+
+@pytest.mark.parametrize(("name", "said"), costs([config_dir()]).items())
+def test_every_preset_says_what_it_costs(name, said):
+    form = rf"({AMOUNT} on|out of reach of) two cores, {AMOUNT} on an H100"
+    assert re.fullmatch(form, said), f"{name}: write '# cost: 2 h on two cores, ~3 min on an H100'"
+
+
+def test_list_shows_what_presets_cost_and_nothing_where_one_does_not_say(al_bench, tmp_path):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "own.yaml").write_text("# My own figure\nseeds: 2\n")
+    code, out, _ = al_bench("list", "experiments", "config_dir=mine")
+    assert code == 0
+    lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in out.splitlines()}
+    cnn = "45 min on two cores, ~15 min on an H100 +al-bench run experiment=dynamical/cnn_500 "
+    assert re.match(cnn, lines["dynamical/cnn_500"])
+    assert lines["own"] == "My own figure"
 
 
 def test_list_shows_a_users_own_choices(al_bench, tmp_path):

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Runs the presets of RHO-LOSS: Mindermann et al. (2022, arXiv:2206.07137). rho/mnist_ambiguous needs the images of
+# scripts/make_ambiguous_mnist.py, and rho/cifar10_small_human a file cifar10n.npz in the current folder.
+# Those for two cores come first; al-bench list experiments says what each costs. Typed again, it goes on where it stopped.
+set -eu
+if [ $# -lt 1 ]; then
+  echo "usage: $0 FOLDER [key=value ...]: FOLDER holds the data sets (dataset.root), words such as workers=2 go to each run" >&2
+  exit 2
+fi
+root=$1
+shift
+results=results/rho
+for preset in \
+  rho/mnist \
+  rho/mnist_noise \
+  rho/mnist_classes \
+  rho/mnist_noise_samples \
+  rho/mnist_noise_levels \
+  rho/mnist_structured \
+  rho/mnist_share \
+  rho/fashion_mnist \
+  rho/fashion_mnist_two_halves \
+  rho/cifar10_small \
+  rho/cifar10 \
+  rho/cifar100 \
+  rho/cinic10 \
+  rho/mnist_ambiguous \
+  rho/cifar10_small_human
+do
+  al-bench run "experiment=$preset" "dataset.root=$root" "results=$results" "$@"
+done
+al-bench compare "$results"
+al-bench plot "$results"
