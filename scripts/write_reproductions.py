@@ -4,6 +4,7 @@ python scripts/write_reproductions.py
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "docs" / "published.yaml"
 REFERENCE = ROOT / "results" / "reference"
 PAGE = ROOT / "docs" / "reproductions.md"
+PRESETS = ROOT / "conf" / "experiment"
 
 NOT_RUN = "not run"
 MEANING = {
@@ -78,7 +80,7 @@ def section(experiment: Experiment, reference: Path) -> tuple[str, str]:
                 word = NOT_RUN
                 if mine is not None:
                     word = verdict(
-                        value, mine, number.statistic, number.fraction, experiment.same_protocol
+                        value, mine, number.statistic, number.in_points, experiment.same_protocol
                     )
                 verdicts[word] += 1
                 theirs, shown = (
@@ -139,7 +141,9 @@ def _claim(ordering: Ordering) -> str:
 def _command(experiment: Experiment) -> str:
     if experiment.preset is None:
         return "There is no preset."
-    return f"Preset: `experiment={experiment.preset}`."
+    text = (PRESETS / f"{experiment.preset}.yaml").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^# (al-bench (?:run|study \w+) experiment=\S+)", text, re.MULTILINE)
+    return f"`{command}`"
 
 
 def _published(value: Value, number: Number) -> str:
@@ -163,7 +167,7 @@ def _plain(value: float, number: Number) -> str:
         return "never"
     if number.reach is not None:
         return f"{value:.0f}"
-    return f"{value:.2f}" if number.fraction or abs(value) >= 1 else f"{value:.4f}"
+    return f"{value:.2f}" if number.in_points or abs(value) >= 1 else f"{value:.4f}"
 
 
 def _anchor(title: str) -> str:

@@ -61,6 +61,8 @@ def evaluate(
     inliers: dict[str, list[Tensor]] = {name: [] for name in scores}
     for inputs, log_probs in _shown(posterior, trial, test.inputs):
         predicted.append(_predicted(log_probs))
+        if predicted[-1].isnan().any():
+            continue  # metrics will say so
         if weights is not None:
             updated.append(updated_log_probs(log_probs, weights.to(log_probs.device)).cpu())
         if losses is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from al_bench.errors import TrainingError
 from al_bench.information.crossentropy import effective_samples
 from al_bench.information.observed import label_log_probs
 from al_bench.models.base import Posterior
@@ -105,6 +106,9 @@ def online_weights(
     Returns:
         (K,) float64 of the samples that metrics are made of, summing to one; ``None`` where nothing
         was bought.
+
+    Raises:
+        TrainingError: A prediction is NaN.
     """
     bought = [entry for entry in acquired if entry["round"] is not None]
     if not bought:
@@ -118,10 +122,12 @@ def online_weights(
         inputs = trial.pool.inputs
         chunks = chunked(posterior, inputs, indices, engine.device, engine.chunk_bytes)
         shown = torch.split(labels, posterior.chunk_size(inputs.input_shape, engine.chunk_bytes))
-        parts = [
-            _of_label(posterior.log_probs(chunk, count), known)
-            for chunk, known in zip(chunks, shown, strict=True)
-        ]
+        parts = []
+        for chunk, known in zip(chunks, shown, strict=True):
+            log_probs = posterior.log_probs(chunk, count)
+            if log_probs.isnan().any():
+                raise TrainingError("The model predicts NaN for points that it has bought.")
+            parts.append(_of_label(log_probs, known))
         of_label = torch.cat(parts)  # (n, K)
     weights = of_label.sum(dim=0).softmax(dim=0)
     if weights.isnan().any():

@@ -16,7 +16,7 @@ from torch import Tensor
 from al_bench.data.base import Inputs, Pool
 from al_bench.data.sources import Sources
 from al_bench.data.target import Targets, effective_number
-from al_bench.errors import AlBenchError, ConfigError, keyed
+from al_bench.errors import AlBenchError, ConfigError, TrainingError, keyed
 from al_bench.models.base import (
     FEATURES,
     GRADIENTS,
@@ -295,6 +295,8 @@ class View:
         for log_probs in self._chunks(
             self._pool_points(), lambda x: self._posterior.log_probs(x, count)
         ):
+            if broken := int(log_probs.isnan().flatten(1).any(dim=1).sum()):
+                raise TrainingError(f"The model predicts NaN for {broken} points of the pool.")
             if self._must_differ and count > 1:
                 if bool((log_probs == log_probs[:, :1]).all()):
                     raise AlBenchError(

@@ -175,7 +175,8 @@ def check_needs(
         if missing[0] == SAMPLES:
             for name, usual in (("num_samples", 20), ("num_members", 5)):
                 if composed.config.model.get(name) == 1:
-                    hint = f"Use model.{name}={usual}, or {group}=entropy."
+                    other = f", or {group}=entropy" if composed.config.get("study") is None else ""
+                    hint = f"Use model.{name}={usual}{other}."
         what = " and ".join(CAPABILITIES[name].words for name in missing)
         network = f" with network={names['network']}" if names["network"] else ""
         raise ConfigError(

@@ -66,7 +66,7 @@ class Studying(Setting):
                 "buys some.",
                 "Leave out strategy@init_strategy.",
             )
-        for key in ("num_samples", "ood", "joint_size", "online"):
+        for key in ("num_samples", "ood", "joint_size", "online", "test_counts"):
             if config.evaluation.get(key):
                 raise ConfigError(
                     f"{choice} looks at no test set, which evaluation.{key} is for.",

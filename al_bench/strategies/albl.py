@@ -6,6 +6,7 @@ M labeled points, E strategies (experts), C classes, B batch size.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -75,8 +76,8 @@ class ALBL:
         """The selection of the expert that is drawn; scores are its own.
 
         Notes: those of the expert, ``expert`` (its name), ``expert_prob`` (p), and ``reward`` (r)
-        from the second round on. State: weights, the expert asked last, the rounds in which this
-        strategy has chosen with the probability of each, and the experts' states.
+        from the second round on. State: weights, the expert asked last, its probability, what each
+        probability has bought, and the experts' states.
         """
         if not 1 <= batch_size <= len(view):
             raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
@@ -85,8 +86,8 @@ class ALBL:
         notes: dict[str, float | int | str | bool] = {}
         if before is not None:
             log_weights = dict(before["log_weights"])
-            notes["reward"] = earned = reward(view, before["probs"])
-            log_weights[before["expert"]] += self._gain(earned, before["probs"][-1][1])
+            notes["reward"] = earned = reward(view, before["bought"])
+            log_weights[before["expert"]] += self._gain(earned, before["expert_prob"])
         probs = self._probs(log_weights)
         drawn = int(torch.multinomial(probs, 1, generator=generator))
         name, prob = list(self.experts)[drawn], float(probs[drawn])
@@ -95,11 +96,13 @@ class ALBL:
         chosen = self.experts[name].select(everything, batch_size, generator)
         if chosen.state is not None:
             states[name] = dict(chosen.state)
-        probs_before = [] if before is None else before["probs"]
+        indices = view.indices.cpu()[chosen.positions].tolist()
+        bought = [*([] if before is None else before["bought"]), {"prob": prob, "indices": indices}]
         state = {
             "log_weights": log_weights,
             "expert": name,
-            "probs": [*probs_before, [view.round, prob]],
+            "expert_prob": prob,
+            "bought": bought,
             "states": states,
         }
         notes |= {"expert": name, "expert_prob": prob, **chosen.notes}
@@ -122,27 +125,24 @@ class ALBL:
         return self._least_prob / 2 * (reward + bonus)
 
 
-def reward(view: PoolView, probs: Sequence[tuple[int, float]]) -> float:
+def reward(view: PoolView, bought: Sequence[Mapping[str, Any]]) -> float:
     """Importance-weighted accuracy on the labeled set; 0 while nothing is labeled.
 
     Args:
-        view: The labeled points, as the average of all posterior samples predicts them, and how
-            many there were in each round.
-        probs: Rounds, and the probability with which what was then bought was chosen; labeled
-            points that were bought in none of these were chosen with probability 1.
+        view: The labeled points, as the average of all posterior samples predicts them.
+        bought: Pool ``indices`` and the ``prob`` with which they were chosen, a mapping a round;
+            labeled points that are in none were chosen with probability 1.
 
     Raises:
         ValueError: Predictions are NaN.
     """
-    count = len(view.labeled_indices)
-    if count == 0:
+    indices = view.labeled_indices.tolist()
+    if not indices:
         return 0.0
     log_probs = view.labeled_log_probs()
     if log_probs.isnan().any():
         raise ValueError("predictions of labeled points are NaN")
-    begins = {row["round"]: row["num_labeled"] for row in view.history} | {view.round: count}
-    chosen_with = torch.ones(count, dtype=torch.float64)
-    for round, prob in probs:  # the labeled set is in the order in which it was labeled
-        chosen_with[begins[round] : begins[round + 1]] = prob
+    prob_of = {index: batch["prob"] for batch in bought for index in batch["indices"]}
+    probs = torch.tensor([prob_of.get(index, 1.0) for index in indices], dtype=torch.float64)
     predicted = predictive_log_probs(log_probs).argmax(dim=-1).cpu()
-    return float(((predicted == view.labels().cpu()) / chosen_with).mean())
+    return float(((predicted == view.labels().cpu()) / probs).mean())

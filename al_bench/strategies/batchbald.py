@@ -49,6 +49,7 @@ class BatchBALD:
     max_configurations: int = 10_000
     tolerance: float = 0.0001
     num_samples: int | None = None
+    numerics_version: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset({SAMPLES})
 
     def __post_init__(self) -> None:
@@ -171,8 +172,9 @@ class LazyGreedy:
                 break
             self._bound(queue, outcomes.merged(count))
             queue = queue[self._bounds[queue].argsort(descending=True)]
-            evaluated, queue = torch.cat([evaluated, queue[:size]]), queue[size:]
-            best = max(best, self._evaluate(evaluated[-size:]))
+            block, queue = queue[:size], queue[size:]
+            evaluated = torch.cat([evaluated, block])
+            best = max(best, self._evaluate(block))
         while len(queue):
             block, queue = queue[:size], queue[size:]
             if float(self._bounds[block[0]]) + ROUNDING < best:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from al_bench.data.base import Inputs
-from al_bench.errors import AlBenchError, ConfigError, keyed, require_whole
+from al_bench.errors import ConfigError, keyed, require_whole
 from al_bench.information.entropies import mutual_information
 from al_bench.information.evidence import evidence_precision
 from al_bench.information.fisher import (
@@ -29,12 +29,13 @@ from al_bench.information.fisher import (
 )
 from al_bench.information.last_layer import FULL_LIMIT, FullPosterior, Points, fisher_matrix
 from al_bench.information.predictive import information_about, marginal_outcomes
-from al_bench.models.base import GRADIENTS, NETWORK, SAMPLES, Posterior
+from al_bench.models.base import GRADIENTS, NETWORK, SAMPLES, NetworkModel, Posterior
 from al_bench.models.capabilities import offered
 from al_bench.models.chunks import chunked
 from al_bench.models.laplace import labeled_points
 from al_bench.models.spectrum import FullSpectrum
 from al_bench.plots import panels
+from al_bench.seeding import isolated
 from al_bench.stats.ranks import Array, kendall, spearman
 from al_bench.studies.base import Study, StudyTrial
 from al_bench.studies.seeds import CAPTION, in_words, over_seeds
@@ -86,7 +87,7 @@ class Fisher(Study):
         require_whole("num_targets", self.num_targets, 1)
 
     def check(self, trial: StudyTrial) -> None:
-        """Raise ConfigError unless there are as many points and targets."""
+        """Raise ConfigError unless there are as many points and targets, and the layer is small."""
         there = {
             "num_points": (self.num_points, len(trial.available()), "points without a label"),
             "num_targets": (self.num_targets, len(trial.targets.indices), "target inputs"),
@@ -97,6 +98,10 @@ class Fisher(Study):
                     f"{keyed(name)}={asked} is more than the {count} {what}.",
                     f"Use {keyed(name)}={count} or less.",
                 )
+        assert isinstance(trial.model, NetworkModel)
+        with isolated(torch.Generator().manual_seed(0)):
+            network = trial.model.build(trial.pool.inputs.input_shape, trial.num_classes)
+        _require_small(network.output.weight, network.output.bias)
 
     def measure(self, trial: StudyTrial) -> Iterator[dict[str, Any]]:
         """Both matrices of correlations, over all points and over the upper half of each row."""
@@ -229,15 +234,9 @@ def evidence_posterior(
         bias: (C,).
 
     Raises:
-        AlBenchError: The last layer has too many weights for a full covariance.
+        ConfigError: The last layer has too many weights for a full covariance.
     """
-    count = weight.numel() + bias.numel()
-    if count > FULL_LIMIT:
-        raise AlBenchError(
-            f"A full covariance of the last layer's {count} weights is too large; {FULL_LIMIT} are "
-            "possible.",
-            "Use a network with fewer features.",
-        )
+    _require_small(weight, bias)
     norm = float(weight.detach().double().square().sum() + bias.detach().double().square().sum())
     precision = evidence_precision(FullSpectrum(labeled).eigenvalues, norm)
     matrix = fisher_matrix(labeled)
@@ -303,3 +302,14 @@ def _entry(
 
 def _mean(entry: pd.DataFrame) -> float:
     return float(entry["mean"].iloc[0])
+
+
+def _require_small(weight: Tensor, bias: Tensor) -> None:
+    """Raise ConfigError unless the last layer has few enough weights for a full covariance."""
+    count = weight.numel() + bias.numel()
+    if count > FULL_LIMIT:
+        raise ConfigError(
+            f"A full covariance of the last layer's {count} weights is too large; {FULL_LIMIT} are "
+            "possible.",
+            "Use a network with fewer features.",
+        )

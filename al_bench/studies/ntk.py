@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from al_bench.errors import ConfigError, keyed, require_list, require_whole
+from al_bench.errors import AlBenchError, ConfigError, keyed, require_list, require_whole
 from al_bench.plots import panels, style
 from al_bench.stats.ranks import kendall
 from al_bench.studies.base import Study, StudyTrial
@@ -158,6 +158,8 @@ class NTK(Study):
         ):
             require_whole(name, getattr(self, name), least)
         require_list("widths", self.widths)
+        if not self.widths:
+            raise ConfigError(f"{keyed('widths')} is empty.", f"Try {keyed('widths')}=[16,64].")
         for width in self.widths:
             require_whole("widths", width, 1)
         if self.batch_size > self.num_others:
@@ -199,6 +201,12 @@ class NTK(Study):
         images = F.adaptive_avg_pool2d(inputs, self.side)
         targets = F.one_hot(trial.pool.labels[indices], trial.num_classes).double()
         kernel = infinite_width(images)
+        values = torch.linalg.eigvalsh(kernel)
+        if values[0] <= len(kernel) * torch.finfo(kernel.dtype).eps * values[-1]:
+            raise AlBenchError(
+                "The kernel of these images is singular: some are alike once they are averaged.",
+                f"Raise {keyed('side')}={self.side}, or use a pool without copies.",
+            )
         yield from self._batches(trial, kernel, images, targets, generator)
         examples = images[:EXAMPLES]
         limit = kernel[: len(examples), : len(examples)]

@@ -73,7 +73,7 @@ def values_of(rows: pd.DataFrame, number: Number) -> Array:
             values.append(float(np.nanmean(curve)))
         else:
             values.append(_of_curve(spent(trial).to_numpy(dtype=np.float64), curve, number))
-    scale = 100.0 if number.fraction and number.reach is None else 1.0
+    scale = 100.0 if number.in_points else 1.0
     return np.array(values) * scale
 
 

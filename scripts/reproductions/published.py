@@ -49,7 +49,7 @@ class Number:
         mean: Its mean over the rows that have it.
         speed_up: The published speed-up over this baseline.
         statistic: ``mean`` or ``median`` over seeds.
-        fraction: Shown as percent, and held to four points.
+        fraction: The metric is one: it is shown as percent, and held to four points.
         values: Of each arm.
     """
 
@@ -66,6 +66,11 @@ class Number:
     statistic: str = "mean"
     fraction: bool = True
     values: tuple[Value, ...] = ()
+
+    @property
+    def in_points(self) -> bool:
+        """Whether the number itself is a fraction, and not labels or a ratio."""
+        return self.fraction and self.reach is None and self.speed_up is None
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:

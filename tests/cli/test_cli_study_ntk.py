@@ -29,6 +29,7 @@ def test_the_study_stores_correlations_theorems_and_distances(al_bench, tmp_path
         (("study.side=9",), "cannot be averaged to 9x9 pixels"),
         (("study.num_others=100000",), "points are unlabeled"),
         (("study.widths=8",), "study.widths must be a list"),
+        (("study.widths=[]",), "study.widths is empty"),
         (("study.steps=0",), "study.steps must be a whole number from 1"),
     ],
 )

@@ -80,6 +80,12 @@ def test_a_value_without_a_deviation_is_held_to_our_interval(published, ours, sa
     assert verdict(Value("random", published), mine, "mean", True, False) == "shape"
 
 
+def test_labels_and_ratios_are_no_fractions_whatever_their_metric_is():
+    assert Number(what="", source="L", at=100).in_points
+    assert not Number(what="", source="L", reach=0.9).in_points
+    assert not Number(what="", source="L", speed_up="uniform").in_points
+
+
 def test_what_is_no_fraction_may_be_a_tenth_of_the_published_value_wide():
     mine = measured(np.array([100.0, 102, 104, 106, 108, 110]), "median")
     assert verdict(Value("random", 105), mine, "median", False, True) == "agrees"
