@@ -117,7 +117,7 @@ def from_hydra(config: DictConfig, is_study: bool = False) -> Composed:
     check(config, is_study)
     choices = dict(config.hydra.runtime.choices)
     ours = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    if choices.get("experiment"):
+    if choices.get("experiment") or is_study:
         drop_of_others(ours)
     pool = ours.pool if ours.pool else {}
     # Data sets bring a network; a model without one sets it back to null.

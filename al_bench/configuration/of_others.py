@@ -1,4 +1,4 @@
-"""What a preset of several choices says once, for those of them that have it."""
+"""What a preset or a study says once, for those of several choices that have it."""
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -9,7 +9,7 @@ COUNTED = ("strategy", "model")  # some of each have a num_samples
 
 
 def drop_of_others(config: DictConfig) -> None:
-    """Take away what a preset says of irreducible losses or samples where the choice has none.
+    """Take away what is said of irreducible losses or samples where the choice has none.
 
     Args:
         config: A run's configuration, changed in place.
