@@ -22,9 +22,7 @@ def mlp(
         num_classes: C.
         hidden: Widths of the hidden layers; empty for a linear classifier, which has no dropout.
         dropout: Probability with which a hidden unit is dropped.
-        dropout_last: Whether units of the last hidden layer are dropped too; ``None`` is yes. The
-            network of EPIG (Bickford Smith et al. 2023, arXiv:2304.08151), ``hidden=(128, 128,
-            128)`` and ``dropout=0.1``, drops none of them.
+        dropout_last: Whether units of the last hidden layer are dropped too; ``None`` is yes.
 
     Raises:
         ConfigError: A width is below 1.
@@ -63,3 +61,25 @@ def rho_mlp(
     require("rho_mlp", input_shape, num_classes)
     require_dropout(dropout)
     return BlockNetwork(input_shape, num_classes, [Dense(512)] * 3, dropout)
+
+
+def epig_mlp(
+    *, input_shape: tuple[int, ...], num_classes: int, dropout: float = 0.1
+) -> BlockNetwork:
+    """The network of EPIG on tables (Bickford Smith et al. 2023, arXiv:2304.08151).
+
+    Three layers of 128 units with ReLU; inputs of any shape are flattened. Units of the first two
+    are dropped, those of the third are not.
+
+    Args:
+        input_shape: Shape of one input.
+        num_classes: C.
+        dropout: Probability with which a hidden unit of the first two layers is dropped.
+    """
+    return mlp(
+        input_shape=input_shape,
+        num_classes=num_classes,
+        hidden=(128, 128, 128),
+        dropout=dropout,
+        dropout_last=False,
+    )
