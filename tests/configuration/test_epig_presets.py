@@ -47,7 +47,7 @@ def test_networks_are_trained_and_looked_at_as_published(name):
     training = config.training
     assert (training.learning_rate, training.patience, training.batch_size) == (0.1, 10000, None)
     assert (training.monitor, training.monitor_every, training.monitor_samples) == ("nll", 100, 100)
-    assert (list(config.model.network.hidden), config.model.network.dropout) == ([128] * 3, 0.1)
+    assert (composed.names["network"], config.model.network.dropout) == ("epig_mlp", 0.1)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from al_bench.models.networks.cnn import (
 )
 from al_bench.models.networks.ddu_resnet import ddu_resnet8, ddu_resnet18, shortcut
 from al_bench.models.networks.gap_cnn import gap_cnn
-from al_bench.models.networks.mlp import mlp, rho_mlp
+from al_bench.models.networks.mlp import epig_mlp, mlp, rho_mlp
 from al_bench.models.networks.resnet import resnet18
 from al_bench.models.networks.vgg import vgg11, vgg16
 from al_bench.models.networks.wide_resnet import WideResNet, wide_resnet28_10
@@ -168,6 +168,13 @@ def test_vgg_skips_its_first_pool_where_images_are_small():
         network = vgg11(input_shape=(3, side, side), num_classes=10)
         assert sum(isinstance(layer, nn.MaxPool2d) for layer in network.layers) == pools
         assert network.eval().layers(torch.zeros(1, 3, side, side)).shape == (1, 512, 1, 1)
+
+
+def test_epig_mlp_drops_units_of_the_first_two_of_three_layers():
+    network = epig_mlp(input_shape=(10,), num_classes=3)
+    widths = [tuple(weight.shape) for weight in network.parameters() if weight.ndim == 2]
+    assert widths == [(128, 10), (128, 128), (128, 128), (3, 128)]
+    assert (network.mask_units, network.dropout) == ((128, 128), 0.1)
 
 
 def test_rho_mlp_has_the_published_layers():
