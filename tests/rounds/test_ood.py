@@ -129,7 +129,7 @@ def test_the_energy_of_gaussian_logits_is_that_of_their_mean_field(noise):
     words += ["model.num_features=64", "model/network=mlp", "model.network.hidden=[16]"]
     (trial,) = notebook.trials("model=sngp", *words, f"evaluation.ood=[{noise}]")
     posterior = fitted(trial)
-    row = evaluate(posterior, trial)
+    row = evaluated(posterior, trial)
     own, others = (brute_force(posterior, data.inputs) for data in (trial.test, trial.run.ood[0]))
     assert [entry["score"] for entry in row["ood"]] == list(own)
     for entry in row["ood"]:
