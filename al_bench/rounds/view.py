@@ -292,11 +292,14 @@ class View:
             yield computed
 
     def _stream_log_probs(self, count: int) -> Iterator[Tensor]:
+        looked = False
         for log_probs in self._chunks(
             self._pool_points(), lambda x: self._posterior.log_probs(x, count)
         ):
-            if broken := int(log_probs.isnan().flatten(1).any(dim=1).sum()):
-                raise TrainingError(f"The model predicts NaN for {broken} points of the pool.")
+            if not looked:  # broken weights show everywhere, and every look waits for the device
+                looked = True
+                if bool(log_probs.isnan().any()):
+                    raise TrainingError("The model predicts NaN for points of the pool.")
             if self._must_differ and count > 1:
                 if bool((log_probs == log_probs[:, :1]).all()):
                     raise AlBenchError(

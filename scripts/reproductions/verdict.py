@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from al_bench.stats.intervals import mean_interval, quartiles
 from reproductions.published import Value
 
 Array = NDArray[np.float64]
@@ -45,17 +46,10 @@ def measured(values: Array, statistic: str) -> Measured:
     between them in less than 95 % of cases.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
-    size = len(ordered)
     if statistic == "median":
-        low, high = _around_median(ordered)
-        middle = ordered[(size - 1) // 2], ordered[size // 2]
-        center = middle[0] if middle[0] == middle[1] else sum(middle) / 2
-        return Measured(ordered, float(center), low, high)
-    center = float(ordered.mean())
-    if size < 2:
-        return Measured(ordered, center, math.nan, math.nan)
-    half = stats.t.ppf((1 + LEVEL) / 2, size - 1) * ordered.std(ddof=1) / math.sqrt(size)
-    return Measured(ordered, center, center - half, center + half)
+        return Measured(ordered, quartiles(ordered)[1], *_around_median(ordered))
+    interval = mean_interval(ordered, LEVEL)
+    return Measured(ordered, float(interval.mean), float(interval.low), float(interval.high))
 
 
 def _around_median(ordered: Array) -> tuple[float, float]:
