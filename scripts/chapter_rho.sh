@@ -2,13 +2,7 @@
 # Runs the presets of RHO-LOSS: Mindermann et al. (2022, arXiv:2206.07137). rho/mnist_ambiguous needs the images of
 # scripts/make_ambiguous_mnist.py, and rho/cifar10_small_human a file cifar10n.npz in the current folder.
 # Those for two cores come first; al-bench list experiments says what each costs. Typed again, it goes on where it stopped.
-set -eu
-if [ $# -lt 1 ]; then
-  echo "usage: $0 FOLDER [key=value ...]: FOLDER holds the data sets (dataset.root), words such as workers=2 go to each run" >&2
-  exit 2
-fi
-root=$1
-shift
+. "$(dirname "$0")/arguments_of_chapter.sh"
 results=results/rho
 for preset in \
   rho/mnist \
