@@ -39,7 +39,8 @@ class Budget:
         if self.total is None and (self.init_size, self.init_per_class) != (None, None):
             raise ConfigError(
                 f"{keyed('total')}=null labels the whole pool at once, without an initial set.",
-                "Use budget=full.",
+                f"Write how many there are at the end, {keyed('total')}=100 for example, or use "
+                "budget=full.",
             )
         if self.total is not None and (self.init_size is None) == (self.init_per_class is None):
             raise ConfigError(

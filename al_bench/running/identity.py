@@ -28,6 +28,7 @@ from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.running.parts import made_of, num_targets, numerics_versions, parts
 from al_bench.strategies.cluster_margin import ClusterMargin
 from al_bench.strategies.replay import Replay
+from al_bench.strategies.stored_order import StoredOrder
 
 
 def identify(
@@ -53,11 +54,11 @@ def identify(
         meaning[group] = with_contents(meaning[group])
     chooser = next(group for group in CHOOSERS if group in built)
     strategy, init_strategy = built[chooser], built.get("init_strategy")
-    if isinstance(strategy, Replay):  # the folder's name is the run's id, wherever it lies
-        meaning["strategy"]["run"] = _run_id(strategy)
+    if isinstance(strategy, StoredOrder):  # the folder's name is the run's id, wherever it lies
+        meaning[chooser]["run"] = strategy.run_id
     protocol = {**meaning}
     if isinstance(init_strategy, Replay):
-        meaning["init_strategy"]["run"] = _run_id(init_strategy)
+        meaning["init_strategy"]["run"] = init_strategy.run_id
         size = composed.config.budget.init_size
         lender = _lender_of_initial_set(init_strategy, size)
         protocol["init_strategy"] = {**meaning["init_strategy"], "run": lender}
@@ -144,10 +145,6 @@ def _both_cluster(strategies: Sequence[Any]) -> bool:
     return all(clusters) and any(other is not first for other in others)
 
 
-def _run_id(replay: Replay) -> str:
-    return opened(replay.run).resolve().name
-
-
 def _lender_of_initial_set(replay: Replay, size: int) -> str:
     """What decides the first ``size`` points of a stored order.
 
@@ -162,4 +159,4 @@ def _lender_of_initial_set(replay: Replay, size: int) -> str:
         if stored.config.budget.get("init_size") == size:
             return str(stored.content["protocol_id"])
         break
-    return _run_id(replay)
+    return replay.run_id

@@ -6,22 +6,20 @@ N pool points, M labeled points, B batch size.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from al_bench.errors import AlBenchError, ConfigError, ResultsError, keyed, require_whole
-from al_bench.paths import opened
 from al_bench.strategies.base import LABELS, PoolView, Selection
+from al_bench.strategies.stored_order import COLUMNS, StoredOrder, begins
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("run_id", "seed", "round", "rank", "index", "source_index", "label", "score")
-
 
 @dataclass(frozen=True)
-class Replay:
+class Replay(StoredOrder):
     """The stored order of a finished run, to train another model on the same labels.
 
     The run may have had another model, training or batch size, but the same pool: a trial replays
@@ -44,15 +42,10 @@ class Replay:
         seed: The seed of it that every trial replays; ``None`` is each trial's own.
     """
 
-    run: str
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.run, str) or not opened(self.run).is_dir():
-            raise ConfigError(
-                f"{keyed('run')}={self.run} is no folder.",
-                "Name the folder of a stored run: results/<dataset>/<model>/<strategy>/<run id>.",
-            )
+        super().__post_init__()
         if self.seed is not None:
             require_whole("seed", self.seed, 0)
 
@@ -96,24 +89,13 @@ class Replay:
 
     def _order(self, view: PoolView) -> tuple[int, "pd.DataFrame"]:
         """The seed whose stored order is replayed, and that order."""
-        from al_bench.results.frame import read_acquisitions
-
-        columns = (*COLUMNS, "origin") if _mixes(view) else COLUMNS
-        stored: Any = read_acquisitions(opened(self.run), columns)
-        if stored["run_id"].nunique() > 1:
-            raise ConfigError(
-                f"{keyed('run', self)}={self.run} holds {stored['run_id'].nunique()} runs.",
-                "Name the folder of one of them.",
-            )
-        orders = {
-            int(seed): order.sort_values(["round", "rank"], na_position="first")
-            for seed, order in stored.groupby("seed")
-        }
+        orders = self.orders((*COLUMNS, "origin") if _mixes(view) else COLUMNS)
         known = list(zip(view.labeled_indices.tolist(), view.labels().tolist(), strict=True))
-        fits = [seed for seed, order in orders.items() if _begins(order, known)]
+        fits = [seed for seed, order in orders.items() if begins(order, known)]
         own = view.seed if self.seed is None else self.seed
         if own in fits:
-            return own, _unharmed(self.run, own, orders[own])
+            self.require_unharmed(own)
+            return own, orders[own]
         if self.seed is not None or not known:
             if own in orders:
                 raise self._other_pool(f"its seed {own} does not begin {_with(known)}")
@@ -127,7 +109,8 @@ class Replay:
                 f"Seeds {seeds} of {self.run} begin alike, and none is seed {own}.",
                 f"Name one: {keyed('seed', self)}={min(fits)}.",
             )
-        return fits[0], _unharmed(self.run, fits[0], orders[fits[0]])
+        self.require_unharmed(fits[0])
+        return fits[0], orders[fits[0]]
 
     def _other_pool(self, why: str) -> ConfigError:
         return ConfigError(
@@ -141,21 +124,6 @@ _POINT = ("index", "source_index")
 _ANOTHER = f"Use stored seeds, or {keyed('seed')}=… to replay one of them for every seed."
 
 
-def _unharmed(run: str, seed: int, order: "pd.DataFrame") -> "pd.DataFrame":
-    """``order``; ResultsError where its trial's files are not what its manifest says."""
-    from al_bench.results import damage, manifest
-    from al_bench.results.history import TrialPaths
-
-    paths = TrialPaths(opened(run), seed)
-    for found in damage.find(paths, manifest.read(paths.manifest), thorough=True):
-        if damage.hurts(paths, found):
-            raise ResultsError(
-                f"{run} cannot be replayed: {found}.",
-                "The command line that made it computes it again.",
-            )
-    return order
-
-
 def _saw_labels(run: str) -> bool:
     from al_bench.results.frame import read_curves
 
@@ -167,12 +135,6 @@ def _saw_labels(run: str) -> bool:
 
 def _mixes(view: PoolView) -> bool:
     return len(view.origins) > 1
-
-
-def _begins(order: "pd.DataFrame", known: Sequence[tuple[int, int]]) -> bool:
-    """Whether the first labels of ``order`` are ``known``: index and label of each."""
-    first = order[order["label"].notna()].head(len(known))
-    return list(zip(first["index"], first["label"], strict=True)) == list(known)
 
 
 def _with(known: Sequence[tuple[int, int]]) -> str:

@@ -114,6 +114,39 @@ def within_bounds(kernel: Tensor, targets: Tensor) -> bool:
     return least * (1 - ROUNDING) <= middle <= most * (1 + ROUNDING)
 
 
+def check_images(trial: StudyTrial, side: int) -> None:
+    """Raise ConfigError unless inputs are images that can be averaged to ``side`` pixels a side."""
+    shape = trial.pool.inputs.input_shape
+    if len(shape) != 3 or min(shape[1:]) < side:
+        raise ConfigError(
+            f"Inputs of shape {tuple(shape)} cannot be averaged to {side}x{side} pixels.",
+            f"Choose a data set of images, or a smaller {keyed('side')}.",
+        )
+
+
+def kernel_of(trial: StudyTrial, indices: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """The averaged images of n points of the pool, and Θ of them, (n, n), both float64.
+
+    Raises:
+        AlBenchError: Θ is singular.
+    """
+    inputs = trial.pool.inputs.gather(indices, torch.device("cpu")).double()
+    images = F.adaptive_avg_pool2d(inputs, side)
+    kernel = infinite_width(images)
+    values = torch.linalg.eigvalsh(kernel)
+    if values[0] <= len(kernel) * torch.finfo(kernel.dtype).eps * values[-1]:
+        raise AlBenchError(
+            "The kernel of these images is singular: some are alike once they are averaged.",
+            f"Raise {keyed('side')}={side}, or use a pool without copies.",
+        )
+    return images, kernel
+
+
+def one_hot(trial: StudyTrial, indices: Tensor) -> Tensor:
+    """True labels of n points of the pool, (n, C) float64."""
+    return F.one_hot(trial.pool.labels[indices], trial.num_classes).double()
+
+
 @dataclass(frozen=True)
 class NTK(Study):
     """Kendall's τ of G with A and with B over random batches Q, and how soon networks are wide.
@@ -176,13 +209,7 @@ class NTK(Study):
 
     def check(self, trial: StudyTrial) -> None:
         """Raise ConfigError unless inputs are images and there are points to draw from."""
-        shape = trial.pool.inputs.input_shape
-        if len(shape) != 3 or min(shape[1:]) < self.side:
-            raise ConfigError(
-                f"Inputs of shape {tuple(shape)} cannot be averaged to "
-                f"{self.side}x{self.side} pixels.",
-                f"Choose a data set of images, or a smaller {keyed('side')}.",
-            )
+        check_images(trial, self.side)
         if not len(trial.labeled):
             raise ConfigError("There is no labeled set.", "Add budget.init_size=500.")
         if (left := len(trial.available())) < self.num_others:
@@ -197,16 +224,8 @@ class NTK(Study):
         available = trial.available()
         chosen = torch.randperm(len(available), generator=generator)[: self.num_others]
         indices = torch.cat([trial.labeled, available[chosen]])
-        inputs = trial.pool.inputs.gather(indices, torch.device("cpu")).double()
-        images = F.adaptive_avg_pool2d(inputs, self.side)
-        targets = F.one_hot(trial.pool.labels[indices], trial.num_classes).double()
-        kernel = infinite_width(images)
-        values = torch.linalg.eigvalsh(kernel)
-        if values[0] <= len(kernel) * torch.finfo(kernel.dtype).eps * values[-1]:
-            raise AlBenchError(
-                "The kernel of these images is singular: some are alike once they are averaged.",
-                f"Raise {keyed('side')}={self.side}, or use a pool without copies.",
-            )
+        images, kernel = kernel_of(trial, indices, self.side)
+        targets = one_hot(trial, indices)
         yield from self._batches(trial, kernel, images, targets, generator)
         examples = images[:EXAMPLES]
         limit = kernel[: len(examples), : len(examples)]

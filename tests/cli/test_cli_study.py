@@ -91,7 +91,13 @@ def files(folder, pattern):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_runs_offline_as_it_is_and_tells_stores_and_draws(name, al_bench, tmp_path):
-    code, out, err = al_bench("study", name, "seeds=1")
+    more = []
+    if name == "discrepancy":  # the only one that reads another run
+        run = ("strategy=random", "model=deterministic", "budget.total=40", "training.max_epochs=1")
+        assert al_bench("run", *run, "seeds=1", "results=runs")[0] == 0
+        (stored,) = tmp_path.glob("runs/digits/deterministic/random/*")
+        more = [f"study.run={stored}", "study.side=4"]
+    code, out, err = al_bench("study", name, "seeds=1", *more)
     assert (code, err) == (0, "")
     (folder,) = (tmp_path / "results" / "studies" / name).iterdir()
     assert f"results: {os.path.join('results', 'studies', name, folder.name)}" in out

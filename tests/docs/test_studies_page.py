@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
-from al_bench.configuration.building import build
 from al_bench.configuration.choices import choices
-from al_bench.configuration.composing import compose
 from al_bench.configuration.config_dir import config_dir
+from al_bench.configuration.targets import locate
 from al_bench.results.studies import COMMON
 
 PAGE = (Path(__file__).parents[2] / "docs" / "studies.md").read_text()
@@ -24,7 +24,7 @@ def columns(text):
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_has_a_part_with_its_columns(name):
     (part,) = re.findall(rf"^## `{name}`\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    study = build(compose([f"study={name}"], is_study=True).config.study, "study")
+    study = locate(OmegaConf.load(config_dir() / "study" / f"{name}.yaml").study._target_)
     assert columns(part) == [field.name for field in study.columns]
     for field in dataclasses.fields(study):
         assert f"`study.{field.name}`" in part
