@@ -15,6 +15,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from al_bench.information.cholesky import cholesky
+
 FULL_LIMIT = 6_000
 """Weights C × H up to which covariances are full; Kronecker-factored beyond.
 
@@ -143,7 +145,7 @@ class FullPosterior:
     def __init__(self, precision: Tensor, num_classes: int) -> None:
         self._precision = precision
         size = len(precision) // num_classes
-        covariance = torch.cholesky_inverse(torch.linalg.cholesky(precision))
+        covariance = torch.cholesky_inverse(cholesky(precision, "Raise the prior's precision."))
         self._covariance = covariance.view(num_classes, size, num_classes, size)
 
     def times(self, vectors: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from al_bench.data.labeled import Batches
 from al_bench.errors import TrainingError, require_number, require_whole
+from al_bench.information.cholesky import cholesky
 from al_bench.models.base import FEATURES, LOGITS, NETWORK, SAMPLES, Network
 from al_bench.models.frozen import (
     AroundOneNetwork,
@@ -59,7 +60,8 @@ class SNGPPosterior(AroundOneNetwork):
         self._network = frozen_copy(network, precision)
         self._unrounded = frozen_copy(network, torch.float32)
         self._mean = self._unrounded.output.weight.double()  # β̂ (C, M)
-        self._factors = torch.linalg.cholesky(precisions(self._unrounded, labeled, prior_precision))
+        precision = precisions(self._unrounded, labeled, prior_precision)
+        self._factors = cholesky(precision, "Raise model.ridge.")
         drawn = [
             torch.randn(self._mean.shape, generator=generator, dtype=torch.float64)
             for _ in range(num_samples)  # one draw a sample: it does not depend on K

@@ -10,7 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from al_bench.errors import ConfigError, require_number, require_whole
+from al_bench.errors import ConfigError, keyed, require_number, require_whole
+from al_bench.information.cholesky import cholesky
 from al_bench.models.base import GRADIENTS, GradientFactors
 from al_bench.strategies.base import PoolView, Selection
 from al_bench.strategies.last_layer import block_size, checked
@@ -72,7 +73,8 @@ class Bait:
         precision = labeled.fisher()
         fisher = pool.fisher().add_(precision).div_(num_points + len(labeled))
         precision.div_(len(labeled) + batch_size).diagonal().add_(self.regularization)
-        greedy = TraceGreedy(pool, math.sqrt(weight), precision, fisher)
+        factor = cholesky(precision, f"Raise {keyed('regularization', self)}.")
+        greedy = TraceGreedy(pool, math.sqrt(weight), factor, fisher)
         count = min(self.oversampling * batch_size, num_points)
         gains = {}
         for _ in range(count):
@@ -173,17 +175,17 @@ class TraceGreedy:
     Args:
         pool: The candidates.
         scale: X is multiplied with it.
-        precision: A⁻¹ of the labeled set, (p, p).
+        factor: The lower Cholesky factor of A⁻¹, the precision of the labeled set, (p, p).
         fisher: F, (p, p).
 
     Attributes:
         objective: tr(A F).
     """
 
-    def __init__(self, pool: Predictions, scale: float, precision: Tensor, fisher: Tensor) -> None:
+    def __init__(self, pool: Predictions, scale: float, factor: Tensor, fisher: Tensor) -> None:
         self._pool, self._scale, self._fisher = pool, scale, fisher
         # Symmetric, and LAPACK writes columns: the transpose has its rows in order.
-        self._inverse = torch.cholesky_inverse(torch.linalg.cholesky(precision)).mT.contiguous()
+        self._inverse = torch.cholesky_inverse(factor).mT.contiguous()
         through = self._inverse @ fisher
         self.objective = float(through.diagonal().sum())
         self._inner = pool.quadratic(self._inverse) * scale**2  # X A Xᵀ, (N, C, C)

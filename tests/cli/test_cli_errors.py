@@ -472,3 +472,23 @@ def test_a_folder_that_is_typed_is_the_one_of_a_preset_that_names_several(al_ben
     words = ("--config-dir", "mine", "experiment=wide", "results=one", "dry_run=true")
     code, out, _ = al_bench("run", *words)
     assert (code, out.count("one/digits")) == (0, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (("strategy=bald", "model=sngp", "model.ridge=1e-30"), "model.ridge"),
+        (
+            ("strategy=bait", "model=deterministic", "strategy.regularization=1e-30"),
+            "strategy.regularization",
+        ),
+    ],
+)
+def test_a_prior_too_small_to_be_seen_fails_its_trial_in_words(al_bench, monkeypatch, words, key):
+    monkeypatch.setenv("COLUMNS", "400")
+    code, out, _ = al_bench("run", *words, "seeds=1", "budget.total=30", "training.max_epochs=1")
+    assert code == 1
+    assert "A precision matrix is not positive definite" in out
+    assert f"Raise {key}." in out
+    assert "LinAlg" not in out
