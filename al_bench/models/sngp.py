@@ -60,8 +60,8 @@ class SNGPPosterior(AroundOneNetwork):
         self._network = frozen_copy(network, precision)
         self._unrounded = frozen_copy(network, torch.float32)
         self._mean = self._unrounded.output.weight.double()  # β̂ (C, M)
-        precision = precisions(self._unrounded, labeled, prior_precision)
-        self._factors = cholesky(precision, "Raise model.ridge.")
+        of_classes = precisions(self._unrounded, labeled, prior_precision)
+        self._factors = cholesky(of_classes, "Raise model.ridge.")
         drawn = [
             torch.randn(self._mean.shape, generator=generator, dtype=torch.float64)
             for _ in range(num_samples)  # one draw a sample: it does not depend on K
