@@ -15,6 +15,7 @@ from al_bench.errors import ConfigError, choose, require_whole
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 MOST_THREADS = 4096  # more than any machine has; far more cannot be started
+MOST_TOGETHER = 4096  # networks of one pack
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -28,6 +29,7 @@ class Engine:
         training_precision: The same for training.
         threads: CPU threads of this process, at least 1.
         chunk_bytes: Working memory for one chunk of a forward pass.
+        pack_width: Networks that are trained together, at least 2; ``None`` is one by one.
     """
 
     device: torch.device
@@ -35,6 +37,7 @@ class Engine:
     training_precision: str = "float32"
     threads: int = 1
     chunk_bytes: int = 64 * 2**20
+    pack_width: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("scoring_precision", "training_precision"):
@@ -43,6 +46,8 @@ class Engine:
                 raise ConfigError(f"{name}={value} is unknown.", choose(str(value), PRECISIONS))
         require_whole("threads", self.threads, 1, MOST_THREADS)
         require_whole("chunk_bytes", self.chunk_bytes, 1)
+        if self.pack_width is not None:
+            require_whole("pack_width", self.pack_width, 2, MOST_TOGETHER)
 
     def columns(self) -> dict[str, Any]:
         """The engine's columns of a curve row; the store adds the version of its numerics."""
@@ -53,7 +58,7 @@ class Engine:
             "training_precision": self.training_precision,
             "threads": self.threads,
             "chunk_bytes": self.chunk_bytes,
-            "pack_width": None,  # trained one by one
+            "pack_width": self.pack_width,
             "torch_version": torch.__version__,
             "al_bench_version": version("al-bench"),
         }

@@ -71,6 +71,7 @@ class RunConfig:
     workers: int = 1
     together: bool = True
     chunk_bytes: int | None = None
+    pack_width: int | None = None
     resume: str = "same"
     on_error: str = "continue"
     dry_run: bool = False

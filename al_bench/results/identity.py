@@ -29,6 +29,7 @@ ENGINE_KEYS = (
     "workers",
     "together",
     "chunk_bytes",
+    "pack_width",
     "resume",
     "on_error",
     "dry_run",

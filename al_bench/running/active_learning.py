@@ -23,8 +23,10 @@ from al_bench.running.setting import Round, Setting, Work
 from al_bench.sampling.budget import StepBudget
 from al_bench.sampling.recipe import StepRecipe
 from al_bench.strategies.base import Strategy
+from al_bench.training.packed import PackedTrainer
+from al_bench.training.packing import check_packs
 from al_bench.training.recipe import Recipe
-from al_bench.training.trainer import SequentialTrainer, Trainer
+from al_bench.training.trainer import Trainer
 
 
 class ActiveLearning(Setting):
@@ -59,6 +61,12 @@ class ActiveLearning(Setting):
         for group, strategy in self.chosen.items():
             check_needs(composed, provided, group, strategy)
         check_dropout(composed, model, provided)
+
+    def check_packs(
+        self, asked: int, model: Model, input_shape: tuple[int, ...], num_classes: int
+    ) -> None:
+        """Raise ConfigError unless networks can be trained in packs."""
+        check_packs(asked, model, self.recipe, input_shape, num_classes)
 
     def run(self, **common: Any) -> ActiveLearningRun:
         """The run, of what all runs have in common."""
@@ -118,7 +126,7 @@ class ActiveLearning(Setting):
         trainer: Trainer | None = None,
     ) -> None:
         """Run trials to their end, round by round."""
-        loop.execute(trials, trainer or SequentialTrainer(watch), store)
+        loop.execute(trials, trainer or PackedTrainer(watch), store)
 
 
 def build_strategies(config: Any) -> dict[str, Strategy]:

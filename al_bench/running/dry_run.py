@@ -45,11 +45,16 @@ def describe(prepared: Prepared) -> str:
         f"training   at most {trained:,} steps a seed, {trained * count:,} in all",
         *(passes if run.has_rounds else []),
         f"engine     {run.engine.device}, {run.engine.scoring_precision} scoring, "
-        f"{run.engine.training_precision} training, {prepared.workers} worker(s)",
+        f"{run.engine.training_precision} training, {_packs(run.engine.pack_width)}"
+        f"{prepared.workers} worker(s)",
         *([f"time       {_time(prepared)}"] if run.has_rounds else []),
         f"results    {prepared.results / run.identity.folder}",
     ]
     return "\n".join(map(in_a_line, lines))
+
+
+def _packs(width: int | None) -> str:
+    return "" if width is None else f"packs of {width}, "
 
 
 def _counted(counts: Mapping[str, int]) -> str:

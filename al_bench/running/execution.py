@@ -289,7 +289,7 @@ def first_seeds_first(runs: Sequence[Sequence[Assignment]]) -> list[Assignment]:
 
 
 def run_trials(assignments: Sequence[Assignment], report: Report) -> list[TrialOutcome]:
-    """Run trials of whichever runs in this process, one network at a time.
+    """Run trials of whichever runs in this process, their networks one by one or in packs.
 
     Finished trials are not run again; half-done ones go on after their last committed round. A
     trial that fails leaves the others alone. Those that are held elsewhere come last.

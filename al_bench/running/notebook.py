@@ -55,7 +55,7 @@ def execute(trials: Sequence[Trial], trainer: Trainer | None = None) -> "pd.Data
 
     Args:
         trials: From ``trials``; they are advanced in place.
-        trainer: Trains them; ``None`` trains one network after the other.
+        trainer: Trains them; ``None`` trains them as their engines say, one by one or in packs.
 
     Raises:
         Whatever stops a trial.

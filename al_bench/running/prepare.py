@@ -165,6 +165,9 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     }
     fingerprint = "+".join([loaded.fingerprint, *fingerprints])
     identity = identify(untracked, name, fingerprint, built)
+    if engine.pack_width is not None:
+        shape, classes = inputs.input_shape, loaded.num_classes
+        setting.check_packs(engine.pack_width, model, shape, classes)
     run = setting.run(
         identity=identity,
         model=model,
@@ -212,6 +215,7 @@ def _engine(config: Any) -> Engine:
         training_precision=config.training_precision,
         threads=config.threads,
         chunk_bytes=chunk_bytes,
+        pack_width=config.pack_width,
     )
 
 

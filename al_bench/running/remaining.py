@@ -37,8 +37,15 @@ logger = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 
 SECONDS = tuple(name for name in MEASURED if name.startswith("seconds_"))
-# Rounds of another precision or number of threads say nothing of how long these will take.
-SAME = ("device", "device_name", "scoring_precision", "training_precision", "threads")
+# Rounds of another precision, number of threads or width say nothing of how long these will take.
+SAME = (
+    "device",
+    "device_name",
+    "scoring_precision",
+    "training_precision",
+    "threads",
+    "pack_width",
+)
 FILES = 20  # curves that are read at most
 FOLDERS = 200  # runs that are looked at for them
 JOBS = 5  # of a sweep, whose time is counted

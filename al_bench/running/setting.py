@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 
 from al_bench.configuration.composing import Composed
 from al_bench.data.base import Inputs
+from al_bench.errors import ConfigError
 from al_bench.models.base import Model
 from al_bench.rounds.trial import Run, Trial
+from al_bench.training.packing import LEAVE_OUT
 from al_bench.training.trainer import Trainer
 
 
@@ -87,6 +89,23 @@ class Setting(ABC):
             num_classes: C.
         """
 
+    def check_packs(
+        self, asked: int, model: Model, input_shape: tuple[int, ...], num_classes: int
+    ) -> None:
+        """Raise ConfigError unless networks can be trained in packs.
+
+        Args:
+            asked: Networks that are to be trained together.
+            model: Built from the configuration.
+            input_shape: Of one input.
+            num_classes: C.
+        """
+        raise ConfigError(
+            f"pack_width={asked} trains networks of a strategy's trials together; with "
+            f"{self.group}=… they are trained one by one.",
+            LEAVE_OUT,
+        )
+
     @abstractmethod
     def run(self, **common: Any) -> Run:
         """The run, of what all runs have in common."""
@@ -119,7 +138,7 @@ class Setting(ABC):
             trials: Of this setting.
             store: Where their rounds go, or what they measure: ``Rounds``, for one.
             watch: Called after each step of training.
-            trainer: Fits models; ``None`` is one network after the other.
+            trainer: Fits models; ``None`` fits them as their engines say.
         """
 
 

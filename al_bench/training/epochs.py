@@ -4,20 +4,20 @@ M labeled points, n of a batch.
 """
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from al_bench.data.labeled import Batches, LabeledSet
 from al_bench.engine import PRECISIONS, Engine
-from al_bench.errors import TrainingError, keyed
 from al_bench.information.entropies import predictive_log_probs
 from al_bench.models.base import Network
 from al_bench.models.mc_dropout import MCDropoutPosterior
 from al_bench.training.draws import Drawn, Generators, draw_epoch
+from al_bench.training.early_stopping import EarlyStopping
 from al_bench.training.recipe import Recipe
 from al_bench.training.step import Points, in_training_precision, take_step
 
@@ -65,10 +65,8 @@ def train(
     read_validation = validation.on(engine.device, engine.chunk_bytes)
     optimizer = recipe.make_optimizer(network)
     per_epoch = recipe.steps_per_epoch(len(labeled))
-    best_value, best_epoch, best_state = -math.inf, 0, None
-    steps = epoch = num_above = 0
-    mean_loss = math.nan
-    for epoch in range(1, recipe.max_epochs + 1):
+    stopping, best_state, steps = EarlyStopping(recipe), None, 0
+    while not stopping.is_over:
         network.train()
         total = torch.zeros((), device=engine.device)
         correct = torch.zeros((), dtype=torch.int64, device=engine.device)
@@ -83,35 +81,38 @@ def train(
             count += len(points.labels)
             steps += 1
             watch()
-        mean_loss = float(total) / count
-        if not math.isfinite(mean_loss):
-            raise TrainingError(
-                f"The training loss became {mean_loss} in epoch {epoch}.",
-                f"Try one below {keyed('learning_rate', recipe)}={recipe.learning_rate}.",
-            )
+        looks = stopping.looks
+        stopping.end_epoch(float(total) / count)
         if after_epoch is not None:
             after_epoch()
-        looks = recipe.monitor is not None and epoch % (recipe.monitor_every or 1) == 0
-        if looks and recipe.patience is not None:
-            accuracy, nll = _look(network, read_validation, recipe, generators, engine)
-            value = accuracy if recipe.monitor == "accuracy" else -nll
-            if value > best_value:
-                best_value, best_epoch = value, epoch
-                best_state = copy.deepcopy(network.state_dict())
-            elif epoch - best_epoch >= recipe.patience:
-                break
+        if looks and stopping.improves(
+            *_look(network, read_validation, recipe, generators, engine)
+        ):
+            best_state = copy.deepcopy(network.state_dict())
         if recipe.stop_train_accuracy is not None:
-            num_above += int(correct) / count >= recipe.stop_train_accuracy
-            if num_above >= (recipe.stop_after or 1) and epoch >= (recipe.min_epochs or 1):
-                break
+            stopping.count(int(correct) / count)
     if best_state is not None:
         network.load_state_dict(best_state)
-    network.eval()
+    return trained(network, read, stopping, steps, engine)
+
+
+def trained(
+    network: Network, read: Batches, stopping: EarlyStopping, steps: int, engine: Engine
+) -> Training:
+    """What is to be told of a training that is over; ``network`` is in evaluation mode then.
+
+    Args:
+        network: With the weights that are kept.
+        read: Reads the training set.
+        stopping: Has followed the training.
+        steps: Taken.
+        engine: Device and precision.
+    """
     return Training(
         steps=steps,
-        epochs=epoch,
-        best_epoch=best_epoch or epoch,
-        train_loss=mean_loss,
+        epochs=stopping.epochs,
+        best_epoch=stopping.best_epoch,
+        train_loss=stopping.mean_loss,
         train_accuracy=_assess(network, read, engine)[0],
     )
 
@@ -130,6 +131,23 @@ def _look(
     """Accuracy and mean NLL (nats) of the validation set, as the recipe monitors them."""
     if recipe.monitor_samples is None:
         return _assess(network, read, engine)
+    return _means(look(network, read, recipe, generators, engine), len(read))
+
+
+def look(
+    network: Network, read: Batches, recipe: Recipe, generators: Generators, engine: Engine
+) -> Tensor:
+    """(2,) float64 on the device: points told correctly and the sum of their NLL, nats.
+
+    Args:
+        network: As it is trained so far.
+        read: Reads the validation set.
+        recipe: Says through how many samples it is looked at.
+        generators: Draw them.
+        engine: Device and precision.
+    """
+    if recipe.monitor_samples is None:
+        return _sums(network, read, engine)
     precision = PRECISIONS[engine.scoring_precision]
     posterior = MCDropoutPosterior(
         network, recipe.monitor_samples, frozenset(), generators.look, precision
@@ -139,12 +157,17 @@ def _look(
         log_probs = predictive_log_probs(posterior.log_probs(inputs))
         correct = correct + (log_probs.argmax(dim=1) == labels).sum()
         nll = nll + F.nll_loss(log_probs.double(), labels, reduction="sum")
-    return float(correct) / len(read), float(nll) / len(read)
+    return torch.stack([correct, nll])
+
+
+def _assess(network: Network, read: Batches, engine: Engine) -> tuple[float, float]:
+    """Accuracy and mean NLL (nats) with no unit dropped and no input changed."""
+    return _means(_sums(network, read, engine), len(read))
 
 
 @torch.inference_mode()
-def _assess(network: Network, read: Batches, engine: Engine) -> tuple[float, float]:
-    """Accuracy and mean NLL (nats) with no unit dropped and no input changed."""
+def _sums(network: Network, read: Batches, engine: Engine) -> Tensor:
+    """As ``look``, with no unit dropped."""
     network.eval()
     correct = nll = torch.zeros((), dtype=torch.float64, device=engine.device)
     for inputs, labels in read:
@@ -152,4 +175,9 @@ def _assess(network: Network, read: Batches, engine: Engine) -> tuple[float, flo
             logits = network(inputs)
         correct = correct + (logits.argmax(dim=1) == labels).sum()
         nll = nll + F.cross_entropy(logits.double(), labels, reduction="sum")
-    return float(correct) / len(read), float(nll) / len(read)
+    return torch.stack([correct, nll])
+
+
+def _means(sums: Tensor, count: int) -> tuple[float, float]:
+    correct, nll = sums.tolist()
+    return correct / count, nll / count

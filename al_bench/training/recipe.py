@@ -134,8 +134,29 @@ class Recipe(Optimization):
         if self.batch_size is None:
             return 1
         count = self.epoch_size or num_labeled
-        alone = count > 1 and count % self.batch_size == 1 and self.batch_size > 1
-        return -(-count // self.batch_size) - alone
+        return -(-count // self.batch_size) - self._is_joined(count)
+
+    def largest_batch(self, num_labeled: int) -> int:
+        """Points of a batch at most, whatever the labeled set where batches are of any size."""
+        if self.batch_size is None:
+            return num_labeled
+        if self.epoch_size is None:
+            return self.batch_size + (self.batch_size > 1)
+        return min(self.epoch_size, self.batch_size + self._is_joined(self.epoch_size))
+
+    @property
+    def has_short_batches(self) -> bool:
+        """Whether there may be batches of several sizes."""
+        if self.batch_size is None:
+            return False
+        if self.epoch_size is None:
+            return True
+        return self.epoch_size > self.batch_size and self.epoch_size % self.batch_size != 0
+
+    def _is_joined(self, count: int) -> bool:
+        """Whether a last point of ``count`` would be alone, and joins the batch before."""
+        size = self.batch_size
+        return size is not None and size > 1 and count > 1 and count % size == 1
 
 
 def _split(drawn: Tensor, batch_size: int) -> Iterator[Tensor]:

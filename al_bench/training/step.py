@@ -65,7 +65,8 @@ def take_step(
     """
     with in_training_precision(engine):
         logits = network(points.inputs, points.masks)
-    loss = mean_loss(logits.float(), points.labels, points.weights, how.label_smoothing)
+    logits = at_least_float32(logits)
+    loss = mean_loss(logits, points.labels, points.weights, how.label_smoothing)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     optimizer.zero_grad(set_to_none=True)
@@ -93,6 +94,11 @@ def mean_loss(
         return F.cross_entropy(logits, labels, label_smoothing=smoothing)
     losses = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
     return (weights * losses).mean()
+
+
+def at_least_float32(logits: Tensor) -> Tensor:
+    """Logits of any shape in which a loss may be computed: those of lower precision are raised."""
+    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def in_training_precision(engine: Engine) -> AbstractContextManager[object]:

@@ -13,7 +13,7 @@ from al_bench.errors import TrainingError, within
 from al_bench.models.base import DirectModel, Model, Network, NetworkModel, Posterior
 from al_bench.seeding import Streams, isolated
 from al_bench.training.draws import Generators
-from al_bench.training.epochs import train
+from al_bench.training.epochs import Training, train
 from al_bench.training.recipe import Recipe
 
 Weights = list[dict[str, Tensor]]  # a state dict a network
@@ -108,22 +108,33 @@ def fit_one(trial: Trainable, watch: Callable[[Any], None] = lambda trial: None)
 
 def _fit_networks(trial: Trainable, model: NetworkModel, watch: Callable[[], None]) -> Fitted:
     streams, engine, recipe = trial.streams, trial.engine, trial.recipe
-    warm = recipe.start == "warm"
-    networks: list[Network] = []
-    runs = []
+    networks, runs = [], []
     labeled, validation = trial.labeled_set(), trial.validation_set()
     for member in range(model.num_networks):
-        network = initial_network(trial, model, member)
-        if warm and trial.weights is not None:
-            _load(network, trial.weights, member)
-        network.to(engine.device)
+        network = starting_network(trial, model, member)
         generators = Generators.of(streams, trial.round, member)
         runs.append(train(network, labeled, validation, recipe, generators, engine, watch))
         networks.append(network)
+    return fit_posterior(trial, model, networks, runs)
+
+
+def starting_network(trial: Trainable, model: NetworkModel, member: int) -> Network:
+    """The network of one member before this round's training, on the engine's device."""
+    network = initial_network(trial, model, member)
+    if trial.recipe.start == "warm" and trial.weights is not None:
+        _load(network, trial.weights, member)
+    return network.to(trial.engine.device)
+
+
+def fit_posterior(
+    trial: Trainable, model: NetworkModel, networks: Sequence[Network], runs: Sequence[Training]
+) -> Fitted:
+    """The posterior of a trial's trained networks, with the diagnostics of their training."""
+    engine = trial.engine
     posterior = model.posterior(
         networks,
-        labeled.on(engine.device, engine.chunk_bytes),
-        streams.generator("posterior", trial.round),
+        trial.labeled_set().on(engine.device, engine.chunk_bytes),
+        trial.streams.generator("posterior", trial.round),
         PRECISIONS[engine.scoring_precision],
     )
     diagnostics = {
@@ -133,6 +144,7 @@ def _fit_networks(trial: Trainable, model: NetworkModel, watch: Callable[[], Non
         "train_loss": _mean([run.train_loss for run in runs]),
         "train_accuracy": _mean([run.train_accuracy for run in runs]),
     }
+    warm = trial.recipe.start == "warm"
     return Fitted(posterior, diagnostics, _weights(networks) if warm else None)
 
 

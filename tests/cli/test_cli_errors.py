@@ -69,6 +69,23 @@ BAD = [
     (["device=cuda:7"], "Try device=cpu"),
     (["device=gpu"], "Valid: auto, cpu, cuda"),
     (["threads=0"], "threads must be a whole number from 1, got 0"),
+    (["pack_width=1"], "pack_width must be a whole number from 2, got 1"),
+    (["pack_width=-3"], "pack_width must be a whole number from 2, got -3"),
+    (["pack_width=2.5"], "pack_width must be a whole number, got '2.5'"),
+    (["pack_width=auto"], "pack_width must be a whole number, got 'auto'"),
+    (
+        ["pack_width=4", "model=random_forest"],
+        "pack_width=4: RandomForest trains no network. Leave pack_width out.",
+    ),
+    (
+        ["pack_width=4", "model/network=resnet18", "training=epochs"],
+        "all its batches must have the same size. Add training.epoch_size as a multiple of "
+        "training.batch_size=64, or leave pack_width out.",
+    ),
+    (
+        ["pack_width=4", "selection=uniform"],
+        "with selection=… they are trained one by one. Leave pack_width out.",
+    ),
     (["threads=two"], "threads must be a whole number, got 'two'"),
     (["scoring_precision=float16"], "scoring_precision=float16 is unknown"),
     (["resume=yes"], "resume"),

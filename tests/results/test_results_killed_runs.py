@@ -22,7 +22,7 @@ from al_bench.running.prepare import prepare
 from al_bench.sampling import irreducible
 from al_bench.sampling import loop as sampling
 from al_bench.sampling.trial import SamplingTrial
-from al_bench.training import trainer
+from al_bench.training import packs, trainer
 
 OVERRIDES = (
     "seeds=1",
@@ -73,6 +73,7 @@ WARM = (*LABELS, "strategy=bald", "training.start=warm")
 RUNS = {
     "cold": [[*LABELS, "strategy=bald", "training.start=cold", "budget.total=40"]],
     "warm": [[*WARM, *TOGETHER, "budget.total=40"]],
+    "packed": [[*WARM, "budget.total=40", "pack_width=2", "seeds=3"]],
     "bandit": [[*BANDIT]],
     "together": [[*LABELS, "strategy=margin", "budget.total=30"], [*WARM, "budget.total=30"]],
     "sampling": [["selection=rho_loss", *STEPS]],
@@ -83,7 +84,7 @@ RUNS = {
         [*WARM, "budget.total=30"],
     ],
 }
-SLOW = ("bandit", "together", "sampling", "sampling together")
+SLOW = ("packed", "bandit", "together", "sampling", "sampling together")
 
 
 @pytest.fixture(
@@ -124,8 +125,12 @@ def stored(folder):
     return curves.sort_values(order).reset_index(drop=True), bought
 
 
-def is_sampling(runs):
-    return any(run.composed.config.selection is not None for run in runs)
+def phases(runs):
+    if any(run.composed.config.selection is not None for run in runs):
+        return PHASES_OF_SAMPLING
+    if any(run.run.engine.pack_width is not None for run in runs):
+        return PHASES_OF_PACKS
+    return PHASES
 
 
 def assert_same(folder, expected):
@@ -164,6 +169,7 @@ PHASES = [
     (ActiveLearningTrial, "label"),
     *STORED,
 ]
+PHASES_OF_PACKS = [(packs.Pack, "train_epoch"), *PHASES[1:]]
 PHASES_OF_SAMPLING = [
     (irreducible, "cached"),
     (sampling, "validate"),
@@ -179,7 +185,7 @@ PHASES_OF_SAMPLING = [
 @pytest.mark.parametrize("call", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_a_run_killed_at_a_phase_ends_as_if_undisturbed(tmp_path, runs, undisturbed, place, call):
     expected, _ = undisturbed
-    home, name = (PHASES_OF_SAMPLING if is_sampling(runs) else PHASES)[place]
+    home, name = phases(runs)[place]
     for moment in ("before", "after"):
         runs = into(runs, tmp_path / moment)
         with pytest.MonkeyPatch.context() as patch:

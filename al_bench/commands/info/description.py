@@ -132,11 +132,12 @@ def _engines(run: StoredRun) -> Iterator[Line]:
 def engine(columns: Mapping[str, Any]) -> str:
     """The engine columns of a row in a phrase."""
     name = columns["device_name"]
-    threads = columns["threads"]
+    threads, width = columns["threads"], columns["pack_width"]
     return (
         f"{columns['device']}{f' ({name})' if name else ''}, "
         f"{columns['scoring_precision']} scoring, {columns['training_precision']} training, "
-        f"{threads} thread{'s' * (threads > 1)}, torch {columns['torch_version']}"
+        f"{threads} thread{'s' * (threads > 1)}, "
+        f"{f'packs of {width}, ' if width else ''}torch {columns['torch_version']}"
     )
 
 

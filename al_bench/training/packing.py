@@ -1,0 +1,71 @@
+"""Which networks can be trained in packs."""
+
+from typing import Any
+
+import torch
+
+from al_bench.errors import ConfigError, error_line, keyed
+from al_bench.models.base import Network, NetworkModel
+from al_bench.models.replicas import Replicas, is_block_network
+from al_bench.seeding import isolated
+from al_bench.training.recipe import Recipe
+
+LEAVE_OUT = "Leave pack_width out."
+
+
+def check_packs(
+    asked: int, model: Any, recipe: Recipe, input_shape: tuple[int, ...], num_classes: int
+) -> None:
+    """Raise ConfigError unless networks of a model can be trained in packs.
+
+    Args:
+        asked: Networks that are to be trained together.
+        model: Whose networks are trained.
+        recipe: How.
+        input_shape: Of one input.
+        num_classes: C.
+    """
+    problem = _problem_of_run(model, recipe)
+    if problem is None:
+        with isolated(torch.Generator().manual_seed(0)):
+            network = model.build(input_shape, num_classes)
+        problem = _problem_of_network(network, recipe, input_shape)
+    if problem is not None:
+        what, hint = problem
+        raise ConfigError(f"pack_width={asked}: {what}", hint)
+
+
+def _problem_of_run(model: Any, recipe: Recipe) -> tuple[str, str] | None:
+    """Why networks cannot be packed, and what to do, whatever they are."""
+    if not isinstance(model, NetworkModel):
+        return f"{type(model).__name__} trains no network.", LEAVE_OUT
+    own = type(recipe)
+    names = ("batches", "steps_per_epoch")
+    changed = [name for name in names if getattr(own, name) is not getattr(Recipe, name)]
+    if changed:
+        what = f"{own.__name__} has {changed[0]} of its own, whose sizes of batches are not known."
+        return what, LEAVE_OUT
+    return None
+
+
+def _problem_of_network(
+    network: Network, recipe: Recipe, input_shape: tuple[int, ...]
+) -> tuple[str, str] | None:
+    if is_block_network(network):
+        return None
+    name = type(network).__name__
+    if recipe.has_short_batches:
+        return (
+            f"{name} may look at several points together, as batch normalization does, so that "
+            "all its batches must have the same size.",
+            f"Add {keyed('epoch_size', recipe)} as a multiple of {keyed('batch_size', recipe)}="
+            f"{recipe.batch_size}, or leave pack_width out.",
+        )
+    try:  # two of them, on points of zeros
+        replicas = Replicas(network, 2, together=True)
+        masks = [replicas.weights.new_ones(2, 2, units) for units in network.mask_units]
+        logits = replicas.logits(replicas.weights.new_zeros(2, 2, *input_shape), masks)
+        torch.autograd.grad(logits.sum(), replicas.weights)
+    except Exception as error:
+        return f"several of {name} cannot be computed together ({error_line(error)}).", LEAVE_OUT
+    return None
