@@ -21,7 +21,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Engine:
-    """Device, precisions, threads and working memory of a run; columns of every stored row.
+    """Device, precisions, threads, memory and determinism of a run; columns of every stored row.
 
     Args:
         device: Where tensors live.
@@ -30,6 +30,9 @@ class Engine:
         threads: CPU threads of this process, at least 1.
         chunk_bytes: Working memory for one chunk of a forward pass.
         pack_width: Networks that are trained together, at least 2; ``None`` is one by one.
+        deterministic: Whether a CUDA device may only use kernels that give the same bits in every
+            run. Without that its libraries time several kernels for each new shape and take the
+            fastest. Other devices compute the same either way.
     """
 
     device: torch.device
@@ -38,6 +41,7 @@ class Engine:
     threads: int = 1
     chunk_bytes: int = 64 * 2**20
     pack_width: int | None = None
+    deterministic: bool = True
 
     def __post_init__(self) -> None:
         for name in ("scoring_precision", "training_precision"):
@@ -59,6 +63,7 @@ class Engine:
             "threads": self.threads,
             "chunk_bytes": self.chunk_bytes,
             "pack_width": self.pack_width,
+            "deterministic": None if self.deterministic else False,
             "torch_version": torch.__version__,
             "al_bench_version": version("al-bench"),
         }
@@ -66,7 +71,7 @@ class Engine:
     @property
     def of_process(self) -> tuple[object, ...]:
         """What a process has one of at a time: engines that differ in it take turns in one."""
-        return self.threads, self.device.type
+        return self.threads, self.device.type, self.deterministic
 
     def set_up(self) -> None:
         """Fix thread counts and determinism of this process; launchers leave them different."""
@@ -74,11 +79,11 @@ class Engine:
         threadpool_limits(self.threads)
         if self.device.type == "cuda":
             os.environ.setdefault(WORKSPACE, ":4096:8")
-            torch.backends.cudnn.benchmark = False
-            torch.backends.cudnn.deterministic = True
+            torch.backends.cudnn.benchmark = not self.deterministic
+            torch.backends.cudnn.deterministic = self.deterministic
             torch.backends.cudnn.allow_tf32 = False  # float32 means float32
             torch.backends.cuda.matmul.allow_tf32 = False
-            torch.use_deterministic_algorithms(True)
+            torch.use_deterministic_algorithms(self.deterministic)
             # Else every empty tensor is filled first, by launches that no result needs.
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

@@ -28,6 +28,7 @@ from threadpoolctl import threadpool_info
 import al_bench
 from al_bench import cli
 from al_bench.configuration.own_hydra import BASE
+from al_bench.engine import Engine, restored
 from al_bench.errors import ResultsError
 from al_bench.results import locks
 
@@ -96,6 +97,24 @@ def test_a_run_that_fails_leaves_its_process_as_it_was(quick):
             al_bench.run("strategy=randon", *quick)
         found.append(state())
     assert found[0] == found[1]
+
+
+def kernels():
+    """Whether torch refuses what is not deterministic, and what cuDNN may choose from."""
+    cudnn = torch.backends.cudnn
+    return torch.are_deterministic_algorithms_enabled(), cudnn.deterministic, cudnn.benchmark
+
+
+def test_kernels_of_a_device_are_deterministic_unless_told_otherwise():
+    before, device = kernels(), torch.device("cuda", 0)  # which need not be there
+    with restored():
+        Engine(device, deterministic=False).set_up()
+        assert kernels() == (False, False, True)
+        Engine(device).set_up()
+        assert kernels() == (True, True, False)
+        Engine(device, deterministic=False).set_up()  # the next group of a sweep
+        assert kernels() == (False, False, True)
+    assert kernels() == before
 
 
 def test_a_run_works_inside_an_application_that_uses_hydra(quick, tmp_path):

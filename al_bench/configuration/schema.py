@@ -72,6 +72,7 @@ class RunConfig:
     together: bool = True
     chunk_bytes: int | None = None
     pack_width: int | None = None
+    deterministic: bool = True
     resume: str = "same"
     on_error: str = "continue"
     dry_run: bool = False

@@ -30,6 +30,7 @@ ENGINE_KEYS = (
     "together",
     "chunk_bytes",
     "pack_width",
+    "deterministic",
     "resume",
     "on_error",
     "dry_run",

@@ -155,6 +155,8 @@ _COLUMNS: tuple[tuple[Owner, pa.Field], ...] = (
     (Owner.ENGINE, _required("training_precision", pa.string())),
     (Owner.ENGINE, _required("threads", pa.int64())),
     (Owner.ENGINE, _required("chunk_bytes", pa.int64())),
+    # false: a GPU's fastest kernels, whose last bits may change from run to run; null: not these.
+    (Owner.ENGINE, pa.field("deterministic", pa.bool_())),
     (Owner.ENGINE, pa.field("pack_width", pa.int64())),  # null: trained one by one
     (Owner.ENGINE, _required("torch_version", pa.string())),
     (Owner.ENGINE, _required("al_bench_version", pa.string())),

@@ -21,6 +21,7 @@ from al_bench.data.pool import copies_of
 from al_bench.data.target import Targets
 from al_bench.errors import AlBenchError, ConfigError, placed, within
 from al_bench.models.base import NetworkModel, Posterior
+from al_bench.rounds.notes import noted
 from al_bench.rounds.splits import draw_initial, draw_validation
 from al_bench.rounds.trial import Run, Trial
 from al_bench.rounds.view import View, Viewer
@@ -214,7 +215,7 @@ class ActiveLearningTrial(Trial):
         size = self._batch_size(row)
         notes = getattr(posterior, "notes", {})
         if size == 0:
-            return Picks(self._acquisitions([], []), _noted(notes))
+            return Picks(self._acquisitions([], []), noted(notes))
         strategy = self._strategy(self.round)
         view = self.view(posterior, strategy)
         generator = self.streams.generator("select", self.round)
@@ -226,7 +227,7 @@ class ActiveLearningTrial(Trial):
         columns: dict[str, Any] = {
             "seconds_score": view.seconds_score,
             "seconds_select": seconds - view.seconds_score,
-            **_noted({**notes, **view.notes, **selection.notes}),
+            **noted({**notes, **view.notes, **selection.notes}),
         }
         if selection.state is not None:
             columns["strategy_state"] = json.dumps(dict(selection.state), sort_keys=True)
@@ -300,11 +301,6 @@ def _check_answer(strategy: Strategy, answer: object, size: int, pool_size: int)
             f"each: {said}.",
             "al-bench check with that strategy says what else its contract asks for.",
         )
-
-
-def _noted(notes: Mapping[str, Any]) -> dict[str, str]:
-    """The column of what is worth storing with the round, where there is something."""
-    return {"notes": json.dumps(dict(notes), sort_keys=True)} if notes else {}
 
 
 def _name(strategy: Strategy) -> str:

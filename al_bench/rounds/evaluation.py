@@ -3,8 +3,10 @@
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,10 +15,12 @@ from al_bench.data.base import Inputs
 from al_bench.information.crossentropy import updated_log_probs
 from al_bench.information.entropies import predictive_log_probs
 from al_bench.models.base import Posterior
-from al_bench.models.chunks import chunked
+from al_bench.models.chunks import in_chunks
 from al_bench.rounds import metrics, ood
 from al_bench.rounds.joint import JOINT, JointLosses, online_columns, online_weights
 from al_bench.rounds.trial import Trial
+
+Computed = TypeVar("Computed")
 
 
 def validate(posterior: Posterior, trial: Trial) -> dict[str, Any]:
@@ -26,9 +30,7 @@ def validate(posterior: Posterior, trial: Trial) -> dict[str, Any]:
     row: dict[str, Any] = {"validation_accuracy": None, "validation_nll": None}
     if len(validation):
         inputs, indices = validation.inputs, validation.indices
-        parts = [
-            _predicted(log_probs) for _, log_probs in _shown(posterior, trial, inputs, indices)
-        ]
+        parts = list(_passes(posterior, trial, inputs, _predicted, indices))
         bins = trial.run.calibration_bins
         measured = metrics.evaluate(torch.cat(parts), validation.labels, bins)
         row = {f"validation_{name}": measured[name] for name in ("accuracy", "nll")}
@@ -59,19 +61,29 @@ def evaluate(
     predicted: list[Tensor] = []
     updated: list[Tensor] = []
     inliers: dict[str, list[Tensor]] = {name: [] for name in scores}
-    for inputs, log_probs in _shown(posterior, trial, test.inputs):
-        predicted.append(_predicted(log_probs))
-        if predicted[-1].isnan().any():
-            continue  # metrics will say so
+    plain = weights is None and losses is None and not scores
+
+    def shown(inputs: Tensor, log_probs: Tensor) -> _Shown:
+        prediction = predictive_log_probs(log_probs)
+        if plain or prediction.isnan().any():  # metrics will say so
+            return _Shown(prediction)
+        again = None
         if weights is not None:
-            updated.append(updated_log_probs(log_probs, weights.to(log_probs.device)).cpu())
-        if losses is not None:
-            losses.add(log_probs)
-        for name, score in scores.items():
-            inliers[name].append(score.of(posterior, inputs, log_probs).cpu())
+            again = updated_log_probs(log_probs, weights.to(log_probs.device))
+        values = _scored(posterior, scores, inputs, log_probs)
+        return _Shown(prediction, again, log_probs if losses is not None else None, values)
+
+    for part in _passes(posterior, trial, test.inputs, shown):
+        predicted.append(part.prediction)
+        if part.updated is not None:
+            updated.append(part.updated)
+        if losses is not None and part.log_probs is not None:
+            losses.add(part.log_probs)
+        for name, values in part.scores.items():
+            inliers[name].append(values)
     measured = metrics.evaluate(torch.cat(predicted), test.labels, bins, known)
     online = metrics.evaluate(torch.cat(updated), test.labels, bins, known) if updated else {}
-    others = {other.name: _scored(posterior, trial, other.inputs, scores) for other in run.ood}
+    others = {other.name: _scores(posterior, trial, other.inputs, scores) for other in run.ood}
     row = {
         **validated,
         **{f"test_{name}": value for name, value in measured.items()},
@@ -84,37 +96,69 @@ def evaluate(
     return row | peak_memory(trial.engine.device)
 
 
-def _shown(
-    posterior: Posterior, trial: Trial, inputs: Inputs, indices: Tensor | None = None
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Inputs in chunks, all of them or those at ``indices``, each with what is predicted of it.
+@dataclass(frozen=True)
+class _Shown:
+    """What evaluation makes of a chunk of the test set, n points.
 
-    Yields:
-        (n, *input_shape), and log-probabilities (n, K, C) of the samples that metrics are made of.
+    Args:
+        prediction: Log-probabilities (n, C).
+        updated: The same once labels have reweighted the samples.
+        log_probs: Of the samples, (n, K, C), where joint losses want them.
+        scores: Each out-of-distribution score (n,) by name.
+    """
+
+    prediction: Tensor
+    updated: Tensor | None = None
+    log_probs: Tensor | None = None
+    scores: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def _passes(
+    posterior: Posterior,
+    trial: Trial,
+    inputs: Inputs,
+    of: Callable[[Tensor, Tensor], Computed],
+    indices: Tensor | None = None,
+) -> Iterator[Computed]:
+    """What ``of`` makes of inputs, all of them or those at ``indices``, chunk by chunk.
+
+    It is given inputs (n, *input_shape) and their log-probabilities (n, K, C), of the samples that
+    metrics are made of.
     """
     engine, count = trial.engine, trial.run.num_evaluated(posterior.num_samples)
     wanted = torch.arange(len(inputs)) if indices is None else indices
-    for chunk in chunked(posterior, inputs, wanted, engine.device, engine.chunk_bytes):
-        yield chunk, posterior.log_probs(chunk, count)
+
+    def shown(chunk: Tensor) -> Computed:
+        return of(chunk, posterior.log_probs(chunk, count))
+
+    return in_chunks(posterior, inputs, wanted, engine.device, engine.chunk_bytes, shown)
 
 
-def _predicted(log_probs: Tensor) -> Tensor:
-    return predictive_log_probs(log_probs).cpu()
+def _predicted(inputs: Tensor, log_probs: Tensor) -> Tensor:
+    return predictive_log_probs(log_probs)
 
 
-def _scored(
+def _scores(
     posterior: Posterior, trial: Trial, inputs: Inputs, scores: Mapping[str, ood.Score]
 ) -> dict[str, Tensor]:
     """Each score (n,) by name, on the CPU, of another data set's test set."""
     values: dict[str, list[Tensor]] = {name: [] for name in scores}
-    for chunk, log_probs in _shown(posterior, trial, inputs):
-        for name, score in scores.items():
-            values[name].append(score.of(posterior, chunk, log_probs).cpu())
+    of = partial(_scored, posterior, scores)
+    for part in _passes(posterior, trial, inputs, of):
+        for name, each in part.items():
+            values[name].append(each)
     return _joined(values)
 
 
+def _scored(
+    posterior: Posterior, scores: Mapping[str, ood.Score], inputs: Tensor, log_probs: Tensor
+) -> dict[str, Tensor]:
+    """Each score (n,) by name of one chunk."""
+    return {name: score.of(posterior, inputs, log_probs) for name, score in scores.items()}
+
+
 def _joined(values: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.cat(list(parts)) for name, parts in values.items()}
+    return {name: torch.cat(list(parts)).cpu() for name, parts in values.items()}
 
 
 def peak_memory(device: torch.device) -> dict[str, int | None]:

@@ -14,7 +14,7 @@ from al_bench.errors import TrainingError
 from al_bench.information.crossentropy import effective_samples
 from al_bench.information.observed import label_log_probs
 from al_bench.models.base import Posterior
-from al_bench.models.chunks import chunked
+from al_bench.models.chunks import in_chunks
 from al_bench.rounds.metrics import EPSILON
 from al_bench.rounds.trial import Trial
 
@@ -119,16 +119,21 @@ def online_weights(
     engine, count = trial.engine, trial.run.num_evaluated(posterior.num_samples)
     of_label = torch.zeros(0, count, dtype=torch.float64)
     if answered:
-        inputs = trial.pool.inputs
-        chunks = chunked(posterior, inputs, indices, engine.device, engine.chunk_bytes)
-        shown = torch.split(labels, posterior.chunk_size(inputs.input_shape, engine.chunk_bytes))
-        parts = []
-        for chunk, known in zip(chunks, shown, strict=True):
-            log_probs = posterior.log_probs(chunk, count)
-            if log_probs.isnan().any():
-                raise TrainingError("The model predicts NaN for points that it has bought.")
-            parts.append(_of_label(log_probs, known))
-        of_label = torch.cat(parts)  # (n, K)
+        log_probs = torch.cat(
+            list(
+                in_chunks(
+                    posterior,
+                    trial.pool.inputs,
+                    indices,
+                    engine.device,
+                    engine.chunk_bytes,
+                    lambda inputs: posterior.log_probs(inputs, count),
+                )
+            )
+        )
+        if log_probs.isnan().any():
+            raise TrainingError("The model predicts NaN for points that it has bought.")
+        of_label = _of_label(log_probs, labels)  # (n, K)
     weights = of_label.sum(dim=0).softmax(dim=0)
     if weights.isnan().any():
         weights = of_label.clamp_min(math.log(EPSILON)).sum(dim=0).softmax(dim=0)

@@ -9,7 +9,7 @@ from al_bench.data.base import Pool
 from al_bench.data.labeled import LabeledSet
 from al_bench.engine import Engine
 from al_bench.models.base import Model
-from al_bench.models.chunks import chunked
+from al_bench.models.chunks import in_chunks
 from al_bench.seeding import Streams
 from al_bench.strategies.base import REFUSED
 from al_bench.training.recipe import Recipe
@@ -86,8 +86,9 @@ class LabelAccess:
         finally:
             supposed.labeled = known
         engine = supposed.engine
-        chunks = chunked(posterior, pool.inputs, reference, engine.device, engine.chunk_bytes)
-        log_probs = torch.cat([posterior.log_probs(chunk).cpu() for chunk in chunks])  # (r, K, C)
+        device, budget = engine.device, engine.chunk_bytes
+        parts = in_chunks(posterior, pool.inputs, reference, device, budget, posterior.log_probs)
+        log_probs = torch.cat([part.cpu() for part in parts])  # (r, K, C)
         answers = pool.labels[reference]
         likelihood = log_probs[torch.arange(len(answers)), :, answers].double().exp().mean(dim=1)
         return float(likelihood.clamp_min(LEAST_PROBABILITY).log().mean())

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from al_bench.errors import within
+from al_bench.models.chunks import counted_halvings
 from al_bench.rounds.active_learning import ActiveLearningTrial
 from al_bench.rounds.evaluation import evaluate, validate
+from al_bench.rounds.notes import noted
 from al_bench.rounds.trial import Trial
 from al_bench.training.trainer import Fitted, Trainer
 
@@ -42,11 +44,13 @@ def advance(trial: ActiveLearningTrial, fitted: Fitted | Exception, store: Round
     if isinstance(fitted, Exception):
         raise fitted
     posterior = fitted.posterior
-    validated = validate(posterior, trial)
-    row = trial.row({**fitted.diagnostics, **validated})
-    trial.weights = fitted.weights  # where the next round starts, also one that is looked ahead to
-    picks = trial.select(posterior, row)
-    row |= {**picks.columns, **evaluate(posterior, trial, validated, picks.acquired)}
+    with counted_halvings() as halvings:
+        validated = validate(posterior, trial)
+        row = trial.row({**fitted.diagnostics, **validated})
+        trial.weights = fitted.weights  # where the next round starts, or one looked ahead to
+        picks = trial.select(posterior, row)
+        row |= {**picks.columns, **evaluate(posterior, trial, validated, picks.acquired)}
+    row |= noted(halvings.notes, row.get("notes"))
     row = store.commit(trial, row, picks.acquired)  # durable before the next round starts
     trial.label(row, picks.acquired)
     if trial.finished:

@@ -27,7 +27,8 @@ from al_bench.models.base import (
     Posterior,
 )
 from al_bench.models.capabilities import CAPABILITIES, asked_of_view, offered
-from al_bench.models.chunks import chunked, joined, rows_at
+from al_bench.models.chunks import in_chunks, rows_at
+from al_bench.models.room import rows_of
 from al_bench.rounds.label_access import LabelAccess
 from al_bench.strategies.base import LABELS, ScoreFn
 from al_bench.training.trainer import Trainable
@@ -164,7 +165,8 @@ class View:
         count = self._sample_count(num_samples)
         held = self._held.get(("log_probs", POOL))
         if held is None or held.shape[1] < count:
-            held = torch.cat(list(self._stream_log_probs(count)))
+            what = f"{self._name}: log-probabilities of {len(self):,} points by {count} samples"
+            held = rows_of(self._stream_log_probs(count), len(self), what)
             self._held["log_probs", POOL] = held
         shown: Tensor = held[:, :count]
         return shown
@@ -177,7 +179,7 @@ class View:
         for log_probs in self._stream_log_probs(count) if held is None else self._cut(count):
             for part, function in zip(parts, functions, strict=True):
                 part.append(_scored(function, log_probs))
-        return [torch.cat(part) for part in parts]
+        return [torch.cat(part).cpu() for part in parts]  # once: every look waits for the device
 
     def labeled_log_probs(self, num_samples: int | None = None) -> Tensor:
         """(M, K, C) log-probabilities of the labeled set, in the order in which it was labeled."""
@@ -278,18 +280,20 @@ class View:
 
     def _chunks(self, points: Points, compute: Callable[[Tensor], Computed]) -> Iterator[Computed]:
         _, inputs, indices = points
-        chunks = chunked(self._posterior, inputs, indices, self._device, self._chunk_bytes)
+        device, budget = self._device, self._chunk_bytes
+        passes = in_chunks(self._posterior, inputs, indices, device, budget, compute)
         while True:
             started = time.perf_counter()
             try:
-                computed = compute(next(chunks))
-                if self._device.type == "cuda":
-                    torch.cuda.synchronize(self._device)  # else its time would go to the selection
+                computed = next(passes)
             except StopIteration:
+                if device.type == "cuda":  # once a pass: else its time would go to the selection
+                    torch.cuda.synchronize(device)
                 return
             finally:
                 self._clock.seconds += time.perf_counter() - started
             yield computed
+            del computed
 
     def _stream_log_probs(self, count: int) -> Iterator[Tensor]:
         looked = False
@@ -335,7 +339,9 @@ class View:
         """What the posterior gives for ``points``, a row a point, computed at most once."""
         key = capability, points.name
         if key not in self._held:
-            self._held[key] = joined(list(self._chunks(points, self._offered(capability))))
+            parts = self._chunks(points, self._offered(capability))
+            count, words = len(points.indices), CAPABILITIES[capability].words
+            self._held[key] = rows_of(parts, count, f"{self._name}: {words} of {count:,} points")
         return self._held[key]
 
     def _offered(self, capability: str) -> Callable[..., Any]:
@@ -351,7 +357,7 @@ class View:
 def _scored(function: ScoreFn, log_probs: Tensor) -> Tensor:
     scores: object = function(log_probs)
     if isinstance(scores, Tensor) and scores.shape == log_probs.shape[:1]:
-        return scores.double().cpu()
+        return scores.double()
     named = function.func if isinstance(function, partial) else function
     got = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
     raise AlBenchError(

@@ -216,6 +216,7 @@ def _engine(config: Any) -> Engine:
         threads=config.threads,
         chunk_bytes=chunk_bytes,
         pack_width=config.pack_width,
+        deterministic=config.deterministic,
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from al_bench.data.labeled import LabeledSet
 from al_bench.engine import PRECISIONS, Engine
 from al_bench.models.base import Network, NetworkModel
-from al_bench.models.chunks import chunked
+from al_bench.models.chunks import in_chunks
 from al_bench.models.ensemble import EnsemblePosterior
 from al_bench.models.over_network import ONE_NETWORK
 from al_bench.sampling.base import Proxy
@@ -71,10 +71,9 @@ class Beside:
         engine = self.engine
         precision = PRECISIONS[engine.scoring_precision]
         posterior = EnsemblePosterior([network], ONE_NETWORK, precision)
-        chunks = chunked(
-            posterior, points.inputs, points.indices, engine.device, engine.chunk_bytes
-        )
-        return torch.cat([posterior.log_probs(inputs).squeeze(1) for inputs in chunks])
+        where = engine.device, engine.chunk_bytes
+        parts = in_chunks(posterior, points.inputs, points.indices, *where, posterior.log_probs)
+        return torch.cat([log_probs.squeeze(1) for log_probs in parts])
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from al_bench.errors import within
+from al_bench.models.chunks import counted_halvings
 from al_bench.rounds.evaluation import evaluate, validate
 from al_bench.rounds.loop import RoundStore
+from al_bench.rounds.notes import noted
 from al_bench.sampling.trial import SamplingTrial
 
 
@@ -35,11 +37,13 @@ def advance(
     trial: SamplingTrial, store: RoundStore, watch: Callable[[SamplingTrial], None]
 ) -> None:
     """One round of a trial: its steps, if any, its evaluation and its commit."""
-    for step in trial.steps():
-        trial.take_step(step)
-        watch(trial)
-    posterior = trial.posterior()
-    row = trial.row(evaluate(posterior, trial, validate(posterior, trial)))
+    with counted_halvings() as halvings:
+        for step in trial.steps():
+            trial.take_step(step)
+            watch(trial)
+        posterior = trial.posterior()
+        row = trial.row(evaluate(posterior, trial, validate(posterior, trial)))
+    row |= noted(halvings.notes, row["notes"])
     trial.go_on(store.commit(trial, row, []))  # durable before the next round starts
     if trial.finished:
         store.finish(trial)

@@ -9,9 +9,9 @@ prior's precision maximises the evidence.
 n points, T targets, K posterior samples, V quantities.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ from al_bench.information.last_layer import FULL_LIMIT, FullPosterior, Points, f
 from al_bench.information.predictive import information_about, marginal_outcomes
 from al_bench.models.base import GRADIENTS, NETWORK, SAMPLES, NetworkModel, Posterior
 from al_bench.models.capabilities import offered
-from al_bench.models.chunks import chunked
+from al_bench.models.chunks import in_chunks
 from al_bench.models.laplace import labeled_points
 from al_bench.models.spectrum import FullSpectrum
 from al_bench.plots import panels
@@ -44,6 +44,8 @@ from al_bench.training.trainer import fit_one
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Computed = TypeVar("Computed")
 
 QUANTITIES = {
     "bald": "BALD, sampled",
@@ -187,25 +189,18 @@ class _Shown:
 
     def sampled(self, chosen: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """BALD and EPIG of the points ``chosen``, (n,) each."""
-        of_targets = torch.cat(
-            [
-                self._posterior.log_probs(inputs)
-                for inputs in self._chunks(self._trial.targets.inputs, targets)
-            ]
-        )
+        log_probs_of = self._posterior.log_probs
+        of_targets = torch.cat(list(self._of(self._trial.targets.inputs, targets, log_probs_of)))
         outcomes = marginal_outcomes(of_targets)
         bald, epig = [], []
-        for inputs in self._chunks(self._trial.pool.inputs, chosen):
-            log_probs = self._posterior.log_probs(inputs)
+        for log_probs in self._of(self._trial.pool.inputs, chosen, log_probs_of):
             bald.append(mutual_information(log_probs))
             epig.append(information_about(log_probs, outcomes))
         return {"bald": torch.cat(bald), "epig": torch.cat(epig)}
 
     def factors(self, inputs: Inputs, indices: Tensor) -> Points:
         """Points as the last layer sees them, no unit dropped."""
-        found = [
-            offered(self._posterior, GRADIENTS)(part) for part in self._chunks(inputs, indices)
-        ]
+        found = self._of(inputs, indices, offered(self._posterior, GRADIENTS))
         log_probs, features = (torch.cat(parts) for parts in zip(*found, strict=True))
         return Points.of(log_probs, features)
 
@@ -218,9 +213,12 @@ class _Shown:
             labeled_points(network, labeled), network.output.weight, network.output.bias
         )
 
-    def _chunks(self, inputs: Inputs, indices: Tensor) -> Iterator[Tensor]:
+    def _of(
+        self, inputs: Inputs, indices: Tensor, compute: Callable[[Tensor], Computed]
+    ) -> Iterator[Computed]:
         engine = self._trial.engine
-        return chunked(self._posterior, inputs, indices, engine.device, engine.chunk_bytes)
+        where = engine.device, engine.chunk_bytes
+        return in_chunks(self._posterior, inputs, indices, *where, compute)
 
 
 def evidence_posterior(

@@ -195,6 +195,8 @@ BAD = [
     (["=3"], "has no key"),
     (["a=b=c"], "'a=b=c' cannot be read"),
     (["dry_run=maybe"], "dry_run must be true or false, got 'maybe'"),
+    (["deterministic=null"], "deterministic must be true or false, got 'null'"),
+    (["deterministic=maybe"], "deterministic must be true or false, got 'maybe'"),
     (["together=3"], "together must be true or false, got '3'"),
     (["-m", "strategy=random,bald", "together=3"], "together must be true or false, got '3'"),
     (["dry_run=0.5"], "dry_run must be true or false, got '0.5'"),

@@ -133,6 +133,16 @@ def test_jobs_of_a_sweep_have_the_code_of_the_first(tmp_path):
 
 
 @pytest.mark.slow
+def test_kernels_are_a_column_and_in_no_run_id(quick_run, tmp_path, curves):
+    for folder, words in (("one", ()), ("other", ("deterministic=false",))):
+        assert quick_run("strategy=random", "seeds=1", f"results={folder}", *words)[0] == 0
+    one, other = (sorted((tmp_path / name).glob("*/*/*/*")) for name in ("one", "other"))
+    assert [path.name for path in one] == [path.name for path in other]
+    assert curves("one")["deterministic"].isna().all()
+    assert set(curves("other")["deterministic"]) == {False}  # and not null
+
+
+@pytest.mark.slow
 def test_another_engine_than_that_of_a_done_trial_is_told(quick_run, tmp_path):
     quick_run("strategy=random")
     stored = [path for path in tmp_path.rglob("seed=*") if path.suffix in (".parquet", ".json")]

@@ -37,6 +37,7 @@ ENGINE = {
     "training_precision": "float32",
     "threads": 1,
     "chunk_bytes": 1 << 28,
+    "deterministic": None,
     "pack_width": None,
     "torch_version": "2.15.0",
     "al_bench_version": "0.1.0",

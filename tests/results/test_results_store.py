@@ -118,6 +118,15 @@ def test_another_engine_starts_again_unless_told_otherwise(
     assert stored(tmp_path)[0]["device"].to_pylist() == ["cpu", "cpu", "cuda"]
 
 
+def test_rounds_of_other_kernels_are_another_engine(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_trial(tmp_path, rounds=2)
+    with claim(tmp_path, engine=ENGINE | {"deterministic": False}) as files:
+        assert files.history.rows == []
+    assert "deterministic None -> False" in caplog.text
+
+
 def test_a_row_of_the_wrong_round_is_refused_and_nothing_is_stored(tmp_path: Path) -> None:
     with claim(tmp_path) as files:
         with pytest.raises(ValueError, match="next round is 0"):

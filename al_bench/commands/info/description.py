@@ -138,6 +138,7 @@ def engine(columns: Mapping[str, Any]) -> str:
         f"{columns['scoring_precision']} scoring, {columns['training_precision']} training, "
         f"{threads} thread{'s' * (threads > 1)}, "
         f"{f'packs of {width}, ' if width else ''}torch {columns['torch_version']}"
+        f"{', not deterministic' if columns['deterministic'] is False else ''}"
     )
 
 

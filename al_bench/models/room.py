@@ -1,0 +1,67 @@
+"""Tensors with a row for every point: filled in place, and refused where they do not fit."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from al_bench.errors import AlBenchError
+
+MEMINFO = Path("/proc/meminfo")
+
+
+def rows_of(parts: Iterator[Any], count: int, what: str) -> Any:
+    """What was given for each chunk of ``count`` points, in one; it is never held twice.
+
+    Args:
+        parts: Tensors (n, …), or named tuples of such, of chunks that are ``count`` points
+            together. No more than the first is computed where the whole does not fit.
+        count: N.
+        what: What an error calls it.
+
+    Raises:
+        AlBenchError: There is less memory than it takes.
+    """
+    first = next(parts)
+    named = not isinstance(first, Tensor)
+    columns = list(first) if named else [first]
+    _require_room(count * sum(_bytes_a_row(each) for each in columns), columns[0].device, what)
+    whole = [each.new_empty(count, *each.shape[1:]) for each in columns]
+    begin = 0
+    for part in itertools.chain([first], parts):
+        columns = list(part) if named else [part]
+        for target, values in zip(whole, columns, strict=True):
+            target[begin : begin + len(values)] = values
+        begin += len(columns[0])
+    return type(first)(*whole) if named else whole[0]
+
+
+def available(device: torch.device) -> int | None:
+    """Bytes that may be allocated on a device; ``None`` where nothing says."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    try:
+        lines = MEMINFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(found[0]) * 1024 if device.type == "cpu" and found else None
+
+
+def _bytes_a_row(values: Tensor) -> int:
+    return values.element_size() * values.shape[1:].numel()
+
+
+def _require_room(needed: int, device: torch.device, what: str) -> None:
+    there = available(device)
+    if there is not None and needed > there:
+        raise AlBenchError(
+            f"{what} take {needed / 1e6:,.0f} MB, and {there / 1e6:,.0f} MB are available on "
+            f"{device.type}.",
+            "Choose among fewer of them: strategy=subsample strategy@strategy.of=… "
+            "strategy.size=10000.",
+        )
