@@ -6,7 +6,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-all lint format plots bench build clean
+.PHONY: help setup demo test test-slow test-all lint format plots bench bench-peers build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,14 @@ bench: setup ## Measure rounds, scoring and strategies; BENCH="--only badge --qu
 	$(BIN)/python scripts/benchmark_round.py
 	$(BIN)/python scripts/benchmark_scoring.py
 	$(BIN)/python scripts/benchmark_strategies.py $(BENCH)
+
+bench-peers: setup ## Measure a whole run beside baal and batchbald_redux; MNIST=FOLDER (an hour or more)
+ifneq ($(UV),)
+	"$(UV)" pip install --quiet --python $(BIN)/python -e ".[peers]" -c constraints.txt
+else
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[peers]" -c constraints.txt
+endif
+	$(BIN)/python scripts/benchmark_end_to_end.py --root "$(MNIST)"
 
 build: setup ## Build wheel and source distribution and look inside
 	$(BIN)/python -m build --outdir dist
