@@ -1,17 +1,45 @@
-"""al-bench as a user who may not write, in a process of its own."""
+"""al-bench as a user who may not write, in processes of their own."""
 
+import contextlib
+import json
 import os
 import shutil
 import subprocess
 import sys
-from functools import cache
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-_MAIN = "import sys; sys.path[:] = sys.argv.pop(1).split(':'); sys.argv[0] = 'al-bench'\n"
-_MAIN += "from al_bench.cli import main\nsys.exit(main(sys.argv[1:]))"
+# Imports once, then a process of its own for each line: what is typed, answered with what came out.
+_TERMINAL = """
+import json, os, sys, traceback
+sys.path[:] = sys.argv.pop(1).split(":")
+import hydra, pandas, pyarrow.parquet, torch
+from al_bench.cli import main
+sys.argv[:] = ["al-bench"]
+for line in sys.stdin:
+    streams = [os.open(os.devnull, os.O_RDONLY), os.memfd_create("out"), os.memfd_create("err")]
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+            code = main(json.loads(line))
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    said = [os.pread(stream, os.fstat(stream).st_size, 0).decode() for stream in streams[1:]]
+    for stream in streams:
+        os.close(stream)
+    print(json.dumps([code, *said]), flush=True)
+"""
 
 
-@cache
 def _python(base: Path) -> tuple[str, dict[str, str], list[str]]:
     """An interpreter that anyone can reach, what it needs set, and where modules lie.
 
@@ -39,33 +67,40 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def run(base: Path, cwd: Path, *words: str, **environment: str) -> tuple[int, str, str]:
+@contextlib.contextmanager
+def terminal(base: Path) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """``al-bench WORDS`` by nobody where the tests run as root, else by who runs them.
 
     Args:
-        base: A folder that everyone can reach; for all calls the same.
-        cwd: The current folder.
-        words: What is typed.
-        environment: Variables beside the ones that are needed.
+        base: A folder that everyone can reach; it is the current one.
 
-    Returns:
-        Exit code, standard output, standard error.
+    Yields:
+        Calls with what is typed give exit code, standard output and standard error.
     """
     if os.getuid() == 0:
         python, needed, paths = _python(base)
-        user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+        user: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []}
     else:
         python, needed, paths, user = sys.executable, {}, [p for p in sys.path if p], {}
-    done = subprocess.run(
-        [python, "-c", _MAIN, ":".join(paths), *words],
+    with subprocess.Popen(
+        [python, "-c", _TERMINAL, ":".join(paths)],
         env={"PATH": os.defpath, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         | needed
-        | {"HOME": "/proc"}
-        | environment,
-        cwd=cwd,
-        capture_output=True,
+        | {"HOME": "/proc"},
+        cwd=base,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
+        encoding="utf-8",
         **user,
-    )
-    return done.returncode, done.stdout, done.stderr
+    ) as process:
+
+        def run(*words: str) -> tuple[int, str, str]:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps(words) + "\n")
+            process.stdin.flush()
+            code, out, err = json.loads(process.stdout.readline())
+            return code, out, err
+
+        yield run

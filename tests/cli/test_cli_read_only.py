@@ -43,6 +43,12 @@ def base():
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def as_nobody(base):
+    with nobody.terminal(base) as run:
+        yield run
+
+
 def forbid(folder):
     """Nobody may write here."""
     for path in [folder, *folder.rglob("*")]:
@@ -81,10 +87,10 @@ def typed(base, words):
 @pytest.mark.promise("Looking at results runs nothing of theirs")
 @pytest.mark.parametrize("words", READING.values(), ids=list(READING))
 def test_what_only_reads_writes_nothing_and_says_nothing_of_folders_that_are_not_theirs(
-    base, words
+    base, as_nobody, words
 ):
     before = listing(base / "r")
-    code, out, err = nobody.run(base, base, *typed(base, words))
+    code, out, err = as_nobody(*typed(base, words))
     assert (code, err) == (0, ""), out
     assert "matplotlib" not in out
     assert listing(base / "r") == before
@@ -100,9 +106,9 @@ def test_what_only_reads_writes_nothing_and_says_nothing_of_folders_that_are_not
     ],
     ids=lambda words: words[0] + " " + words[-1],
 )
-def test_commands_that_must_write_say_so_in_a_line_with_what_to_type(base, words):
+def test_commands_that_must_write_say_so_in_a_line_with_what_to_type(base, as_nobody, words):
     before = listing(base / "r")
-    code, out, err = nobody.run(base, base, *typed(base, words))
+    code, out, err = as_nobody(*typed(base, words))
     assert code == 1
     (line,) = err.splitlines()
     assert line.startswith("al-bench: No permission to write ")
@@ -113,7 +119,7 @@ def test_commands_that_must_write_say_so_in_a_line_with_what_to_type(base, words
 
 @pytest.mark.promise("One odd file is named and left out")
 @pytest.mark.parametrize("what", ["", "manifests", "curves", "manifests/seed=0.json"])
-def test_what_may_not_be_read_is_named_and_left_out(base, what):
+def test_what_may_not_be_read_is_named_and_left_out(base, as_nobody, what):
     folder = base / f"odd-{what.replace('/', '-')}"
     shutil.copytree(base / "r", folder)
     (random,) = (folder / "digits" / "mc_dropout" / "random").glob("*")
@@ -127,7 +133,7 @@ def test_what_may_not_be_read_is_named_and_left_out(base, what):
             "rerun": ["rerun", str(random / "manifests" / "seed=0.json")],
         }
         for name, line in words.items():
-            code, out, err = nobody.run(base, base, *line)
+            code, out, err = as_nobody(*line)
             assert "Traceback" not in out + err, (name, err)
             assert "verbose=true" not in err, (name, err)
             assert code in (0, 1), name
