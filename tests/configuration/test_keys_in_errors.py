@@ -57,9 +57,9 @@ def errors_of(config, key):
         for name in [name for name in node if not name.startswith("_")]:
             if not OmegaConf.is_missing(node, name) and is_object(node[name]):
                 continue
+            changed = config.copy()
+            OmegaConf.set_struct(changed, False)
             for value in WRONG:
-                changed = config.copy()
-                OmegaConf.set_struct(changed, False)
                 OmegaConf.update(changed, f"{inner}.{name}", value, merge=False)
                 try:
                     built = build(OmegaConf.select(changed, key), key)
