@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +149,7 @@ def from_hydra(config: DictConfig, is_study: bool = False) -> Composed:
 
 def _check_hydra(node: DictConfig) -> None:
     """Raise ConfigError where Hydra would make folders of its own: only al-bench makes any."""
-    shipped: Any = OmegaConf.load(config_dir() / f"{own_hydra.CONFIG_NAME}.yaml")
-    ours: Any = OmegaConf.to_container(shipped.hydra)
+    ours = _shipped_hydra()
     theirs: Any = {key: OmegaConf.to_container(node[key]) for key in ("job", "run", "sweep")}
     theirs["output_subdir"] = node.output_subdir
     for path in (("job", "chdir"), ("run", "dir"), ("sweep", "dir"), ("sweep", "subdir")):
@@ -158,6 +158,13 @@ def _check_hydra(node: DictConfig) -> None:
             raise _refused_folder(".".join(path), value)
     if theirs["output_subdir"] is not None:
         raise _refused_folder("output_subdir", theirs["output_subdir"])
+
+
+@cache
+def _shipped_hydra() -> Any:
+    """What al-bench's own configuration says of Hydra; read once, for sweeps check every job."""
+    shipped: Any = OmegaConf.load(config_dir() / f"{own_hydra.CONFIG_NAME}.yaml")
+    return OmegaConf.to_container(shipped.hydra)
 
 
 def _refused_folder(key: str, value: Any) -> ConfigError:
