@@ -5,6 +5,9 @@ UV := $(shell command -v uv 2>/dev/null)
 PYTHON ?= python3
 WORKERS ?= 2
 
+# Tests start processes, whose imports take seconds where no bytecode may be kept.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow test-all lint format plots bench bench-peers build clean
 
