@@ -52,8 +52,9 @@ format: setup ## Put the code into the house style
 plots: setup ## Redraw every figure under results/
 	$(BIN)/al-bench plot results
 
-bench: setup ## Measure rounds, scoring and strategies; BENCH="--only badge --quick" for some
+bench: setup ## Measure rounds, packs, scoring and strategies; BENCH="--only badge --quick" for some
 	$(BIN)/python scripts/benchmark_round.py
+	$(BIN)/python scripts/benchmark_engine.py
 	$(BIN)/python scripts/benchmark_scoring.py
 	$(BIN)/python scripts/benchmark_strategies.py $(BENCH)
 

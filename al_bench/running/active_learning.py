@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import torch
+
 from al_bench.budget import Budget
 from al_bench.configuration.building import build
 from al_bench.configuration.composing import Composed
@@ -24,7 +26,7 @@ from al_bench.sampling.budget import StepBudget
 from al_bench.sampling.recipe import StepRecipe
 from al_bench.strategies.base import Strategy
 from al_bench.training.packed import PackedTrainer
-from al_bench.training.packing import check_packs
+from al_bench.training.packing import pack_width
 from al_bench.training.recipe import Recipe
 from al_bench.training.trainer import Trainer
 
@@ -62,11 +64,16 @@ class ActiveLearning(Setting):
             check_needs(composed, provided, group, strategy)
         check_dropout(composed, model, provided)
 
-    def check_packs(
-        self, asked: int, model: Model, input_shape: tuple[int, ...], num_classes: int
-    ) -> None:
-        """Raise ConfigError unless networks can be trained in packs."""
-        check_packs(asked, model, self.recipe, input_shape, num_classes)
+    def pack_width(
+        self,
+        asked: int | None,
+        model: Model,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        device: torch.device,
+    ) -> int | None:
+        """How many networks are trained together; ``None`` is one by one."""
+        return pack_width(asked, model, self.recipe, input_shape, num_classes, device)
 
     def run(self, **common: Any) -> ActiveLearningRun:
         """The run, of what all runs have in common."""

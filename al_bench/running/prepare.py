@@ -165,9 +165,10 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     }
     fingerprint = "+".join([loaded.fingerprint, *fingerprints])
     identity = identify(untracked, name, fingerprint, built)
-    if engine.pack_width is not None:
-        shape, classes = inputs.input_shape, loaded.num_classes
-        setting.check_packs(engine.pack_width, model, shape, classes)
+    width = setting.pack_width(
+        engine.pack_width, model, inputs.input_shape, loaded.num_classes, engine.device
+    )
+    engine = replace(engine, pack_width=width)
     run = setting.run(
         identity=identity,
         model=model,

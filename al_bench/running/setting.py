@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+
 from al_bench.configuration.composing import Composed
 from al_bench.data.base import Inputs
 from al_bench.errors import ConfigError
@@ -89,22 +91,33 @@ class Setting(ABC):
             num_classes: C.
         """
 
-    def check_packs(
-        self, asked: int, model: Model, input_shape: tuple[int, ...], num_classes: int
-    ) -> None:
-        """Raise ConfigError unless networks can be trained in packs.
+    def pack_width(
+        self,
+        asked: int | None,
+        model: Model,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        device: torch.device,
+    ) -> int | None:
+        """How many networks are trained together; ``None`` is one by one.
 
         Args:
-            asked: Networks that are to be trained together.
+            asked: What was asked for; ``None`` decides.
             model: Built from the configuration.
             input_shape: Of one input.
             num_classes: C.
+            device: Where they are trained.
+
+        Raises:
+            ConfigError: What was asked for cannot be had.
         """
-        raise ConfigError(
-            f"pack_width={asked} trains networks of a strategy's trials together; with "
-            f"{self.group}=… they are trained one by one.",
-            LEAVE_OUT,
-        )
+        if asked is not None:
+            raise ConfigError(
+                f"pack_width={asked} trains networks of a strategy's trials together; with "
+                f"{self.group}=… they are trained one by one.",
+                LEAVE_OUT,
+            )
+        return None
 
     @abstractmethod
     def run(self, **common: Any) -> Run:

@@ -31,6 +31,7 @@ from al_bench.running.execution import (
 )
 from al_bench.running.loading import Data
 from al_bench.running.prepare import Prepared, prepare
+from al_bench.text.terminal import spans
 
 SECONDS_TO_STOP = 5.0  # after which a worker that does not answer is killed
 _TERMINATED = 128 + signal.SIGTERM
@@ -48,7 +49,9 @@ def run_in_workers(
 ) -> list[TrialOutcome]:
     """Run trials in ``workers`` processes, each taking the next trial when it is free.
 
-    A process that is killed costs its trial, which has failed; another takes its place.
+    Of trials whose networks are trained in packs it takes as many as fill one, but no more than its
+    share of those that are left. A process that is killed costs what it had, which has failed;
+    another takes its place.
 
     Args:
         assignments: The trials, in the order in which they are begun; their runs agree in what a
@@ -66,7 +69,7 @@ class _Worker:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.messages, theirs = context.Pipe()
-        self.work: Assignment | None = None  # that it is running
+        self.work: Sequence[Assignment] = ()  # that it is running
         self._runs: set[Path] = set()  # folders of those that it was sent
         try:
             self.process = context.Process(
@@ -83,17 +86,19 @@ class _Worker:
     @property
     def is_gone(self) -> bool:
         """Whether it has ended between two trials."""
-        return self.work is None and not self.process.is_alive()
+        return not self.work and not self.process.is_alive()
 
-    def begin(self, work: Assignment, report_held: bool) -> None:
-        """Have it run a trial, and prepare the run where this is its first one there."""
+    def begin(self, work: Sequence[Assignment], report_held: bool) -> None:
+        """Have it run trials, and prepare their runs where these are its first ones there."""
         self.work = work
-        run = None
-        if work.prepared.folder not in self._runs:
-            self._runs.add(work.prepared.folder)
-            run = (work.prepared.composed, work.prepared.run.identity.own_code)
+        runs = {
+            one.prepared.folder: (one.prepared.composed, one.prepared.run.identity.own_code)
+            for one in work
+            if one.prepared.folder not in self._runs
+        }
+        self._runs |= runs.keys()
         try:
-            self.messages.send((work.key, run, report_held))
+            self.messages.send(([one.key for one in work], runs, report_held))
         except OSError:  # it is gone, which is heard next
             logger.debug("a worker was gone before it had its trial")
 
@@ -113,9 +118,9 @@ class _Worker:
             ending = f"crashed ({signal.Signals(-code).name})"
         else:
             ending = f"ended with exit code {code}"
-        assert self.work is not None
+        seeds = {one.seed for one in self.work}
         return AlBenchError(
-            f"seed {self.work.seed}'s process {ending}.",
+            f"seed{'s' * (len(seeds) > 1)} {spans(sorted(seeds))}'s process {ending}.",
             "Run the same command again to go on after its last round, with fewer workers= if "
             "memory is short.",
         )
@@ -158,9 +163,9 @@ class _Workers:
         """How these trials ended."""
         queue = list(reversed(assignments))
         outcomes: list[TrialOutcome] = []
-        while queue or any(worker.work is not None for worker in self._workers):
+        while queue or any(worker.work for worker in self._workers):
             self._share(queue, report_held)
-            busy = {worker.messages: worker for worker in self._workers if worker.work is not None}
+            busy = {worker.messages: worker for worker in self._workers if worker.work}
             for messages in wait(list(busy)):
                 outcomes += self._hear(busy[messages])  # type: ignore[index]
         return outcomes
@@ -171,8 +176,8 @@ class _Workers:
             self._workers.remove(worker)
             worker.messages.close()
         for worker in self._workers:
-            if worker.work is None and queue:
-                worker.begin(queue.pop(), report_held)
+            if queue and not worker.work:
+                worker.begin(self._next(queue), report_held)
         while queue and len(self._workers) < self._most:
             try:
                 worker = _Worker()
@@ -183,32 +188,40 @@ class _Workers:
                 logger.warning("%s; %d go on.", problem, len(self._workers))
                 return
             self._workers.append(worker)
-            worker.begin(queue.pop(), report_held)
+            worker.begin(self._next(queue), report_held)
+
+    def _next(self, queue: list[Assignment]) -> list[Assignment]:
+        """Take what one worker is given at once from the end of the queue."""
+        share = -(-len(queue) // self._most)
+        width = queue[-1].prepared.run.engine.pack_width or 1
+        return [queue.pop() for _ in range(min(width, share))]
 
     def _hear(self, worker: _Worker) -> list[TrialOutcome]:
         """Take the next message of a worker; outcomes, once its trial has ended."""
         work = worker.work
-        assert work is not None
         try:
             name, content = worker.messages.recv()
         except (EOFError, OSError):
             self._workers.remove(worker)
             lost = worker.loss()
             worker.messages.close()
-            return run_trials([replace(work, refused=lost)], self._report)
+            return run_trials([replace(one, refused=lost) for one in work], self._report)
         if name in _HEARD:
             try:
                 getattr(self._report, name)(*content)
             except Exception:
                 logger.exception("a progress message could not be shown")
             return []
-        worker.work = None
-        if isinstance(content, Unprepared):
-            return run_trials([replace(work, refused=content)], self._report)
+        worker.work = ()
         if isinstance(content, Exception):
             raise content
-        outcomes: list[TrialOutcome] = content
-        return outcomes
+        outcomes, unprepared = content
+        refused = [
+            replace(one, refused=unprepared[one.prepared.folder])
+            for one in work
+            if one.prepared.folder in unprepared
+        ]
+        return [*outcomes, *run_trials(refused, self._report)]
 
 
 class _Forwarded:
@@ -239,7 +252,7 @@ def _send(messages: "Connection[Any, Any]", name: str, content: Any) -> None:
 
 
 def _work(parent: int, own_folders: Sequence[str], messages: "Connection[Any, Any]") -> None:
-    """Run one trial after the other as they are asked for, until the parent hangs up."""
+    """Run trials as they are asked for, until the parent hangs up."""
     for name in ("SIGINT", "SIGUSR1", "SIGUSR2"):  # a terminal and Slurm send them to all processes
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)  # the parent decides for all
@@ -252,11 +265,10 @@ def _work(parent: int, own_folders: Sequence[str], messages: "Connection[Any, An
     report = _Forwarded(messages)
     try:
         while request := messages.recv():
-            key, run, report_held = request
-            if run is not None:
-                composed, own_code = run
-                runs[key.folder] = _prepare(key.folder, composed, own_code, data)
-            _send(messages, "answer", _run_trial(runs[key.folder], key, report, report_held))
+            keys, new, report_held = request
+            for folder, (composed, own_code) in new.items():
+                runs[folder] = _prepare(folder, composed, own_code, data)
+            _send(messages, "answer", _run_trials(runs, keys, report, report_held))
     except EOFError:
         return
     except KeyboardInterrupt:
@@ -289,13 +301,23 @@ def _prepare(
     return prepared
 
 
-def _run_trial(
-    prepared: Prepared | Unprepared, key: TrialKey, report: Report, report_held: bool
-) -> list[TrialOutcome] | Exception:
-    if isinstance(prepared, Unprepared):
-        return prepared
+def _run_trials(
+    runs: Mapping[Path, Prepared | Unprepared],
+    keys: Sequence[TrialKey],
+    report: Report,
+    report_held: bool,
+) -> tuple[list[TrialOutcome], dict[Path, Unprepared]] | Exception:
+    """How trials ended, and why those of other runs, by folder, could not begin."""
+    ready: list[Assignment] = []
+    unprepared: dict[Path, Unprepared] = {}
+    for key in keys:
+        prepared = runs[key.folder]
+        if isinstance(prepared, Unprepared):
+            unprepared[key.folder] = prepared
+        else:
+            ready += assignments(prepared, [key.seed])
     try:
-        return run_free_trials(assignments(prepared, [key.seed]), report, report_held)
+        return run_free_trials(ready, report, report_held), unprepared
     except Exception as error:
         sent = error if isinstance(error, AlBenchError) else AlBenchError(error_line(error))
         sent.add_note(traceback.format_exc())  # for verbose=true

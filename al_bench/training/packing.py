@@ -1,4 +1,4 @@
-"""Which networks can be trained in packs."""
+"""Which networks are trained in packs, and how many together."""
 
 from typing import Any
 
@@ -13,26 +13,47 @@ from al_bench.training.recipe import Recipe
 LEAVE_OUT = "Leave pack_width out."
 
 
-def check_packs(
-    asked: int, model: Any, recipe: Recipe, input_shape: tuple[int, ...], num_classes: int
-) -> None:
-    """Raise ConfigError unless networks of a model can be trained in packs.
+# Networks of a pack where nothing is asked for, by kind of network and of device; what is not here
+# is trained one by one. Others gain less on a CPU, and lose where convolutions take the time; on a
+# GPU nothing is measured.
+LINEAR = "linear"
+WIDTHS = {(LINEAR, "cpu"): 4}
+
+
+def pack_width(
+    asked: int | None,
+    model: Any,
+    recipe: Recipe,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    device: torch.device,
+) -> int | None:
+    """How many networks are trained together; ``None`` is one by one.
 
     Args:
-        asked: Networks that are to be trained together.
+        asked: What was asked for, at least 2; ``None`` decides by kind of network and device.
         model: Whose networks are trained.
         recipe: How.
         input_shape: Of one input.
         num_classes: C.
+        device: Where.
+
+    Raises:
+        ConfigError: What was asked for cannot be had.
     """
-    problem = _problem_of_run(model, recipe)
+    problem, kind = _problem_of_run(model, recipe), ""
     if problem is None:
         with isolated(torch.Generator().manual_seed(0)):
             network = model.build(input_shape, num_classes)
-        problem = _problem_of_network(network, recipe, input_shape)
+        kind = LINEAR if is_block_network(network) and not network.blocks else ""
+        if asked is not None:
+            problem = _problem_of_network(network, recipe, input_shape)
+    if asked is None:
+        return WIDTHS.get((kind, device.type))
     if problem is not None:
         what, hint = problem
         raise ConfigError(f"pack_width={asked}: {what}", hint)
+    return asked
 
 
 def _problem_of_run(model: Any, recipe: Recipe) -> tuple[str, str] | None:

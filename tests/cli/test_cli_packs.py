@@ -49,3 +49,28 @@ def test_the_width_is_told_and_a_trial_that_is_done_stays_as_it_is(al_bench, qui
     assert "packs of 2" in al_bench("info", "results")[1]
     assert quick_run(*words)[0] == 0  # it is done, and stays as it is
     assert (curves()["pack_width"] == 2).all()
+
+
+LINEAR = (
+    *("model=deterministic", "model/network=mlp", "model.network.hidden=[]"),
+    *("device=cpu", "budget.total=30", "training.max_epochs=1", "training.epoch_size=64"),
+)
+
+
+@pytest.mark.slow
+def test_linear_classifiers_are_packed_on_a_cpu_however_many_processes_share_them(al_bench, curves):
+    assert al_bench("run", *LINEAR, "strategy=entropy", "seeds=5", "results=one")[0] == 0
+    assert (
+        al_bench("run", *LINEAR, "strategy=entropy", "seeds=5", "workers=2", "results=two")[0] == 0
+    )
+    one, two = curves("one"), curves("two")
+    assert (one["pack_width"] == 4).all()
+    assert one.equals(two)
+
+
+@pytest.mark.slow
+def test_a_process_takes_trials_of_several_runs_at_once(al_bench, curves):
+    words = (*LINEAR, "strategy=random,entropy", "seeds=3")
+    assert al_bench("run", "-m", *words, "workers=2", "results=two")[0] == 0
+    assert al_bench("run", "-m", *words, "results=one")[0] == 0
+    assert curves("one").equals(curves("two"))

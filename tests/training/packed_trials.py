@@ -22,7 +22,9 @@ class FewPoints:
     that is a cold start.
     """
 
-    def __init__(self, model, recipe, seed, num_labeled=30, shape=(1, 8, 8), width=None):
+    def __init__(
+        self, model, recipe, seed, num_labeled=30, shape=(1, 8, 8), width=None, device="cpu"
+    ):
         generator = torch.Generator().manual_seed(seed)
         count = num_labeled + NUM_VALIDATION
         self._labels = torch.randint(CLASSES, (count,), generator=generator)
@@ -32,7 +34,7 @@ class FewPoints:
         self._num_labeled = num_labeled
         self.model = model
         self.recipe = dataclasses.replace(recipe, start="warm")
-        self.engine = Engine(torch.device("cpu"), pack_width=width)
+        self.engine = Engine(torch.device(device), pack_width=width)
         self.streams = Streams(seed)
         self.num_classes = CLASSES
         self.round = 0

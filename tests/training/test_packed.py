@@ -9,6 +9,7 @@ import torch
 from packed_trials import FewPoints, equal, fit_packed, fit_sequential, told
 from torch import nn
 
+from al_bench import engine
 from al_bench.errors import TrainingError
 from al_bench.models.base import Network
 from al_bench.models.deterministic import Deterministic
@@ -304,3 +305,22 @@ def test_models_whose_parameters_cannot_be_compared_have_packs_of_their_own():
 
 def own_weights(*, input_shape, num_classes, weights):
     return mlp(input_shape=input_shape, num_classes=num_classes, hidden=(len(weights),))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("model", MODELS)
+def test_packs_on_a_gpu_train_as_one_by_one_and_show_no_neighbors(model):
+    def trials(seeds, width):
+        return [
+            FewPoints(MODELS[model], PLAIN, seed, width=width, device="cuda:0") for seed in seeds
+        ]
+
+    with engine.restored():
+        trials([0], 3)[0].engine.set_up()
+        packed, sequential = fit_packed(trials(range(5), 3)), fit_sequential(trials(range(5), None))
+        alone = fit_packed(trials([3], 3))
+    assert equal(packed[3], alone[3])
+    for seed, one in packed.items():
+        loss = sequential[seed].diagnostics["train_loss"]
+        assert one.diagnostics["train_loss"] == pytest.approx(loss, rel=1e-3)
