@@ -29,8 +29,13 @@ from al_bench.rounds.evaluation import evaluate, validate
 from al_bench.running import notebook
 from al_bench.training.trainer import fit_one
 
-MNIST = (
-    "experiment=batchbald/mnist_small",
+MNIST = (  # as experiment=batchbald/mnist has it, which is a sweep over strategies
+    "dataset=mnist",
+    "pool=subset",
+    "model=mc_dropout",
+    "model/network=batchbald_cnn",
+    "training=batchbald",
+    "budget=batchbald_mnist",
     "budget.total=200",
     "training.max_epochs=2",
     "training.monitor=null",
