@@ -155,6 +155,7 @@ class BlockForm:
         """Logits (S, n, C)."""
         remaining = iter(masks)
         hidden = inputs
+        weights = {**buffers, **weights}  # those that are not trained are among the buffers
         for i, block in enumerate(self._blocks):
             weight, bias = weights[f"layers.{i}.weight"], weights[f"layers.{i}.bias"]
             if isinstance(block, Conv):

@@ -23,7 +23,7 @@ def rows_of(parts: Iterator[Any], count: int, what: str) -> Any:
         what: What an error calls it.
 
     Raises:
-        AlBenchError: There is less memory than it takes.
+        AlBenchError: There is less memory than it takes, or the chunks have fewer points.
     """
     first = next(parts)
     named = not isinstance(first, Tensor)
@@ -36,6 +36,8 @@ def rows_of(parts: Iterator[Any], count: int, what: str) -> Any:
         for target, values in zip(whole, columns, strict=True):
             target[begin : begin + len(values)] = values
         begin += len(columns[0])
+    if begin != count:
+        raise AlBenchError(f"{what}: the model gave {begin:,} rows.")
     return type(first)(*whole) if named else whole[0]
 
 

@@ -21,7 +21,10 @@ from torch import Tensor
 from al_bench.data.pool import copies_of
 from al_bench.data.sources import Sources
 from al_bench.errors import ConfigError, keyed, require_whole
+from al_bench.paths import opened
 from al_bench.plots import panels
+from al_bench.results import manifest
+from al_bench.results.history import TrialPaths
 from al_bench.stats.measures import Measure
 from al_bench.strategies.stored_order import COLUMNS, StoredOrder, begins
 from al_bench.studies.base import Study, StudyTrial
@@ -144,6 +147,13 @@ class Discrepancy(StoredOrder, Study):
                 "Choose among them with seeds=[…].",
             )
         self.require_unharmed(seed)
+        written = manifest.read(TrialPaths(opened(self.run), seed).manifest)
+        status = manifest.DONE if written is None else written.get("status")
+        if status != manifest.DONE:
+            raise ConfigError(
+                f"Seed {seed} of {self.run} is {status}, and a study is measured once.",
+                "Let the run come to its end first.",
+            )
         order = orders[seed][orders[seed]["label"].notna()]
         labels = trial.pool.labels[trial.labeled]
         first = list(zip(trial.labeled.tolist(), labels.tolist(), strict=True))
@@ -158,8 +168,8 @@ class Discrepancy(StoredOrder, Study):
             )
         if len(bought) < 2:
             raise ConfigError(
-                f"Seed {seed} of {self.run} has bought {len(bought)} labels so far.",
-                "It takes two: let the run go on.",
+                f"Seed {seed} of {self.run} has bought {len(bought)} labels, and it takes two.",
+                "Name a run with a larger budget.total.",
             )
         return bought
 

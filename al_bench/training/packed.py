@@ -109,7 +109,8 @@ class PackedTrainer:
 
     A trial that is yielded, and advanced to its next round before the next one is asked for, is
     trained for that round too, so that its place is not empty while others are still trained: a
-    trial may be yielded several times.
+    trial may be yielded several times. Where trials of another kind wait it is not, or they would
+    wait for its last round.
 
     Args:
         watch: Called after each step of a trial's training, of each of its networks.
@@ -122,13 +123,14 @@ class PackedTrainer:
         """Each trial with its posterior as it finishes, or with the error that stopped it."""
         waiting: list[tuple[Kind, deque[_Member]]] = []
         alone = [trial for trial in trials if not _enqueue(trial, waiting)]
+        nobody_waits = not alone and len(waiting) == 1
         yield from SequentialTrainer(self._watch).fit(alone)
         while waiting:
             kind, members = waiting[0]
             for trial, outcome in self._train(kind, members):
                 round = trial.round
                 yield trial, outcome
-                if trial.round != round and not trial.finished:
+                if nobody_waits and trial.round != round and not trial.finished:
                     _enqueue(trial, waiting)
             waiting.pop(0)
 

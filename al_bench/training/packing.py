@@ -41,6 +41,8 @@ def pack_width(
     Raises:
         ConfigError: What was asked for cannot be had.
     """
+    if asked is None and device.type not in {where for _, where in WIDTHS}:
+        return None
     problem, kind = _problem_of_run(model, recipe), ""
     if problem is None:
         with isolated(torch.Generator().manual_seed(0)):
@@ -61,10 +63,10 @@ def _problem_of_run(model: Any, recipe: Recipe) -> tuple[str, str] | None:
     if not isinstance(model, NetworkModel):
         return f"{type(model).__name__} trains no network.", LEAVE_OUT
     own = type(recipe)
-    names = ("batches", "steps_per_epoch")
+    names = ("batches", "steps_per_epoch", "make_optimizer")
     changed = [name for name in names if getattr(own, name) is not getattr(Recipe, name)]
     if changed:
-        what = f"{own.__name__} has {changed[0]} of its own, whose sizes of batches are not known."
+        what = f"{own.__name__} has {changed[0]} of its own, which packs know nothing of."
         return what, LEAVE_OUT
     return None
 

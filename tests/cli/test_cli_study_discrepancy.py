@@ -46,6 +46,11 @@ def test_each_seed_reads_its_own_order_round_by_round(al_bench, tmp_path, stored
         assert code == 2
         assert said in err
         assert err.count("\n") == 1
+    manifest = moved / "manifests" / "seed=0.json"
+    manifest.write_text(manifest.read_text().replace('"status": "done"', '"status": "running"'))
+    code, _, err = al_bench(*SMALL, "seeds=1", "results=other", f"study.run={moved}")
+    assert code == 2
+    assert "is running, and a study is measured once" in err
 
 
 @pytest.mark.parametrize(

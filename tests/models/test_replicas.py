@@ -36,7 +36,15 @@ class Frozen(Network):
         return hidden * self.scale
 
 
+def frozen_blocks():
+    network = convolutional()
+    network.layers[0].requires_grad_(False)
+    network.output.bias.requires_grad_(False)
+    return network
+
+
 NETWORKS = {
+    "frozen blocks": frozen_blocks,
     "dense": lambda: mlp(input_shape=SHAPE, num_classes=CLASSES, hidden=(7, 5)),
     "convolutional": convolutional,
     "averaged": lambda: gap_cnn(input_shape=SHAPE, num_classes=CLASSES, dropout=0.5),

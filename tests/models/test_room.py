@@ -69,3 +69,8 @@ def test_a_machine_that_does_not_say_what_it_has_refuses_nothing(tmp_path, monke
     monkeypatch.setattr(room, "MEMINFO", tmp_path / "none")
     assert room.available(torch.device("cpu")) is None
     assert room.rows_of(iter([torch.ones(2, 3)]), 2, "values").shape == (2, 3)
+
+
+def test_chunks_with_fewer_rows_than_points_are_told():
+    with pytest.raises(AlBenchError, match=r"Features of 5 points: the model gave 4 rows\."):
+        room.rows_of(iter([torch.zeros(2, 3), torch.zeros(2, 3)]), 5, "Features of 5 points")

@@ -36,6 +36,11 @@ class OwnBatches(Recipe):
         yield torch.arange(2)
 
 
+class OwnOptimizer(Recipe):
+    def make_optimizer(self, network):
+        return torch.optim.RAdam(network.parameters())
+
+
 class Drawing(ResNet):
     def body(self, hidden, masks=None):
         return hidden * torch.rand(())
@@ -50,6 +55,7 @@ def drawing(*, input_shape, num_classes):
     [
         ("object trains no network", dict(model=object())),
         ("OwnBatches has batches of its own", dict(recipe=OwnBatches())),
+        ("OwnOptimizer has make_optimizer of its own", dict(recipe=OwnOptimizer())),
         (
             "Drawing may look at several points together",
             dict(model=Deterministic(drawing), recipe=Recipe(epoch_size=None)),
