@@ -105,7 +105,7 @@ def measured(name: str, asked: argparse.Namespace, seed: int) -> dict[str, Any]:
         clock = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said = output.read_text() + errors.read_text()
+            said = output.read_text(encoding="utf-8") + errors.read_text(encoding="utf-8")
             raise SystemExit(f"{name} failed with {process.returncode}: {said[-2000:]}")
         rounds = of_al_bench(Path(folder)) if name == OURS else last_line(output)
     return {
@@ -138,7 +138,7 @@ def of_al_bench(folder: Path) -> list[dict[str, float]]:
 
 def last_line(output: Path) -> list[dict[str, float]]:
     """What a peer told of its rounds."""
-    return json.loads(output.read_text().splitlines()[-1])
+    return json.loads(output.read_text(encoding="utf-8").splitlines()[-1])
 
 
 def table(content: dict[str, Any]) -> str:

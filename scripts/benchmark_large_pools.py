@@ -107,7 +107,8 @@ def measured(name: str, folder: Path, points: int) -> dict[str, Any]:
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{name} failed: {(folder / 'output').read_text()[-2000:]}")
+        said = (folder / "output").read_text(encoding="utf-8")
+        raise SystemExit(f"{name} failed: {said[-2000:]}")
     (path,) = folder.glob(f"{results}/*/*/*/*/curves/*.parquet")
     first = pd.read_parquet(path).iloc[0]
     return {

@@ -47,7 +47,7 @@ def test_a_full_budget_labels_everything_in_one_round():
         ({"init_size": -1}, "init_size must be a whole number from 0"),
         ({"init_size": 20, "init_per_class": 2}, "Set the other to null"),
         ({"init_size": None}, "init_size and init_per_class"),
-        ({"total": None}, "without an initial set. Use budget=full"),
+        ({"total": None}, "without an initial set.*total=100 for example, or use budget=full"),
         ({"init_size": None, "total": None, "validation_size": "5x"}, "budget=full lacks"),
         ({"total": 0}, "total must be a whole number from 1"),
         ({"validation_size": "5"}, "neither a number nor a multiple"),
