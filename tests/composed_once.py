@@ -1,38 +1,31 @@
-"""Hydra reads each shipped file, and composes each combination of choices, once a process.
-
-Values are applied to a copy. Copies are unpickled, which is several times faster than to copy.
+"""Hydra composes each combination of choices once a process; values are applied to a copy.
 
 Composing takes a tenth of a second, most tests do it, and few of them with choices of their own:
 what they type differs in values, which Hydra applies to a composed configuration as ever.
 ``al-bench`` in a process of its own knows nothing of this.
 """
 
-import pickle
+import copy
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.defaults_list import DefaultsList
 from hydra.core.config_store import ConfigStore
-from hydra.core.object_type import ObjectType
 
 from al_bench.configuration.config_dir import config_dir
 
 _create = config_loader_impl.create_defaults_list
 _compose = ConfigLoaderImpl._compose_config_from_defaults_list
-_load = ConfigRepository.load_config
 _lists: dict[Hashable, DefaultsList] = {}
-_composed: dict[int, bytes] = {}  # by the identity of the defaults that ``_lists`` keeps
-_shipped: dict[tuple[str, str, str], bytes] = {}  # by provider, folder and file
+_composed: dict[int, Any] = {}  # by the identity of the defaults that ``_lists`` keeps
 
 
 def install() -> None:
     config_loader_impl.create_defaults_list = _defaults
     ConfigLoaderImpl._compose_config_from_defaults_list = _configuration
-    ConfigRepository.load_config = _file
 
 
 def _defaults(
@@ -73,16 +66,5 @@ def _configuration(loader: Any, defaults: Any, repo: Any) -> Any:
     if place not in _composed:
         if all(defaults is not known.defaults for known in _lists.values()):
             return _compose(loader, defaults=defaults, repo=repo)
-        _composed[place] = pickle.dumps(_compose(loader, defaults=defaults, repo=repo))
-    return pickle.loads(_composed[place])
-
-
-def _file(repo: Any, config_path: str) -> Any:
-    """What a file of Hydra or of al-bench says."""
-    source = repo._find_object_source(config_path, ObjectType.CONFIG)
-    if source is None or source.path not in (str(config_dir()), "hydra.conf"):
-        return _load(repo, config_path)
-    key = (source.provider, source.path, config_path)
-    if key not in _shipped:
-        _shipped[key] = pickle.dumps(_load(repo, config_path))
-    return pickle.loads(_shipped[key])
+        _composed[place] = _compose(loader, defaults=defaults, repo=repo)
+    return copy.deepcopy(_composed[place])

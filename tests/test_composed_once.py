@@ -3,7 +3,6 @@
 import composed_once
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
 from omegaconf import OmegaConf
 
 from al_bench.configuration.composing import compose_whole
@@ -23,7 +22,6 @@ def test_copies_are_what_hydra_composes(tmp_path, monkeypatch):
         patch.setattr(config_loader_impl, "create_defaults_list", composed_once._create)
         name = "_compose_config_from_defaults_list"
         patch.setattr(ConfigLoaderImpl, name, composed_once._compose)
-        patch.setattr(ConfigRepository, "load_config", composed_once._load)
         assert OmegaConf.to_yaml(compose_whole(words, tmp_path)) == said
     own.write_text("_target_: own.Own\npower: 2\n")
     assert compose_whole(words, tmp_path).strategy.power == 2
