@@ -6,7 +6,7 @@ S networks, n points of each, P weights of a network, C classes.
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -121,27 +121,22 @@ class Form(Protocol):
 
 
 def _form_of(template: Network, together: bool) -> Form:
-    if is_block_network(template) and (together or _is_dense(template)):
-        return BlockForm(template)
+    if is_block_network(template):
+        convolves = any(isinstance(block, Conv) for block in template.blocks)
+        if together or not convolves:
+            return BlockForm(template)
     return VmapForm(template) if together else OneByOneForm(template)
 
 
-def is_block_network(network: Network) -> bool:
+def is_block_network(network: Network) -> TypeGuard[BlockNetwork]:
     """Whether a network is computed as its blocks say, and each point by itself."""
     return type(network) is BlockNetwork
-
-
-def _is_dense(network: Network) -> bool:
-    return isinstance(network, BlockNetwork) and not any(
-        isinstance(block, Conv) for block in network.blocks
-    )
 
 
 class BlockForm:
     """Networks of blocks: grouped convolutions and batched matrix products."""
 
-    def __init__(self, template: Network) -> None:
-        assert isinstance(template, BlockNetwork)
+    def __init__(self, template: BlockNetwork) -> None:
         self._blocks = template.blocks
         self._masked = template.masked_blocks
 

@@ -119,21 +119,20 @@ def online_weights(
     engine, count = trial.engine, trial.run.num_evaluated(posterior.num_samples)
     of_label = torch.zeros(0, count, dtype=torch.float64)
     if answered:
-        log_probs = torch.cat(
-            list(
-                in_chunks(
-                    posterior,
-                    trial.pool.inputs,
-                    indices,
-                    engine.device,
-                    engine.chunk_bytes,
-                    lambda inputs: posterior.log_probs(inputs, count),
-                )
-            )
-        )
-        if log_probs.isnan().any():
-            raise TrainingError("The model predicts NaN for points that it has bought.")
-        of_label = _of_label(log_probs, labels)  # (n, K)
+        parts = []
+        for log_probs in in_chunks(
+            posterior,
+            trial.pool.inputs,
+            indices,
+            engine.device,
+            engine.chunk_bytes,
+            lambda inputs: posterior.log_probs(inputs, count),
+        ):
+            if log_probs.isnan().any():
+                raise TrainingError("The model predicts NaN for points that it has bought.")
+            known, labels = labels[: len(log_probs)], labels[len(log_probs) :]
+            parts.append(_of_label(log_probs, known))
+        of_label = torch.cat(parts)  # (n, K)
     weights = of_label.sum(dim=0).softmax(dim=0)
     if weights.isnan().any():
         weights = of_label.clamp_min(math.log(EPSILON)).sum(dim=0).softmax(dim=0)

@@ -13,11 +13,10 @@ from al_bench.training.recipe import Recipe
 LEAVE_OUT = "Leave pack_width out."
 
 
-# Networks of a pack where nothing is asked for, by kind of network and of device; what is not here
-# is trained one by one. Others gain less on a CPU, and lose where convolutions take the time; on a
-# GPU nothing is measured.
-LINEAR = "linear"
-WIDTHS = {(LINEAR, "cpu"): 4}
+# Linear classifiers of a pack where nothing is asked for, by kind of device; all else is trained
+# one by one. Other networks gain less on a CPU, and lose where convolutions take the time; on a GPU
+# nothing is measured.
+LINEAR_WIDTHS = {"cpu": 4}
 
 
 def pack_width(
@@ -41,17 +40,18 @@ def pack_width(
     Raises:
         ConfigError: What was asked for cannot be had.
     """
-    if asked is None and device.type not in {where for _, where in WIDTHS}:
+    if asked is None and device.type not in LINEAR_WIDTHS:
         return None
-    problem, kind = _problem_of_run(model, recipe), ""
+    problem = _problem_of_run(model, recipe)
     if problem is None:
         with isolated(torch.Generator().manual_seed(0)):
             network = model.build(input_shape, num_classes)
-        kind = LINEAR if is_block_network(network) and not network.blocks else ""
-        if asked is not None:
-            problem = _problem_of_network(network, recipe, input_shape)
+        if asked is None:
+            is_linear = is_block_network(network) and not network.blocks
+            return LINEAR_WIDTHS[device.type] if is_linear else None
+        problem = _problem_of_network(network, recipe, input_shape)
     if asked is None:
-        return WIDTHS.get((kind, device.type))
+        return None
     if problem is not None:
         what, hint = problem
         raise ConfigError(f"pack_width={asked}: {what}", hint)
