@@ -52,12 +52,13 @@ class PairwiseInformation:
 
     Args:
         log_probs: Log-probabilities (n, K, C).
+        order: (n,) int64, which of them each point is; ``None`` leaves them in their order.
 
     Attributes:
         alone: I[Y; Ω | x] of each point, (n,) float64.
     """
 
-    def __init__(self, log_probs: Tensor) -> None:
+    def __init__(self, log_probs: Tensor, order: Tensor | None = None) -> None:
         check_shape(log_probs)
         n, num_samples, num_classes = log_probs.shape
         self._mean = log_probs.new_empty(n, num_classes, dtype=torch.float32)
@@ -66,10 +67,11 @@ class PairwiseInformation:
         size = max(1, BLOCK_BYTES // (8 * num_samples * num_classes))
         for start in range(0, n, size):
             block = slice(start, start + size)
-            mean, deviation = _centered(log_probs[block])
+            rows = log_probs[block] if order is None else log_probs[order[block]]
+            mean, deviation = _centered(rows)
             self._mean[block] = mean
             self._deviation[:, block] = deviation.transpose(0, 1)
-            self.alone[block] = mutual_information(log_probs[block])
+            self.alone[block] = mutual_information(rows)
 
     def with_point(self, point: int) -> Tensor:
         """Information between each point's label and that of another labeling of ``point``.

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from al_bench.information.last_layer import (
+    BLOCK_BYTES,
     FullPosterior,
     KroneckerPosterior,
     Points,
@@ -34,8 +35,16 @@ ROUNDING = 1e-12
 def half_log_det(uncertainty: Tensor) -> Tensor:
     """½ log det(I + G), (n,), of G (n, C, C), symmetric and positive semidefinite."""
     eye = torch.eye(uncertainty.shape[-1], dtype=uncertainty.dtype, device=uncertainty.device)
-    factor, _ = torch.linalg.cholesky_ex(uncertainty + eye)
-    return factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
+    parts = []
+    for part in torch.split(uncertainty, _block_size(uncertainty)):
+        factor, _ = torch.linalg.cholesky_ex(part + eye)
+        parts.append(factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1))
+    return torch.cat(parts)
+
+
+def _block_size(matrices: Tensor) -> int:
+    """How many of ``matrices`` (n, C, C) are worked on at once."""
+    return max(1, BLOCK_BYTES // (8 * matrices.shape[-1] ** 2))
 
 
 def half_trace(uncertainty: Tensor) -> Tensor:
@@ -108,7 +117,11 @@ class Conditioned:
         """½ tr(F Σ) - ½ tr(F Σ_x) = ½ tr((I + G)⁻¹ Xᵀ Σ F Σ X), (n,): what the targets gain."""
         assert self.relevance is not None
         eye = torch.eye(self.uncertainty.shape[-1], dtype=torch.float64).to(self.uncertainty)
-        return half_trace(torch.linalg.solve(self.uncertainty + eye, self.relevance))
+        size = _block_size(self.uncertainty)
+        blocks = zip(
+            torch.split(self.uncertainty, size), torch.split(self.relevance, size), strict=True
+        )
+        return torch.cat([half_trace(torch.linalg.solve(g + eye, seen)) for g, seen in blocks])
 
     def _times(self, vectors: Tensor) -> Tensor:
         """Σ V, (C, H, r), of the present Σ."""

@@ -1,7 +1,7 @@
 """Tensors with a row for every point: filled in place, and refused where they do not fit."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ from torch import Tensor
 from al_bench.errors import AlBenchError
 
 MEMINFO = Path("/proc/meminfo")
+FEWER = "Choose among fewer of them: strategy=subsample strategy@strategy.of=… strategy.size=10000."
 
 
-def rows_of(parts: Iterator[Any], count: int, what: str) -> Any:
+def rows_of(parts: Iterator[Any], count: int, what: str, places: Tensor | None = None) -> Any:
     """What was given for each chunk of ``count`` points, in one; it is never held twice.
 
     Args:
@@ -21,6 +22,7 @@ def rows_of(parts: Iterator[Any], count: int, what: str) -> Any:
             together. No more than the first is computed where the whole does not fit.
         count: N.
         what: What an error calls it.
+        places: (N,) int64, the row that each of the points gets; ``None`` leaves them in order.
 
     Raises:
         AlBenchError: There is less memory than it takes, or the chunks have fewer points.
@@ -28,13 +30,19 @@ def rows_of(parts: Iterator[Any], count: int, what: str) -> Any:
     first = next(parts)
     named = not isinstance(first, Tensor)
     columns = list(first) if named else [first]
-    _require_room(count * sum(_bytes_a_row(each) for each in columns), columns[0].device, what)
+    device = columns[0].device
+    require_room(count * sum(_bytes_a_row(each) for each in columns), device, what)
+    if places is not None:
+        places = places.to(device)
     whole = [each.new_empty(count, *each.shape[1:]) for each in columns]
     begin = 0
     for part in itertools.chain([first], parts):
         columns = list(part) if named else [part]
+        rows: Tensor | slice = slice(begin, begin + len(columns[0]))
+        if places is not None:
+            rows = places[rows]
         for target, values in zip(whole, columns, strict=True):
-            target[begin : begin + len(values)] = values
+            target[rows] = values
         begin += len(columns[0])
     if begin != count:
         raise AlBenchError(f"{what}: the model gave {begin:,} rows.")
@@ -54,16 +62,28 @@ def available(device: torch.device) -> int | None:
     return int(found[0]) * 1024 if device.type == "cpu" and found else None
 
 
-def _bytes_a_row(values: Tensor) -> int:
-    return values.element_size() * values.shape[1:].numel()
+def require_room(
+    needed: int, device: torch.device, what: str, hint: Callable[[int], str] = lambda _: FEWER
+) -> None:
+    """Refuse what will be held where it does not fit, before it is computed.
 
+    Args:
+        needed: Bytes.
+        device: Where they will be allocated.
+        what: What takes them, in the plural.
+        hint: What to do, given the bytes that are available.
 
-def _require_room(needed: int, device: torch.device, what: str) -> None:
+    Raises:
+        AlBenchError: Fewer are available.
+    """
     there = available(device)
     if there is not None and needed > there:
         raise AlBenchError(
             f"{what} take {needed / 1e6:,.0f} MB, and {there / 1e6:,.0f} MB are available on "
             f"{device.type}.",
-            "Choose among fewer of them: strategy=subsample strategy@strategy.of=… "
-            "strategy.size=10000.",
+            hint(there),
         )
+
+
+def _bytes_a_row(values: Tensor) -> int:
+    return values.element_size() * values.shape[1:].numel()

@@ -14,7 +14,12 @@ from al_bench.errors import ConfigError, keyed, require_number, require_whole
 from al_bench.information.cholesky import cholesky
 from al_bench.models.base import GRADIENTS, GradientFactors
 from al_bench.strategies.base import PoolView, Selection
-from al_bench.strategies.last_layer import block_size, checked
+from al_bench.strategies.last_layer import (
+    block_size,
+    checked,
+    require_float64,
+    require_matrices,
+)
 
 MOST_BYTES = 2**34  # of memory that a selection may take
 SAME = 1e-9  # gains that differ by less, relative to the largest, are equal
@@ -60,13 +65,18 @@ class Bait:
 
         Raises:
             ConfigError: The matrices would take more than ``MOST_BYTES``.
+            AlBenchError: Those that the pool's points have each would take more memory than is
+                available.
         """
         num_points = len(view)
         if not 1 <= batch_size <= num_points:
             raise ValueError(f"cannot pick {batch_size} of {num_points} points")
         # In a random order, "the first" of equals is a fair choice.
         order = torch.randperm(num_points, generator=generator)
-        pool = Predictions(view.gradient_factors(), order)
+        require_matrices(view, "BAIT", 3)
+        factors = view.gradient_factors()
+        require_float64("BAIT", *factors)
+        pool = Predictions(factors, order)
         labeled = Predictions(view.labeled_gradient_factors())
         pool.require_memory()
         weight = batch_size / (len(labeled) + batch_size)

@@ -15,11 +15,14 @@ import torch
 from torch import Tensor
 
 from al_bench.errors import ConfigError, keyed, require_whole
+from al_bench.models.room import require_room
 from al_bench.strategies.base import PoolView, Selection, check_num_samples
 from al_bench.strategies.distances import Points, blocks, nearest, squared_distances
 from al_bench.strategies.rules import top
 from al_bench.strategies.scores import margin
 from al_bench.strategies.spaces import Space, located
+
+PAIR_BYTES = 8  # of a distance and scipy's copy of it, for half of the pairs
 
 
 @dataclass(frozen=True)
@@ -75,15 +78,21 @@ class ClusterMargin:
 
         Notes: ``num_clusters``, in the whole pool at the time of clustering. State: the cluster of
         every point.
+
+        Raises:
+            AlBenchError: Distances of all pairs do not fit into memory; said before any work.
         """
         if not 1 <= batch_size <= len(view):
             raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        clusters = _unpacked(view.state)  # by pool index
+        indices = view.indices.cpu()
+        unknown = len(clusters) <= int(indices.max()) or bool((clusters[indices] < 0).any())
+        if unknown:
+            self._require_room(len(view))
         scores = view.score([margin], self.num_samples)[0].cpu()
         considered = min(len(view), math.ceil(self.margin_factor * batch_size))
         uncertain = top(scores, considered, generator)
-        clusters = _unpacked(view.state)  # by pool index
-        indices = view.indices.cpu()
-        if len(clusters) <= int(indices.max()) or (clusters[indices] < 0).any():
+        if unknown:
             clusters = torch.full((int(indices.max()) + 1,), -1)
             order, pool, _ = located(self.space, view, batch_size, generator)
             clusters[indices[order]] = self._clustered(pool)
@@ -92,6 +101,19 @@ class ClusterMargin:
         picks = uncertain[taken]
         notes = {"num_clusters": int(clusters.max()) + 1}
         return Selection(picks, scores[picks].double(), notes, _packed(clusters))
+
+    def _require_room(self, num_points: int) -> None:
+        count = min(num_points, self.max_points)
+
+        def hint(there: int) -> str:
+            most = max(2, math.isqrt(there // PAIR_BYTES))
+            return (
+                f"Cluster fewer: {keyed('max_points', self)}={most}. Or choose among fewer: "
+                f"strategy=subsample strategy@strategy.of=… strategy.size={most}."
+            )
+
+        what = f"Cluster-Margin: distances of {count:,} points to each other"
+        require_room(PAIR_BYTES * count**2, torch.device("cpu"), what, hint)
 
     def _clustered(self, pool: Points) -> Tensor:
         """(N,) int64 cluster of every point of a pool in random order."""

@@ -11,6 +11,8 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
+from al_bench.models.room import require_room
+
 MINI_BATCH = 5000  # points of a step of mini-batch k-means
 MAX_SEED = 2**31 - 1
 FAR = 100.0  # times the median norm: such a point moves the mean, which scikit-learn subtracts
@@ -42,7 +44,13 @@ def k_means(
         num_clusters: k, between 1 and n.
         generator: The only source of randomness.
         mini_batch: Take steps on ``MINI_BATCH`` points: faster, and a worse optimum.
+
+    Raises:
+        AlBenchError: Memory does not suffice.
     """
+    if not mini_batch:  # scikit-learn subtracts the mean from a copy
+        what = f"k-means: copies of {len(values):,} points"
+        require_room(values.nbytes, torch.device("cpu"), what)
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from al_bench.strategies.base import PoolView, Selection
 from al_bench.strategies.distances import Points, nearest, to_point
-from al_bench.strategies.spaces import Space, located
+from al_bench.strategies.spaces import Space, in_order, located
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class LCMD:
         order, pool, labeled = located(self.space, view, batch_size, generator)
         centers = Centers(pool, labeled)
         if not len(labeled):
-            norms = torch.linalg.vector_norm(self.space.pool(view), dim=1)
-            centers.add(int(norms[order.to(norms.device)].argmax()))
+            norms = torch.linalg.vector_norm(in_order(self.space, view, order), dim=1)
+            centers.add(int(norms.argmax()))
         while len(centers.picks) < batch_size:
             centers.add(int(self._worth(centers).argmax()))
         return centers.selection(order, is_first_drawn=False)

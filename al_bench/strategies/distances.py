@@ -21,6 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from al_bench.models.room import require_room
+
 BLOCK_BYTES = 2**25  # of float32 working memory
 DIGITS = 32.0  # a squared distance that many times its error is good enough
 MANY = 1 / 32  # of a block: more pairs are computed faster by a matrix product in float64
@@ -84,7 +86,9 @@ def _midst(pool: Tensor) -> Tensor:
 
 
 def joined(first: Points, second: Points) -> Points:
-    """The points of both."""
+    """The points of both; AlBenchError where memory does not suffice."""
+    needed = first.values.nbytes + second.values.nbytes
+    require_room(needed, first.device, f"Copies of {len(first) + len(second):,} points")
     return Points(
         torch.cat([first.values, second.values]), torch.cat([first.squares, second.squares])
     )

@@ -23,6 +23,7 @@ from al_bench.information.fisher import (
 from al_bench.information.last_layer import Points, posterior_of
 from al_bench.models.base import GRADIENTS, GradientFactors
 from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.last_layer import require_float64, require_matrices
 from al_bench.strategies.rules import top
 
 FORMS = ("logdet", "trace")
@@ -63,7 +64,7 @@ class FisherEIG:
         Notes ``information`` (nats, of the batch; log-det form), ``structure`` (``full`` or
         ``kronecker``) and ``fell_back`` = ``random`` when no point has any information.
         """
-        pool, order = _permuted(view, batch_size, generator)
+        pool, order = _permuted(view, batch_size, generator, 1)
         posterior = posterior_of(_points(view.labeled_gradient_factors()), self.prior_precision)
         notes: dict[str, float | int | str | bool] = {"structure": posterior.structure}
         if self.form == "trace":
@@ -115,7 +116,7 @@ class FisherEPIG:
 
         Notes as ``FisherEIG``'s.
         """
-        pool, order = _permuted(view, batch_size, generator)
+        pool, order = _permuted(view, batch_size, generator, 2)
         posterior = posterior_of(_points(view.labeled_gradient_factors()), self.prior_precision)
         targets = _points(view.target_gradient_factors(self.num_targets))
         weight = 1.0 if self.joint else 1.0 / targets.num_points
@@ -160,12 +161,19 @@ def _points(factors: GradientFactors) -> Points:
     return Points.of(factors.log_probs, factors.features)
 
 
-def _permuted(view: PoolView, batch_size: int, generator: torch.Generator) -> tuple[Points, Tensor]:
-    """The pool in a random order, so that the first of equals, up to rounding, is a fair choice."""
+def _permuted(
+    view: PoolView, batch_size: int, generator: torch.Generator, num_matrices: int
+) -> tuple[Points, Tensor]:
+    """The pool in a random order, so that the first of equals, up to rounding, is a fair choice.
+
+    Refused where ``num_matrices`` (C, C) for each of its points do not fit into memory.
+    """
     if not 1 <= batch_size <= len(view):
         raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+    require_matrices(view, "Fisher information", num_matrices)
     order = torch.randperm(len(view), generator=generator)
     factors = view.gradient_factors()
+    require_float64("Fisher information", *factors)
     there = order.to(factors.features.device)
     return Points.of(factors.log_probs[there], factors.features[there]), order
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from al_bench.errors import ConfigError, keyed
 from al_bench.strategies.base import PoolScore, PoolView, ScoreFn
+from al_bench.strategies.distances import blocks
 from al_bench.strategies.pointwise import Pointwise, pool_scores
 from al_bench.strategies.rules import BatchRule
 from al_bench.strategies.scores import needs_of
@@ -53,8 +55,10 @@ class InformationDensity:
 
 def mean_similarity(values: Tensor) -> Tensor:
     """Mean cosine similarity of each of ``values`` (N, D) to all of them, (N,) float64."""
-    directions = torch.nn.functional.normalize(values, dim=1)
-    return (directions @ directions.mean(dim=0)).cpu().double()
+    parts = [values[block] for block in blocks(len(values), 4 * values.shape[1])]
+    sums = [normalize(part, dim=1).sum(dim=0, dtype=torch.float64) for part in parts]
+    mean = (torch.stack(sums).sum(dim=0) / len(values)).to(values.dtype)
+    return torch.cat([normalize(part, dim=1) @ mean for part in parts]).cpu().double()
 
 
 def information_density(

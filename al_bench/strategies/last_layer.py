@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from al_bench.models.base import GradientFactors
+from al_bench.models.room import require_room
+from al_bench.strategies.base import PoolView
 
 BLOCK_BYTES = 2**26  # of float64 working memory for a block of points
 
@@ -23,6 +25,33 @@ def checked(factors: GradientFactors) -> GradientFactors:
     if bool(factors.log_probs.isnan().any()):
         raise ValueError("log-probabilities are NaN")
     return GradientFactors(factors.log_probs, finite(factors.features))
+
+
+def require_matrices(view: PoolView, name: str, count: int) -> None:
+    """Refuse to hold ``count`` matrices (C, C) in float64 for each pool point, before any work.
+
+    Args:
+        view: The pool; only the gradients of its labeled set are looked at.
+        name: What an error calls the strategy.
+        count: Matrices a point.
+
+    Raises:
+        AlBenchError: There is less memory than they take.
+    """
+    device = view.labeled_gradient_factors().features.device
+    needed = 8 * count * len(view) * view.num_classes**2
+    what = f"{name}: matrices of classes by classes of {len(view):,} points"
+    require_room(needed, device, what)
+
+
+def require_float64(name: str, *rows: Tensor) -> None:
+    """Refuse to hold copies of ``rows``, each (N, …) float32, in float64.
+
+    Raises:
+        AlBenchError: There is less memory than they take.
+    """
+    what = f"{name}: float64 copies of {len(rows[0]):,} points"
+    require_room(2 * sum(each.nbytes for each in rows), rows[0].device, what)
 
 
 def finite(features: Tensor) -> Tensor:
@@ -63,7 +92,11 @@ def pseudo_label_errors(log_probs: Tensor) -> Tensor:
     Returns:
         (n, C) float64, exact to rounding where p_ŷ is close to 1.
     """
-    return label_errors(log_probs, log_probs.double().argmax(dim=1))
+    errors = torch.empty_like(log_probs, dtype=torch.float64)
+    size = block_size(24 * log_probs.shape[1])
+    for part, block in zip(torch.split(log_probs, size), torch.split(errors, size), strict=True):
+        block.copy_(label_errors(part, part.double().argmax(dim=1)))
+    return errors
 
 
 def row_norms(rows: Tensor) -> Tensor:

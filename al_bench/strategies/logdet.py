@@ -11,7 +11,14 @@ from torch import Tensor
 from al_bench.errors import ConfigError, choose, keyed, require_number, require_whole
 from al_bench.models.base import FEATURES, GRADIENTS, GradientFactors
 from al_bench.strategies.base import PoolView, Selection
-from al_bench.strategies.last_layer import block_size, checked, finite, pseudo_label_errors
+from al_bench.strategies.last_layer import (
+    block_size,
+    checked,
+    finite,
+    pseudo_label_errors,
+    require_float64,
+)
+from al_bench.strategies.spaces import LastLayer, in_order
 
 KERNELS = ("gradients", "features")
 SAME = 1e-9  # gains that differ by less, relative to the largest, are equal
@@ -82,10 +89,14 @@ class LogDet:
         order = torch.randperm(num_points, generator=generator)
         make = Products.of_gradients if self.kernel == "gradients" else Products.of_factors
         if self.needs == {FEATURES}:
-            pool = Products.of_features(view.features(), order)
+            features = in_order(LastLayer(), view, order)
+            require_float64("LogDet", features)
+            pool = Products.of_features(features)
             labeled = Products.of_features(view.labeled_features())
         else:
-            pool = make(view.gradient_factors(), order)
+            factors = view.gradient_factors()
+            require_float64("LogDet", *factors)
+            pool = make(factors, order)
             labeled = make(view.labeled_gradient_factors())
         known = ConditionalKernel(pool, labeled, self.regularization, batch_size)
         informed = None

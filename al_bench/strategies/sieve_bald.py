@@ -11,6 +11,7 @@ import torch
 
 from al_bench.information.changes import PairwiseInformation
 from al_bench.models.base import SAMPLES
+from al_bench.models.room import require_room
 from al_bench.strategies.base import PoolView, Selection, check_num_samples
 
 ROUNDING = 1e-6  # a score no further below 0 is rounding
@@ -58,7 +59,10 @@ class SieveBALD:
         if log_probs.isnan().any():
             raise ValueError("log-probabilities are NaN")
         order = torch.randperm(len(log_probs), generator=generator)
-        pairs = PairwiseInformation(log_probs[order.to(log_probs.device)])
+        require_room(
+            log_probs.nbytes, log_probs.device, f"SieveBALD: probabilities of {len(view):,} points"
+        )
+        pairs = PairwiseInformation(log_probs, order.to(log_probs.device))
         scores = pairs.alone.clone()
         picks: list[int] = []
         values: list[float] = []

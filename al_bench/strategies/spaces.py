@@ -13,8 +13,11 @@ from torch import Tensor
 from al_bench.data.array_files import read_array
 from al_bench.errors import DataError, keyed
 from al_bench.models.base import FEATURES
+from al_bench.models.room import rows_of
 from al_bench.strategies.base import PoolView
 from al_bench.strategies.distances import Points, centered
+
+PART = 2**16  # points of a large pool that a view is asked for at once
 
 
 class Space(Protocol):
@@ -147,15 +150,36 @@ def located(space: Space, view: PoolView, batch_size: int, generator: torch.Gene
     """The view's points in ``space``, the pool in a random order.
 
     Raises:
+        AlBenchError: The pool does not fit into memory.
         ValueError: The pool has no ``batch_size`` points, or a feature is not finite.
     """
     if not 1 <= batch_size <= len(view):
         raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
     order = torch.randperm(len(view), generator=generator)
-    values = space.pool(view)
-    copy = values[order.to(values.device)]
-    pool, labeled = centered(copy, space.labeled(view))
+    pool, labeled = centered(in_order(space, view, order), space.labeled(view))
     return Located(order, pool, labeled)
+
+
+def in_order(space: Space, view: PoolView, order: Tensor) -> Tensor:
+    """The view's points in ``space`` in an order, (N, D) float32, a tensor of the caller's own.
+
+    The view is asked for parts of a large pool, so that its points are never there twice.
+
+    Args:
+        space: Where they are.
+        view: N points.
+        order: (N,) int64, the position of each.
+
+    Raises:
+        AlBenchError: They do not fit into memory.
+        ValueError: One is not finite.
+    """
+    positions = torch.split(torch.arange(len(view)), PART)
+    views = (view.restricted(part) for part in positions) if len(positions) > 1 else [view]
+    parts = (space.pool(part) for part in views)
+    what = f"Features of {len(view):,} points"
+    values: Tensor = rows_of(parts, len(view), what, order.argsort())
+    return values
 
 
 def _finite(values: Tensor, normalize: bool) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from al_bench.models.base import FEATURES
 from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.spaces import LastLayer, in_order
 
 BLOCK_BYTES = 2**26  # of distances
 
@@ -37,10 +38,7 @@ class Worst:
             raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
         # In a random order, so that the first of equals is a fair choice.
         order = torch.randperm(len(view), generator=generator)
-        features = view.features()
-        features = features[order.to(features.device)].float()
-        if features.isnan().any():
-            raise ValueError("features are NaN")
+        features = in_order(LastLayer(), view, order)
         nearest = _nearest(features, view.labeled_features().to(features))  # (N,)
         left = torch.ones(len(view), dtype=torch.bool, device=features.device)
         picked: list[int] = []

@@ -1,0 +1,122 @@
+"""What strategies hold of a large pool: once, in parts, or refused before any work."""
+
+from typing import ClassVar
+
+import pytest
+import torch
+from pool_views import FakeView, log_probs, seeded
+from strategy_files import NAMES, built
+
+from al_bench.errors import AlBenchError
+from al_bench.models import room
+from al_bench.strategies import spaces
+
+
+@pytest.fixture
+def available(tmp_path, monkeypatch):
+    """Says how many kilobytes the machine has left."""
+
+    def say(kilobytes):
+        path = tmp_path / "meminfo"
+        path.write_text(f"MemTotal: 99999999 kB\nMemAvailable: {kilobytes} kB\n")
+        monkeypatch.setattr(room, "MEMINFO", path)
+
+    return say
+
+
+def chosen(name, view, *overrides, size=5):
+    return built(name, *overrides).select(view, size, seeded(0))
+
+
+@pytest.mark.parametrize("kilobytes", [0, 100])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_strategy_chooses_or_says_its_bytes_and_a_way_out(name, kilobytes, available):
+    available(kilobytes)
+    said = ""
+    try:
+        selection = chosen(name, FakeView(log_probs(120, 4, 3)))
+    except AlBenchError as error:
+        said = str(error)
+    if said:
+        assert "\n" not in said
+        assert f" MB, and {kilobytes * 1024 / 1e6:,.0f} MB are available on cpu. " in said
+        assert "strategy=subsample strategy@strategy.of=… strategy.size=" in said
+    else:
+        assert len(selection.positions.unique()) == 5
+
+
+REFUSED = {
+    "cluster_margin": "Cluster-Margin: distances of 1,000 points to each other take 8 MB",
+    "fisher_eig": "Fisher information: matrices of classes by classes of 1,000 points take 13 MB",
+    "fisher_epig": "Fisher information: matrices of classes by classes of 1,000 points take 26 MB",
+    "fisher_jepig": "Fisher information: matrices of classes by classes of 1,000 points take 26 MB",
+    "bait": "BAIT: matrices of classes by classes of 1,000 points take 38 MB",
+    "sieve_bald": "SieveBALD: probabilities of 1,000 points take 3 MB",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_more_than_rows_of_features_is_refused_before_it_is_computed(name, available):
+    available(1_000)
+    with pytest.raises(AlBenchError) as error:
+        chosen(name, FakeView(log_probs(1_000, 20, 40)))
+    assert str(error.value).startswith(f"{REFUSED[name]}, and 1 MB are available on cpu. ")
+
+
+def test_what_cluster_margin_says_fits_does(available):
+    view = FakeView(log_probs(1_000, 2, 3))
+    available(2_000)
+    with pytest.raises(AlBenchError) as error:
+        chosen("cluster_margin", view)
+    assert str(error.value) == (
+        "Cluster-Margin: distances of 1,000 points to each other take 8 MB, and 2 MB are available "
+        "on cpu. Cluster fewer: strategy.max_points=505. Or choose among fewer: strategy=subsample "
+        "strategy@strategy.of=… strategy.size=505."
+    )
+    first = chosen("cluster_margin", view, "strategy.max_points=505")
+    within = ("strategy@strategy.of=cluster_margin", "strategy.size=505")
+    assert len(chosen("subsample", view, *within).positions) == 5
+    available(0)  # its clusters are known by then
+    again = FakeView(log_probs(1_000, 2, 3), state=first.state)
+    assert len(chosen("cluster_margin", again, "strategy.max_points=505").positions) == 5
+
+
+def test_probcover_picks_the_same_where_its_graph_does_not_fit(available):
+    view = FakeView(log_probs(300, 2, 3))
+    available(1_000)
+    stored = chosen("probcover", view, size=30)
+    available(18)  # the features fit, the graph takes 11 kB of which half may be used
+    computed = chosen("probcover", view, "strategy.delta=0.3", size=30)
+    available(1_000)
+    assert torch.equal(
+        chosen("probcover", view, "strategy.delta=0.3", size=30).positions, computed.positions
+    )
+    assert len(stored.positions) == 30
+
+
+class Counted(FakeView):
+    """A view that notes of how many points at once its features are asked for."""
+
+    asked: ClassVar[list[int]] = []
+
+    def features(self):
+        self.asked.append(len(self))
+        return super().features()
+
+
+IN_ORDER = [
+    *((name,) for name in NAMES if hasattr(built(name), "space")),
+    ("worst",),
+    ("logdet", "strategy.kernel=features"),
+]
+
+
+@pytest.mark.parametrize("words", IN_ORDER, ids=lambda words: words[0])
+def test_features_of_a_large_pool_are_asked_for_in_parts(words, monkeypatch):
+    whole = chosen(words[0], FakeView(log_probs(50, 4, 3)), *words[1:])
+    monkeypatch.setattr(spaces, "PART", 7)
+    monkeypatch.setattr(Counted, "asked", [])
+    parts = chosen(words[0], Counted(log_probs(50, 4, 3)), *words[1:])
+    assert torch.equal(whole.positions, parts.positions)
+    torch.testing.assert_close(whole.scores, parts.scores, equal_nan=True)
+    assert Counted.asked == [7] * 7 + [1]
