@@ -1,8 +1,9 @@
 """Steps a second of training one by one and in packs of several widths, and the time of fits.
 
 Each repeat trains some trials one by one, then as many as a pack has places in packs of every
-width, so that ratios are of neighbors in time. Images are noise of the size of MNIST's, whose
-values decide nothing here.
+width, so that ratios are of neighbors in time. On a GPU, where a step of a pack is a CUDA graph, it
+trains packs without graphs too. Images are noise of the size of MNIST's, whose values decide
+nothing here.
 
     python scripts/benchmark_engine.py [--device cpu] [--widths 2 4 8] [--repeats 3] [--out FILE]
 
@@ -16,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -90,6 +92,7 @@ def measure(
     fit(few, None), fit(few, min(widths))  # libraries are loaded
     single: list[float] = []
     packed: dict[int, list[float]] = {width: [] for width in widths}
+    without_graphs: dict[int, list[float]] = {} if device == "cpu" else {w: [] for w in widths}
     several: dict[str, dict[int, list[float]]] = {
         how: {count: [] for count in FITS} for how in ("one by one", "in packs")
     }
@@ -97,10 +100,19 @@ def measure(
         single.append(fit(few, None) / few / steps)
         for width in widths:
             packed[width].append(fit(width, width) / width / steps)
+        for width, seconds in without_graphs.items():
+            with patch("al_bench.training.packs.captured", lambda compute, changed: compute):
+                seconds.append(fit(width, width) / width / steps)
         for count in FITS:
             several["one by one"][count].append(fit(count, None))
             several["in packs"][count].append(fit(count, WIDTH))
-    return {"steps": steps, "single": single, "packed": packed, "fits": several}
+    return {
+        "steps": steps,
+        "single": single,
+        "packed": packed,
+        "without_graphs": without_graphs,
+        "fits": several,
+    }
 
 
 def seconds_of(trials: Sequence[Trial], trainer: Trainer) -> float:
@@ -125,6 +137,8 @@ def report(found: dict[str, Any], device: str, repeats: int, out: Path | None) -
         print(f"| {network} | one by one | {_rates(single)} | |")
         for width, seconds in numbers["packed"].items():
             print(f"| | {width} | {_rates(seconds)} | {_times(single, seconds)} |")
+        for width, seconds in numbers["without_graphs"].items():
+            print(f"| | {width}, no graph | {_rates(seconds)} | {_times(single, seconds)} |")
     print(f"\n| network | trials | one by one, {clock} | in packs of {WIDTH} | faster by |")
     print("| --- | --- | --- | --- | --- |")
     for network, numbers in found.items():

@@ -12,6 +12,7 @@ from typing import Any
 
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository
 from hydra._internal.defaults_list import DefaultsList
 from hydra.core.config_store import ConfigStore
 
@@ -19,13 +20,30 @@ from al_bench.configuration.config_dir import config_dir
 
 _create = config_loader_impl.create_defaults_list
 _compose = ConfigLoaderImpl._compose_config_from_defaults_list
+_search = ConfigLoaderImpl._process_config_searchpath
+_read: dict[Hashable, dict[str, Any]] = {}
 _lists: dict[Hashable, DefaultsList] = {}
 _composed: dict[int, Any] = {}  # by the identity of the defaults that ``_lists`` keeps
 
 
 def install() -> None:
+    CachingConfigRepository.__init__ = _begin
+    ConfigLoaderImpl._process_config_searchpath = _searched
     config_loader_impl.create_defaults_list = _defaults
     ConfigLoaderImpl._compose_config_from_defaults_list = _configuration
+
+
+def _begin(repository: Any, delegate: Any) -> None:
+    """Hydra copies all that ``delegate`` holds, and changes no more than its attributes."""
+    repository.delegate = copy.copy(delegate)
+    repository.cache = {}
+
+
+def _searched(loader: Any, config_name: str | None, overrides: Any, repo: Any) -> None:
+    """Hydra reads its first file for the folders that are named there; here it changes nothing."""
+    repo.cache = _read.setdefault((config_name, *_sources(repo)), {})
+    _search(loader, config_name, overrides, repo)
+    repo.cache = {}
 
 
 def _defaults(
@@ -35,10 +53,7 @@ def _defaults(
     choices = [o.input_line for o in overrides_list if not any(o is value for value in values)]
     stored = ConfigStore.instance().repo.get("schema.yaml")  # not where files are composed alone
     schema = stored and stored.node._metadata.object_type
-    sources = [
-        (source.provider, source.path, *_files(source.path)) for source in repo.get_sources()
-    ]
-    key = (config_name, *choices, prepend_hydra, skip_missing, schema, *sources)
+    key = (config_name, *choices, prepend_hydra, skip_missing, schema, *_sources(repo))
     if key not in _lists:
         _lists[key] = _create(repo, config_name, overrides_list, prepend_hydra, skip_missing)
     known = _lists[key]
@@ -51,6 +66,11 @@ def _is_value(override: Any, repo: Any) -> bool:
         return False
     is_choice = repo.group_exists(override.key_or_group)
     return not is_choice or isinstance(override.value(), dict)
+
+
+def _sources(repo: Any) -> list[Hashable]:
+    """Where files are looked for, and what lies there that may change."""
+    return [(source.provider, source.path, *_files(source.path)) for source in repo.get_sources()]
 
 
 def _files(folder: str) -> list[tuple[str, int, int]]:

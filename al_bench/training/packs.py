@@ -17,6 +17,7 @@ from al_bench.data.labeled import Batches
 from al_bench.engine import Engine
 from al_bench.models.base import Network
 from al_bench.models.replicas import ALIGNED, Replicas, is_block_network
+from al_bench.training.captured import captured
 from al_bench.training.draws import BYTES_A_UNIT, Drawn, Generators, draw_epoch
 from al_bench.training.early_stopping import EarlyStopping
 from al_bench.training.epochs import Training, look, trained
@@ -95,11 +96,16 @@ class Pack:
         self._at_once = max(1, min(at_once, self._per_epoch))
         self._drawing = replace(engine, chunk_bytes=max(1, engine.chunk_bytes // width))
         shape = (self._at_once, width, self._rows)
-        self._labels = weights.new_zeros(shape, dtype=torch.int64)
         self._inputs: Tensor | None = None  # of the type that data sets have
+        self._labels = weights.new_zeros(shape, dtype=torch.int64)
+        self._weights = weights.new_zeros(shape)  # of points in the loss of their replica
+        # The optimizer's rates, then points of the step.
+        self._numbers = weights.new_zeros(self._at_once, self._optimizer.num_rates + 1, width)
         self._masks = [
             weights.new_zeros(*shape, units, dtype=torch.float32) for units in template.mask_units
         ]
+        self._turn = weights.new_zeros(1, dtype=torch.int64)  # which of the steps is next
+        self._take_step: Callable[[], None] | None = None
 
     @property
     def replicas(self) -> list[Replica]:
@@ -139,11 +145,13 @@ class Pack:
         left = self._per_epoch
         while left:
             steps = min(left, self._at_once)
-            weights, numbers = self._fill(epochs, steps, counts)
-            for t in range(steps):
-                assert self._inputs is not None
-                masks = [mask[t] for mask in self._masks]
-                self._step(self._inputs[t], self._labels[t], weights[t], numbers[t], masks)
+            self._fill(epochs, steps, counts)
+            if all(one.outcome is not None for one in self.replicas):
+                break
+            if self._take_step is None:
+                self._take_step = captured(self._step, self._changed())
+            for _ in range(steps):
+                self._take_step()
                 for one in self.replicas:
                     one.steps += 1
                     watch(one)
@@ -153,15 +161,14 @@ class Pack:
     def _occupied(self) -> list[tuple[int, Replica]]:
         return [(slot, one) for slot, one in enumerate(self._slots) if one is not None]
 
-    def _fill(
-        self, epochs: dict[int, Iterator[Drawn]], steps: int, counts: list[int]
-    ) -> tuple[Tensor, Tensor]:
-        """Put what the next steps take into place; where a replica's data fail, it has failed.
+    def _changed(self) -> list[Tensor]:
+        """What a step changes."""
+        replicas, sums = self._replicas, (self._totals, self._correct)
+        moments = self._optimizer.moments
+        return [replicas.weights, *replicas.buffers.values(), *moments, *sums, self._turn]
 
-        Returns:
-            weights: (T, S, n) of points in the loss of their replica; 0 of what fills up a batch.
-            numbers: (T, R + 1, S): the optimizer's rates, then points of the step.
-        """
+    def _fill(self, epochs: dict[int, Iterator[Drawn]], steps: int, counts: list[int]) -> None:
+        """Put what the next steps take into place; where a replica's data fail, it has failed."""
         weights = torch.zeros(steps, self._width, self._rows, dtype=self._totals.dtype)
         numbers = [
             [[0.0] * self._width for _ in range(self._optimizer.num_rates + 1)]
@@ -184,8 +191,9 @@ class Pack:
                 for row, number in zip(numbers[t], rates, strict=True):
                     row[slot] = number
             counts[slot] += sum(sizes)
-        device = self._totals.device
-        return weights.to(device), torch.tensor(numbers, dtype=weights.dtype).to(device)
+        self._weights[:steps] = weights.to(self._weights.device)
+        self._numbers[:steps] = torch.tensor(numbers, dtype=weights.dtype).to(self._numbers.device)
+        self._turn.zero_()
 
     def _place(self, slot: int, replica: Replica, drawn: Sequence[Drawn]) -> list[int]:
         """Put the points of a replica's next steps into its slot; how many each step has."""
@@ -207,15 +215,13 @@ class Pack:
             mask[:steps, slot] = joined.view(steps, rows, -1)
         return sizes
 
-    def _step(
-        self,
-        inputs: Tensor,
-        labels: Tensor,
-        weights: Tensor,
-        numbers: Tensor,
-        masks: Sequence[Tensor],
-    ) -> None:
-        """One step of all slots, on the device alone: (S, n, …) of points, (R + 1, S) numbers."""
+    def _step(self) -> None:
+        """The next step of all slots, on the device alone."""
+        assert self._inputs is not None
+        inputs, labels, weights, numbers, *masks = (
+            steps.index_select(0, self._turn).squeeze(0)
+            for steps in (self._inputs, self._labels, self._weights, self._numbers, *self._masks)
+        )
         with in_training_precision(self._engine):
             logits = self._replicas.logits(inputs, masks)
         logits = at_least_float32(logits)
@@ -233,6 +239,7 @@ class Pack:
         if self._recipe.stop_train_accuracy is not None:
             is_correct = logits.detach().argmax(dim=2) == labels
             self._correct += (is_correct & (weights > 0)).sum(dim=1)
+        self._turn += 1
 
     def _end_epoch(self, counts: Sequence[int]) -> None:
         """Ask after every replica once, and end the training of those that are over."""

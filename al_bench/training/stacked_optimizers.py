@@ -6,6 +6,7 @@ corrects for) is known before the step, so it comes as numbers of it: R rates.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -22,24 +23,27 @@ class StackedOptimizer(ABC):
 
     Args:
         how: Weight decay, momentum and clipping of gradients.
-        weights: (S, P), of which those of one network are a row.
+        moments: Of no gradient yet.
 
     Attributes:
         num_rates: R.
+        moments: (S, P) each: what is remembered of gradients, changed in place.
     """
 
     num_rates: ClassVar[int]
 
-    def __init__(self, how: Optimization, weights: Tensor) -> None:
+    def __init__(self, how: Optimization, moments: Sequence[Tensor]) -> None:
         self._how = how
+        self.moments = moments
 
     @abstractmethod
     def rates(self, step: int, learning_rate: float) -> list[float]:
         """The R numbers of a network's step, counted from 1; all 0 change nothing."""
 
-    @abstractmethod
     def forget(self, slot: int) -> None:
         """Be as before the first step for the network in this row."""
+        for moment in self.moments:
+            moment[slot] = 0.0
 
     @torch.no_grad()
     def step(self, weights: Tensor, gradient: Tensor, rates: Tensor) -> None:
@@ -66,17 +70,12 @@ class StackedSGD(StackedOptimizer):
     num_rates = 1
 
     def __init__(self, how: Optimization, weights: Tensor) -> None:
-        super().__init__(how, weights)
         self._velocity = torch.zeros_like(weights) if how.momentum else None
+        super().__init__(how, [] if self._velocity is None else [self._velocity])
 
     def rates(self, step: int, learning_rate: float) -> list[float]:
         """The learning rate."""
         return [learning_rate]
-
-    def forget(self, slot: int) -> None:
-        """Stand still."""
-        if self._velocity is not None:
-            self._velocity[slot] = 0.0
 
     def _change(self, weights: Tensor, gradient: Tensor, rates: Tensor) -> None:
         how = self._how
@@ -97,9 +96,8 @@ class StackedAdam(StackedOptimizer):
     num_rates = 3
 
     def __init__(self, how: Optimization, weights: Tensor) -> None:
-        super().__init__(how, weights)
-        self._mean = torch.zeros_like(weights)
-        self._square = torch.zeros_like(weights)
+        self._mean, self._square = torch.zeros_like(weights), torch.zeros_like(weights)
+        super().__init__(how, [self._mean, self._square])
         self._is_decoupled = how.optimizer == "adamw"
 
     def rates(self, step: int, learning_rate: float) -> list[float]:
@@ -108,11 +106,6 @@ class StackedAdam(StackedOptimizer):
         size = learning_rate / (1.0 - first**step)
         decay = learning_rate * self._how.weight_decay if self._is_decoupled else 0.0
         return [size, 1.0 / math.sqrt(1.0 - second**step), decay]
-
-    def forget(self, slot: int) -> None:
-        """Have seen no gradient."""
-        self._mean[slot] = 0.0
-        self._square[slot] = 0.0
 
     def _change(self, weights: Tensor, gradient: Tensor, rates: Tensor) -> None:
         size, correction, decay = rates

@@ -246,6 +246,11 @@ def test_data_that_cannot_be_read_fail_their_trial_alone():
     assert equal(found[1], fit_packed([FewPoints(DENSE, PLAIN, 1, width=2)])[1])
 
 
+def test_nothing_is_trained_where_no_trial_can_read_its_data():
+    found = fit_packed([Broken(DENSE, PLAIN, seed, width=2) for seed in range(2)])
+    assert [str(found[seed]) for seed in range(2)] == ["there is no such file"] * 2
+
+
 def test_a_pack_that_fails_as_a_whole_fails_all_that_were_in_it(monkeypatch):
     def out_of_memory(*told):
         raise MemoryError("too many weights")
