@@ -73,17 +73,21 @@ class PairwiseInformation:
             self._deviation[:, block] = deviation.transpose(0, 1)
             self.alone[block] = mutual_information(rows)
 
-    def with_point(self, point: int) -> Tensor:
+    def with_point(self, point: int | Tensor) -> Tensor:
         """Information between each point's label and that of another labeling of ``point``.
 
         A matrix product of 2 n K C² operations and n C² logarithms.
+
+        Args:
+            point: Its place, a number or (1,) int64.
 
         Returns:
             Nats, float64, between 0 and either point's I[Y; Ω | x], (n,); good to about 3e-6, the
         smaller the value the better.
         """
         num_samples, n, num_classes = self._deviation.shape
-        mean, deviation = self._mean[point], self._deviation[:, point].T / num_samples  # (C, K)
+        mean = self._mean[point].flatten()  # (C,)
+        deviation = self._deviation[:, point].view(num_samples, -1).T / num_samples  # (C, K)
         size = max(1, BLOCK_BYTES // (8 * num_classes * num_classes))
         parts = []
         for start in range(0, n, size):

@@ -46,7 +46,7 @@ class CoreSet:
         order, pool, labeled = located(self.space, view, batch_size, generator)
         centers = Centers(pool, labeled)
         while len(centers.picks) < batch_size:
-            centers.add(int(centers.squared.argmax()))
+            centers.add(centers.squared.argmax(keepdim=True))
         return centers.selection(order, is_first_drawn=True)
 
 
@@ -84,9 +84,9 @@ class LCMD:
         centers = Centers(pool, labeled)
         if not len(labeled):
             norms = torch.linalg.vector_norm(in_order(self.space, view, order), dim=1)
-            centers.add(int(norms.argmax()))
+            centers.add(norms.argmax(keepdim=True))
         while len(centers.picks) < batch_size:
-            centers.add(int(self._worth(centers).argmax()))
+            centers.add(self._worth(centers).argmax(keepdim=True))
         return centers.selection(order, is_first_drawn=False)
 
     def _worth(self, centers: "Centers") -> Tensor:
@@ -110,23 +110,24 @@ class Centers:
         squared: (N,) squared distances to the nearest center, infinite without one, -1 for picks.
         owner: (N,) which center that is, in the order in which they came.
         count: Centers so far, at least 1.
-        picks: Positions of the centers added.
+        picks: Positions of the centers added, (1,) int64 each, where the points are.
     """
 
     def __init__(self, pool: Points, labeled: Points) -> None:
         self._pool, self._num_labeled = pool, len(labeled)
         self.squared, self.owner = nearest(pool, labeled)
-        self.picks: list[int] = []
-        self._worth: list[float] = []
+        self.picks: list[Tensor] = []
+        self._worth: list[Tensor] = []
 
     @property
     def count(self) -> int:
         """Centers so far."""
         return self._num_labeled + len(self.picks)
 
-    def add(self, position: int) -> None:
-        """Make the point at ``position`` a center."""
-        self._worth.append(float(self.squared[position]))
+    def add(self, position: Tensor) -> None:
+        """Make the point at ``position`` (1,) a center."""
+        position = position.to(self.squared.device)
+        self._worth.append(self.squared[position])
         squared = to_point(self._pool, position)
         closer = squared < self.squared
         self.squared = torch.where(closer, squared, self.squared)
@@ -141,10 +142,10 @@ class Centers:
             order: (N,) positions of the points of the pool.
             is_first_drawn: Whether a first pick without centers was uniform.
         """
-        scores = torch.tensor(self._worth, dtype=torch.float64).sqrt()
+        scores = torch.cat(self._worth).cpu().double().sqrt()
         scores[scores.isinf()] = math.nan
         drawn = int((scores == 0).sum()) + int(is_first_drawn and scores[0].isnan())
         notes: dict[str, float | int | str | bool] = {"num_drawn": drawn} if drawn else {}
         if drawn == len(self.picks):
             notes["fell_back"] = "random"
-        return Selection(order[self.picks], scores, notes)
+        return Selection(order[torch.cat(self.picks).cpu()], scores, notes)

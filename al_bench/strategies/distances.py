@@ -138,9 +138,9 @@ def _error(dtype: torch.dtype, points: Points) -> float:
     return torch.finfo(dtype).eps * (4 + points.values.shape[1] ** 0.5)
 
 
-def to_point(points: Points, position: int) -> Tensor:
-    """(N,) squared distances to the point at ``position``, 0 for copies of it."""
-    value, square = points.values[position], points.squares[position]
+def to_point(points: Points, position: int | Tensor) -> Tensor:
+    """(N,) squared distances to the point at ``position``, a number or (1,); 0 for copies of it."""
+    value, square = points.values[position].flatten(), points.squares[position]
     squared = torch.mv(points.values, value).mul_(-2).add_(points.squares).add_(square)
     near = (squared < NEAR * (points.squares + square)).nonzero().squeeze(1)
     for block in blocks(len(near), 8 * points.values.shape[1]):

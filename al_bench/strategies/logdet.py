@@ -113,18 +113,19 @@ class LogDet:
 def _greedy(
     known: "ConditionalKernel", informed: "ConditionalKernel | None", count: int
 ) -> tuple[Tensor, Tensor]:
-    positions: list[int] = []
-    scores: list[float] = []
+    positions: list[Tensor] = []
+    scores: list[Tensor] = []
+    picked = torch.zeros_like(known.variances, dtype=torch.bool)
     for _ in range(count):
-        gains = known.gains(informed)
-        gains[positions] = -torch.inf
-        position = int((gains >= gains.max() * (1 - SAME)).int().argmax())
+        gains = known.gains(informed).masked_fill_(picked, -torch.inf)
+        position = (gains >= gains.max() * (1 - SAME)).int().argmax(dim=0, keepdim=True)
         positions.append(position)
-        scores.append(float(gains[position]))
+        scores.append(gains[position])
+        picked.index_fill_(0, position, True)
         known.add(position)
         if informed is not None:
             informed.add(position)
-    return torch.tensor(positions), torch.tensor(scores, dtype=torch.float64)
+    return torch.cat(positions).cpu(), torch.cat(scores).cpu()
 
 
 class Products:
@@ -163,7 +164,7 @@ class Products:
         left = torch.cat([self.left, other.left])
         return Products(left, torch.cat([self.right, other.right]))
 
-    def at(self, rows: slice) -> "Products":
+    def at(self, rows: Tensor | slice) -> "Products":
         """The points at ``rows``."""
         return Products(self.left[rows], self.right[rows])
 
@@ -224,10 +225,10 @@ class ConditionalKernel:
         excess = (self.variances - informed.variances).clamp_min_(0.0)
         return (excess / (self._noise + informed.variances)).log1p() / 2
 
-    def add(self, position: int) -> None:
-        """Add the pool's point at ``position`` to S."""
-        size, here = self._size, slice(position, position + 1)
-        point, given = self._pool.at(here), self._set.at(slice(0, size))
+    def add(self, position: Tensor) -> None:
+        """Add the pool's point at ``position`` (1,) to S."""
+        size = self._size
+        point, given = self._pool.at(position), self._set.at(slice(0, size))
         factor = self._factor[:size, :size]
         cross = torch.linalg.solve_triangular(factor, given.kernel(point), upper=False)  # (m, 1)
         weights = torch.linalg.solve_triangular(factor.T, cross, upper=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from al_bench.information.changes import PairwiseInformation
 from al_bench.models.base import SAMPLES
@@ -64,18 +65,20 @@ class SieveBALD:
         )
         pairs = PairwiseInformation(log_probs, order.to(log_probs.device))
         scores = pairs.alone.clone()
-        picks: list[int] = []
-        values: list[float] = []
-        notes: dict[str, float | int | str | bool] = {}
+        picks: list[Tensor] = []
+        values: list[Tensor] = []
         for rank in range(batch_size):
-            best = int((scores == scores.max()).int().argmax())  # the first one
+            best = (scores == scores.max()).int().argmax(dim=0, keepdim=True)  # the first one
             picks.append(best)
-            values.append(float(scores[best]))
-            if values[-1] < -ROUNDING:
-                notes.setdefault("negative_from", rank)
-            scores[best] = -math.inf
+            values.append(scores[best])
+            scores.index_fill_(0, best, -math.inf)
             if rank + 1 < batch_size:
                 scores -= pairs.with_point(best)
+        found = torch.cat(values).cpu()
+        notes: dict[str, float | int | str | bool] = {}
+        negative = (found < -ROUNDING).tolist()
+        if True in negative:
+            notes["negative_from"] = negative.index(True)
         if not pairs.alone.any():
             notes["fell_back"] = "random"
-        return Selection(order[picks], torch.tensor(values, dtype=torch.float64), notes)
+        return Selection(order[torch.cat(picks).cpu()], found, notes)

@@ -40,23 +40,22 @@ class Worst:
         order = torch.randperm(len(view), generator=generator)
         features = in_order(LastLayer(), view, order)
         nearest = _nearest(features, view.labeled_features().to(features))  # (N,)
-        left = torch.ones(len(view), dtype=torch.bool, device=features.device)
-        picked: list[int] = []
-        scores: list[float] = []
-        tied = True
+        gone = torch.zeros(len(view), dtype=torch.bool, device=features.device)
+        picked: list[Tensor] = []
+        distances: list[Tensor] = []
+        tied = torch.tensor(True, device=features.device)
         for _ in range(batch_size):
-            candidates = left.nonzero().squeeze(1)
-            best = int(candidates[nearest[candidates].argmin()])
-            distance = float(nearest[best])
-            tied = tied and bool((nearest[left] == distance).all())
+            best = nearest.masked_fill(gone, math.inf).argmin(keepdim=True)
             picked.append(best)
-            scores.append(-distance if math.isfinite(distance) else math.nan)
-            left[best] = False
-            nearest = torch.minimum(nearest, _nearest(features, features[best : best + 1]))
+            distances.append(nearest[best])
+            tied &= ((nearest == distances[-1]) | gone).all()
+            gone.index_fill_(0, best, True)
+            nearest = torch.minimum(nearest, _nearest(features, features[best]))
+        scores = -torch.cat(distances).cpu().double()
         return Selection(
-            order[torch.tensor(picked)],
-            torch.tensor(scores, dtype=torch.float64),
-            {"fell_back": "random"} if tied else {},
+            order[torch.cat(picked).cpu()],
+            scores.masked_fill(scores.isinf(), math.nan),
+            {"fell_back": "random"} if bool(tied) else {},
         )
 
 

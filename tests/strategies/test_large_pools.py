@@ -6,6 +6,7 @@ import pytest
 import torch
 from pool_views import FakeView, log_probs, seeded
 from strategy_files import NAMES, built
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from al_bench.errors import AlBenchError
 from al_bench.models import room
@@ -120,3 +121,30 @@ def test_features_of_a_large_pool_are_asked_for_in_parts(words, monkeypatch):
     assert torch.equal(whole.positions, parts.positions)
     torch.testing.assert_close(whole.scores, parts.scores, equal_nan=True)
     assert Counted.asked == [7] * 7 + [1]
+
+
+class HostReads(TorchDispatchMode):
+    """Counts what a GPU would be waited for: numbers read, and shapes that depend on values."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        waits = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+        self.count += function in waits
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    ("name", "a_pick"),
+    # Core-set looks for the points that are so near that their distance is computed again.
+    [("coreset", 1), ("logdet", 0), ("sieve_bald", 0), ("worst", 0)],
+)
+def test_picks_are_read_once_at_the_end(name, a_pick):
+    counts = []
+    for size in (5, 15):
+        with HostReads() as reads:
+            chosen(name, FakeView(log_probs(50, 4, 3)), size=size)
+        counts.append(reads.count)
+    assert counts[1] - counts[0] == 10 * a_pick
