@@ -60,7 +60,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
                 own = summary[summary["protocol_id"] == key]
                 panels.curves(axes, own, styles, shown.scale)
                 if len(own):
-                    axes.set_ylim(*panels.limits(own, shown))
+                    axes.set_ylim(*panels.limits(own, shown, panels.room(own)))
                 axes.set_xlabel(axis.title)
                 axes.set_ylabel(shown.label.replace("calibration error (ECE)", "ECE"))
             counted = bins[bins["protocol_id"].isin(keys)]

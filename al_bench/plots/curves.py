@@ -60,7 +60,8 @@ def _figure(
     for key, axes in page.axes.items():
         panels.curves(axes, summary[summary["protocol_id"] == key], styles, shown.scale)
         members = [other for other in titles if groups[other] == groups[key]]
-        low, high = panels.limits(summary[summary["protocol_id"].isin(members)], shown)
+        group = summary[summary["protocol_id"].isin(members)]
+        low, high = panels.limits(group, shown, panels.room(group))
         high_tops = [tops[member] * shown.scale for member in members if member in tops]
         margin = 0.04 * (high - low)
         ends = (min([low, *(top - margin for top in high_tops)]),

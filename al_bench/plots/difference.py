@@ -57,7 +57,8 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
                             label="_edge",
                         )
                 zero = part.iloc[:1].assign(mean=0.0, low=0.0, high=0.0)
-                axes.set_ylim(*panels.limits(pd.concat([part, zero]), shown, room=0.8))
+                room = panels.room(part, beside_lines=0.8)
+                axes.set_ylim(*panels.limits(pd.concat([part, zero]), shown, room))
             page.label(axis_of(frame).title, shown.label)
             plain = {options.baseline: replace(base, marker="")}
             texts = {options.baseline: f"{options.baseline} (baseline)", **panels.counted(own)}

@@ -38,8 +38,12 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     found = comparison(frame, options, reach)
     if found is None:
         return {}
+    along = [result for result in found.protocols if not result.is_one_count]
+    if not along:
+        options.explain("one round is all that the budgets buy, so there are no curves.")
+        return {}
     titles, content = {}, {}
-    for result in found.protocols:
+    for result in along:
         for target in reach:
             if options.reach is None and not _reached(result, target):
                 continue

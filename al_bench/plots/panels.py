@@ -166,6 +166,15 @@ def limits(summary: pd.DataFrame, shown: Measure, room: float = 1 / 3) -> tuple[
     )
 
 
+def room(summary: pd.DataFrame, beside_lines: float = 1 / 3) -> float:
+    """The ``room`` of ``limits`` for what ``summarize`` returned.
+
+    Points that no line joins, of more than two seeds, show their whole intervals.
+    """
+    is_alone = not summary["joined"].any() and summary["num_seeds"].max() > 2
+    return math.inf if is_alone else beside_lines
+
+
 def wrapped(title: str, width: float) -> str:
     """``title`` in lines that fit ``width`` inches, broken between its parts."""
     limit = int(width * 72 / (0.58 * style.RC["axes.titlesize"]))

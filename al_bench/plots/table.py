@@ -147,7 +147,7 @@ def _table(
         table.add_row(
             row["strategy_label"],
             str(row["num_seeds"]),
-            f"{row['first']} to {row['last']}",
+            f"{row['first']} to {row['last']}" if row["first"] < row["last"] else str(row["last"]),
             _with_interval(row, "final", shown),
             _with_interval(row, "area", shown),
             *(_to(row, threshold) for threshold in thresholds),

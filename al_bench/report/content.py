@@ -31,7 +31,9 @@ from al_bench.stats.comparison import Comparison, compare
 from al_bench.stats.measures import Measure, p_value
 from al_bench.stats.rows import (
     across_rows,
+    area_in_words,
     axis_of_row,
+    is_one_count,
     protocol_rows,
     saved_in_row,
     speed_up_in_row,
@@ -283,13 +285,14 @@ def _tables(
     measure = comparison.measure
     axis = axis_of_row(records[0])
     low, high = records[0][f"{axis.many}_from"], records[0][f"{axis.many}_to"]
-    counts = "" if math.isnan(low) else f" from {low:g} to {high:g} {axis.many}"
-    caption = f"{measure.label}, area{counts}, differences paired by seed"
+    heading = area_in_words(records[0])
+    counts = f" from {low:g} to {high:g} {axis.many}" if low < high else ""
+    caption = f"{measure.label}, {heading}{counts}, differences paired by seed"
     why = reasons(records)
     won = "higher" if measure.higher_is_better is None else "won"
     yield Table(
         f"{caption}. {why}" if why else caption,
-        ("arm", "seeds", "area", "difference", "95 % interval", won, "p (Holm)", "verdict"),
+        ("arm", "seeds", heading, "difference", "95 % interval", won, "p (Holm)", "verdict"),
         tuple(
             (
                 marked(r["arm"]) if r["sees_labels"] else r["arm"],
@@ -304,7 +307,7 @@ def _tables(
             for r in records
         ),
     )
-    if measure.higher_is_better is None:
+    if measure.higher_is_better is None or is_one_count(records[0]):
         return  # nothing is saved
     unit = " %" if measure.unit == "%" else ""
     yield Table(

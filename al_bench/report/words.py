@@ -30,9 +30,12 @@ def _of_baseline(result: ProtocolResult, arm: ArmResult, measure: Measure) -> st
         return f"{arm.arm} is the baseline, but none of its seeds is complete."
     area = _amount(float(arm.areas.mean()), measure)
     seeds = len(arm.seeds)
+    where = f"on average from {result.low:g} to {result.high:g} {result.axis.many}"
+    if result.is_one_count:
+        where = f"at {result.axis.counted(int(result.high))}"
     text = (
-        f"{arm.arm} is the baseline: {measure.words} of {area} on average from {result.low:g} to "
-        f"{result.high:g} {result.axis.many} ({seeds} seed{'s' * (seeds != 1)})"
+        f"{arm.arm} is the baseline: {measure.words} of {area} {where} "
+        f"({seeds} seed{'s' * (seeds != 1)})"
     )
     if math.isnan(result.noise_floor):
         return f"{text}."

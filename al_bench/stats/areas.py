@@ -15,24 +15,27 @@ def normalized_area(counts: Array, values: Array, low: float, high: float) -> Ar
     """Area under piecewise linear curves from ``low`` to ``high``, divided by the width.
 
     The exact integral of the straight lines between stored counts (trapezoids), so it is in units
-    of the metric: what a curve is worth on average over the range.
+    of the metric: what a curve is worth on average over the range. Over a single count that is the
+    value there, the limit of ever narrower ranges.
 
     Args:
         counts: (R,) ascending, distinct.
         values: (S, R) or (R,); NaN makes the areas that need it NaN.
         low: Where the range begins, at least ``counts[0]``.
-        high: Where it ends, above ``low`` and at most ``counts[-1]``.
+        high: Where it ends, at least ``low`` and at most ``counts[-1]``.
 
     Returns:
         (S,) or ().
 
     Raises:
-        ValueError: The range is empty or reaches beyond the curve.
+        ValueError: The range ends before it begins or reaches beyond the curve.
     """
     counts = np.asarray(counts, dtype=np.float64)
     values = np.asarray(values, dtype=np.float64)
-    if not counts[0] <= low < high <= counts[-1]:
+    if not counts[0] <= low <= high <= counts[-1]:
         raise ValueError(f"no area from {low} to {high} under a curve over {counts}")
+    if low == high:
+        return _at(counts, values, low)
     inside = (counts > low) & (counts < high)
     ends = [_at(counts, values, low)[..., None], _at(counts, values, high)[..., None]]
     x = np.concatenate([[low], counts[inside], [high]])

@@ -68,14 +68,16 @@ class ArmResult:
         baseline: Name of the arm that it is compared with, its own for a baseline; None where the
             protocol lacks one for it.
         seeds: Its seeds with whole curves.
-        areas: Their normalised areas, (S,), in units of the metric.
+        areas: Their normalised areas, (S,), in units of the metric; at a single count
+            (``ProtocolResult.is_one_count``) the values there.
         paired: Differences to the baseline, oriented so that more is better, if either is; None for
             the baseline and where no seed is shared.
         p_holm: The deciding p, adjusted for all arms of the protocol (Holm).
         p_equivalence_holm: The p of equivalence, adjusted likewise, over the arms' tests of it.
         verdict: better, worse, equivalent, not distinguishable; higher or lower where the metric
             has no direction; None for the baseline.
-        third_differences: Mean difference in the low, middle and high third of the counts.
+        third_differences: Mean difference in the low, middle and high third of the counts; None
+            for the baseline and at a single count.
         labels_to: Target to the labels, or steps, at which each seed first gets there, (S,),
             infinite for never.
         saved: Labels, or steps, saved at the baseline's final value, with its interval; see
@@ -130,8 +132,8 @@ class ProtocolResult:
     Args:
         baseline: The baseline's name, or what the arms' own baselines have in common ("random");
             None where the protocol lacks it.
-        low: Where the common range of labels, or steps, begins.
-        high: Where it ends.
+        low: Where the common range of labels, or steps, begins; NaN where there is none.
+        high: Where it ends; ``low`` where the budgets are spent in one round.
         batch_size: Labels, or steps, between the first two rounds of the baseline.
         noise_floor: Half of the interval of baseline against baseline; of several the widest.
         margin: Of equivalence, in units of the metric.
@@ -158,6 +160,11 @@ class ProtocolResult:
     dataset: str = ""
     compared: str = ""
     axis: Axis = LABELS
+
+    @property
+    def is_one_count(self) -> bool:
+        """Values at a single count are compared, since one round is all that the budgets buy."""
+        return self.low == self.high
 
 
 def speed_ups(arm: ArmResult) -> dict[str, SpeedUp | None]:

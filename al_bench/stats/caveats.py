@@ -24,6 +24,11 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
         sentences.append(
             f"The arms of {result.title} share fewer than two {result.axis.one} counts."
         )
+    if result.is_one_count and any(arm.labels_to for arm in result.arms):
+        sentences.append(
+            f"One round is all that the budget of {result.title} buys: {result.axis.many} to a "
+            "value are counted along curves, and there are none."
+        )
     numbers = {arm.arm: len(arm.seeds) for arm in result.arms}
     if len({arm.seeds for arm in result.arms}) > 1:
         text = ", ".join(f"{name} {count}" for name, count in sorted(numbers.items()))

@@ -24,6 +24,7 @@ from al_bench.stats.caveats import caveats
 from al_bench.stats.ceilings import without_ceilings
 from al_bench.stats.looks import Decisions, Spans, by_rule, later_seeds
 from al_bench.stats.measures import Measure, check_reach, measure
+from al_bench.stats.one_round import is_one_round
 from al_bench.stats.paired import (
     Paired,
     holm,
@@ -198,8 +199,17 @@ def _of_axis(
         its_rows = rows[rows["protocol_id"] == key]
         table = {str(name): curves_of(part) for name, part in its_curves.groupby("strategy_label")}
         one_budget = list(arguments.arms) == [STRATEGY]
+        one_round = axis is LABELS and is_one_round(its_rows)
         result = _protocol(
-            table, baseline_of, sign, arguments.reach, arguments.margin, quantity, axis, one_budget
+            table,
+            baseline_of,
+            sign,
+            arguments.reach,
+            arguments.margin,
+            quantity,
+            axis,
+            one_budget,
+            one_round,
         )
         result = replace(
             result,
@@ -228,6 +238,7 @@ def _of_axis(
                 quantity=quantity,
                 axis=axis,
                 one_budget=one_budget,
+                one_round=one_round,
             ),
             len(names) > 1,
         )
@@ -307,8 +318,12 @@ def _protocol(
     quantity: Measure,
     axis: Axis,
     one_budget: bool,
+    one_round: bool,
 ) -> ProtocolResult:
-    """The arms of a protocol; ``baseline_of`` says which arm each is compared with."""
+    """The arms of a protocol; ``baseline_of`` says which arm each is compared with.
+
+    Areas take two counts; where ``one_round`` is all that the budgets buy, values are compared.
+    """
     together = table
     bases = {name: baseline_of[name] for name in table if baseline_of.get(name) in table}
     baseline = next(iter(bases.values()), None)
@@ -317,10 +332,11 @@ def _protocol(
         end = table[baseline].counts[-1]
         together = {name: curve for name, curve in table.items() if curve.counts[-1] >= end}
     shared = sorted(set.intersection(*(set(curve.counts) for curve in together.values())))
-    low, high = (shared[0], shared[-1]) if len(shared) > 1 else (math.nan, math.nan)
+    is_known = len(shared) > 1 or (one_round and len(shared) == 1)
+    low, high = (shared[0], shared[-1]) if is_known else (math.nan, math.nan)
     whole = {
         name: curve.whole(low, high)
-        if len(shared) > 1 and name in together
+        if is_known and name in together
         else Curves(curve.counts, curve.values[:0], ())
         for name, curve in table.items()
     }
@@ -349,7 +365,7 @@ def _protocol(
         if base is not curve and mine.seeds:
             differences[name], statistics = _beside(mine, theirs, sign, low, high, margin)
             fields |= statistics
-            if quantity.higher_is_better is not None:
+            if quantity.higher_is_better is not None and low < high:
                 fields |= _saved(mine, theirs, sign, low, high)
         results.append(fields)
     pairs: list[Paired | None] = [fields.get("paired") for fields in results]
@@ -408,10 +424,11 @@ def _beside(
         return sign * (area - normalized_area(base.counts, base.values, low, high))
 
     d = difference(low, high)
-    return d, {
-        "paired": paired(d, margin),
-        "third_differences": tuple(float(difference(*part).mean()) for part in thirds(low, high)),
-    }
+    fields: dict[str, Any] = {"paired": paired(d, margin)}
+    if low < high:
+        means = (float(difference(*part).mean()) for part in thirds(low, high))
+        fields["third_differences"] = tuple(means)
+    return d, fields
 
 
 def _saved(arm: Curves, base: Curves, sign: float, low: float, high: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from al_bench.stats.against_itself import NOMINAL
 from al_bench.stats.arms import ArmResult, ProtocolResult, speed_ups
 from al_bench.stats.comparison import Comparison
 from al_bench.stats.intervals import mean_interval, quartiles
-from al_bench.stats.measures import labels_saved, times_sooner
+from al_bench.stats.measures import labels_saved, measure, times_sooner
 from al_bench.stats.spent import LABELS, STEPS, Axis
 from al_bench.stats.undefined import reason
 
@@ -121,6 +121,21 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
 def axis_of_row(row: Mapping[Any, Any]) -> Axis:
     """What the arm of a row has spent, which its columns are named by."""
     return STEPS if row.get("setting") == SAMPLING else LABELS
+
+
+def is_one_count(row: Mapping[Any, Any]) -> bool:
+    """Whether the arm of a row was compared at a single count, where one round is all there is."""
+    spent = axis_of_row(row).many
+    return bool(row[f"{spent}_from"] == row[f"{spent}_to"])
+
+
+def area_in_words(row: Mapping[Any, Any]) -> str:
+    """The heading of a row's areas: "area", or what they are at a single count."""
+    if not is_one_count(row):
+        return "area"
+    spent = axis_of_row(row)
+    words = measure(str(row["metric"])).words
+    return f"{words} at {spent.counted(int(row[f'{spent.many}_to']))}"
 
 
 def saved_in_row(row: Mapping[Any, Any]) -> str:

@@ -124,6 +124,14 @@ def test_targets_nobody_reaches_are_shown_only_where_asked_for(make_frame):
     assert draw("labels_to_target", frame, reach=(0.99,))[0]
 
 
+def test_labels_to_a_value_are_not_counted_in_one_round(arms):
+    frame = arms()
+    frame = frame[frame["round"] == 0].assign(budget="full")
+    found, [reason] = draw("labels_to_target", frame, reach=(0.1,))
+    assert not found
+    assert reason.endswith("one round is all that the budgets buy, so there are no curves.")
+
+
 def test_the_penalty_matrix_adds_up_its_columns(two_protocols):
     rows = two_protocols
     # entropy is 2, 4 and 6 points better, t = 3.46: not significant; make it so

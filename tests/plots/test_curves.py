@@ -168,6 +168,18 @@ def test_a_single_round_is_a_point_with_its_interval(make_frame):
     assert len(axes.collections[-1].get_segments()) == 1
 
 
+def test_points_that_no_line_joins_show_their_whole_intervals(make_frame):
+    values = [0.30, 0.50, 0.70]
+    frame = make_frame("random", range(3), [0], lambda seed, _: values[seed])
+    axes = only(draw(frame, Options())).axes[0]
+    half = 4.302653 * 20 / np.sqrt(3)  # Student's t of two degrees of freedom, in points
+    low, high = axes.get_ylim()
+    assert low < max(50 - half, 0.0) < min(50 + half, 100.0) < high
+    many = make_frame("random", range(3), range(3), lambda seed, _: values[seed])
+    low, high = only(draw(many, Options())).axes[0].get_ylim()
+    assert 50 - half < low < high < 50 + half
+
+
 def test_long_labels_fit_into_one_column(make_frame, tmp_path):
     labels = ["bald(rule=power, beta=4)", "batchbald(num_samples=20, joint=sampled)", "random"]
     frame = pd.concat([make_frame(label, [0, 1], range(2)) for label in labels])

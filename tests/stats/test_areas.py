@@ -30,10 +30,17 @@ def test_thirds_add_up_to_the_whole():
     assert thirds(20, 50) == [(20, 30), (30, 40), (40, 50)]
 
 
-@pytest.mark.parametrize(("low", "high"), [(10, 50), (20, 60), (30, 30)])
+@pytest.mark.parametrize(("low", "high"), [(10, 50), (20, 60), (40, 30)])
 def test_no_area_beyond_the_curve(low, high):
     with pytest.raises(ValueError, match="no area"):
         normalized_area(COUNTS, VALUES, low, high)
+
+
+def test_over_a_single_count_it_is_the_value_there():
+    near = normalized_area(COUNTS, VALUES, 30 - 1e-6, 30 + 1e-6)
+    at = normalized_area(COUNTS, VALUES, 30, 30)
+    assert at == pytest.approx(near, abs=1e-6)
+    assert at.tolist() == VALUES[..., COUNTS.tolist().index(30)].tolist()
 
 
 def test_a_missing_value_is_no_number():

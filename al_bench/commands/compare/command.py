@@ -123,7 +123,7 @@ def _print(result: "Comparison", parsed: Arguments, stream: IO[str]) -> None:
     console = wide_console(stream)
     for protocol in result.protocols:
         print_table(console, verdict_table(result, protocol))
-        if protocol.baseline is not None:
+        if protocol.baseline is not None and not protocol.is_one_count:
             print_table(console, labels_table(result, protocol))
             if any(arm.speed_up is not None for arm in protocol.arms):
                 print_table(console, speed_up_table(protocol))

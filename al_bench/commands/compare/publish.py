@@ -8,7 +8,13 @@ from typing import Any
 import pandas as pd
 
 from al_bench.stats.measures import measure, p_value
-from al_bench.stats.rows import axis_of_row, saved_in_row, speed_up_in_row
+from al_bench.stats.rows import (
+    area_in_words,
+    axis_of_row,
+    is_one_count,
+    saved_in_row,
+    speed_up_in_row,
+)
 from al_bench.stats.spent import STEPS
 from al_bench.stats.summary import marked
 from al_bench.stats.undefined import reasons
@@ -23,7 +29,7 @@ _TEX = str.maketrans(
     | {"`": r"\textasciigrave{}", '"': r"\char34{}", "·": r"$\cdot$"}
 )
 
-HEAD = ("arm", "seeds", "area", "difference", "w/t/l", "p (Holm)", "verdict")
+TESTS = ("difference", "w/t/l", "p (Holm)", "verdict")
 
 
 def markdown(rows: pd.DataFrame) -> str:
@@ -53,7 +59,7 @@ def latex(rows: pd.DataFrame) -> str:
                 [
                     r"\begin{table}",
                     rf"\caption{{{_tex(caption)}}}",
-                    rf"\begin{{tabular}}{{l{'r' * 5}l{'r' * (len(head) - len(HEAD))}}}",
+                    rf"\begin{{tabular}}{{l{'r' * 5}l{'r' * (len(head) - 7)}}}",
                     r"\toprule",
                     " & ".join(map(_tex, head)) + r" \\",
                     r"\midrule",
@@ -75,8 +81,8 @@ def _remark(table: pd.DataFrame) -> str:
 
 
 def _head(table: pd.DataFrame) -> list[str]:
-    axis = axis_of_row(table.iloc[0].to_dict())
-    return [*HEAD, f"{axis.many} saved", *(["speed-up"] if axis is STEPS else [])]
+    row = table.iloc[0].to_dict()
+    return ["arm", "seeds", area_in_words(row), *TESTS, *_gains(row)]
 
 
 def _cells(table: pd.DataFrame) -> list[list[str]]:
@@ -85,20 +91,25 @@ def _cells(table: pd.DataFrame) -> list[list[str]]:
 
 def _row(row: dict[Any, Any]) -> list[str]:
     metric = measure(str(row["metric"]))
-    digits, scale, axis = metric.digits, metric.scale, axis_of_row(row)
+    digits, scale = metric.digits, metric.scale
     name = marked(str(row["arm"])) if row["sees_labels"] else str(row["arm"])
     cells = [name, str(row["seeds"]), _number(row["area"], scale, digits)]
     if row.get("difference") is None or math.isnan(row.get("difference", math.nan)):
-        return [*cells, "", "", "", "", "", *([""] if axis is STEPS else [])]
+        return [*cells, *("" for _ in (*TESTS, *_gains(row)))]
     difference = f"{row['difference'] * scale:+.{digits}f}"
     if not math.isnan(row["difference_low"]):
         low, high = row["difference_low"] * scale, row["difference_high"] * scale
         difference += f" [{low:+.{digits}f}, {high:+.{digits}f}]"
-    gained = [saved_in_row(row)]
-    if axis is STEPS:
-        gained.append(speed_up_in_row(row))
     counts = "/".join(f"{row[name]:.0f}" for name in ("wins", "ties", "losses"))
-    return [*cells, difference, counts, p_value(row["p_holm"]), str(row["verdict"] or ""), *gained]
+    tests = [difference, counts, p_value(row["p_holm"]), str(row["verdict"] or "")]
+    return [*cells, *tests, *_gains(row).values()]
+
+
+def _gains(row: dict[Any, Any]) -> dict[str, str]:
+    """What an arm saves, by the heading of its column."""
+    axis = axis_of_row(row)
+    gains = {} if is_one_count(row) else {f"{axis.many} saved": saved_in_row(row)}
+    return gains | ({"speed-up": speed_up_in_row(row)} if axis is STEPS else {})
 
 
 def _number(value: float, scale: float, digits: int) -> str:

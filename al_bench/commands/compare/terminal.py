@@ -12,7 +12,7 @@ from al_bench.stats.arms import ArmResult, ProtocolResult
 from al_bench.stats.comparison import Comparison
 from al_bench.stats.intervals import quartiles
 from al_bench.stats.measures import Measure, labels_saved, p_value, times_sooner
-from al_bench.stats.rows import protocol_rows
+from al_bench.stats.rows import area_in_words, protocol_rows
 from al_bench.stats.speed_up import SpeedUp
 from al_bench.stats.spent import LABELS
 from al_bench.stats.summary import marked
@@ -25,17 +25,16 @@ STYLES = {BETTER: "green", WORSE: "red", EQUIVALENT: "cyan"}
 
 def verdict_table(comparison: Comparison, result: ProtocolResult) -> Table:
     """A row an arm: area, difference with interval, tests, verdict."""
-    measure = comparison.measure
-    spent = (
-        "" if math.isnan(result.low) else f", {result.low:g} to {result.high:g} {result.axis.many}"
-    )
-    captions = [_caption(result, measure), reasons(protocol_rows(comparison, result))]
+    measure, rows = comparison.measure, protocol_rows(comparison, result)
+    is_range = result.low < result.high
+    spent = f", {result.low:g} to {result.high:g} {result.axis.many}" if is_range else ""
+    captions = [_caption(result, measure), reasons(rows)]
     title = f"{result.title}: {measure.label}{spent}"
     counted = "wins/ties/losses" if _has_direction(measure) else "higher/ties/lower"
     table = _table(
         [title, result.compared] if result.compared else [title],
         " ".join(filter(None, captions)),
-        ["seeds", "area"]
+        ["seeds", area_in_words(rows[0])]
         + ([f"less {result.baseline}", counted, "p (Holm)"] if result.baseline else []),
     )
     if result.baseline:
