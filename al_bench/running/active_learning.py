@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-import torch
-
 from al_bench.budget import Budget
 from al_bench.configuration.building import build
 from al_bench.configuration.composing import Composed
@@ -26,7 +24,6 @@ from al_bench.sampling.budget import StepBudget
 from al_bench.sampling.recipe import StepRecipe
 from al_bench.strategies.base import Strategy
 from al_bench.training.packed import PackedTrainer
-from al_bench.training.packing import pack_width
 from al_bench.training.recipe import Recipe
 from al_bench.training.trainer import Trainer
 
@@ -35,6 +32,7 @@ class ActiveLearning(Setting):
     """A strategy buys labels; everything that is labeled is trained on."""
 
     group: ClassVar[str] = "strategy"
+    packs: ClassVar[bool] = True
     runs: ClassVar[type[ActiveLearningRun]] = ActiveLearningRun
     chosen: Mapping[str, Strategy]
     recipe: Recipe
@@ -63,17 +61,6 @@ class ActiveLearning(Setting):
         for group, strategy in self.chosen.items():
             check_needs(composed, provided, group, strategy)
         check_dropout(composed, model, provided)
-
-    def pack_width(
-        self,
-        asked: int | None,
-        model: Model,
-        input_shape: tuple[int, ...],
-        num_classes: int,
-        device: torch.device,
-    ) -> int | None:
-        """How many networks are trained together; ``None`` is one by one."""
-        return pack_width(asked, model, self.recipe, input_shape, num_classes, device)
 
     def run(self, **common: Any) -> ActiveLearningRun:
         """The run, of what all runs have in common."""

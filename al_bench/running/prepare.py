@@ -13,7 +13,7 @@ from al_bench.data.base import Dataset, DatasetSource, Examples, Pool
 from al_bench.data.class_counts import part_by_class
 from al_bench.data.pool import Loaded, PoolTransform, Stage, apply_transforms
 from al_bench.data.target import PoolTargets, TargetDistribution, Targets, apart
-from al_bench.engine import Engine, parse_device
+from al_bench.engine import MOST_TOGETHER, Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose, placed, require_counts, require_whole
 from al_bench.masking import remember
 from al_bench.models.base import DirectModel, Model, NetworkModel
@@ -29,6 +29,7 @@ from al_bench.running.ood import build_ood, load_ood
 from al_bench.running.settings import chosen
 from al_bench.seeding import Streams
 from al_bench.tracking.guard import Tracking
+from al_bench.training.packing import LEAVE_OUT, ONE_BY_ONE, pack_width
 
 RESUMES = ("same", "any")
 ON_ERROR = ("continue", "stop")
@@ -127,6 +128,12 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     offsets = {str(key): offset for key, offset in config.streams.items() if offset is not None}
     Streams(0, offsets)  # checks them
     setting = chosen(config)
+    if not setting.packs and config.pack_width not in (None, ONE_BY_ONE):
+        raise ConfigError(
+            f"pack_width={config.pack_width} trains networks of a strategy's trials together; with "
+            f"{setting.group}=… they are trained one by one.",
+            LEAVE_OUT,
+        )
     target = _target(config.target)
     model = _model(config.model)
     evaluation = _evaluation(config.evaluation)
@@ -165,10 +172,16 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     }
     fingerprint = "+".join([loaded.fingerprint, *fingerprints])
     identity = identify(untracked, name, fingerprint, built)
-    width = setting.pack_width(
-        engine.pack_width, model, inputs.input_shape, loaded.num_classes, engine.device
-    )
-    engine = replace(engine, pack_width=width)
+    if setting.packs:
+        width = pack_width(
+            config.pack_width,
+            model,
+            setting.recipe,
+            inputs.input_shape,
+            loaded.num_classes,
+            engine.device,
+        )
+        engine = replace(engine, pack_width=width)
     run = setting.run(
         identity=identity,
         model=model,
@@ -206,6 +219,9 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
 
 
 def _engine(config: Any) -> Engine:
+    """What computes a run that is trained one by one; whether it is packed, the run decides."""
+    if config.pack_width is not None:
+        require_whole("pack_width", config.pack_width, ONE_BY_ONE, MOST_TOGETHER)
     device = parse_device(config.device)
     chunk_bytes = config.chunk_bytes
     if chunk_bytes is None:
@@ -216,7 +232,6 @@ def _engine(config: Any) -> Engine:
         training_precision=config.training_precision,
         threads=config.threads,
         chunk_bytes=chunk_bytes,
-        pack_width=config.pack_width,
         deterministic=config.deterministic,
     )
 

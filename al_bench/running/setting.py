@@ -8,14 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
-
 from al_bench.configuration.composing import Composed
 from al_bench.data.base import Inputs
-from al_bench.errors import ConfigError
 from al_bench.models.base import Model
 from al_bench.rounds.trial import Run, Trial
-from al_bench.training.packing import LEAVE_OUT
 from al_bench.training.trainer import Trainer
 
 
@@ -53,6 +49,7 @@ class Setting(ABC):
     Attributes:
         group: The group of configuration whose choice makes a run one of this setting.
         runs: The class of its runs.
+        packs: Whether networks of its trials may be trained together.
         chosen: What was built from that group and those beside it, by group.
         recipe: How a model is trained.
         budget: How much of what is spent.
@@ -60,6 +57,7 @@ class Setting(ABC):
 
     group: ClassVar[str]
     runs: ClassVar[type[Run]]
+    packs: ClassVar[bool] = False
     chosen: Mapping[str, Any]
     recipe: Any
     budget: Any
@@ -90,34 +88,6 @@ class Setting(ABC):
             inputs: Of the training points.
             num_classes: C.
         """
-
-    def pack_width(
-        self,
-        asked: int | None,
-        model: Model,
-        input_shape: tuple[int, ...],
-        num_classes: int,
-        device: torch.device,
-    ) -> int | None:
-        """How many networks are trained together; ``None`` is one by one.
-
-        Args:
-            asked: What was asked for; ``None`` decides.
-            model: Built from the configuration.
-            input_shape: Of one input.
-            num_classes: C.
-            device: Where they are trained.
-
-        Raises:
-            ConfigError: What was asked for cannot be had.
-        """
-        if asked is not None:
-            raise ConfigError(
-                f"pack_width={asked} trains networks of a strategy's trials together; with "
-                f"{self.group}=… they are trained one by one.",
-                LEAVE_OUT,
-            )
-        return None
 
     @abstractmethod
     def run(self, **common: Any) -> Run:

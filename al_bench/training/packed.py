@@ -112,6 +112,9 @@ class PackedTrainer:
     trial may be yielded several times. Where trials of another kind wait it is not, or they would
     wait for its last round.
 
+    Where a pack fails as a whole, as it does when the forward pass of one network raises, its
+    networks are trained again, each in a pack without others: only the one at fault fails.
+
     Args:
         watch: Called after each step of a trial's training, of each of its networks.
     """
@@ -142,6 +145,7 @@ class PackedTrainer:
         in_training: dict[Replica, _Member] = {}
         while members or in_training:
             ended: list[_Fit] = []
+            apart: list[_Member] = []
             while members and len(in_training) < (kind.engine.pack_width or 0):
                 member = members.popleft()
                 if member.number >= member.fit.num_needed:
@@ -162,7 +166,10 @@ class PackedTrainer:
                 over = [one for one in in_training if one.outcome is not None]
                 for replica in over:
                     ended.append(_end(replica, in_training.pop(replica)))
-                if pack is not None:
+                if pack is None:
+                    apart = list(in_training.values())
+                    in_training.clear()
+                else:
                     for replica in over:
                         pack.drop(replica)
                     for replica, member in list(in_training.items()):
@@ -172,17 +179,22 @@ class PackedTrainer:
             for fit in dict.fromkeys(ended):
                 if fit.is_over:
                     yield fit.trial, _outcome(fit)
+            for member in apart:
+                yield from self._train(kind, deque([member]))
 
     def _train_epoch(self, pack: Pack, in_training: dict[Replica, _Member]) -> Pack | None:
-        """Train an epoch; the pack, or ``None`` where it has failed as a whole."""
+        """Train an epoch; the pack, or ``None`` where it has failed as a whole.
+
+        Whose fault that is is not known: a replica has failed only if it was there alone.
+        """
         started = time.perf_counter()
         sharing = list(in_training.values())
         try:
             with within(WHAT):
                 pack.train_epoch(lambda replica: self._watch(in_training[replica].fit.trial))
-        except Exception as error:  # of all of them: too little memory, perhaps
-            for replica in in_training:
-                replica.outcome = error
+        except Exception as error:
+            if len(in_training) == 1:
+                next(iter(in_training)).outcome = error
             return None
         finally:
             share = (time.perf_counter() - started) / len(sharing)

@@ -11,6 +11,7 @@ from al_bench.seeding import isolated
 from al_bench.training.recipe import Recipe
 
 LEAVE_OUT = "Leave pack_width out."
+ONE_BY_ONE = 1  # as a width that is asked for
 
 
 # Linear classifiers of a pack where nothing is asked for, by kind of device; all else is trained
@@ -30,7 +31,8 @@ def pack_width(
     """How many networks are trained together; ``None`` is one by one.
 
     Args:
-        asked: What was asked for, at least 2; ``None`` decides by kind of network and device.
+        asked: What was asked for, 1 being one by one; ``None`` decides by kind of network and
+            device.
         model: Whose networks are trained.
         recipe: How.
         input_shape: Of one input.
@@ -40,16 +42,17 @@ def pack_width(
     Raises:
         ConfigError: What was asked for cannot be had.
     """
-    if asked is None and device.type not in LINEAR_WIDTHS:
+    if asked == ONE_BY_ONE or (asked is None and device.type not in LINEAR_WIDTHS):
         return None
     problem = _problem_of_run(model, recipe)
     if problem is None:
         with isolated(torch.Generator().manual_seed(0)):
             network = model.build(input_shape, num_classes)
+            another = model.build(input_shape, num_classes) if asked is not None else network
         if asked is None:
             is_linear = is_block_network(network) and not network.blocks
             return LINEAR_WIDTHS[device.type] if is_linear else None
-        problem = _problem_of_network(network, recipe, input_shape)
+        problem = _problem_of_network(network, another, recipe, input_shape)
     if asked is None:
         return None
     if problem is not None:
@@ -72,11 +75,19 @@ def _problem_of_run(model: Any, recipe: Recipe) -> tuple[str, str] | None:
 
 
 def _problem_of_network(
-    network: Network, recipe: Recipe, input_shape: tuple[int, ...]
+    network: Network, another: Network, recipe: Recipe, input_shape: tuple[int, ...]
 ) -> tuple[str, str] | None:
+    """Why networks like these two, which were built one after the other, cannot be packed."""
     if is_block_network(network):
         return None
     name = type(network).__name__
+    if (drawn := _first_drawn(network, another)) is not None:
+        return (
+            f"{name} draws its tensor {drawn}, which is neither a parameter nor a buffer, so that "
+            "a pack has one for all.",
+            f'Write self.register_buffer("{drawn.rpartition(".")[2]}", …), or leave pack_width '
+            "out.",
+        )
     if recipe.has_short_batches:
         return (
             f"{name} may look at several points together, as batch normalization does, so that "
@@ -92,3 +103,17 @@ def _problem_of_network(
     except Exception as error:
         return f"several of {name} cannot be computed together ({error_line(error)}).", LEAVE_OUT
     return None
+
+
+def _first_drawn(network: Network, another: Network) -> str | None:
+    """A plain tensor of a network that another one has with other values, by its dotted name."""
+    pairs = zip(network.named_modules(), another.modules(), strict=False)
+    for (path, module), other in pairs:
+        for name, value in vars(module).items():
+            if isinstance(value, torch.Tensor) and not _equals(value, vars(other).get(name)):
+                return f"{path}.{name}".lstrip(".")
+    return None
+
+
+def _equals(value: torch.Tensor, other: Any) -> bool:
+    return isinstance(other, torch.Tensor) and torch.equal(value, other)

@@ -69,8 +69,8 @@ BAD = [
     (["device=cuda:7"], "Try device=cpu"),
     (["device=gpu"], "Valid: auto, cpu, cuda"),
     (["threads=0"], "threads must be a whole number from 1, got 0"),
-    (["pack_width=1"], "pack_width must be a whole number from 2, got 1"),
-    (["pack_width=-3"], "pack_width must be a whole number from 2, got -3"),
+    (["pack_width=0"], "pack_width must be a whole number from 1, got 0"),
+    (["pack_width=-3"], "pack_width must be a whole number from 1, got -3"),
     (["pack_width=2.5"], "pack_width must be a whole number, got '2.5'"),
     (["pack_width=auto"], "pack_width must be a whole number, got 'auto'"),
     (

@@ -69,6 +69,21 @@ def test_linear_classifiers_are_packed_on_a_cpu_however_many_processes_share_the
 
 
 @pytest.mark.slow
+def test_a_width_of_one_packs_nothing_and_is_stored_as_null(al_bench, curves):
+    words = ("run", *LINEAR, "strategy=entropy", "seeds=1")
+    code, out, _ = al_bench(*words, "pack_width=1", "dry_run=true")
+    assert code == 0
+    assert "packs of" not in out
+    assert al_bench(*words, "pack_width=1", "results=one")[0] == 0
+    assert al_bench(*words, "results=four")[0] == 0
+    one, four = curves("one"), curves("four")
+    assert one["pack_width"].isna().all()
+    assert (four["pack_width"] == 4).all()
+    assert one["run_id"].equals(four["run_id"])
+    assert one["train_loss"].to_list() == pytest.approx(four["train_loss"].to_list(), 1e-4)
+
+
+@pytest.mark.slow
 def test_a_process_takes_trials_of_several_runs_at_once(al_bench, curves):
     words = (*LINEAR, "strategy=random,entropy", "seeds=3")
     assert al_bench("run", "-m", *words, "workers=2", "results=two")[0] == 0

@@ -10,6 +10,7 @@ from packed_trials import FewPoints, equal, fit_packed, fit_sequential, told
 from torch import nn
 
 from al_bench import engine
+from al_bench.data.base import TensorInputs
 from al_bench.errors import TrainingError
 from al_bench.models.base import Network
 from al_bench.models.deterministic import Deterministic
@@ -251,13 +252,48 @@ def test_nothing_is_trained_where_no_trial_can_read_its_data():
     assert [str(found[seed]) for seed in range(2)] == ["there is no such file"] * 2
 
 
-def test_a_pack_that_fails_as_a_whole_fails_all_that_were_in_it(monkeypatch):
+class Fussy(Normalized):
+    """It will not look at inputs that are far from zero."""
+
+    def prefix(self, inputs):
+        if inputs.mean() > 100:
+            raise ValueError("such bright inputs")
+        return super().prefix(inputs)
+
+
+def fussy(*, input_shape, num_classes):
+    return Fussy(math.prod(input_shape), num_classes)
+
+
+class Bright(FewPoints):
+    def __init__(self, *told, **more):
+        super().__init__(*told, **more)
+        everything = torch.arange(len(self.inputs))
+        self.inputs = TensorInputs(self.inputs.gather(everything, self.engine.device) + 1000)
+
+
+@pytest.mark.parametrize("model", [Deterministic(fussy), DeepEnsemble(fussy, num_members=2)])
+def test_a_network_that_raises_fails_its_trial_alone(model):
+    def trials(*seeds):
+        kinds = {3: Bright}
+        return [kinds.get(seed, FewPoints)(model, PLAIN, seed, width=3) for seed in seeds]
+
+    outcomes = [(trial.seed, one) for trial, one in PackedTrainer().fit(trials(0, 1, 2, 3, 4))]
+    assert sorted(seed for seed, _ in outcomes) == [0, 1, 2, 3, 4]  # each is told once
+    found = dict(outcomes)
+    assert str(found.pop(3)) == "such bright inputs"
+    well = fit_packed(trials(0, 1, 2, 4))
+    assert all(equal(one, well[seed]) for seed, one in found.items())
+
+
+def test_where_none_can_be_trained_each_fails_once(monkeypatch):
     def out_of_memory(*told):
         raise MemoryError("too many weights")
 
     monkeypatch.setattr("al_bench.training.packs.Pack._step", out_of_memory)
-    found = fit_packed([FewPoints(DENSE, PLAIN, seed, width=2) for seed in range(3)])
-    assert [str(found[seed]) for seed in range(3)] == ["too many weights"] * 3
+    trials = [FewPoints(DENSE, PLAIN, seed, width=2) for seed in range(3)]
+    outcomes = [(trial.seed, str(one)) for trial, one in PackedTrainer().fit(trials)]
+    assert sorted(outcomes) == [(seed, "too many weights") for seed in range(3)]
 
 
 def test_a_trial_that_was_advanced_takes_the_next_free_slot():

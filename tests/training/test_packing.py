@@ -28,6 +28,11 @@ def test_linear_classifiers_are_packed_on_a_cpu_and_nothing_else():
     assert width(None, LINEAR, device=GPU) is None
     assert width(None, model=object()) is None
     assert width(7) == width(7, LINEAR, device=GPU) == 7
+    assert width(1) is width(1, LINEAR) is width(1, model=object()) is None
+
+
+def test_buffers_may_be_drawn():
+    assert width(3, Deterministic(registered)) == 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,31 @@ class OwnBatches(Recipe):
 class OwnOptimizer(Recipe):
     def make_optimizer(self, network):
         return torch.optim.RAdam(network.parameters())
+
+
+class Shifted(ResNet):
+    def __init__(self, channels, num_classes):
+        super().__init__(channels, num_classes, width=1, dropout=0.0)
+        self.shift = torch.randn(1)
+        self.scale = torch.ones(1)  # the same in each: a pack may have one for all
+
+    def body(self, hidden, masks=None):
+        return hidden * self.scale + self.shift
+
+
+def shifted(*, input_shape, num_classes):
+    return Shifted(input_shape[0], num_classes)
+
+
+class Registered(Shifted):
+    def __init__(self, channels, num_classes):
+        super().__init__(channels, num_classes)
+        del self.shift
+        self.register_buffer("shift", torch.randn(1))
+
+
+def registered(*, input_shape, num_classes):
+    return Registered(input_shape[0], num_classes)
 
 
 class Drawing(ResNet):
@@ -63,6 +93,10 @@ def drawing(*, input_shape, num_classes):
         (
             "several of Drawing cannot be computed together",
             dict(model=Deterministic(drawing)),
+        ),
+        (
+            "Shifted draws its tensor shift, which is neither a parameter nor a buffer",
+            dict(model=Deterministic(shifted)),
         ),
     ],
 )
