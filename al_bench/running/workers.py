@@ -50,8 +50,8 @@ def run_in_workers(
     """Run trials in ``workers`` processes, each taking the next trial when it is free.
 
     Of trials whose networks are trained in packs it takes as many as fill one, but no more than its
-    share of those that are left. A process that is killed costs what it had, which has failed;
-    another takes its place.
+    share of those that are left. A process that is killed costs what it had and has not ended,
+    which has failed; another takes its place.
 
     Args:
         assignments: The trials, in the order in which they are begun; their runs agree in what a
@@ -69,7 +69,8 @@ class _Worker:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.messages, theirs = context.Pipe()
-        self.work: Sequence[Assignment] = ()  # that it is running
+        self.work: Sequence[Assignment] = ()  # that it was given
+        self.ended: dict[TrialKey, TrialOutcome] = {}  # what it has said of these
         self._runs: set[Path] = set()  # folders of those that it was sent
         try:
             self.process = context.Process(
@@ -90,7 +91,7 @@ class _Worker:
 
     def begin(self, work: Sequence[Assignment], report_held: bool) -> None:
         """Have it run trials, and prepare their runs where these are its first ones there."""
-        self.work = work
+        self.work, self.ended = work, {}
         runs = {
             one.prepared.folder: (one.prepared.composed, one.prepared.run.identity.own_code)
             for one in work
@@ -101,6 +102,11 @@ class _Worker:
             self.messages.send(([one.key for one in work], runs, report_held))
         except OSError:  # it is gone, which is heard next
             logger.debug("a worker was gone before it had its trial")
+
+    @property
+    def unfinished(self) -> list[Assignment]:
+        """Trials that it was given and has not ended."""
+        return [one for one in self.work if one.key not in self.ended]
 
     def end(self) -> None:
         """Have it end now; it keeps its committed rounds."""
@@ -118,7 +124,7 @@ class _Worker:
             ending = f"crashed ({signal.Signals(-code).name})"
         else:
             ending = f"ended with exit code {code}"
-        seeds = {one.seed for one in self.work}
+        seeds = {one.seed for one in self.unfinished}
         return AlBenchError(
             f"seed{'s' * (len(seeds) > 1)} {spans(sorted(seeds))}'s process {ending}.",
             "Run the same command again to go on after its last round, with fewer workers= if "
@@ -205,7 +211,11 @@ class _Workers:
             self._workers.remove(worker)
             lost = worker.loss()
             worker.messages.close()
-            return run_trials([replace(one, refused=lost) for one in work], self._report)
+            refused = [replace(one, refused=lost) for one in worker.unfinished]
+            return [*worker.ended.values(), *run_trials(refused, self._report)]
+        if name == "end":
+            (outcome,) = content
+            worker.ended[outcome.key] = outcome
         if name in _HEARD:
             try:
                 getattr(self._report, name)(*content)

@@ -81,6 +81,28 @@ def test_a_killed_worker_costs_its_trial_alone(tmp_path, al_bench):
 
 
 @pytest.mark.slow
+def test_a_trial_that_had_ended_in_a_killed_worker_stays_done_and_is_told_once(tmp_path, al_bench):
+    """Two workers with two trials each: of 30 labels, and of 60, which waits for a file."""
+    words = (*WORDS, "-m", waiting(tmp_path, 2), "seeds=2", "budget.total=30,60", "pack_width=2")
+    process = start(tmp_path, *words, "workers=2")
+    wait_until(lambda: {"done", "running"} == of_first_seed(tmp_path).keys())
+    os.kill(of_first_seed(tmp_path)["running"]["pid"], signal.SIGKILL)
+    (tmp_path / "go").touch()
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 1, err
+    assert of_first_seed(tmp_path).keys() == {"done", "failed"}
+    assert out.count("total=30 seed 0 done\n") == 1, out
+    assert out.count("total=60 seed 0 failed: ") == 1, out
+    assert "3 done, 1 failed" in al_bench("status")[1]
+
+
+def of_first_seed(tmp_path):
+    """Manifests of both runs by their status."""
+    found = [json.loads(path.read_text()) for path in tmp_path.glob("results/**/seed=0.json")]
+    return {content["status"]: content for content in found}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_stopped_worker_does_not_keep_a_run_from_its_end(tmp_path, al_bench, name):
     words = ("strategy=random", "seeds=2", "budget.total=1000", "workers=2")
