@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from al_bench.errors import AlBenchError
+from al_bench.models.cgroups import memory_left
 
 MEMINFO = Path("/proc/meminfo")
 FEWER = "Choose among fewer of them: strategy=subsample strategy@strategy.of=… strategy.size=10000."
@@ -50,16 +51,27 @@ def rows_of(parts: Iterator[Any], count: int, what: str, places: Tensor | None =
 
 
 def available(device: torch.device) -> int | None:
-    """Bytes that may be allocated on a device; ``None`` where nothing says."""
+    """Bytes that may be allocated on a device; ``None`` where nothing says.
+
+    Of a CPU's memory what the machine has left, or a container's limit where that is less; swap is
+    not counted.
+    """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type != "cpu":
+        return None
+    known = [one for one in (_left_on_machine(), memory_left()) if one is not None]
+    return min(known, default=None)
+
+
+def _left_on_machine() -> int | None:
     try:
         lines = MEMINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(found[0]) * 1024 if device.type == "cpu" and found else None
+    return int(found[0]) * 1024 if found else None
 
 
 def require_room(

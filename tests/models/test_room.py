@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from al_bench.errors import AlBenchError
-from al_bench.models import room
+from al_bench.models import cgroups, room
 from al_bench.models.base import GradientFactors
 from al_bench.running import notebook
 
@@ -67,8 +67,49 @@ def test_rows_are_those_of_the_chunks_in_their_order():
 
 def test_a_machine_that_does_not_say_what_it_has_refuses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(room, "MEMINFO", tmp_path / "none")
+    monkeypatch.setattr(cgroups, "MEMBERSHIP", tmp_path / "none")
     assert room.available(torch.device("cpu")) is None
     assert room.rows_of(iter([torch.ones(2, 3)]), 2, "values").shape == (2, 3)
+
+
+SECOND = ("memory.max", "memory.current", "inactive_file", "0::/job/step", "")
+FIRST = (
+    "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file",
+    "5:cpu,cpuacct:/\n4:memory:/job/step\n0::/", "memory",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("version", "without_limit"), [(SECOND, "max"), (FIRST, str(2**63 - 4096))]
+)
+def test_a_container_with_less_than_the_machine_has_that(
+    tmp_path, monkeypatch, little, version, without_limit
+):
+    limit_file, used_file, cached, membership, mount = version
+    own = tmp_path / mount / "job" / "step"
+    own.mkdir(parents=True)
+    (tmp_path / "membership").write_text(membership + "\n")
+    monkeypatch.setattr(cgroups, "MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr(cgroups, "MOUNT", tmp_path)
+
+    def limit(folder, most, used):
+        (folder / limit_file).write_text(f"{most}\n")
+        (folder / used_file).write_text(f"{used}\n")
+        (folder / "memory.stat").write_text(f"anon 7\n{cached} 500000\n")
+
+    cpu = torch.device("cpu")
+    assert room.available(cpu) == 4_096_000  # groups say nothing
+    limit(own, without_limit, 9_000_000)
+    assert room.available(cpu) == 4_096_000
+    limit(own, 10_000_000, 9_000_000)  # half a megabyte of that is cached files
+    assert room.available(cpu) == 1_500_000
+    limit(own.parent, 9_600_000, 9_000_000)  # of all steps of the job together
+    assert room.available(cpu) == 1_100_000
+    limit(own.parent, 1_000_000, 9_000_000)
+    assert room.available(cpu) == 0
+    limit(own.parent, 99_000_000, 1)
+    limit(own, 99_000_000, 1)
+    assert room.available(cpu) == 4_096_000  # the machine has less
 
 
 def test_chunks_with_fewer_rows_than_points_are_told():
