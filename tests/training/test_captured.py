@@ -1,3 +1,5 @@
+"""A step as a CUDA graph takes the steps that it takes by itself, and recording it takes none."""
+
 import pytest
 import torch
 
