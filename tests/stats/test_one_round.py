@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,12 @@ from scipy import stats
 
 from al_bench.commands.compare.terminal import verdict_table
 from al_bench.report.words import verdicts
+from al_bench.results.frame import read_curves
 from al_bench.stats.comparison import compare
 from al_bench.stats.paired import holm
 from al_bench.stats.rows import arm_rows
 
+REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "ddu"
 SEEDS = range(5)
 FULL = {"budget.total": None, "budget.init_size": None}
 ALL_INITIAL = {"budget.total": 1000, "budget.init_size": 1000}
@@ -119,3 +122,21 @@ def test_the_name_of_the_budget_stands_for_settings_that_are_not_stored(make_fra
     )
     (protocol,) = compare(frame, "test_nll").protocols
     assert protocol.arms[1].verdict == "better"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "said"), [("mnist", (0.4, -2.2, 3.1)), ("emnist_letters", (-0.4, -2.2, 1.5))]
+)
+def test_stored_runs_give_the_differences_that_the_page_on_them_tells(dataset, said):
+    """The page has them the other way round: with a bound less without."""
+    comparison = compare(
+        read_curves([REFERENCE / "outliers_fashion.parquet"]),
+        f"ood_auroc_density_{dataset}",
+        baseline="random, spectral=3",
+        arms=["strategy", "spectral"],
+    )
+    rows = arm_rows(comparison)
+    row = rows[rows["pairs"].notna()].iloc[0]
+    names = ("difference", "difference_low", "difference_high")
+    assert [round(100 * row[name], 1) for name in names] == [*said]
+    assert row["labels_from"] == row["labels_to"] == 10_000
