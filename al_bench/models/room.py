@@ -35,6 +35,8 @@ def rows_of(parts: Iterator[Any], count: int, what: str, places: Tensor | None =
     require_room(count * sum(_bytes_a_row(each) for each in columns), device, what)
     if places is not None:
         places = places.to(device)
+    elif len(columns[0]) == count:
+        return first
     whole = [each.new_empty(count, *each.shape[1:]) for each in columns]
     begin = 0
     for part in itertools.chain([first], parts):

@@ -14,7 +14,7 @@ from al_bench.errors import ConfigError, choose, keyed
 from al_bench.models.base import GRADIENTS
 from al_bench.strategies.base import PoolView, Selection
 from al_bench.strategies.d2_sampling import d2_sample
-from al_bench.strategies.last_layer import block_size, checked, pseudo_label_errors, row_norms
+from al_bench.strategies.last_layer import block_size, pseudo_gradients, row_norms
 from al_bench.strategies.rules import top
 
 FIRST_CENTERS = ("uniform", "largest_norm")
@@ -61,8 +61,8 @@ class Badge:
         """
         if not 1 <= batch_size <= len(view):
             raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
-        factors = checked(view.gradient_factors())
-        distances = FactoredDistances(pseudo_label_errors(factors.log_probs), factors.features)
+        errors, features = pseudo_gradients(view)
+        distances = FactoredDistances(errors, features)
         first = None
         if self.first_center == "largest_norm":
             first = int(top(distances.norms, 1, generator))

@@ -5,13 +5,15 @@ weights is (p - e_y) ⊗ h: the error of the prediction times the features.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from al_bench.models.base import GradientFactors
-from al_bench.models.room import require_room
+from al_bench.models.room import require_room, rows_of
 from al_bench.strategies.base import PoolView
+from al_bench.strategies.parts import parts_of
 
 BLOCK_BYTES = 2**26  # of float64 working memory for a block of points
 
@@ -97,6 +99,35 @@ def pseudo_label_errors(log_probs: Tensor) -> Tensor:
     for part, block in zip(torch.split(log_probs, size), torch.split(errors, size), strict=True):
         block.copy_(label_errors(part, part.double().argmax(dim=1)))
     return errors
+
+
+class PseudoGradients(NamedTuple):
+    """The factors of gradients for pseudo-labels.
+
+    Args:
+        errors: p - e_ŷ, (n, C) float64.
+        features: (n, D) float32.
+    """
+
+    errors: Tensor
+    features: Tensor
+
+
+def pseudo_gradients(view: PoolView) -> PseudoGradients:
+    """Those of the pool; of a large one log-probabilities are there for a part at a time.
+
+    Raises:
+        AlBenchError: They do not fit into memory.
+        ValueError: A log-probability is NaN or a feature is not finite.
+    """
+
+    def of(part: PoolView) -> PseudoGradients:
+        factors = checked(part.gradient_factors())
+        return PseudoGradients(pseudo_label_errors(factors.log_probs), factors.features)
+
+    what = f"Gradients of {len(view):,} points"
+    found: PseudoGradients = rows_of(map(of, parts_of(view)), len(view), what)
+    return found
 
 
 def row_norms(rows: Tensor) -> Tensor:

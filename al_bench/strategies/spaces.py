@@ -16,8 +16,7 @@ from al_bench.models.base import FEATURES
 from al_bench.models.room import rows_of
 from al_bench.strategies.base import PoolView
 from al_bench.strategies.distances import Points, centered
-
-PART = 2**16  # points of a large pool that a view is asked for at once
+from al_bench.strategies.parts import parts_of
 
 
 class Space(Protocol):
@@ -174,11 +173,9 @@ def in_order(space: Space, view: PoolView, order: Tensor) -> Tensor:
         AlBenchError: They do not fit into memory.
         ValueError: One is not finite.
     """
-    positions = torch.split(torch.arange(len(view)), PART)
-    views = (view.restricted(part) for part in positions) if len(positions) > 1 else [view]
-    parts = (space.pool(part) for part in views)
+    rows = (space.pool(part) for part in parts_of(view))
     what = f"Features of {len(view):,} points"
-    values: Tensor = rows_of(parts, len(view), what, order.argsort())
+    values: Tensor = rows_of(rows, len(view), what, order.argsort())
     return values
 
 

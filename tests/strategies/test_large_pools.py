@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from al_bench.errors import AlBenchError
 from al_bench.models import room
-from al_bench.strategies import spaces
+from al_bench.strategies import parts
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_probcover_picks_the_same_where_its_graph_does_not_fit(available):
 
 
 class Counted(FakeView):
-    """A view that notes of how many points at once its features are asked for."""
+    """A view that notes of how many points at once it is asked."""
 
     asked: ClassVar[list[int]] = []
 
@@ -104,10 +104,15 @@ class Counted(FakeView):
         self.asked.append(len(self))
         return super().features()
 
+    def gradient_factors(self):
+        self.asked.append(len(self))
+        return super().gradient_factors()
+
 
 IN_ORDER = [
     *((name,) for name in NAMES if hasattr(built(name), "space")),
     ("worst",),
+    ("badge",),
     ("logdet", "strategy.kernel=features"),
 ]
 
@@ -115,11 +120,11 @@ IN_ORDER = [
 @pytest.mark.parametrize("words", IN_ORDER, ids=lambda words: words[0])
 def test_features_of_a_large_pool_are_asked_for_in_parts(words, monkeypatch):
     whole = chosen(words[0], FakeView(log_probs(50, 4, 3)), *words[1:])
-    monkeypatch.setattr(spaces, "PART", 7)
+    monkeypatch.setattr(parts, "PART", 7)
     monkeypatch.setattr(Counted, "asked", [])
-    parts = chosen(words[0], Counted(log_probs(50, 4, 3)), *words[1:])
-    assert torch.equal(whole.positions, parts.positions)
-    torch.testing.assert_close(whole.scores, parts.scores, equal_nan=True)
+    some = chosen(words[0], Counted(log_probs(50, 4, 3)), *words[1:])
+    assert torch.equal(whole.positions, some.positions)
+    torch.testing.assert_close(whole.scores, some.scores, equal_nan=True)
     assert Counted.asked == [7] * 7 + [1]
 
 
