@@ -31,7 +31,7 @@ def _words(runs: Sequence[Entry]) -> dict[Path, tuple[str, ...]]:
     words = wording.distinctions(
         [_setup(run) for run in first.values()],
         aside,
-        covers=lambda key: key.partition(".")[0] != "strategy",
+        covers=wording.is_of_protocol,
     )
     by_protocol = dict(zip(first, words, strict=True))
     by_folder: dict[Path, tuple[str, ...]] = {}

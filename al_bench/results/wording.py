@@ -30,6 +30,11 @@ MAX_WORDS = 4  # keys in a name; of more only those that tell apart, however man
 _MAX_VALUE = 40  # characters of a value
 
 
+def is_of_protocol(key: str) -> bool:
+    """Whether a dotted key is no part of what is compared within a protocol."""
+    return key.partition(".")[0] not in CHOICES
+
+
 @dataclass(frozen=True)
 class Setup:
     """What decides a run, or what several that share a protocol have in common.

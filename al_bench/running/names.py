@@ -22,7 +22,7 @@ def names(runs: Iterable[Prepared]) -> dict[Path, str]:
     if len(set(labels.values())) < len(labels):
         distinctions = wording.distinctions(
             [_setup(identity) for identity in identities.values()],
-            covers=lambda key: key.partition(".")[0] != "strategy",
+            covers=wording.is_of_protocol,
         )
         for folder, words in zip(labels, distinctions, strict=True):
             labels[folder] = ", ".join([labels[folder], *words])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from al_bench.results.identity import text_hash
 from al_bench.results.settings import FINGERPRINT, VERSION, Settings, of_runs
-from al_bench.results.wording import CHOICES, NAMES, Setup
+from al_bench.results.wording import NAMES, Setup, is_of_protocol
 
 
 def by_run(frame: pd.DataFrame) -> dict[str, Setup]:
@@ -63,7 +63,7 @@ def common(runs: Sequence[Setup]) -> Setup:
 
 def without_strategy(settings: Settings) -> Settings:
     """Settings of the protocol alone."""
-    return {key: value for key, value in settings.items() if key.partition(".")[0] not in CHOICES}
+    return {key: value for key, value in settings.items() if is_of_protocol(key)}
 
 
 def covering(keys: Iterable[str]) -> Callable[[str], bool]:

@@ -10,13 +10,13 @@ import pandas as pd
 from al_bench.errors import ConfigError, choose
 from al_bench.results.schema import ENGINE
 from al_bench.results.wording import (
-    CHOICES,
     GROUPS,
     Setup,
     candidates,
     choice,
     differing,
     distinctions,
+    is_of_protocol,
     setting_in_words,
     shortest,
 )
@@ -188,7 +188,7 @@ def _key(name: str, runs: Sequence[Setup]) -> str:
     short = shortest(keys, keys)
     hint = choose(name, {*keys, *short.values(), *nodes, *ENGINE})
     if not hint.startswith("Did you mean"):
-        differ = [key for key in differing(runs) if key.partition(".")[0] not in CHOICES]
+        differ = [key for key in differing(runs) if is_of_protocol(key)]
         hint = f"Those that differ here: {', '.join(differ) or 'none'}."
     raise ConfigError(f"There is no arm {name!r}.", hint)
 

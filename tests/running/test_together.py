@@ -303,6 +303,17 @@ def test_runs_are_named_by_what_differs(runs):
     assert sorted(names([warm, cold]).values()) == ["bald, start=cold", "bald, start=warm"]
 
 
+@pytest.mark.slow
+def test_runs_of_several_selections_are_named_by_what_differs_beside_them():
+    some = [
+        prepare(compose(["dataset=digits", f"selection={name}", f"training.batch_size={size}"]))
+        for name in ("uniform", "rho_loss")
+        for size in (8, 16)
+    ]
+    told = [name.split(", ", 1)[1] for name in names(some).values()]
+    assert told == ["training.batch_size=8", "training.batch_size=16"] * 2
+
+
 def test_log_lines_name_the_run_only_where_there_are_several(caplog):
     caplog.set_level("INFO")
     key = TrialKey(Path("/r/bald"), 3)
