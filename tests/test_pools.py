@@ -36,6 +36,7 @@ def ids(*overrides):
     return identity.run_id, identity.protocol_id
 
 
+@pytest.mark.slow
 def test_refused_labels_cost_queries_and_teach_nothing(quick, arrays, tmp_path):
     curves = al_bench.run("strategy=random", "seeds=2", "pool=contaminate", *arrays, *quick)
     assert curves["num_queried"].tolist() == [20, 30, 40, 45] * 2
@@ -52,6 +53,7 @@ def test_refused_labels_cost_queries_and_teach_nothing(quick, arrays, tmp_path):
         assert curve["num_labeled"].iloc[-1] == 45 - refused
 
 
+@pytest.mark.slow
 def test_wasted_labels_are_trained_on(quick, arrays, tmp_path):
     wasted = ["pool=contaminate", "pool.contaminate.labels=wasted", *arrays]
     curves = al_bench.run("strategy=random", "seeds=1", *wasted, *quick)
@@ -62,6 +64,7 @@ def test_wasted_labels_are_trained_on(quick, arrays, tmp_path):
     assert set(foreign["true_label"]) <= {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_noisy_labels_are_stored_beside_the_truth(quick, tmp_path):
     noise = ["pool=label_noise", "pool.label_noise.kind=pair", "pool.label_noise.rate=1"]
     al_bench.run("strategy=random", "seeds=1", *noise, *quick)
@@ -69,6 +72,7 @@ def test_noisy_labels_are_stored_beside_the_truth(quick, tmp_path):
     assert (bought["label"] == (bought["true_label"] + 1) % 10).all()
 
 
+@pytest.mark.slow
 def test_a_model_has_the_new_classes_and_is_tested_on_them(quick):
     even_odd = ["pool=remap", "pool.remap.classes=[0,1,0,1,0,1,0,1,0,1]", "seeds=1"]
     curves = al_bench.run("strategy=entropy", *even_odd, *quick)
@@ -78,6 +82,7 @@ def test_a_model_has_the_new_classes_and_is_tested_on_them(quick):
     assert trial.test.labels.bincount().tolist() == [250, 250]
 
 
+@pytest.mark.slow
 def test_an_unbalanced_pool_leaves_the_test_set_alone(quick):
     (trial,) = al_bench.trials("pool=imbalance", "seeds=1", *quick)
     counts = trial.pool.labels.bincount()
@@ -132,6 +137,7 @@ def test_wrong_second_data_sets_are_explained(quick, overrides, message):
         al_bench.trials("pool=contaminate", *overrides, *quick)
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_a_transformed_pool_is_made_of(arrays):
     pool = ["pool=[subset,imbalance,contaminate,label_noise]", "pool.subset.size=600"]
     said = describe(prepare(compose([*pool, *arrays, "seeds=1"])))
@@ -143,6 +149,7 @@ def test_a_dry_run_says_what_a_transformed_pool_is_made_of(arrays):
     assert "classes  " not in describe(prepare(compose(["seeds=1"])))
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_active_sampling_says_how_many_points_are_put_aside(arrays):
     words = ["selection=uniform", "seeds=1"]
     pool = ["pool=contaminate", "pool.contaminate.labels=wasted", *arrays]
@@ -153,6 +160,7 @@ def test_a_dry_run_of_active_sampling_says_how_many_points_are_put_aside(arrays)
     assert "aside" not in describe(prepare(compose(words)))
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_the_test_points_of_other_data_sets(arrays, tmp_path):
     words = ["model=deterministic", "strategy=random", "seeds=2"]
     rounds, test, other = 11, 500, 20

@@ -117,6 +117,7 @@ def test_kernels_of_a_device_are_deterministic_unless_told_otherwise():
     assert kernels() == before
 
 
+@pytest.mark.slow
 def test_a_run_works_inside_an_application_that_uses_hydra(quick, tmp_path):
     import hydra
 
@@ -326,6 +327,7 @@ def alive(pid):
 SOURCES = [path for name in ("al_bench", "scripts") for path in (ROOT / name).rglob("*.py")]
 
 
+@pytest.mark.slow
 def test_files_are_read_and_written_in_one_encoding_whatever_the_locale():
     found = []
     for path in SOURCES:

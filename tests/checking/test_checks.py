@@ -198,6 +198,7 @@ def test_a_strategy_that_breaks_a_property_is_told_how(strategy, check, said):
         check(strategy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "strategy", [Sound(), Pointwise(bald, TopB())], ids=lambda strategy: type(strategy).__name__
 )

@@ -38,6 +38,7 @@ def own(tmp_path):
         (folder / f"{name}.yaml").write_text(f"# Mine\n{target}{more}")
 
 
+@pytest.mark.slow
 def test_a_line_a_property_and_code_0_for_a_sound_strategy(al_bench):
     code, out, _ = al_bench("check", "strategy=margin", "strategy/rule=power")
     assert code == 0
@@ -48,6 +49,7 @@ def test_a_line_a_property_and_code_0_for_a_sound_strategy(al_bench):
     assert " 0 not kept" in tally
 
 
+@pytest.mark.slow
 def test_a_users_class_is_found_and_its_faults_are_told(al_bench, own):
     code, out, _ = al_bench("check", "--config-dir", "mine", "strategy=own")
     assert code == 0, out
@@ -56,6 +58,7 @@ def test_a_users_class_is_found_and_its_faults_are_told(al_bench, own):
     assert re.search(r"FAIL  B distinct positions .*: ordinary, B=12: positions \[.*\] of 12", out)
 
 
+@pytest.mark.slow
 def test_an_error_in_the_strategy_is_a_failure_with_its_place(al_bench, own):
     code, out, err = al_bench("check", "--config-dir", "mine", "strategy=broken")
     assert code == 1

@@ -73,6 +73,7 @@ def test_the_prior_that_the_evidence_chooses_is_noticed_and_the_default_passes(a
     assert list(tmp_path.iterdir()) == []  # nothing is stored
 
 
+@pytest.mark.slow
 def test_a_model_with_nothing_to_drop_is_refused_before_it_is_trained(al_bench):
     code, _, err = al_bench("check", "model=mc_dropout", "model.network.dropout=0")
     assert code == 2

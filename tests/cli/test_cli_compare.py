@@ -68,6 +68,7 @@ def test_formats_go_to_the_terminal_or_a_file(results, format, capsys, tmp_path)
     assert "entropy" in shown
 
 
+@pytest.mark.slow
 def test_csv_json_and_parquet_hold_the_same_numbers(results, tmp_path, capsys):
     for format in ("csv", "json", "parquet"):
         words = ["compare", str(results), f"format={format}", f"out={tmp_path / format}"]
@@ -81,6 +82,7 @@ def test_csv_json_and_parquet_hold_the_same_numbers(results, tmp_path, capsys):
         assert known == pytest.approx(csv[name].dropna().tolist())
 
 
+@pytest.mark.slow
 def test_the_margin_is_in_points_as_it_is_printed(results, capsys):
     assert cli.main(["compare", str(results), "margin=1.5"]) == 0
     assert "Margin of equivalence ±1.5." in capsys.readouterr().out
@@ -108,6 +110,7 @@ def test_wrong_input_is_one_line(results, words, message, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_narrow_terminal_loses_nothing(results, capsys, monkeypatch):
     for name, value in {"FORCE_COLOR": "1", "COLUMNS": "60"}.items():
         monkeypatch.setenv(name, value)

@@ -51,6 +51,7 @@ def own(tmp_path):
     (folder / "leaves.yaml").write_text("_target_: my_faults_module.Leaves\n")
 
 
+@pytest.mark.slow
 def test_a_need_that_no_model_could_meet_is_refused_with_the_near_one(al_bench, own):
     code, _, err = al_bench("run", "strategy=my_faults_module.Misspelt", "dry_run=true")
     assert code == 2
@@ -86,6 +87,7 @@ def test_a_sweep_goes_on_past_jobs_whose_classes_exit(al_bench, own, quick):
     assert "faulty" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "said"),
     [

@@ -18,6 +18,7 @@ def write(folder, train, test):
     )
 
 
+@pytest.mark.slow
 def test_a_gap_is_refused_and_a_class_to_be_tested_only_is_told(al_bench, tmp_path):
     own = ("run", "dataset=arrays", "dataset.path=own.npz", "budget.total=40", "dry_run=true")
     write(tmp_path, [1, 2, 3], [1, 2, 3])
@@ -45,6 +46,7 @@ def test_gaps_beside_a_pool_transform(al_bench, tmp_path):
     assert ", 3 classes" in out
 
 
+@pytest.mark.slow
 def test_more_targets_than_a_pool_has_are_all_of_them(al_bench):
     code, out, _ = al_bench("run", "strategy=powerepig", *FEW, "dry_run=true")
     assert code == 0
@@ -83,6 +85,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "at home"
 
 
+@pytest.mark.slow
 def test_paths_may_be_called_anything(al_bench, tmp_path, home):
     write(tmp_path, [0, 1], [0, 1])
     data = (tmp_path / "own.npz").read_bytes()

@@ -255,6 +255,7 @@ def test_bad_input_is_refused_in_one_line_before_any_work(al_bench, tmp_path, wo
     assert not list(tmp_path.glob("results/**/*.parquet"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("yaml", "said"),
     [
@@ -294,6 +295,7 @@ def test_a_users_own_yaml_is_checked_against_the_classs_signature(al_bench, tmp_
     assert "Traceback" not in out + err
 
 
+@pytest.mark.slow
 def test_a_users_own_data_that_cannot_be_read_is_no_bad_configuration(al_bench, tmp_path):
     (tmp_path / "mine" / "dataset").mkdir(parents=True)
     (tmp_path / "mine" / "dataset" / "latin.yaml").write_text("_target_: letters.Latin\n")
@@ -307,6 +309,7 @@ def test_a_users_own_data_that_cannot_be_read_is_no_bad_configuration(al_bench, 
     assert "(letters.py:3)" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "said"),
     [
@@ -389,6 +392,7 @@ def test_an_unknown_command_gets_near_names(al_bench, words):
     assert "Did you mean" in err
 
 
+@pytest.mark.slow
 def test_a_results_path_that_is_a_file_is_refused(al_bench, tmp_path):
     (tmp_path / "results").write_text("not a folder")
     code, _, err = al_bench("run", "budget.total=30")

@@ -1,10 +1,13 @@
 """A model that has no network, from the command line."""
 
+import pytest
+
 from al_bench.configuration.composing import compose
 
 FEW = ("model=random_forest", "model.num_trees=4", "budget.total=30", "seeds=1")
 
 
+@pytest.mark.slow
 def test_a_forest_runs_end_to_end_and_its_rows_name_no_network(al_bench, curves, tmp_path):
     code, out, err = al_bench("run", *FEW, "strategy=bald")
     assert (code, err) == (0, "")
@@ -18,6 +21,7 @@ def test_a_forest_runs_end_to_end_and_its_rows_name_no_network(al_bench, curves,
     assert al_bench("plot")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_forest_is_listed_and_described(al_bench):
     assert "random_forest" in al_bench("list", "models")[1]
     code, out, _ = al_bench("run", *FEW, "dry_run=true")
@@ -26,6 +30,7 @@ def test_a_forest_is_listed_and_described(al_bench):
     assert "at most 0 steps a seed" in out
 
 
+@pytest.mark.slow
 def test_the_network_that_a_data_set_brings_is_no_part_of_a_forest():
     for more in (["dataset=mnist"], ["model/network=mlp"], []):
         composed = compose(["model=random_forest", *more])
@@ -33,6 +38,7 @@ def test_the_network_that_a_data_set_brings_is_no_part_of_a_forest():
         assert composed.config.model.network is None
 
 
+@pytest.mark.slow
 def test_what_a_forest_lacks_is_refused_before_any_work(al_bench):
     code, _, err = al_bench("run", *FEW, "strategy=dynamical")
     assert code == 2

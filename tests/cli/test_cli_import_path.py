@@ -211,6 +211,7 @@ def test_a_class_whose_module_is_hidden_is_refused_for_that(al_bench, tmp_path, 
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_stray_file_hides_no_class_that_is_installed(al_bench, tmp_path):
     (tmp_path / "collections.py").write_text("import torch\nprint(torch.nn.Linear)\n")
     (tmp_path / "al_bench.py").write_text("strategies = None\nclass strategies: pass\n")
@@ -221,6 +222,7 @@ def test_a_stray_file_hides_no_class_that_is_installed(al_bench, tmp_path):
     assert str(tmp_path) not in sys.path
 
 
+@pytest.mark.slow
 def test_what_ones_own_module_lacks_is_told_with_the_file_that_is_not_seen(al_bench, tmp_path):
     (tmp_path / "own_imports.py").write_text("from statistics import mine\nclass Own: pass\n")
     (tmp_path / "statistics.py").write_text("mine = 1\n")
@@ -237,6 +239,7 @@ def test_what_ones_own_module_lacks_is_told_with_the_file_that_is_not_seen(al_be
     assert "What a class imports is found in its own folder: move own_near there." in err
 
 
+@pytest.mark.slow
 def test_what_lies_beside_the_folder_of_configuration_comes_first(al_bench, tmp_path):
     (tmp_path / "beside" / "mine" / "strategy").mkdir(parents=True)
     (tmp_path / "beside" / "mine" / "strategy" / "own.yaml").write_text("_target_: own_twice.Own")

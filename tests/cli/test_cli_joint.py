@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_is_predicted_together(quick_run):
     plain, more = ("strategy=random", "dry_run=true"), ("evaluation.joint_size=7",)
     code, out, _ = quick_run(*plain, *more)

@@ -53,6 +53,7 @@ def test_a_launcher_that_is_not_installed_names_its_extra(monkeypatch, choice, e
     assert any(needed.startswith(plugin) for needed in EXTRAS[extra])
 
 
+@pytest.mark.slow
 def test_a_launcher_that_is_not_installed_is_refused_in_one_line(al_bench, monkeypatch):
     Plugins.instance()
     there = ConfigStore.instance().repo["hydra"]["launcher"]
@@ -111,6 +112,7 @@ def test_slurm_is_asked_for_one_kind_of_node(al_bench, monkeypatch, words, said)
     assert "al-bench status results tells of them; what they say lies in results/.sweeps/" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["slurm", "slurm_gpu", "submitit_slurm"])
 def test_a_machine_without_slurm_is_told_before_anything_is_planned(
     al_bench, monkeypatch, launcher

@@ -81,6 +81,7 @@ def test_list_knows_every_group_of_choices():
     assert groups == set(KINDS.values()) - {"experiment"}
 
 
+@pytest.mark.slow
 def test_run_help_points_to_the_list(al_bench, capfd):
     with pytest.raises(SystemExit) as stopped:
         al_bench("run", "--help")

@@ -106,6 +106,7 @@ def test_a_failing_job_is_shown_recorded_and_run_again_alone(quick_run, al_bench
     assert "4 done" in out
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_a_billion_seeds_is_one_of_a_few(al_bench):
     code, out, _ = al_bench("run", "seeds=1000000000", "dry_run=true")
     assert code == 0
@@ -135,6 +136,7 @@ def test_a_seed_whose_pool_fails_late_fails_alone(quick_run, al_bench, monkeypat
     assert f"{last + 1} done, 1 failed" in al_bench("status")[1]
 
 
+@pytest.mark.slow
 def test_dry_run_says_what_would_be_done_and_does_nothing(quick_run, tmp_path):
     code, out, _ = quick_run("strategy=batchbald", "dry_run=true")
     assert code == 0
@@ -156,6 +158,7 @@ def test_a_dry_run_says_how_long_what_is_left_will_take(quick_run):
     assert "as measured for random in the same protocol" in out
 
 
+@pytest.mark.slow
 def test_a_dry_run_in_a_pipe_folds_no_line(al_bench):
     _, out, _ = al_bench("run", "dry_run=true")
     assert "(points × samples) a seed, 1,232,000 in all\n" in out

@@ -78,6 +78,7 @@ def test_what_does_not_go_together_is_refused_in_one_line(al_bench, words, said)
     assert not out
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_steps_passes_and_folder(sample):
     code, out, _ = sample("selection=uniform", "dry_run=true")
     assert code == 0
@@ -122,6 +123,7 @@ def test_rows_say_what_was_chosen_and_arms_share_all_but_that(sample, tmp_path):
     assert json.loads(manifest.read_text())["reason"] == "budget"
 
 
+@pytest.mark.slow
 def test_a_class_of_ones_own_brings_steps_along(sample, tmp_path):
     (tmp_path / "mine.py").write_text(
         "import torch\n"
@@ -136,6 +138,7 @@ def test_a_class_of_ones_own_brings_steps_along(sample, tmp_path):
     assert stored(tmp_path / "results")["total_steps"].tolist() == [0, 10, 20]
 
 
+@pytest.mark.slow
 def test_a_stored_trial_is_repeated_and_not_transferred(sample, al_bench, tmp_path):
     sample("selection=uniform", "seeds=1")
     manifest = next((tmp_path / "results").rglob("manifests/seed=0.json"))
@@ -148,6 +151,7 @@ def test_a_stored_trial_is_repeated_and_not_transferred(sample, al_bench, tmp_pa
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_trials_in_memory(al_bench):
     import al_bench as package
 

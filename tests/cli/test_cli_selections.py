@@ -85,6 +85,7 @@ def own(tmp_path):
     (tmp_path / "my_selections_for_check.py").write_text(OWN)
 
 
+@pytest.mark.slow
 def test_a_selection_of_ones_own_is_held_to_the_contract(al_bench, own):
     for name, words, said in (
         (

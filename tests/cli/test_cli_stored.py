@@ -41,6 +41,7 @@ def manifest_of(results, strategy, seed=0):
     return path
 
 
+@pytest.mark.slow
 def test_one_file_of_several_protocols_keeps_them_apart(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for rate in (0.001, 0.002):
@@ -67,6 +68,7 @@ def test_a_trial_repeated_is_the_same(results, capsys):
     assert sorted(results.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_trial_that_has_not_ended_is_not_repeated(results, capsys):
     path = manifest_of(results, "entropy")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "interrupted"}))
@@ -76,6 +78,7 @@ def test_a_trial_that_has_not_ended_is_not_repeated(results, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_tampered_with_is_not_the_same(results, capsys):
     manifest = manifest_of(results, "entropy")
     curve = manifest.parent.parent / "curves" / "seed=0.parquet"
@@ -115,6 +118,7 @@ def test_an_edited_configuration_is_told_and_not_used(results, capsys, caplog, h
     assert cli.main(["transfer", str(results), "model=deterministic", "dry_run=true"]) == 0
 
 
+@pytest.mark.slow
 def test_a_configuration_that_is_gone_is_taken_from_the_curve(results, capsys, caplog):
     manifest = manifest_of(results, "entropy")
     (manifest.parent.parent / "config.yaml").unlink()
@@ -140,6 +144,7 @@ def test_purchases_that_were_cut_are_not_the_same_and_not_replayed(results, caps
     assert "2 runs, 3 trials to be trained" in out
 
 
+@pytest.mark.slow
 def test_a_trial_in_two_folders_is_replayed_once(results, tmp_path, capsys):
     other = shutil.copytree(results, tmp_path / "other")
     words = ["transfer", str(results), str(other), str(results), "model=deterministic"]
@@ -347,6 +352,7 @@ def test_another_training_learns_from_the_same_labels(results, capsys):
     assert set(moved["steps"]) == {2}  # epochs of 64 examples, as stored
 
 
+@pytest.mark.slow
 def test_new_runs_do_not_lie_among_stored_ones(results, capsys):
     for inside in ("digits", "digits/mc_dropout/entropy"):
         assert cli.main(["transfer", str(results / inside), "model=deterministic"]) == 2

@@ -207,6 +207,7 @@ def test_a_seed_that_another_process_holds_is_left_to_it(own, al_bench, tmp_path
     assert f"held by {os.uname().nodename}, process {os.getpid()}" in out
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(study, tmp_path):
     code, out, _ = study("initialization", "study.num_initializations=3", "dry_run=true")
     assert code == 0
@@ -267,6 +268,7 @@ def test_what_a_study_refuses_in_one_line(words, said, al_bench, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_a_study_has_nothing_for_a_tracker(al_bench, monkeypatch):
     FAKES["tensorboard"](monkeypatch)
     code, _, err = al_bench("study", "approximation", "tracker=tensorboard")

@@ -22,6 +22,7 @@ def test_the_study_stores_correlations_theorems_and_distances(al_bench, tmp_path
     assert list(tmp_path.glob("results/plots/ntk_*.png"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -146,6 +146,7 @@ def test_what_a_preset_sweeps_is_checked_like_what_is_typed(presets, al_bench, p
     assert said in err
 
 
+@pytest.mark.slow
 def test_a_key_that_choices_of_presets_lack_names_them(presets, al_bench):
     words = ("experiment=small,large", "strategy.num_samples=3")
     code, out, err = al_bench("run", "--config-dir", "mine", "-m", *words)
@@ -186,6 +187,7 @@ def own_class(tmp_path, monkeypatch):
     sys.modules.pop("own_class", None)
 
 
+@pytest.mark.slow
 def test_a_parameter_that_some_classes_lack_names_them_before_any_work(
     al_bench, own_class, tmp_path
 ):
@@ -266,6 +268,7 @@ def test_a_run_whose_folder_cannot_be_written_has_failed(quick_run, al_bench, tm
     assert "failed" not in al_bench("status")[1]
 
 
+@pytest.mark.slow
 def test_a_class_is_a_choice_without_a_file(quick_run, al_bench, curves, own_class):
     words = ("strategy=own_class.Mine", "+strategy.power=2", "seeds=1")
     code, out, err = quick_run(*words, "strategy@init_strategy=own_class.Mine")

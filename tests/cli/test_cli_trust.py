@@ -66,6 +66,7 @@ def edit_stored(tmp_path, old, new):
     path.write_text(json.dumps(content))
 
 
+@pytest.mark.slow
 @pytest.mark.promise("Repeating results builds only what al-bench ships")
 def test_ones_own_class_is_not_run_unless_one_says_so(own, tmp_path):
     shutil.copy(tmp_path / "code" / "own_trusted.py", ".")  # a folder to be in is no permission
@@ -78,6 +79,7 @@ def test_ones_own_class_is_not_run_unless_one_says_so(own, tmp_path):
     assert "own_trusted" not in sys.modules
 
 
+@pytest.mark.slow
 def test_ones_own_class_is_run_from_beside_the_folder_of_configuration(own, tmp_path):
     words = ("rerun", str(manifest(tmp_path)), "--config-dir", str(tmp_path / "code" / "mine"))
     code, out, err = own(*words)
@@ -86,6 +88,7 @@ def test_ones_own_class_is_run_from_beside_the_folder_of_configuration(own, tmp_
     assert "trust" not in err
 
 
+@pytest.mark.slow
 def test_ones_own_class_is_run_from_the_current_folder_once_it_was_shown(
     own, tmp_path, monkeypatch
 ):
@@ -146,6 +149,7 @@ def test_what_ones_own_module_has_imported_is_not_run(own, tmp_path, target):
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_run_of_ones_own_strategy_is_transferred_without_it(own, tmp_path):
     words = ("transfer", str(tmp_path / "results"), "model=deterministic", "dry_run=true")
     code, out, _ = own(*words)

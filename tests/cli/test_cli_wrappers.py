@@ -41,6 +41,7 @@ def test_any_strategy_goes_into_a_wrapper_with_its_own_parameters():
     assert nested == Subsample(ClassBalance(BatchBALD()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "label"),
     [
@@ -85,6 +86,7 @@ def test_the_label_says_what_is_within(overrides, label):
     assert compose(overrides).strategy_label == label
 
 
+@pytest.mark.slow
 def test_a_weighted_score_takes_any_number_of_scores():
     weighted = strategy(
         "strategy=powerbald",
@@ -129,6 +131,7 @@ def test_a_bandit_of_one_expert_is_refused_and_one_of_three_is_named_by_them(al_
     assert three.strategy_label == named
 
 
+@pytest.mark.slow
 def test_a_wrapped_run_stores_its_label_and_what_the_control_saw(tmp_path):
     quick = ["training.max_epochs=1", "training.epoch_size=64", "model.num_samples=3", "seeds=1"]
     curves = notebook.run(

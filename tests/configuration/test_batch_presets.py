@@ -5,6 +5,7 @@ import pytest
 from al_bench.configuration.composing import compose
 
 
+@pytest.mark.slow
 def test_balanced_emnist_begins_without_labels():
     composed = compose(["experiment=batchbald/emnist"])
     config = composed.config

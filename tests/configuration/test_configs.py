@@ -69,6 +69,7 @@ def is_of_a_study(name):
     return "override /study:" in (config_dir() / "experiment" / f"{name}.yaml").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", files("experiment"))
 def test_every_preset_composes_and_is_ready_but_for_its_data(name):
     composed = compose([f"experiment={name}"], is_study=is_of_a_study(name))
@@ -100,6 +101,7 @@ def test_the_batchbald_preset_is_the_papers_protocol():
     assert config.seeds == 6
 
 
+@pytest.mark.slow
 def test_a_data_set_brings_the_network_that_fits_unless_one_is_named():
     assert compose(["dataset=mnist"]).names["network"] == "batchbald_cnn"
     assert compose(["dataset=mnist", "model=deep_ensemble"]).names["network"] == "batchbald_cnn"

@@ -5,6 +5,7 @@ import pytest
 from al_bench.configuration.composing import compose
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "samples"), [("random", None), ("bald", 20)])
 def test_rounds_of_20_to_90_labels_buy_and_are_reweighted(strategy, samples):
     composed = compose(["experiment=joint/obi_mnist_small", f"strategy={strategy}"])

@@ -52,6 +52,7 @@ def test_they_lie_beside_the_runs_own_unless_told():
     assert all(part.is_shipped for part in parts_of({"evaluation": container["evaluation"]}))
 
 
+@pytest.mark.slow
 def test_a_file_that_was_moved_is_the_same_run_and_another_content_is_not(arrays):
     def run_id(path):
         ood = f"[{{arrays: {{path: {path}, name: noise}}}}]"
@@ -79,6 +80,7 @@ def test_what_is_no_list_of_data_sets_is_refused(ood, said):
     assert OOD in str(caught.value)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_refused(arrays, tmp_path):
     for ood, said in (
         ("[digits]", "digits is the run's own data set. Name another one"),

@@ -88,6 +88,7 @@ def test_a_choice_brings_budget_and_training_along_and_takes_the_strategy_away(n
     assert config.training["_target_"].endswith("StepRecipe")
 
 
+@pytest.mark.slow
 def test_every_rule_of_active_learning_is_one_override_away():
     chosen = [f"+selection@{rule}=loss" for rule in RULES]
     config = together(*chosen, *(f"selection/rule@{rule}.rule={rule}" for rule in RULES))
@@ -112,6 +113,7 @@ def test_irreducible_losses_are_one_override_away():
     assert model.recipe(27_000).max_epochs == 10
 
 
+@pytest.mark.slow
 def test_models_beside_the_target_are_augmented_as_it_is():
     flip = "training/augment=flip"
     assert model_of(built("rho_loss", flip)).training.augment.flip

@@ -50,6 +50,7 @@ def test_noise_of_neighbours_copies_elements_and_keys_is_uncorrelated() -> None:
         assert abs(correlation) < 5 / one.numel() ** 0.5, name
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(
     st.integers(0, 2**64 - 1),

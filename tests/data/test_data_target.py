@@ -171,6 +171,7 @@ def test_many_targets_keep_the_proportions_that_few_have(sizes, proportions):
         assert (share - wanted).abs().max() <= 3 / count
 
 
+@pytest.mark.slow
 def test_the_average_over_class_targets_is_unbiased_at_every_place():
     data, own = of_sizes(30, 4)
     targets = ClassTargets([1, 3]).of(data, own)

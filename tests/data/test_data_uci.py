@@ -42,6 +42,7 @@ def root(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "train", "test", "num_features", "num_classes"),
     [(Magic, 13_314, 5_706, 10, 2), (Satellite, 4_435, 2_000, 36, 6), (Vowel, 528, 462, 10, 11)],

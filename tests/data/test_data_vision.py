@@ -49,6 +49,7 @@ def test_truncated_mnist_is_named(tmp_path: Path) -> None:
         MNIST(str(tmp_path)).load()
 
 
+@pytest.mark.slow
 def test_wrong_bytes_in_fashion_mnist_are_named(tmp_path: Path) -> None:
     raw = tmp_path / "FashionMNIST/raw"
     raw.mkdir(parents=True)

@@ -2,6 +2,8 @@
 
 import ast
 
+import pytest
+
 
 def promises_of(source):
     """Titles with which the tests of a file are marked."""
@@ -10,6 +12,7 @@ def promises_of(source):
             yield ast.literal_eval(node.args[0])
 
 
+@pytest.mark.slow
 def test_every_promise_has_tests(pytestconfig):
     page = (pytestconfig.rootpath / "SECURITY.md").read_text(encoding="utf-8")
     promised = page.partition("## What is promised")[2].partition("\n## ")[0]

@@ -46,6 +46,7 @@ def test_duplicated_posterior_samples_change_nothing(predicted, copies):
     torch.testing.assert_close(predictive_entropy(twice), predictive_entropy(predicted))
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(predictions, st.randoms(use_true_random=False))
 def test_order_of_points_samples_and_classes_does_not_matter(predicted, random):
@@ -56,6 +57,7 @@ def test_order_of_points_samples_and_classes_does_not_matter(predicted, random):
         torch.testing.assert_close(permuted, quantity(predicted)[n], atol=1e-12, rtol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(predictions)
 def test_values_in_float32_are_those_of_the_same_numbers_in_float64(predicted):
@@ -100,6 +102,7 @@ def test_many_nearly_uniform_classes_are_neither_nan_nor_beyond_log_c():
     assert entropies.tolist() == pytest.approx([math.log(100_000)] * 8, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_copies_are_equal_whatever_the_pieces_and_threads():
     """The last piece of three may be one point, whose sum torch would divide among threads."""
     copies = log_probs(1, 33, 1001, seed=0).expand(10, 33, 1001).contiguous()

@@ -56,6 +56,7 @@ def test_before_any_label_the_gain_is_the_mutual_information():
     torch.testing.assert_close(gains, mutual_information(predicted), atol=5e-7, rtol=0)
 
 
+@pytest.mark.slow
 def test_nothing_underflows_however_many_points_are_chosen():
     predicted = log_probs(400, 5, 3, scale=0.5)
     outcomes = outcomes_of(predicted, max_outcomes=200)
@@ -74,6 +75,7 @@ def test_certain_members_end_with_nothing_left_to_learn():
     assert joint_entropy(predicted) == pytest.approx(math.log(4))
 
 
+@pytest.mark.slow
 def test_sampled_information_is_unbiased_and_its_error_honest():
     predicted = log_probs(9, 12, 4, seed=5)
     exact = outcomes_of(predicted, max_outcomes=4**9)
@@ -88,6 +90,7 @@ def test_sampled_information_is_unbiased_and_its_error_honest():
     assert spread / 2 < reported < 3 * spread
 
 
+@pytest.mark.slow
 def test_sampled_gains_are_unbiased():
     predicted = log_probs(12, 10, 4, seed=6)
     candidates = predicted[8:]
@@ -112,6 +115,7 @@ def test_equally_likely_outcomes_are_sampled_independently():
         assert average.tolist() == pytest.approx([0.25] * 4, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_thinning_keeps_what_fits_and_is_unbiased_otherwise():
     weights = torch.rand(40, generator=seeded(0), dtype=torch.float64) ** 4
     weights[7] = 0

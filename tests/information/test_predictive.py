@@ -58,6 +58,7 @@ sizes = given(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @sizes
 def test_expected_gains_are_those_of_enumeration_and_ordered(k, c, seed, scale):
@@ -129,6 +130,7 @@ def test_targets_alike_for_all_samples_have_nothing_to_be_told():
     assert float(evaluation_information_gain(pool, targets).abs().max()) < ROUNDING
 
 
+@pytest.mark.slow
 def test_sampled_jepig_is_unbiased():
     pool, targets = log_probs(6, 12, 4, seed=3, scale=0.8), log_probs(7, 12, 4, seed=4, scale=0.8)
     exact = jepig(pool, targets, 4**7)

@@ -82,6 +82,7 @@ def test_what_does_not_fit_is_halved_and_noted_and_changes_nothing(make_trials, 
     assert [set(note) for note in told] == [set(note) for note in notes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", REFUSALS)
 def test_memory_is_refused_in_several_words(make_trials, kind):
     words = ["strategy=random", "seeds=1", "budget.total=20"]

@@ -89,6 +89,7 @@ def test_one_step_a_pass_estimates_the_norm_from_below(name):
     assert estimates[-1] > 0.97 * true
 
 
+@pytest.mark.slow
 def test_every_convolution_of_a_network_is_bounded_and_the_linear_layer_is_not():
     torch.manual_seed(0)
     network = ddu_resnet8(input_shape=(2, 8, 8), num_classes=3, spectral=BOUND)

@@ -43,6 +43,7 @@ def test_stacked_samples_equal_naive_passes_in_float64(network_and_inputs):
         )
 
 
+@pytest.mark.slow
 def test_stacked_bfloat16_is_as_close_to_float32_as_masked_bfloat16(network_and_inputs):
     network, inputs = network_and_inputs
     exact = posterior_of(network).log_probs(inputs)
@@ -88,6 +89,7 @@ convolutions = st.lists(
 dense = st.lists(st.builds(Dense, width=st.integers(1, 9), masked=st.booleans()), max_size=2)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     convolutions=convolutions,

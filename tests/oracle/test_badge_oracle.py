@@ -136,6 +136,7 @@ def test_three_clusters_one_of_them_at_the_origin_share_the_batch():
         assert sorted((picks // 20).tolist()) == [0, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first_center", ["uniform", "largest_norm"])
 def test_gradients_of_zero_are_drawn_uniformly_without_repetition(first_center):
     certain = torch.eye(3)[[0, 1, 2, 0]][:, None].log()

@@ -83,6 +83,7 @@ def test_forward_pass_alone_is_the_greedy_order():
     assert Bait(oversampling=1).select(view, 4, seeded(0)).positions.tolist() == longer
 
 
+@pytest.mark.slow
 def test_backward_pass_changes_a_greedy_batch_for_the_better():
     better = 0
     for seed in range(12):
@@ -109,6 +110,7 @@ def test_two_orthogonal_points_by_hand():
     assert batch.notes["objective"] == pytest.approx(0.9, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_no_information_gives_a_random_batch_that_says_so():
     certain = torch.eye(3)[[0, 1, 2, 0]][:, None].log()
     for view in (FakeView(certain), FakeView(log_probs(4, 1, 3), torch.zeros(4, 5))):

@@ -42,6 +42,7 @@ def on_targets(groups):
     return View(pool)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("batch", "score"), PAIRS)
 def test_a_batch_changes_different_predictions(batch, score):
     """Top-B may buy four points of the large group; the batch has one of each group."""

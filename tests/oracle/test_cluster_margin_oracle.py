@@ -53,6 +53,7 @@ def test_batch_is_drawn_round_robin_from_the_clusters_of_uncertain_points(
                 left[cluster] -= 1
 
 
+@pytest.mark.slow
 def test_points_of_a_cluster_are_equally_likely():
     view = FakeView(log_probs(4, 1, 3, seed=1))
     firsts = Counter(

@@ -35,6 +35,7 @@ def test_every_coreset_pick_is_the_farthest_point(num_labeled, seed):
         assert float(selection.scores[rank]) == pytest.approx(float(worth.max()), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_first_coreset_pick_without_labels_is_uniform():
     view = pool(num_points=4, num_labeled=0)
     firsts = [

@@ -216,6 +216,7 @@ def test_nearly_certain_points_keep_their_information():
     assert found == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("form", FORMS)
 def test_points_without_information_are_drawn(name, form):

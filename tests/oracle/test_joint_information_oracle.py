@@ -100,6 +100,7 @@ def test_many_targets_make_jepig_batchbald():
     assert jepig.positions.tolist() == BatchBALD().select(view, 4, seeded(0)).positions.tolist()
 
 
+@pytest.mark.slow
 def test_sampled_jepig_is_unbiased_and_its_error_honest():
     predicted = log_probs(1, 20, 4, seed=7, scale=0.8).repeat(4, 1, 1)  # picks cannot differ
     view = FakeView(predicted)

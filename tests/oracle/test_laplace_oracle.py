@@ -232,6 +232,7 @@ def test_the_average_is_about_as_good_as_the_weights_where_few_labels_are_fitted
         assert measured["evidence"][0] < 0.3 * own[0]
 
 
+@pytest.mark.slow
 def test_samples_lose_on_the_labels_what_their_gaussian_says_by_an_independent_draw():
     network, inputs, labels, *_ = fitted_problem(5, 10)
     model = LastLayerLaplace(lambda **_: network, 2)

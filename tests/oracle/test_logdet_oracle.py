@@ -121,6 +121,7 @@ def test_many_points_far_from_the_origin_and_little_noise_keep_the_factor_real()
         assert batch.scores.isfinite().all()
 
 
+@pytest.mark.slow
 def test_kernels_of_zeros_give_a_random_batch_that_says_so():
     certain = torch.eye(3)[[0, 1, 2, 0]][:, None].log()
     cases = [

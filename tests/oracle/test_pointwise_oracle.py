@@ -79,6 +79,7 @@ SCORES = [0.9, 0.1, 0.5, 0.2]
 RANKS = [1, 4, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "weights"),
     [

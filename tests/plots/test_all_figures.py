@@ -116,6 +116,7 @@ def test_the_axis_of_labels_shows_where_something_happens(make_frame, target):
         assert high > 410
 
 
+@pytest.mark.slow
 def test_targets_nobody_reaches_are_shown_only_where_asked_for(make_frame):
     frame = make_frame("random", [0, 1], range(3))
     found, [reason] = draw("labels_to_target", frame)
@@ -145,6 +146,7 @@ def test_the_penalty_matrix_adds_up_its_columns(two_protocols):
     assert totals.get_images()[0].get_array()[0].tolist() == pytest.approx([0, 1.6])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:mine.* ends at 10 labels")
 def test_arms_that_a_protocol_lacks_have_a_star_and_pairs_that_never_met_a_dash(arms):
     other = arms(protocol_id="p1", dataset="mnist").replace({"strategy_label": {"entropy": "bald"}})
@@ -163,6 +165,7 @@ def test_arms_that_a_protocol_lacks_have_a_star_and_pairs_that_never_met_a_dash(
     assert starred <= set(legend_texts(figure))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:mine.* ends at 10 labels")
 def test_a_strategy_that_ended_at_once_has_no_difference(arms):
     first = arms().query("round == 0 and strategy_label == 'entropy'")
@@ -171,6 +174,7 @@ def test_a_strategy_that_ended_at_once_has_no_difference(arms):
     assert legend_texts(figure) == ["random (baseline)", "entropy (n = 3)"]
 
 
+@pytest.mark.slow
 def test_ranks_and_profiles_are_over_several_protocols(two_protocols, arms):
     axes = only(draw("ranks", two_protocols)).axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["entropy", "random"]
@@ -197,6 +201,7 @@ def test_time_is_drawn_with_its_phases(arms):
     assert curves.get_xlabel() == "Time since the beginning (s)"
 
 
+@pytest.mark.slow
 def test_calibration_shows_bins_and_both_curves(arms):
     frame = arms().assign(test_ece=0.1, test_nll=1.0)
     for name, value in BINS.items():
@@ -232,6 +237,7 @@ def test_missing_rounds_leave_the_other_seeds(arms):
     assert legend_texts(figure)[1] == "entropy (n = 2)"
 
 
+@pytest.mark.slow
 def test_all_labels_are_a_dotted_line_in_learning_curves(arms, make_frame):
     top = make_frame(
         "random", [0, 1], [0], lambda s, r: 0.97, protocol_id="f", budget="full", num_labeled=900
@@ -275,6 +281,7 @@ def acquired(arms, store):
     return root, frame
 
 
+@pytest.mark.slow
 def test_the_audit_draws_classes_overlap_and_flaws(acquired):
     root, frame = acquired
     found, reasons = draw("audit", frame, folders=[root])

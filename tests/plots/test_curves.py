@@ -84,6 +84,7 @@ def test_the_order_of_rows_changes_nothing(two_strategies):
         np.testing.assert_array_equal(lines(after.axes[0])[label], curve)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4, 5])
 def test_every_protocol_has_a_panel_of_its_own(make_frame, count):
     names = [{"protocol_id": f"p{n}", "pool": f"pool{n}"} for n in range(count)]
@@ -111,6 +112,7 @@ def test_panels_of_one_data_set_share_their_y_axis(make_frame):
     assert other[1] < 15
 
 
+@pytest.mark.slow
 def test_many_panels_go_to_several_figures(make_frame):
     names = [{"protocol_id": f"p{n:02}", "pool": f"pool{n:02}"} for n in range(14)]
     frame = pd.concat([make_frame("random", [0], range(2), **name) for name in names])
@@ -119,6 +121,7 @@ def test_many_panels_go_to_several_figures(make_frame):
     assert [len(figure.axes) for figure in figures.values()] == [12, 2]
 
 
+@pytest.mark.slow
 def test_a_strategy_looks_the_same_in_every_panel_and_figure(make_frame):
     frame = pd.concat(
         [

@@ -52,6 +52,7 @@ def test_a_contact_sheet_shows_what_was_bought_first(results):
         assert np.corrcoef(shown.ravel(), image.ravel())[0, 1] == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_a_map_shows_the_pool_and_what_was_bought(results):
     found, reasons = draw("pool_map", results)
     assert reasons == []
@@ -84,6 +85,7 @@ def test_an_initial_set_that_was_bought_is_nobodys_purchase(tmp_path):
     assert axes.get_title().replace("\n", " · ").endswith("initial set by typiclust")
 
 
+@pytest.mark.slow
 def test_another_pool_is_not_taken_for_that_of_the_runs(results, tmp_path):
     other = tmp_path / "results"
     shutil.copytree(results, other)

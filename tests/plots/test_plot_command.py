@@ -47,6 +47,7 @@ def test_figures_are_written_and_named_and_the_numbers_printed(results, capsys):
     )
 
 
+@pytest.mark.slow
 def test_a_damaged_curve_among_good_ones_is_named_and_skipped(results, caplog):
     curve = sorted(results.rglob("seed=1.parquet"))[0]
     curve.write_bytes(curve.read_bytes()[:50])
@@ -54,12 +55,14 @@ def test_a_damaged_curve_among_good_ones_is_named_and_skipped(results, caplog):
     assert str(curve) in caplog.text
 
 
+@pytest.mark.slow
 def test_nothing_is_said_of_equal_seeds(make_frame, store, capsys):
     frame = pd.concat([make_frame(label, [0, 3], range(2)) for label in ("random", "bald")])
     plot([str(store(frame)), PNG])
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["", "curves", "curves/seed=1.parquet"])
 def test_figures_of_a_single_run_are_not_put_into_its_folder(
     results, tmp_path, monkeypatch, part, capsys
@@ -73,6 +76,7 @@ def test_figures_of_a_single_run_are_not_put_into_its_folder(
     assert (tmp_path / "here" / "plots" / "curves_test_accuracy.png").exists()
 
 
+@pytest.mark.slow
 def test_a_control_that_sees_labels_is_marked_in_figure_and_table(make_frame, store, capsys):
     controls = make_frame("oracle", [0, 1], range(3))
     controls["label_access"] = True
@@ -87,6 +91,7 @@ def test_a_control_that_sees_labels_is_marked_in_figure_and_table(make_frame, st
     assert printed.err == ""
 
 
+@pytest.mark.slow
 def test_at_prints_medians_and_quartiles_over_seeds(make_frame, store, capsys):
     values = {0: 0.5, 1: 0.6, 2: 0.8}
     frame = make_frame("random", range(3), range(3), lambda s, r: values[s])
@@ -99,6 +104,7 @@ def test_at_prints_medians_and_quartiles_over_seeds(make_frame, store, capsys):
     assert ["bald", "3", "51.00 [50.50, 51.50]", "70.00 [70.00, 70.00] (1 of 3)"] in cells
 
 
+@pytest.mark.slow
 def test_at_refuses_a_count_that_nobody_has(results):
     message = refusal(results, "at=33")
     assert message == "No curve has a round at 33 labels. The nearest are 30 and 40."
@@ -112,6 +118,7 @@ def test_results_in_the_current_folder_are_drawn_by_default(results, monkeypatch
     assert (results / "plots" / "curves_test_accuracy.png").exists()
 
 
+@pytest.mark.slow
 def test_several_folders_are_drawn_together(make_frame, store, tmp_path, capsys):
     first = store(make_frame("random", range(2), range(2)), "first")
     second = store(make_frame("bald", range(2), range(2)), "second")
@@ -153,6 +160,7 @@ def test_several_metrics_are_drawn_and_a_loss_is_best_when_low(make_frame, store
     assert "0.250 ± 0.000" in numbers
 
 
+@pytest.mark.slow
 def test_reach_says_which_labels_are_looked_for(results, capsys):
     plot([str(results), "reach=0.7,0.915", PNG])
     out = capsys.readouterr().out
@@ -162,6 +170,7 @@ def test_reach_says_which_labels_are_looked_for(results, capsys):
     assert "never" in out
 
 
+@pytest.mark.slow
 def test_missing_rounds_are_named_once_whatever_is_drawn(make_frame, store, capsys):
     frame = make_frame("random", range(3), range(4)).assign(test_nll=0.5)
     results = store(frame[(frame["seed"] != 1) | (frame["round"] < 2)])
@@ -171,6 +180,7 @@ def test_missing_rounds_are_named_once_whatever_is_drawn(make_frame, store, caps
     ]
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_named_and_the_rest_drawn(results, caplog, capsys):
     [victim] = results.rglob("p0-random/curves/seed=1.parquet")
     victim.write_bytes(victim.read_bytes()[:100])
@@ -214,6 +224,7 @@ def test_folders_without_results_say_what_to_type(tmp_path):
     assert "al-bench run" in refusal(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_refused(results, tmp_path):
     (tmp_path / "file").write_text("")
     message = refusal(results, f"out={tmp_path / 'file'}", kind=ResultsError)
@@ -221,6 +232,7 @@ def test_a_folder_that_cannot_be_written_is_refused(results, tmp_path):
     assert message.endswith("with out=….")
 
 
+@pytest.mark.slow
 def test_a_figure_of_ones_own_is_a_module_with_draw(results, tmp_path, monkeypatch, capsys):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "nothing.py").write_text("def draw(frame, options):\n    return {}\n")
@@ -252,6 +264,7 @@ def test_a_figure_of_ones_own_is_a_module_with_draw(results, tmp_path, monkeypat
     assert "mine.nothing has nothing to show for test_accuracy." in printed.err
 
 
+@pytest.mark.slow
 def test_an_interrupted_plot_names_what_is_written_and_claims_no_more(
     results, tmp_path, monkeypatch, capsys
 ):
@@ -287,6 +300,7 @@ def test_plotting_needs_neither_torch_nor_pyplot(results):
     assert answer.stdout.splitlines()[-1] == "set()"
 
 
+@pytest.mark.slow
 def test_curves_are_drawn_by_default_and_everything_on_request(results, capsys):
     plot([str(results), "figure=all", "reach=0.8", PNG])
     printed = capsys.readouterr()
@@ -300,12 +314,14 @@ def test_curves_are_drawn_by_default_and_everything_on_request(results, capsys):
     assert all(line.endswith((".", "…")) for line in reasons)
 
 
+@pytest.mark.slow
 def test_any_strategy_can_be_the_baseline_but_it_must_be_there(results, capsys):
     plot([str(results), "figure=difference", "baseline=bald", PNG])
     assert (results / "plots" / "difference_test_accuracy.png").exists()
     assert refusal(results, "baseline=badl").endswith("Did you mean 'bald'?")
 
 
+@pytest.mark.slow
 def test_a_figure_without_a_metric_is_written_once(make_frame, store, capsys):
     frame = make_frame("random", [0, 1], range(2)).assign(test_nll=0.5, test_ece=0.1)
     for name, value in (("count", [10]), ("confidence", [0.5]), ("accuracy", [0.5])):

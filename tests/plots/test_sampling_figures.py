@@ -58,6 +58,7 @@ def test_every_figure_speaks_of_steps(name, frame):
             assert "Number of steps" in said
 
 
+@pytest.mark.slow
 def test_selected_draws_the_shares_over_steps(frame):
     drawn, _ = draw("selected", frame[frame["protocol_id"] == "p0"])
     [figure] = drawn.values()
@@ -98,6 +99,7 @@ def test_uniform_is_as_grey_as_random():
     assert style.order(["loss", "entropy", "uniform"]) == ["uniform", "entropy", "loss"]
 
 
+@pytest.mark.slow
 def test_compare_says_steps_and_speed_ups(results, capsys):
     assert cli.main(["compare", str(results / "digits"), "reach=0.4"]) == 0
     out = re.sub(r"\s+", " ", capsys.readouterr().out)

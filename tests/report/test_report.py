@@ -60,6 +60,7 @@ class Outline(html.parser.HTMLParser):
             self.images.append(given)
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_from_elsewhere(page):
     text = page.read_text()
     outline = Outline(text)
@@ -168,6 +169,7 @@ def test_a_browser_shows_it_without_overflow(page, width, tmp_path):
     assert wide == broken == 0
 
 
+@pytest.mark.slow
 def test_the_manifests_of_copies_that_are_not_used_are_no_part_of_a_report(
     results, tmp_path, monkeypatch
 ):

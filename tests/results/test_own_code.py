@@ -113,6 +113,7 @@ def test_links_are_followed_to_tell_whose_a_file_is(own, tmp_path):
     assert hashes("installed_one.Own") == {}
 
 
+@pytest.mark.slow
 def test_an_edit_anywhere_below_is_another_hash_and_a_comment_is_not(own):
     own(mine="import helper\nclass Own: pass\n", helper="x = 1\n")
     before = hashes("mine.Own")

@@ -58,6 +58,7 @@ def assert_is(found: tuple[pd.DataFrame, pd.DataFrame], folder: Path) -> None:
         pd.testing.assert_frame_equal(one, other, check_categorical=False)
 
 
+@pytest.mark.slow
 def test_of_copies_that_differ_the_first_is_used_whole_and_both_are_named(
     laptop: Path, cluster: Path
 ) -> None:
@@ -72,6 +73,7 @@ def test_of_copies_that_differ_the_first_is_used_whole_and_both_are_named(
         assert "test_accuracy of round 1" in sentence
 
 
+@pytest.mark.slow
 def test_the_copy_with_more_rounds_is_used_wherever_it_is_named(
     tmp_path: Path, laptop: Path
 ) -> None:
@@ -82,6 +84,7 @@ def test_the_copy_with_more_rounds_is_used_wherever_it_is_named(
         assert_is(found, laptop)
 
 
+@pytest.mark.slow
 def test_overlapping_folders_and_links_are_no_copies(
     tmp_path: Path, laptop: Path, cluster: Path
 ) -> None:
@@ -96,6 +99,7 @@ def test_overlapping_folders_and_links_are_no_copies(
     assert_is(found, laptop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "value"), [("seconds_fit", 9.0), ("peak_memory_bytes", 5), ("torch_version", "3")]
 )
@@ -129,6 +133,7 @@ def test_a_column_that_an_older_file_lacks_is_no_difference(tmp_path: Path, lapt
         assert_is(read(laptop, other), laptop)
 
 
+@pytest.mark.slow
 def test_the_longer_of_a_copy_and_its_beginning_is_used(tmp_path: Path, laptop: Path) -> None:
     run_trial(tmp_path / "begun", rounds=2)
     with warnings.catch_warnings():
@@ -137,6 +142,7 @@ def test_the_longer_of_a_copy_and_its_beginning_is_used(tmp_path: Path, laptop: 
         assert_is(read(laptop, tmp_path / "begun"), laptop)
 
 
+@pytest.mark.slow
 def test_a_whole_copy_is_used_before_a_damaged_one(
     tmp_path: Path, laptop: Path, cluster: Path
 ) -> None:
@@ -196,6 +202,7 @@ def test_columns_asked_for_hide_no_difference(laptop: Path, cluster: Path) -> No
     assert len(curves) == ROUNDS
 
 
+@pytest.mark.slow
 def test_a_copy_that_was_edited_is_a_copy_that_differs(tmp_path: Path, laptop: Path) -> None:
     other = shutil.copytree(laptop, tmp_path / "other")
     rewrite(trial_paths(other).curve, setting("test_nll", 0.5))
@@ -208,6 +215,7 @@ def test_a_copy_that_was_edited_is_a_copy_that_differs(tmp_path: Path, laptop: P
         assert_is(read(other, laptop), laptop)
 
 
+@pytest.mark.slow
 def test_copies_of_one_curve_may_differ_in_what_was_bought(tmp_path: Path, laptop: Path) -> None:
     other = shutil.copytree(laptop, tmp_path / "other")
     rewrite(trial_paths(other).acquisitions, setting("label", 7))
@@ -219,6 +227,7 @@ def test_copies_of_one_curve_may_differ_in_what_was_bought(tmp_path: Path, lapto
         merge([laptop, other], tmp_path / "all")
 
 
+@pytest.mark.slow
 def test_a_copy_that_was_cut_is_a_beginning(tmp_path: Path, laptop: Path) -> None:
     other = shutil.copytree(laptop, tmp_path / "other")
     rewrite(trial_paths(other).curve, lambda table: table.slice(0, 2))
@@ -228,6 +237,7 @@ def test_a_copy_that_was_cut_is_a_beginning(tmp_path: Path, laptop: Path) -> Non
         assert_is(read(other, laptop), laptop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["compare", "export"])
 def test_commands_name_both_copies_once_and_use_the_first(
     tmp_path: Path,

@@ -75,6 +75,7 @@ def test_columns_can_be_chosen(results: Path) -> None:
         read_curves(results, columns=["test_acuracy"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "below", [".", "digits", "digits/mc_dropout/bald/0123456789ab/curves", "copy"]
 )
@@ -86,6 +87,7 @@ def test_any_folder_with_results_can_be_read(results: Path, below: str) -> None:
     assert len(read_curves(str(results / below))) == 3 * ROUNDS
 
 
+@pytest.mark.slow
 def test_single_files_and_overlapping_paths_are_counted_once(results: Path) -> None:
     path = trial_paths(results, 10).curve
     assert set(read_curves(path)["seed"]) == {10}
@@ -227,6 +229,7 @@ def test_a_label_that_no_data_set_has_is_skipped_before_anyone_counts_to_it(
     assert f"{name} has what no run writes there" in caplog.text
 
 
+@pytest.mark.slow
 def test_files_of_an_older_schema_get_nulls(results: Path) -> None:
     for seed in (0, 1, 10):
         older = trial_paths(results, seed).curve
@@ -269,6 +272,7 @@ def test_ood_metrics_are_columns_of_their_own(results: Path) -> None:
     assert not [name for name in read_curves(results) if name in OOD]
 
 
+@pytest.mark.slow
 def test_an_exported_file_has_the_ood_metrics_when_it_is_read_again(results: Path) -> None:
     def other(table: pa.Table) -> pa.Table:
         entries = [
@@ -377,6 +381,7 @@ def test_what_a_run_is_comes_along_and_survives_what_frames_go_through(results: 
         assert json.loads(said["ffffffffffff"]) == {**expected, "fingerprint": "f00d"}
 
 
+@pytest.mark.slow
 def test_an_edited_configuration_is_told_and_not_used(
     results: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -89,6 +89,7 @@ def test_a_run_has_one_folder_below_the_results() -> None:
     assert "config" not in IDENTITY.columns
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.text(max_size=300))
 def test_any_name_is_one_visible_folder(name: str) -> None:

@@ -64,6 +64,7 @@ def test_a_run_in_words(tmp_path, info):
     assert " to " in told["when"]
 
 
+@pytest.mark.slow
 def test_it_is_found_by_folder_file_and_id(tmp_path, info, monkeypatch):
     folder = store(tmp_path / "results")
     store(tmp_path / "results", seed=1, engine=OTHER_ENGINE)
@@ -181,6 +182,7 @@ def test_the_same_run_twice_is_the_same(tmp_path, info):
     assert "They are the same run: the same configuration, data and numerics." in out
 
 
+@pytest.mark.slow
 def test_older_results_are_told(info):
     code, out, err = info(OLD, REFERENCE / "random" / "1709e79c1265")
     assert (code, err) == (0, "")

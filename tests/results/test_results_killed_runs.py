@@ -183,8 +183,9 @@ PHASES_OF_SAMPLING = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", range(len(PHASES)))
-@pytest.mark.parametrize("call", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("call", [1, 0])
 def test_a_run_killed_at_a_phase_ends_as_if_undisturbed(tmp_path, runs, undisturbed, place, call):
     expected, _ = undisturbed
     home, name = phases(runs)[place]

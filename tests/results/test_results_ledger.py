@@ -73,6 +73,7 @@ def test_every_state_of_a_trial_is_told(tmp_path: Path) -> None:
     assert {entry.folder for entry in entries.values()} == {tmp_path / IDENTITY.folder}
 
 
+@pytest.mark.slow
 def test_a_trial_of_a_killed_process_is_stale_and_then_done(tmp_path: Path) -> None:
     script = "import os, signal; from pathlib import Path; from fake_trials import *\n"
     script += "files = Store(Path(sys.argv[1])).claim(IDENTITY, 3, ENGINE)\n"
@@ -252,6 +253,7 @@ def test_a_folder_without_results_is_empty_and_a_missing_one_is_an_error(tmp_pat
         status(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_the_ledger_and_the_store_need_neither_torch_nor_pandas() -> None:
     script = "import sys, al_bench.results.ledger, al_bench.results.store, al_bench.results.frame\n"
     script += "assert not {'torch', 'pandas', 'hydra'} & set(sys.modules)"

@@ -62,6 +62,7 @@ def is_done(root, *seeds):
     return all(entry.state == DONE and not entry.message for entry in entries.values())
 
 
+@pytest.mark.slow
 def test_what_differs_is_merged_only_when_told_which_wins(typed, laptop, cluster, tmp_path):
     code, out, err = typed("laptop", "cluster", "merge=all")
     assert (code, out) == (1, "")
@@ -83,6 +84,7 @@ def test_what_differs_is_merged_only_when_told_which_wins(typed, laptop, cluster
             assert again == (0, f"{target}: 0 trials taken in\n", "")
 
 
+@pytest.mark.slow
 def test_the_target_can_be_preferred_and_can_be_overruled(typed, laptop, cluster):
     before = files(laptop)
     assert typed("cluster", "merge=laptop")[0] == 1
@@ -129,6 +131,7 @@ def test_everything_that_a_manifest_names_comes_along(typed, tmp_path, monkeypat
     assert is_done(tmp_path / "all", 3)
 
 
+@pytest.mark.slow
 def test_a_merge_that_was_killed_anywhere_is_completed_by_the_next(typed, laptop, tmp_path):
     run_trial(tmp_path / "start", seed=0, rounds=2)
     number = 0
@@ -237,6 +240,7 @@ def test_a_curve_that_is_lost_is_told_unless_another_copy_has_it(typed, laptop, 
     assert is_done(tmp_path / "all", 0, 1)
 
 
+@pytest.mark.slow
 def test_configurations_of_two_machines_are_one_runs(typed, laptop, cluster, tmp_path):
     for folder, place in ((laptop, "cpu"), (cluster, "cuda")):
         path = trial_paths(folder).config
@@ -302,6 +306,7 @@ def test_the_files_of_another_trial_are_not_taken_for_this_one(typed, laptop):
     assert stored(Path("all"), 0)[0].num_rows == ROUNDS
 
 
+@pytest.mark.slow
 def test_an_edited_copy_is_refused_beside_another_and_taken_only_on_demand(typed, laptop, tmp_path):
     other = shutil.copytree(laptop, tmp_path / "other")
     path = trial_paths(other, 0).curve

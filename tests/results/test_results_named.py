@@ -44,6 +44,7 @@ def results(tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
+@pytest.mark.slow
 def test_status_names_runs_by_what_differs(results: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["status", str(results)]) == 0
     out = capsys.readouterr().out
@@ -55,6 +56,7 @@ def test_status_names_runs_by_what_differs(results: Path, capsys: pytest.Capture
     assert "start=warm" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_arms_of_any_key_from_the_command_line(results: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["compare", str(results), "arms=[strategy,training.start]"]) == 0
     out = capsys.readouterr().out
@@ -64,6 +66,7 @@ def test_arms_of_any_key_from_the_command_line(results: Path, capsys: pytest.Cap
     assert "There is no arm 'strt'. Did you mean 'start'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_report_marks_controls_and_lists_what_differs(
     results: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -90,6 +93,7 @@ def test_a_report_marks_controls_and_lists_what_differs(
     assert drawn[-1][1] == "oracle (sees labels)"
 
 
+@pytest.mark.slow
 def test_active_sampling_is_told_in_steps(results: Path, capsys: pytest.CaptureFixture[str]):
     for name in ("uniform", "rho_loss"):
         identity = replace(

@@ -94,6 +94,7 @@ def steering(tmp_path, instant_fsync):
     return write(tmp_path / "r", STEERING[:4], seeds=1)
 
 
+@pytest.mark.slow
 @pytest.mark.promise("Text is text")
 def test_names_are_shown_as_they_are(markup, typed):
     for command in ("status", "compare"):
@@ -102,6 +103,7 @@ def test_names_are_shown_as_they_are(markup, typed):
             assert name in printed, command
 
 
+@pytest.mark.slow
 @pytest.mark.promise("Text is text")
 def test_no_name_steers_the_terminal(steering, typed):
     run = next(steering.glob("*/*/*/*"))
@@ -200,6 +202,7 @@ def test_pictures_write_names_and_no_formulas(tmp_path, instant_fsync, typed):
     assert {path.parent.name for path in tmp_path.rglob("*.svg")} == {"plots"}
 
 
+@pytest.mark.slow
 @pytest.mark.promise("Text is text")
 def test_cells_that_a_spreadsheet_would_compute_get_a_quote(tmp_path, instant_fsync, typed):
     write(tmp_path / "r", ("=cmd()", "a=b"), seeds=1)

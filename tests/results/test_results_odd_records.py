@@ -244,6 +244,7 @@ def look(folder, data, more=()):
             folder.says(*words)
 
 
+@pytest.mark.slow
 @pytest.mark.promise("Looking at results runs nothing of theirs")
 @given(data=st.data())
 @settings(EXAMPLES, max_examples=4)

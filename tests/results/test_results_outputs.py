@@ -78,6 +78,7 @@ def test_what_was_good_stays_where_the_new_one_does_not_fit(command, results, tm
     assert content(tmp_path).keys() == before.keys()
 
 
+@pytest.mark.slow
 def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(results, tmp_path):
     thesis = tmp_path / "thesis.txt"
     thesis.write_text("years of work")

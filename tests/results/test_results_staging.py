@@ -143,6 +143,7 @@ def test_decided_arms_get_no_more_seeds_and_the_baseline_as_long_as_one_is_open(
     assert "at 5 % over all looks and arms" in out
 
 
+@pytest.mark.slow
 def test_selections_are_arms_and_their_areas_are_over_steps(launcher, capsys):
     made = launcher(uniform=0.0, rho_loss=0.02)
     words = [
@@ -189,6 +190,7 @@ def test_records_of_decisions_that_make_no_sense_are_named_and_left_out(tmp_path
     assert found == entry | {"verdict": "better", "looks": [5, 10]}
 
 
+@pytest.mark.slow
 def test_it_ends_with_the_last_open_arm(launcher):
     made = launcher(random=0.0, good=0.02)
     made.run(jobs("random", "good"), DESIGN)
@@ -209,6 +211,7 @@ def test_the_same_command_goes_on_where_it_was_stopped(launcher):
     assert once.run(jobs("random", "good", "same"), DESIGN) == again
 
 
+@pytest.mark.slow
 def test_arms_are_compared_where_the_other_keys_are_equal(launcher, capsys):
     made = launcher(random=0.0, good=0.02)
     words = [
@@ -221,6 +224,7 @@ def test_arms_are_compared_where_the_other_keys_are_equal(launcher, capsys):
     assert "Look 1 of 4, after 5 seeds · budget.batch_size=5" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_is_refused_or_fails_stops_no_other_arm(launcher, capsys):
     made = launcher(
         random=0.0,
@@ -253,6 +257,7 @@ def test_without_a_baseline_that_runs_it_ends_after_the_first_stage(launcher, ca
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_every_stage_is_in_the_plan_once_it_is_known(launcher):
     made = launcher(random=0.0, good=0.02)
     made.run(jobs("random", "good"), DESIGN)

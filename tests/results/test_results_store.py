@@ -273,6 +273,7 @@ class Refusal:
         return self.call(*arguments)
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing_whenever_it_fills(tmp_path: Path) -> None:
     run_trial(tmp_path / "whole", warm=True)
     messages = set()

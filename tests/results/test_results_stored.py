@@ -317,6 +317,7 @@ def test_nothing_is_downloaded_and_what_is_typed_is_not_taken_from_there(trial):
     assert found.tracker is None
 
 
+@pytest.mark.slow
 @pytest.mark.promise("Nothing outside the folder is read or written")
 def test_a_path_that_leads_to_no_regular_file_is_not_waited_for(trial, capsys, tmp_path):
     os.mkfifo(tmp_path / "there")

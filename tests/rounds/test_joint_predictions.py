@@ -121,6 +121,7 @@ def evaluated(posterior, trial, acquired=()):
     return evaluate(posterior, trial, validate(posterior, trial), acquired)
 
 
+@pytest.mark.slow
 def test_a_round_has_the_losses_of_its_posterior(begun):
     trial, posterior, acquired = begun
     row = evaluated(posterior, trial, acquired)
@@ -129,6 +130,7 @@ def test_a_round_has_the_losses_of_its_posterior(begun):
     assert [row[name] for name in JOINT] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_labels_reweight_the_samples_as_bayes_says(begun):
     trial, posterior, acquired = begun
     row = evaluated(posterior, trial, acquired)
@@ -154,6 +156,7 @@ def test_labels_reweight_the_samples_as_bayes_says(begun):
     assert row["online_nll"] != pytest.approx(row["test_nll"], rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refused", ["one", "all"])
 def test_labels_that_are_refused_say_nothing(begun, refused):
     trial, posterior, acquired = begun
@@ -237,6 +240,7 @@ def test_nothing_else_of_a_run_depends_on_it_and_the_last_round_buys_nothing(mak
         assert frames[1][name].isna().tolist() == [False, False, False, True]
 
 
+@pytest.mark.slow
 def test_fewer_samples_are_the_first_of_more(make_trials):
     rows = []
     for words in (("model.num_samples=3",), ("model.num_samples=6", "evaluation.num_samples=3")):
@@ -248,6 +252,7 @@ def test_fewer_samples_are_the_first_of_more(make_trials):
         assert rows[0][name] == pytest.approx(rows[1][name], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_steps_that_are_chosen_have_joint_losses_and_nothing_online():
     words = ("selection=uniform", "budget.steps=4", "budget.evaluate_every=4", "seeds=1")
     small = ("model=deterministic", "model/network=mlp", "model.network.hidden=[16]")

@@ -62,6 +62,7 @@ def brute_force(posterior, inputs):
     }
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_definitions(make_trials, noise):
     (trial,) = make_trials(f"evaluation.ood=[{noise}]", "seeds=1")
     posterior = fitted(trial)
@@ -77,6 +78,7 @@ def test_scores_are_those_of_the_definitions(make_trials, noise):
         assert found == pytest.approx(wanted, abs=2e-4)
 
 
+@pytest.mark.slow
 def test_test_halves_are_compared_in_the_runs_own_normalization(make_trials, noise):
     (trial,) = make_trials(f"evaluation.ood=[{noise}]", "seeds=1")
     (other,) = trial.run.ood
@@ -85,6 +87,7 @@ def test_test_halves_are_compared_in_the_runs_own_normalization(make_trials, noi
     assert beside(own, own, "digits").test.inputs.values is own.test.inputs.values
 
 
+@pytest.mark.slow
 def test_nothing_else_of_a_round_depends_on_it(make_trials, noise):
     rows = []
     for words in ([], [f"evaluation.ood=[{noise}]"]):
@@ -99,12 +102,14 @@ def test_nothing_else_of_a_round_depends_on_it(make_trials, noise):
     assert {**with_other, **dict.fromkeys(COLUMNS)} == without
 
 
+@pytest.mark.slow
 def test_one_sample_has_no_mutual_information(make_trials, noise):
     (trial,) = make_trials("evaluation.num_samples=1", f"evaluation.ood=[{noise}]", "seeds=1")
     row = evaluated(fitted(trial), trial)
     assert "mutual_information" not in [entry["score"] for entry in row["ood"]]
 
 
+@pytest.mark.slow
 def test_energy_and_density_are_scores_of_models_that_have_them(noise):
     words = ["training.max_epochs=1", "training.epoch_size=128", "seeds=1", "strategy=entropy"]
     words += ["model/network=mlp", "model.network.hidden=[16]", f"evaluation.ood=[{noise}]"]
@@ -137,6 +142,7 @@ def test_the_energy_of_gaussian_logits_is_that_of_their_mean_field(noise):
         assert {name: entry[name] for name in wanted} == pytest.approx(wanted, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_histograms_count_every_point_once(make_trials, noise):
     (trial,) = make_trials(f"evaluation.ood=[{noise}]", "seeds=1")
     posterior = fitted(trial)
@@ -152,6 +158,7 @@ def test_histograms_count_every_point_once(make_trials, noise):
     assert np.abs(wanted - found["counts"]["digits"]).sum() <= 2  # rounding at an edge
 
 
+@pytest.mark.slow
 def test_log_densities_of_few_labels_are_spread_over_the_bins(noise):
     words = ["training.max_epochs=1", "training.epoch_size=128", "seeds=1", "strategy=ddu"]
     words += ["model/network=mlp", "model.network.hidden=[64]", "budget.init_size=40"]
@@ -192,6 +199,7 @@ def test_bins_follow_the_runs_own_values_and_are_open_at_their_ends():
     assert sum(same["counts"]["other"]) == 3
 
 
+@pytest.mark.slow
 def test_trackers_are_told_of_each_metric(make_trials, noise):
     (trial,) = make_trials(f"evaluation.ood=[{noise}]", "seeds=1")
     row = evaluated(fitted(trial), trial)

@@ -13,6 +13,7 @@ from al_bench.strategies.base import Selection
 from al_bench.strategies.random import Random
 
 
+@pytest.mark.slow
 def test_strategies_share_splits_and_seeds_do_not(make_trials):
     random = make_trials("strategy=random", "seeds=3", "budget.validation_size=50")
     bald = make_trials("strategy=bald", "seeds=3", "budget.validation_size=50")
@@ -34,6 +35,7 @@ def test_strategies_share_the_first_rounds_model(make_trials):
         assert first[0] != first[1]  # seeds differ
 
 
+@pytest.mark.slow
 def test_an_offset_of_one_stream_leaves_the_others(make_trials):
     (plain,) = make_trials("seeds=1")
     (moved,) = make_trials("seeds=1", "streams.initial=1")
@@ -41,6 +43,7 @@ def test_an_offset_of_one_stream_leaves_the_others(make_trials):
     assert not torch.equal(plain.initial, moved.initial)
 
 
+@pytest.mark.slow
 def test_the_budget_is_met_exactly_and_every_point_is_bought_once(make_trials):
     frame = notebook.execute(trials := make_trials("strategy=random", "seeds=1"))
     assert frame["num_labeled"].tolist() == [20, 30, 40, 45]
@@ -49,6 +52,7 @@ def test_the_budget_is_met_exactly_and_every_point_is_bought_once(make_trials):
     assert not set(trial.labeled) & set(trial.validation.tolist())
 
 
+@pytest.mark.slow
 def test_a_full_budget_trains_once_on_everything_but_validation(make_trials):
     (trial,) = make_trials(
         "budget=full", "budget.total=null", "budget.validation_size=50", "seeds=1"
@@ -67,6 +71,7 @@ def test_per_class_initial_sets_are_balanced(make_trials):
     assert sorted(labels[:10].tolist()) == list(range(10))  # one of each, then the next of each
 
 
+@pytest.mark.slow
 def test_initial_and_validation_sets_have_the_points_of_each_class_that_are_asked_for(make_trials):
     initial, validation = [3, 0, 1, *[2] * 7], [0, 4, *[1] * 8]
     words = (f"budget.init_per_class={initial}", f"budget.validation_per_class={validation}")
@@ -84,6 +89,7 @@ def test_initial_and_validation_sets_have_the_points_of_each_class_that_are_aske
     assert not torch.equal(trials[0].validation, trials[1].validation)
 
 
+@pytest.mark.slow
 def test_held_out_targets_leave_the_pool_and_are_equal_for_all_strategies(make_trials):
     counts = [5, 0, *[2] * 8]
     words = ("target=held_out", f"target.counts={counts}", "pool=repeat", "seeds=2")
@@ -106,6 +112,7 @@ def test_held_out_targets_leave_the_pool_and_are_equal_for_all_strategies(make_t
             assert not away & set(trial.pool.source_index.tolist())
 
 
+@pytest.mark.slow
 def test_test_sets_have_the_points_of_each_class_that_are_asked_for(make_trials):
     counts = [7, 0, *[3] * 8]
     first, second = make_trials(f"evaluation.test_counts={counts}", "seeds=2", "strategy=random")
@@ -146,6 +153,7 @@ def test_a_missing_class_is_named_when_per_class_was_asked(make_trials):
         ActiveLearningTrial(run, trial.streams, pool, trial.targets, trial.test)
 
 
+@pytest.mark.slow
 def test_refused_points_are_counted_as_queried_and_never_trained_on(make_trials):
     (trial,) = make_trials("strategy=random", "seeds=1", "budget.total=60")
     refused = torch.zeros(len(trial.pool), dtype=torch.bool)
@@ -158,12 +166,14 @@ def test_refused_points_are_counted_as_queried_and_never_trained_on(make_trials)
     assert not refused[torch.tensor(trial.labeled)].any()
 
 
+@pytest.mark.slow
 def test_a_target_on_validation_stops_early(make_trials):
     overrides = ("budget.validation_size=100", "budget.target_accuracy=0.01", "seeds=1")
     frame = notebook.execute(make_trials("strategy=random", *overrides))
     assert frame["round"].tolist() == [0]
 
 
+@pytest.mark.slow
 def test_an_empty_pool_ends_the_trial(make_trials):
     overrides = ("pool=subset", "pool.subset.size=45", "budget.total=45")
     frame = notebook.execute(trials := make_trials("strategy=bald", "seeds=1", *overrides))
@@ -193,6 +203,7 @@ def test_restored_trials_go_on_as_if_never_stopped(make_trials):
     assert resumed.labeled == trial.labeled
 
 
+@pytest.mark.slow
 def test_stored_rounds_of_another_initial_set_are_refused(make_trials):
     store = notebook.MemoryStore()
     trials = make_trials("strategy=random", "seeds=[0,1]")
@@ -216,6 +227,7 @@ class Stub:
         return Selection(self.positions, torch.zeros(len(self.positions), dtype=torch.float64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positions", [[0, 1], [0] * 10, [*range(9), 5000], [*range(9), -1]])
 def test_a_strategy_that_picks_wrongly_is_stopped(make_trials, positions):
     (trial,) = make_trials("seeds=1")
@@ -224,6 +236,7 @@ def test_a_strategy_that_picks_wrongly_is_stopped(make_trials, positions):
         notebook.execute([trial])
 
 
+@pytest.mark.slow
 def test_test_labels_influence_nothing_but_the_test_columns(make_trials):
     frames, picks = [], []
     for poison in (False, True):
@@ -254,6 +267,7 @@ def test_the_initial_set_can_be_bought_by_a_strategy(make_trials):
     assert first[2:] != second[2:]
 
 
+@pytest.mark.slow
 def test_an_initial_strategy_is_named_in_the_protocol(make_trials):
     (plain,) = make_trials("strategy=random", "seeds=1")
     (bought,) = make_trials("strategy=random", "strategy@init_strategy=margin", "seeds=1")
@@ -268,6 +282,7 @@ def test_an_initial_strategy_needs_a_number_of_labels(make_trials, overrides):
         make_trials("strategy@init_strategy=margin", "seeds=1", *overrides)
 
 
+@pytest.mark.slow
 def test_an_initial_strategy_is_checked_before_any_work(make_trials):
     typed = "strategy@init_strategy=bald"
     with pytest.raises(ConfigError, match=r"init_strategy\.num_samples=50 is more than the 4"):
@@ -276,6 +291,7 @@ def test_an_initial_strategy_is_checked_before_any_work(make_trials):
         make_trials(typed, "model.num_samples=1", "strategy=random")
 
 
+@pytest.mark.slow
 def test_target_inputs_can_have_their_own_classes(make_trials):
     share = "target.proportions=[1,1,0,0,0,0,0,0,0,0]"
     (trial,) = make_trials("seeds=1", "target=classes", share)
@@ -325,6 +341,7 @@ def test_a_stored_state_is_handed_on_where_the_trial_goes_on(make_trials):
     assert trial.state_for(Random()) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "is_same"), [(20, False), (10, True)])
 def test_clusters_of_another_size_are_not_handed_on(make_trials, size, is_same):
     (trial,) = make_trials(

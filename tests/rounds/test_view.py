@@ -25,6 +25,7 @@ def posterior(trial):
     return fit_one(trial).posterior
 
 
+@pytest.mark.slow
 def test_streamed_scores_equal_scores_of_the_whole_tensor(trial, posterior):
     streamed = trial.view(posterior, trial.run.strategy).score([bald, entropy])
     whole = trial.view(posterior, trial.run.strategy)
@@ -34,6 +35,7 @@ def test_streamed_scores_equal_scores_of_the_whole_tensor(trial, posterior):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_chunks_do_not_change_what_a_view_shows(trial, posterior):
     plain = trial.view(posterior, trial.run.strategy).log_probs()
     run = trial.run
@@ -83,6 +85,7 @@ def test_identical_samples_stop_a_strategy_that_compares_them(trial):
         trial.view(SameSamples(), trial.run.strategy).score([bald])
 
 
+@pytest.mark.slow
 def test_scoring_and_selecting_leave_the_model_as_it_was(trial, posterior):
     view = trial.view(posterior, trial.run.strategy)
     before = view.log_probs().clone()
@@ -119,6 +122,7 @@ class Cheat:
         return Selection(positions, torch.zeros(batch_size, dtype=torch.float64))
 
 
+@pytest.mark.slow
 def test_a_control_sees_labels_and_is_marked_in_the_results(trial, posterior):
     view = trial.view(posterior, Cheat())
     assert torch.equal(view.pool_labels(), trial.pool.labels[view.indices])
@@ -128,6 +132,7 @@ def test_a_control_sees_labels_and_is_marked_in_the_results(trial, posterior):
     assert set(trial.pool.labels[torch.tensor(trial.labeled[20:])].tolist()) == {0}
 
 
+@pytest.mark.slow
 def test_a_control_on_a_contaminated_pool_knows_which_answers_it_will_get(make_trials):
     """Balanced random buys answers alone, in equal numbers, of a pool that is half refused."""
     mixed = ("pool=contaminate", "pool.contaminate.source=digits", "strategy=balanced_random")
@@ -191,6 +196,7 @@ def test_the_network_of_a_view_is_the_strategys_own(trial, posterior):
     assert torch.equal(fresh.gradient_factors().log_probs, before)
 
 
+@pytest.mark.slow
 def test_labeled_points_are_predicted_in_the_order_in_which_they_were_labeled(trial, posterior):
     view = trial.view(posterior, trial.run.strategy)
     inputs = trial.pool.inputs.gather(torch.tensor(trial.labeled), torch.device("cpu"))
@@ -201,6 +207,7 @@ def test_labeled_points_are_predicted_in_the_order_in_which_they_were_labeled(tr
     assert torch.equal(part.labeled_log_probs(), view.labeled_log_probs())
 
 
+@pytest.mark.slow
 def test_target_inputs_are_drawn_once_a_round_under_the_same_samples(trial, posterior):
     view = trial.view(posterior, trial.run.strategy)
     targets = view.target_log_probs(30)
@@ -234,6 +241,7 @@ def test_class_targets_note_what_their_draws_are_worth(make_trials):
     assert "effective_targets" not in other.select(posterior, row).columns.get("notes", "")
 
 
+@pytest.mark.slow
 def test_source_indices_name_points_of_the_data_set(make_trials):
     (trial,) = make_trials("seeds=1", "pool=repeat", "strategy=random")
     view = trial.view(fit_one(trial).posterior, trial.run.strategy)
@@ -254,6 +262,7 @@ def test_source_indices_name_points_of_the_data_set(make_trials):
     assert not view.holds(places, trial.pool.source_index[places], ["b", "a"])
 
 
+@pytest.mark.slow
 def test_refused_points_are_not_predicted_by_a_look_ahead(trial):
     refused = torch.zeros(len(trial.pool), dtype=torch.bool)
     refused[trial.available()[50:]] = True

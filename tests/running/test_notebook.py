@@ -34,6 +34,7 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = al_bench.nothing
 
 
+@pytest.mark.slow
 def test_a_users_own_folder_works_from_python(quick, tmp_path):
     (tmp_path / "mine" / "strategy").mkdir(parents=True)
     own = "# Mine\n_target_: al_bench.strategies.random.Random\n"
@@ -42,6 +43,7 @@ def test_a_users_own_folder_works_from_python(quick, tmp_path):
     assert trial.run.identity.strategy_label == "own"
 
 
+@pytest.mark.slow
 def test_wrong_choices_are_answered_as_on_the_command_line(quick):
     with pytest.raises(ConfigError, match="Did you mean 'batchbald'"):
         al_bench.trials("strategy=batchbold", *quick)
@@ -59,6 +61,7 @@ def test_wrong_choices_are_answered_as_on_the_command_line(quick):
         al_bench.run(quick)
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_the_plan_and_trains_nothing(quick, tmp_path, capsys):
     curves = al_bench.run("strategy=random", "dry_run=true", *quick)
     assert len(curves) == 0
@@ -99,6 +102,7 @@ def test_several_runs_from_python_are_those_of_each_alone(quick, tmp_path):
         assert own["test_nll"].tolist() == frame["test_nll"].tolist()
 
 
+@pytest.mark.slow
 def test_several_runs_are_refused_before_any_begins(quick, tmp_path):
     with pytest.raises(ConfigError, match="'strategy=bald' is a word"):
         al_bench.run_together("strategy=bald")

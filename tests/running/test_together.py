@@ -138,6 +138,7 @@ def test_runs_of_many_kinds_have_the_bits_of_each_alone(runs, tmp_path, run):
     assert torch.get_num_threads() == 1
 
 
+@pytest.mark.slow
 def test_all_runs_grow_together_and_the_first_seeds_are_first(runs, monkeypatch):
     words = ["budget.total=30"]
     one, other = runs(

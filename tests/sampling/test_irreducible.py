@@ -133,6 +133,7 @@ def test_copies_of_a_point_are_in_one_half(tmp_path):
         assert not set(copies[trained.indices].tolist()) & set(copies[watched.indices].tolist())
 
 
+@pytest.mark.slow
 def test_two_halves_of_random_labels_know_nothing(tmp_path):
     labels = torch.randint(C, (N + HELD,), generator=torch.Generator().manual_seed(5))
     longer = dataclasses.replace(RECIPE, max_epochs=30)
@@ -156,6 +157,7 @@ def trained(tmp_path, model_of_losses, **changes):
     return bool(given.beside.seen)
 
 
+@pytest.mark.slow
 def test_they_are_learned_once_for_all_that_decides_them(tmp_path):
     assert trained(tmp_path, Holdout(SHORT))
     assert not trained(tmp_path, Holdout(SHORT))

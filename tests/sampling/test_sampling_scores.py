@@ -134,6 +134,7 @@ def test_copies_with_another_label_are_other_candidates_of_pig(view):
     assert scores[2] != scores[3]
 
 
+@pytest.mark.slow
 def test_softmax_over_rho_draws_as_boltzmann_without_replacement(view):
     """One point at a time has the chances exp(β s) / Σ exp(β s)."""
     from scipy.stats import chisquare

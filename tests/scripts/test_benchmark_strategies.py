@@ -98,6 +98,7 @@ def test_a_trained_posterior_gives_the_same_picks_as_long_as_they_are_exact(benc
         assert peer["agreement"]["equal"]
 
 
+@pytest.mark.slow
 def test_another_answer_than_the_peers_is_told_and_fails(benchmark, fake_row, tmp_path, capsys):
     fake_row(
         ("Peer", lambda: [2, 1]),
@@ -108,6 +109,7 @@ def test_another_answer_than_the_peers_is_told_and_fails(benchmark, fake_row, tm
     assert "Fake: another answer than Peer" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_fails_or_is_missing_leaves_the_rest_measured(benchmark, fake_row, tmp_path, capsys):
     def broken():
         raise AttributeError("np.Inf was removed")
@@ -155,6 +157,7 @@ def test_an_unknown_row_is_refused_by_name(benchmark, capsys):
     assert "no row is called 'nothing'; choose from batchbald" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_peak_is_that_of_the_call_alone(benchmark):
     import torch
     from strategy_benchmarks.memory import with_peak

@@ -24,6 +24,7 @@ finally:
 PERCENTS = st.floats(0, 100).map(lambda value: round(value, 2))
 
 
+@pytest.mark.slow
 @given(
     ours=st.lists(PERCENTS, min_size=2, max_size=8),
     published=PERCENTS,

@@ -93,6 +93,7 @@ def test_chance_is_called_a_find_as_often_as_it_is_said(num_seeds, baselines, sp
     assert found == pytest.approx(0.05, abs=0.025)
 
 
+@pytest.mark.slow
 def test_json_holds_it(capsys):
     assert cli.main(["compare", REFERENCE, "aa=true", "format=json"]) == 0
     rows = json.loads(capsys.readouterr().out)

@@ -30,6 +30,7 @@ def test_the_band_is_wider_than_the_intervals_it_joins():
     assert (high > single.high).all()
 
 
+@pytest.mark.slow
 def test_whole_curves_are_covered_as_often_as_the_band_says():
     generator = np.random.default_rng(0)
     repeats, hits = 60, 0

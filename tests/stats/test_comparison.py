@@ -132,6 +132,7 @@ def test_words_for_every_verdict(make_frame):
     }
 
 
+@pytest.mark.slow
 def test_equivalence_is_adjusted_for_the_number_of_arms(make_frame):
     """Ten arms of equal differences: what one arm alone may be called, ten may not."""
     signs = np.array([1, -1, 1, -1, 0.5, -0.5])
@@ -164,6 +165,7 @@ def test_better_by_less_than_the_margin_is_said(make_frame):
     assert "within the margin: bald" in verdict_table(result, only(result)).caption
 
 
+@pytest.mark.slow
 def test_shuffled_rows_and_ties_change_no_number(make_frame):
     rng = np.random.default_rng(0)
     frames = []

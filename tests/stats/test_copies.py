@@ -50,6 +50,7 @@ def test_rows_that_cannot_be_told_apart_are_not_spliced(make_frame):
         assert set(one_copy(frame)["seed"]) == {1}
 
 
+@pytest.mark.slow
 def test_equal_copies_and_beginnings_are_one_trial_and_nothing_is_said(make_frame):
     whole = make_frame("bald", range(3), range(4), rising, seconds_fit=1.0, test_nll=np.nan)
     whole["test_class_accuracy"] = [np.array([0.5, np.nan])] * len(whole)
@@ -75,6 +76,7 @@ def test_a_difference_in_a_list_is_a_difference(make_frame):
         one_copy(pd.concat([one, other]))
 
 
+@pytest.mark.slow
 def test_a_comparison_of_joined_frames_uses_whole_copies_in_any_order(make_frame):
     arms = [make_frame("random", range(4), range(4), rising)]
     arms.append(make_frame("bald", range(4), range(4), lambda s, r: rising(s, r) + 0.05))

@@ -91,6 +91,7 @@ def test_an_earlier_look_counts_too(frame):
     assert "bald was not distinguishable and is better" in note
 
 
+@pytest.mark.slow
 def test_the_command_reads_the_manifests(frame, tmp_path, capsys):
     spans = spans_of({1: [0, 1, 2], 2: [3, 4]})
     fixed = {"num_queried": 0, "num_validation": 0, "steps": 1, "scoring_precision": "float32"}

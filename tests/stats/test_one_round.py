@@ -124,6 +124,7 @@ def test_the_name_of_the_budget_stands_for_settings_that_are_not_stored(make_fra
     assert protocol.arms[1].verdict == "better"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "said"), [("mnist", (0.4, -2.2, 3.1)), ("emnist_letters", (-0.4, -2.2, 1.5))]
 )

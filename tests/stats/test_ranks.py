@@ -27,12 +27,14 @@ def rho(x, y):
     return np.corrcoef(*ranks)[0, 1]
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_kendall_counts_pairs(values):
     expected = [[tau_b(x, y) for y in values] for x in values]
     assert kendall(values) == pytest.approx(np.array(expected), nan_ok=True)
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_spearman_correlates_ranks(values):
     expected = [[rho(x, y) for y in values] for x in values]

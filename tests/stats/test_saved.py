@@ -73,6 +73,7 @@ def test_a_worse_arm_is_never_free(saved, curve, most):
         assert f"takes at least {-shown} label{'s' * (shown < -1)} more" in sentence
 
 
+@pytest.mark.slow
 def test_a_curve_that_falls_below_another_that_falls_is_not_free_either(saved):
     falling = [0.9, 0.9, 0.8, 0.7]
     worse = arm_of(saved([0.9, 0.9, 0.7, 0.6], falling))
@@ -95,6 +96,7 @@ def test_curves_that_cross_are_read_at_the_end(saved):
     assert arm.saved[0] == pytest.approx(10)
 
 
+@pytest.mark.slow
 def test_words_that_point_the_other_way_say_yet(saved):
     late = saved([0.5, 0.3, 0.4, 1.0])
     assert arm_of(late).verdict == "worse"
@@ -135,6 +137,7 @@ def test_a_resample_in_which_the_arm_ends_below_counts_with_its_bound(make_frame
     assert high > 5
 
 
+@pytest.mark.slow
 def test_the_sign_of_labels_saved_is_seldom_wrong(make_frame):
     """Rising curves with noise: the arm that is ahead by three steps saves, and the reverse."""
     rng = np.random.default_rng(0)

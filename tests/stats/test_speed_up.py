@@ -76,6 +76,7 @@ def compared(walks):
     return {arm.arm: arm for arm in result.protocols[0].arms}, arm_rows(result).set_index("arm")
 
 
+@pytest.mark.slow
 def test_the_speed_up_of_each_seed_is_what_a_loop_finds(walks, compared):
     arms, rows = compared
     for name in ("rho_loss", "irreducible_loss"):

@@ -64,6 +64,7 @@ def test_curves_lie_over_steps():
     assert (row["first"], row["last"], row["to_0.5"]) == (0, 200, 50)
 
 
+@pytest.mark.slow
 def test_what_was_chosen_has_no_value_before_the_first_step_and_lacks_none():
     frame = fake_sampling.arms(range(2), {"uniform": 1.0, "loss": 0.5})
     with warnings.catch_warnings():
@@ -86,6 +87,7 @@ def test_missing_rounds_are_told_in_steps():
         tidy(gap, "test_accuracy")
 
 
+@pytest.mark.slow
 def test_the_two_kinds_are_compared_apart_each_with_its_baseline(both, bought):
     result = compare(both.sample(frac=1, random_state=0), reach=[0.6])
     assert [(p.axis, p.baseline) for p in result.protocols] == [
@@ -121,6 +123,7 @@ def test_arms_widened_to_the_budget_do_not_pool_the_two_kinds(both):
     }
 
 
+@pytest.mark.slow
 def test_columns_and_words_follow_what_was_spent(both):
     rows = arm_rows(compare(both, reach=[0.6]))
     labels, steps = rows[rows["setting"].isna()], rows[rows["setting"] == "sampling"]

@@ -34,6 +34,7 @@ def test_means_and_intervals_are_over_seeds_at_each_label_count(make_frame):
     assert summary["joined"].tolist() == [False, True]
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_changes_nothing(make_frame):
     frame = pd.concat(
         [
@@ -168,6 +169,7 @@ def test_a_copy_of_a_folder_counts_once(make_frame):
     pd.testing.assert_frame_equal(curves, tidy(frame, "test_accuracy"))
 
 
+@pytest.mark.slow
 def test_copies_of_a_trial_that_disagree_are_named(make_frame):
     frame = make_frame("random", range(3), range(3), rising)
     other = make_frame("random", [1], [1, 2], lambda s, r: 0.3, device="cuda")

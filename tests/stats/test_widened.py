@@ -63,6 +63,7 @@ def arms(result):
     return {arm.arm: arm.baseline for arm in protocol.arms}
 
 
+@pytest.mark.slow
 def test_each_arm_is_compared_with_the_baseline_of_its_own_keys(run):
     warm = {"training__start": "warm"}
     frame = both(
@@ -208,6 +209,7 @@ def test_an_arm_without_a_baseline_of_its_own_says_so(run):
     assert "bald · start=warm: no baseline, so no difference." in caption
 
 
+@pytest.mark.slow
 def test_older_curves_share_data_by_name_which_is_said(run):
     old = {"fingerprint": "left out"}
     frame = both(run("random", **old), run("bald", **old), run("bald", training__start="warm"))
@@ -219,6 +221,7 @@ def test_older_curves_share_data_by_name_which_is_said(run):
     assert "names of choices alone" in widened(by_hand, ["strategy", "training"]).caveats[0]
 
 
+@pytest.mark.slow
 def test_over_protocols_each_arm_is_held_against_its_own_baseline(run):
     frame = both(
         *(

@@ -83,6 +83,7 @@ def vanish(*_):
     raise Vanish("gone")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -113,6 +114,7 @@ def test_a_check_tells_what_a_trial_would(make_trials):
         batch_is_well_formed(Leaves())
 
 
+@pytest.mark.slow
 def test_a_score_of_another_shape_is_named(make_trials):
     def lengthy(log_probs):
         return log_probs.mean()
@@ -123,6 +125,7 @@ def test_a_score_of_another_shape_is_named(make_trials):
         notebook.execute([trial])
 
 
+@pytest.mark.slow
 def test_an_infinite_score_ranks_and_is_none_to_store(make_trials):
     def surprise(log_probs):
         return torch.where(torch.arange(len(log_probs)) == 1, torch.inf, 0.0)

@@ -166,6 +166,7 @@ def test_an_oracle_refuses_sizes_of_nothing_and_likelihoods_that_are_nan():
         Oracle().select(view, 1, seeded(0))
 
 
+@pytest.mark.slow
 def test_an_oracle_buys_better_points_than_chance_on_digits(make_trials):
     """Through the public door: the look-ahead really trains, and its choice is the best tried."""
     from al_bench.training.trainer import fit_one
@@ -218,6 +219,7 @@ def test_copies_are_bought_at_once():
     assert abs(picks.index(7) - picks.index(2)) == 1
 
 
+@pytest.mark.slow
 def test_without_labels_the_first_point_is_random_and_has_no_score():
     view = FakeView(log_probs(5, 2, 3), num_labeled=0)
     firsts = Counter()

@@ -94,6 +94,7 @@ def bound(points):
     return share * (points.squares[:, None] + points.squares).double()
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @clouds
 def test_a_far_point_changes_distances_of_the_others_by_rounding_only(

@@ -64,6 +64,7 @@ def test_what_is_more_than_rows_of_features_is_refused_before_it_is_computed(nam
     assert str(error.value).startswith(f"{REFUSED[name]}, and 1 MB are available on cpu. ")
 
 
+@pytest.mark.slow
 def test_what_cluster_margin_says_fits_does(available):
     view = FakeView(log_probs(1_000, 2, 3))
     available(2_000)

@@ -77,6 +77,7 @@ def test_what_was_not_stored_is_refused(tmp_path, stored, overrides, said):
         replayed(tmp_path, stored, *overrides)
 
 
+@pytest.mark.slow
 def test_what_is_no_single_run_is_refused(tmp_path, stored):
     with pytest.raises(ConfigError, match="is no folder"):
         Replay(str(tmp_path / "nowhere"))

@@ -255,6 +255,7 @@ def test_weights_that_mean_nothing_are_refused(arguments, said):
 # A real view, restricted.
 
 
+@pytest.mark.slow
 def test_a_restricted_view_shows_the_model_only_its_points(make_trials):
     (trial,) = make_trials("seeds=1")
     whole = trial.view(fit_one(trial).posterior, Subsample(Worst()))

@@ -17,6 +17,7 @@ def by_loops(kernel, m):
     return float(own + reference - 2 * across / (m * (n - 1)))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**20), st.integers(2, 6), st.integers(0, 4))
 def test_the_estimate_is_that_of_the_paper(seed, m, others):
     factor = torch.randn(m + others, 5, dtype=torch.float64, generator=torch.Generator())

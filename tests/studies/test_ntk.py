@@ -17,6 +17,7 @@ def kernel_and_targets(size=6, classes=3, seed=0):
     return factor @ factor.T, torch.nn.functional.one_hot(labels, classes).double()
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**20), st.integers(2, 7), st.integers(1, 3))
 def test_speed_alignment_and_bound_are_traces(seed, size, classes):
     kernel, targets = kernel_and_targets(size, classes, seed)
@@ -59,6 +60,7 @@ def test_errors_are_those_of_gradient_descent_from_zero():
         assert error == pytest.approx(float((outputs - targets).square().sum()))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**20))
 def test_both_theorems_hold(seed):
     kernel, targets = kernel_and_targets(seed=seed)

@@ -227,6 +227,7 @@ def test_batches_are_the_same_whether_gathered_at_once_or_one_by_one():
         assert torch.equal(value, gathered.state_dict()[name])
 
 
+@pytest.mark.slow
 def test_training_in_bfloat16_keeps_float32_weights_and_learns():
     engine = dataclasses.replace(ENGINE, training_precision="bfloat16")
     net, training = fit(Recipe(learning_rate=0.01, max_epochs=3), engine=engine)

@@ -141,6 +141,7 @@ def test_packs_train_as_one_by_one_where_all_is_computed_together(model):
     check_equal_to_sequential(MODELS[model], PLAIN)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("doubles")
 @pytest.mark.parametrize("name", RECIPES)
 def test_packs_follow_every_recipe(name):
@@ -153,6 +154,7 @@ def test_packs_fill_up_short_batches_with_points_that_do_not_count(name):
     check_equal_to_sequential(DENSE, changed(SHORT[name]), shape=(5,))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("doubles")
 def test_looks_through_samples_draw_the_masks_of_each_trial():
     recipe = changed(dict(monitor="nll", patience=2, max_epochs=6, monitor_samples=3))
@@ -185,6 +187,7 @@ def test_the_number_of_labels_of_a_neighbor_changes_no_bit():
     assert equal(fit_packed(trials)[0], alone)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_fails_its_trial_alone_as_it_would_by_itself():
     def trials(width):
         made = [FewPoints(CNN, PLAIN, seed, width=width) for seed in range(4)]
@@ -272,6 +275,7 @@ class Bright(FewPoints):
         self.inputs = TensorInputs(self.inputs.gather(everything, self.engine.device) + 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [Deterministic(fussy), DeepEnsemble(fussy, num_members=2)])
 def test_a_network_that_raises_fails_its_trial_alone(model):
     def trials(*seeds):
