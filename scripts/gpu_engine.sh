@@ -8,7 +8,7 @@ if [ $# -ne 2 ]; then
   echo "usage: $0 FOLDER OUT: FOLDER holds MNIST (dataset.root), what is found is written to OUT" >&2
   exit 2
 fi
-root=$1 out=$2
+root=$1 out=$2 failed=0
 scripts=$(dirname "$0")
 mkdir -p "$out"
 
@@ -20,6 +20,7 @@ step() {
   started=$(date +%s)
   timeout -k 15 "$limit" "$@" > "$out/$name.txt" 2>&1
   code=$?
+  [ "$code" -eq 0 ] || failed=1
   tail -n 20 "$out/$name.txt"
   echo "$name: exit $code after $(($(date +%s) - started)) s" | tee -a "$out/steps.txt"
 }
@@ -31,13 +32,12 @@ run() {
   step "$of" "$at_most" al-bench run device=cuda "dataset.root=$root" chunk_bytes=536870912 "results=$out/$of" "$@"
 }
 
-step tests 60 python -m pytest -q -m gpu "$scripts/../tests"
+tests=$scripts/../tests
+step tests 100 python -m pytest -m gpu --tb=short "$tests/test_gpu.py" "$tests/training"
 step engine 110 python "$scripts/benchmark_engine.py" --device cuda --out "$out/engine.json"
 
 run once 30 -m experiment=batchbald/mnist strategy=batchbald seeds=1 pack_width=2 budget.total=40
-for manifest in $(find "$out/once" -path '*/manifests/seed=0.json'); do
-  step again 30 al-bench rerun "$manifest" "dataset.root=$root"
-done
+step again 30 al-bench rerun "$(find "$out/once" -path '*/manifests/seed=0.json')" "dataset.root=$root"
 
 run rounds 60 -m experiment=batchbald/mnist strategy=random seeds=32 pack_width=32 budget.total=70
 step seconds 10 python -c '
@@ -46,6 +46,7 @@ from al_bench.results.frame import read_curves
 print(read_curves(sys.argv[1:]).filter(like="seconds_").mean().rename("mean seconds of a trial and round").to_string())
 ' "$out/rounds"
 
-run mnist 150 -m experiment=batchbald/mnist seeds=6 pack_width=36 strategy=random,bald,batchbald,epig,badge,powerbald
-run repeated_mnist 150 -m experiment=batchbald/repeated_mnist seeds=6 pack_width=36 \
+run mnist 130 -m experiment=batchbald/mnist seeds=6 pack_width=36 strategy=random,bald,batchbald,epig,badge,powerbald
+run repeated_mnist 130 -m experiment=batchbald/repeated_mnist seeds=6 pack_width=36 \
   strategy=random,bald,batchbald,badge,powerbald,variation_ratios
+exit $failed

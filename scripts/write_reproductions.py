@@ -23,7 +23,8 @@ PRESETS = ROOT / "conf" / "experiment"
 
 NOT_RUN = "not run"
 MEANING = {
-    AGREES: "the protocol is the published one, the published value lies in our 95 % interval "
+    AGREES: "the protocol is the published one as far as it was published (what differs is told "
+    "with the numbers), the published value lies in our 95 % interval "
     "(where the paper gives mean, deviation and number of runs: Welch's interval of the "
     "difference holds zero), and that interval is no wider than four points, or a tenth of the "
     "published value where it is no fraction",

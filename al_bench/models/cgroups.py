@@ -9,8 +9,12 @@ NO_LIMIT = 2**60  # the first version writes a number beyond it for none
 # Version to the files of its limit, of what is used, and the cached files that give way, in its
 # memory.stat.
 FILES = {
-    2: ("memory.max", "memory.current", "inactive_file"),
-    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", ("inactive_file", "active_file")),
+    1: (
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        ("total_inactive_file", "total_active_file"),
+    ),
 }
 
 
@@ -51,9 +55,10 @@ def _rest(folder: Path, version: int) -> int | None:
         limit = int((folder / limit_file).read_text(encoding="utf-8"))
         used = int((folder / used_file).read_text(encoding="utf-8"))
         stat = (folder / "memory.stat").read_text(encoding="utf-8")
+        counted = dict(line.split() for line in stat.splitlines())
+        gives_way = sum(int(counted.get(name, 0)) for name in cached)
     except (OSError, ValueError):  # "max" is no limit
         return None
     if limit >= NO_LIMIT:
         return None
-    counted = dict(line.split() for line in stat.splitlines())
-    return max(0, limit - used + int(counted.get(cached, 0)))
+    return max(0, limit - used + gives_way)

@@ -11,6 +11,7 @@ from torch import Tensor
 from al_bench.errors import AlBenchError
 from al_bench.models.cgroups import memory_left
 
+SHARED = (0, 0)  # the pool of memory that a process's tensors on a GPU share
 MEMINFO = Path("/proc/meminfo")
 FEWER = "Choose among fewer of them: strategy=subsample strategy@strategy.of=… strategy.size=10000."
 
@@ -60,7 +61,13 @@ def available(device: torch.device) -> int | None:
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        segments: list[Any] = torch.cuda.memory_snapshot()  # type: ignore[no-untyped-call]
+        return free + sum(
+            segment["total_size"] - segment["allocated_size"]
+            for segment in segments
+            if segment["device"] == device.index
+            and segment.get("segment_pool_id", SHARED) == SHARED  # a graph's is its own
+        )
     if device.type != "cpu":
         return None
     known = [one for one in (_left_on_machine(), memory_left()) if one is not None]

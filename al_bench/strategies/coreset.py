@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from al_bench.strategies.base import PoolView, Selection
-from al_bench.strategies.distances import Points, nearest, to_point
-from al_bench.strategies.spaces import Space, in_order, located
+from al_bench.strategies.distances import Points, centered, nearest, to_point
+from al_bench.strategies.spaces import Space, in_order, located, random_order
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,12 @@ class LCMD:
         Scores are not sorted: the largest cluster need not hold the farthest point. The first pick
         without labeled points has no score (NaN). Notes: as ``CoreSet``'s.
         """
-        order, pool, labeled = located(self.space, view, batch_size, generator)
-        centers = Centers(pool, labeled)
-        if not len(labeled):
-            norms = torch.linalg.vector_norm(in_order(self.space, view, order), dim=1)
-            centers.add(norms.argmax(keepdim=True))
+        order = random_order(view, batch_size, generator)
+        values = in_order(self.space, view, order)
+        longest = torch.linalg.vector_norm(values, dim=1).argmax(keepdim=True)
+        centers = Centers(*centered(values, self.space.labeled(view)))
+        if not centers.count:
+            centers.add(longest)
         while len(centers.picks) < batch_size:
             centers.add(self._worth(centers).argmax(keepdim=True))
         return centers.selection(order, is_first_drawn=False)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from al_bench.errors import ConfigError, keyed
-from al_bench.models.room import available
+from al_bench.models.room import require_room
 from al_bench.strategies.base import PoolView, Selection
 from al_bench.strategies.clusters import k_means
 from al_bench.strategies.distances import Points, blocks, joined, nearest, squared_distances
@@ -40,8 +40,8 @@ class ProbCover:
     ball's count of uncovered points is brought up to date at every pick.
 
     Cost: O(N² D) for the graph, twice with the radius, O(1) an edge for the picks; the graph takes
-    N²/8 bytes (0.3 GB at N = 50,000). Where that is more than a gibibyte, or than half of what is
-    available, rows of it are computed again, one for each point that is covered.
+    N²/8 bytes (0.3 GB at N = 50,000). Where that is more than a gibibyte, rows of it
+    are computed again, one for each point that is covered.
 
     Args:
         space: Where distances are measured (``al_bench.strategies.spaces``).
@@ -146,9 +146,11 @@ class Balls:
         self._pool, self._radius = pool, radius
         self._uncovered = ~self._within(nearest(pool, labeled)[0]).cpu()
         self.degrees = torch.empty(len(pool), dtype=torch.int64)
-        there = available(torch.device("cpu"))
-        most = BITMAP_BYTES if there is None else min(BITMAP_BYTES, there // 2)
-        is_stored = len(pool) ** 2 // 8 <= most
+        # The number of points alone decides: what is computed in other blocks is rounded otherwise.
+        is_stored = len(pool) ** 2 // 8 <= BITMAP_BYTES
+        if is_stored:
+            what = f"Pairs of {len(pool):,} points"
+            require_room(len(pool) ** 2 // 8, torch.device("cpu"), what)
         self._bitmap = np.empty((len(pool) if is_stored else 0, (len(pool) + 7) // 8), np.uint8)
         for block in blocks(len(pool), 8 * len(pool)):
             inside = self._computed(pool[block])

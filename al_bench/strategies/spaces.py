@@ -152,11 +152,20 @@ def located(space: Space, view: PoolView, batch_size: int, generator: torch.Gene
         AlBenchError: The pool does not fit into memory.
         ValueError: The pool has no ``batch_size`` points, or a feature is not finite.
     """
-    if not 1 <= batch_size <= len(view):
-        raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
-    order = torch.randperm(len(view), generator=generator)
+    order = random_order(view, batch_size, generator)
     pool, labeled = centered(in_order(space, view, order), space.labeled(view))
     return Located(order, pool, labeled)
+
+
+def random_order(view: PoolView, batch_size: int, generator: torch.Generator) -> Tensor:
+    """(N,) int64 positions of a view, so that the first of equals is a fair choice.
+
+    Raises:
+        ValueError: The pool has no ``batch_size`` points.
+    """
+    if not 1 <= batch_size <= len(view):
+        raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+    return torch.randperm(len(view), generator=generator)
 
 
 def in_order(space: Space, view: PoolView, order: Tensor) -> Tensor:

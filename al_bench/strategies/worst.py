@@ -12,7 +12,7 @@ from torch import Tensor
 
 from al_bench.models.base import FEATURES
 from al_bench.strategies.base import PoolView, Selection
-from al_bench.strategies.spaces import LastLayer, in_order
+from al_bench.strategies.spaces import LastLayer, in_order, random_order
 
 BLOCK_BYTES = 2**26  # of distances
 
@@ -34,10 +34,7 @@ class Worst:
         A first pick without labeled points has no score (NaN). Notes ``fell_back`` = ``random``
         when every pick was one of equals.
         """
-        if not 1 <= batch_size <= len(view):
-            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
-        # In a random order, so that the first of equals is a fair choice.
-        order = torch.randperm(len(view), generator=generator)
+        order = random_order(view, batch_size, generator)
         features = in_order(LastLayer(), view, order)
         nearest = _nearest(features, view.labeled_features().to(features))  # (N,)
         gone = torch.zeros(len(view), dtype=torch.bool, device=features.device)
@@ -45,7 +42,8 @@ class Worst:
         distances: list[Tensor] = []
         tied = torch.tensor(True, device=features.device)
         for _ in range(batch_size):
-            best = nearest.masked_fill(gone, math.inf).argmin(keepdim=True)
+            left = nearest.clamp_max(torch.finfo(nearest.dtype).max)  # all, where all are infinite
+            best = left.masked_fill(gone, math.inf).argmin(keepdim=True)
             picked.append(best)
             distances.append(nearest[best])
             tied &= ((nearest == distances[-1]) | gone).all()

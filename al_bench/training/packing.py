@@ -81,13 +81,6 @@ def _problem_of_network(
     if is_block_network(network):
         return None
     name = type(network).__name__
-    if (drawn := _first_drawn(network, another)) is not None:
-        return (
-            f"{name} draws its tensor {drawn}, which is neither a parameter nor a buffer, so that "
-            "a pack has one for all.",
-            f'Write self.register_buffer("{drawn.rpartition(".")[2]}", …), or leave pack_width '
-            "out.",
-        )
     if recipe.has_short_batches:
         return (
             f"{name} may look at several points together, as batch normalization does, so that "
@@ -102,6 +95,13 @@ def _problem_of_network(
         torch.autograd.grad(logits.sum(), replicas.weights)
     except Exception as error:
         return f"several of {name} cannot be computed together ({error_line(error)}).", LEAVE_OUT
+    if (drawn := _first_drawn(network, another)) is not None:
+        return (
+            f"{name} draws its tensor {drawn}, which is neither a parameter nor a buffer, so that "
+            "a pack has one for all.",
+            f'Write self.register_buffer("{drawn.rpartition(".")[2]}", …), or leave pack_width '
+            "out.",
+        )
     return None
 
 
@@ -116,4 +116,6 @@ def _first_drawn(network: Network, another: Network) -> str | None:
 
 
 def _equals(value: torch.Tensor, other: Any) -> bool:
-    return isinstance(other, torch.Tensor) and torch.equal(value, other)
+    if not isinstance(other, torch.Tensor) or value.shape != other.shape:
+        return False
+    return bool(((value == other) | ((value != value) & (other != other))).all())  # NaN is NaN

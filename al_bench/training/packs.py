@@ -105,7 +105,7 @@ class Pack:
             weights.new_zeros(*shape, units, dtype=torch.float32) for units in template.mask_units
         ]
         self._turn = weights.new_zeros(1, dtype=torch.int64)  # which of the steps is next
-        self._take_step: Callable[[], None] | None = None
+        self._replay: Callable[[], None] | None = None  # of a step that was recorded
 
     @property
     def replicas(self) -> list[Replica]:
@@ -148,10 +148,11 @@ class Pack:
             self._fill(epochs, steps, counts)
             if all(one.outcome is not None for one in self.replicas):
                 break
-            if self._take_step is None:
-                self._take_step = captured(self._step, self._changed())
+            if self._replay is None:
+                self._replay = captured(self._step, self._changed())
+            take_step = self._replay or self._step
             for _ in range(steps):
-                self._take_step()
+                take_step()
                 for one in self.replicas:
                     one.steps += 1
                     watch(one)

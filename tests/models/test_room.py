@@ -95,7 +95,8 @@ def test_a_container_with_less_than_the_machine_has_that(
     def limit(folder, most, used):
         (folder / limit_file).write_text(f"{most}\n")
         (folder / used_file).write_text(f"{used}\n")
-        (folder / "memory.stat").write_text(f"anon 7\n{cached} 500000\n")
+        hot = cached.replace("inactive", "active")
+        (folder / "memory.stat").write_text(f"anon 7\n{hot} 200000\n{cached} 300000\n")
 
     cpu = torch.device("cpu")
     assert room.available(cpu) == 4_096_000  # groups say nothing

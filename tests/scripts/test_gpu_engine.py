@@ -48,7 +48,8 @@ def test_every_command_of_it_composes_and_the_repetition_names_a_manifest(tmp_pa
 
 
 def test_a_step_that_fails_or_runs_past_its_limit_is_told_and_the_next_begins(tmp_path):
-    _, said, _ = measure(tmp_path, "data", str(tmp_path / "out"), python="echo no GPU; exit 3")
+    code, said, _ = measure(tmp_path, "data", str(tmp_path / "out"), python="echo no GPU; exit 3")
+    assert code == 1
     told = (tmp_path / "out" / "steps.txt").read_text()
     assert re.search(r"^tests: exit 3 after \d+ s$", told, re.MULTILINE)
     assert "no GPU" in said

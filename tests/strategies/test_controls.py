@@ -230,6 +230,12 @@ def test_without_labels_the_first_point_is_random_and_has_no_score():
     assert chisquare([firsts[place] for place in range(5)]).pvalue > 1e-4
 
 
+def test_no_point_is_bought_twice_where_distances_are_infinite():
+    embedding = torch.tensor([[1e30], [-1e30], [3e30], [-3e30]])  # squares exceed float32
+    view = FakeView(log_probs(4, 2, 3), embedding, num_labeled=0)
+    assert sorted(Worst().select(view, 4, seeded(0)).positions.tolist()) == [0, 1, 2, 3]
+
+
 def test_points_without_a_difference_are_drawn_and_that_is_noted():
     same = FakeView(log_probs(6, 2, 3), torch.zeros(6, 3))
     assert Worst().select(same, 3, seeded(0)).notes == {"fell_back": "random"}

@@ -83,17 +83,11 @@ def test_what_cluster_margin_says_fits_does(available):
     assert len(chosen("cluster_margin", again, "strategy.max_points=505").positions) == 5
 
 
-def test_probcover_picks_the_same_where_its_graph_does_not_fit(available):
-    view = FakeView(log_probs(300, 2, 3))
-    available(1_000)
-    stored = chosen("probcover", view, size=30)
-    available(18)  # the features fit, the graph takes 11 kB of which half may be used
-    computed = chosen("probcover", view, "strategy.delta=0.3", size=30)
-    available(1_000)
-    assert torch.equal(
-        chosen("probcover", view, "strategy.delta=0.3", size=30).positions, computed.positions
-    )
-    assert len(stored.positions) == 30
+def test_the_memory_that_is_left_decides_no_pick_of_probcover(available):
+    view = FakeView(log_probs(3_000, 2, 3))
+    available(1_000)  # the features fit, a bit for every pair does not
+    with pytest.raises(AlBenchError, match=r"^Pairs of 3,000 points take 1 MB, and 1 MB are"):
+        chosen("probcover", view, size=30)
 
 
 class Counted(FakeView):
@@ -108,6 +102,13 @@ class Counted(FakeView):
     def gradient_factors(self):
         self.asked.append(len(self))
         return super().gradient_factors()
+
+
+def test_lcmd_without_labels_asks_for_every_point_once(monkeypatch):
+    monkeypatch.setattr(parts, "PART", 7)
+    monkeypatch.setattr(Counted, "asked", [])
+    chosen("lcmd", Counted(log_probs(50, 4, 3), num_labeled=0))
+    assert sum(Counted.asked) == 50
 
 
 SPACES = [  # information density needs no order of its points

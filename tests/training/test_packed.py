@@ -21,6 +21,7 @@ from al_bench.models.networks.ddu_resnet import ddu_resnet8
 from al_bench.models.networks.mlp import mlp
 from al_bench.models.replicas import Replicas
 from al_bench.training.augment import CropFlip
+from al_bench.training.captured import warm_up
 from al_bench.training.packed import PackedTrainer, _pack
 from al_bench.training.recipe import Recipe
 from al_bench.training.schedules import Constant, Cosine, Milestones, OneCycle
@@ -250,6 +251,21 @@ def test_data_that_cannot_be_read_fail_their_trial_alone():
     assert equal(found[1], fit_packed([FewPoints(DENSE, PLAIN, 1, width=2)])[1])
 
 
+@pytest.mark.parametrize("model", ["dense", "batch normalization"])
+@pytest.mark.parametrize("changes", [dict(epoch_size=16), SHORT["full batch"]], ids=str)
+def test_a_step_can_be_taken_back_wherever_training_is(model, changes, monkeypatch):
+    """A GPU takes some before it records one."""
+    trials = [FewPoints(MODELS[model], changed(changes), seed, width=2) for seed in range(3)]
+    expected = fit_packed(trials)
+
+    def taken_back(compute, tensors):
+        warm_up(compute, tensors)
+
+    monkeypatch.setattr("al_bench.training.packs.captured", taken_back)
+    found = fit_packed(trials)
+    assert all(equal(found[seed], expected[seed]) for seed in range(3))
+
+
 def test_nothing_is_trained_where_no_trial_can_read_its_data():
     found = fit_packed([Broken(DENSE, PLAIN, seed, width=2) for seed in range(2)])
     assert [str(found[seed]) for seed in range(2)] == ["there is no such file"] * 2
@@ -354,11 +370,13 @@ def own_weights(*, input_shape, num_classes, weights):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("changes", [{}, dict(epoch_size=16)], ids=str)
 @pytest.mark.parametrize("model", MODELS)
-def test_packs_on_a_gpu_train_as_one_by_one_and_show_no_neighbors(model):
+def test_packs_on_a_gpu_train_as_one_by_one_and_show_no_neighbors(model, changes):
     def trials(seeds, width):
         return [
-            FewPoints(MODELS[model], PLAIN, seed, width=width, device="cuda:0") for seed in seeds
+            FewPoints(MODELS[model], changed(changes), seed, width=width, device="cuda:0")
+            for seed in seeds
         ]
 
     with engine.restored():
