@@ -99,6 +99,7 @@ def test_a_command_line_stays_one():
     )
 
 
+@pytest.mark.slow
 def test_long_texts_are_read_once():
     for text in ("a" * 200_000, "token:" * 50_000, "token='" * 50_000, "x://" * 50_000):
         masked_text(text)  # what looks again from every letter would take hours

@@ -111,6 +111,7 @@ def test_a_second_data_set_keeps_its_hands_off_the_network(arrays):
     assert compose(["pool=contaminate", *arrays]).names["network"] == compose([]).names["network"]
 
 
+@pytest.mark.slow
 def test_a_second_data_set_lies_where_the_first_does_unless_told():
     mnist = ["dataset=mnist", "dataset.root=here", "pool=contaminate"]
     config = compose([*mnist, "pool.contaminate.source=fashion_mnist"]).config

@@ -90,6 +90,7 @@ def test_a_run_from_python_leaves_its_process_as_it_was(quick, own_folder):
         assert after[name] == value, name
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_leaves_its_process_as_it_was(quick):
     found = []
     for _ in range(2):  # what the first one imports may change what it likes

@@ -18,6 +18,7 @@ def test_a_stream_is_a_function_of_its_arguments():
     assert torch.equal(draw(Streams(3).generator("mask", 2, 1)), again)
 
 
+@pytest.mark.slow
 def test_streams_stay_distinct_in_the_32_bits_that_torch_uses():
     keys = [
         Streams(seed).key(name, round, member) & 0xFFFFFFFF

@@ -122,6 +122,7 @@ def test_a_narrow_terminal_loses_nothing(results, capsys, monkeypatch):
     assert next(n for n, line in enumerate(lines) if line.startswith("┏")) <= 2  # lines of title
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_a_failure(results, tmp_path, capsys):
     (tmp_path / "no").write_text("a file, not a folder")
     words = ["compare", str(results), "format=csv", f"out={tmp_path / 'no' / 'x.csv'}"]

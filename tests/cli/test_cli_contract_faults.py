@@ -105,6 +105,7 @@ def test_check_names_the_fault(al_bench, own, fault, said):
     assert "Traceback" not in out + err
 
 
+@pytest.mark.slow
 def test_a_class_that_exits_when_it_is_made_is_told(al_bench, own):
     code, out, err = al_bench("check", "--config-dir=mine", "strategy=leaves")
     assert code == 1

@@ -401,6 +401,7 @@ def test_a_results_path_that_is_a_file_is_refused(al_bench, tmp_path):
     assert "results" in err
 
 
+@pytest.mark.slow
 def test_wrong_arrays_are_refused(al_bench, tmp_path):
     np.savez(tmp_path / "own.npz", x_train=np.zeros((5, 2)))
     code, _, err = al_bench("run", "dataset=arrays", "dataset.path=own.npz")
@@ -435,6 +436,7 @@ def test_words_that_only_look_alike_are_not_given_twice(words):
 NOWHERE = "does not say where its keys belong. Make its first line: # @package _global_"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "said"),
     [

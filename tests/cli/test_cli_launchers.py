@@ -306,6 +306,7 @@ def test_an_array_of_slurm_goes_on_where_a_task_was_preempted(quick_run, curves,
     pd.testing.assert_frame_equal(curves("plain"), curves("launched"), check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_task_of_an_array_is_a_seed_or_a_line(tmp_path):
     environment = install(tmp_path / "slurm")
     (tmp_path / "slurm" / "al-bench").write_text('#!/bin/sh\necho "$@"\nexit 3\n')

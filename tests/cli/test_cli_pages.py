@@ -10,6 +10,7 @@ from al_bench.configuration.choices import KINDS, choices, costs
 from al_bench.configuration.config_dir import config_dir
 
 
+@pytest.mark.slow
 def test_help_and_list_import_nothing_heavy():
     code = (
         "import sys; from al_bench.cli import main; main(['--help']); main(['list']);"

@@ -40,6 +40,7 @@ def stored(folder, **where):
     return frame.sort_values(["strategy", "seed", "round"]).reset_index(drop=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

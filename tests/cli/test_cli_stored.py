@@ -176,6 +176,7 @@ def test_everything_in_one_tidy_file(results, tmp_path):
             assert frame["run_id"].tolist() == read(results)["run_id"].tolist()
 
 
+@pytest.mark.slow
 def test_results_of_two_machines_become_one(results, tmp_path, capsys):
     whole = len(read_curves(results))
     other = shutil.copytree(results, tmp_path / "other")

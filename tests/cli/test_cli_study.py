@@ -225,6 +225,7 @@ def test_the_page_of_help_names_every_study(al_bench):
         assert f"\n  {name} " in out
 
 
+@pytest.mark.slow
 def test_the_configuration_of_a_study_can_be_looked_at(al_bench):
     code, out, _ = al_bench("study", "approximation", "--cfg", "job")
     assert code == 0

@@ -134,6 +134,7 @@ BAD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("params", "said"), BAD)
 def test_what_a_preset_sweeps_is_checked_like_what_is_typed(presets, al_bench, params, said):
     lines = [
@@ -155,6 +156,7 @@ def test_a_key_that_choices_of_presets_lack_names_them(presets, al_bench):
     assert "There is no key 'strategy.num_samples'." in err
 
 
+@pytest.mark.slow
 def test_a_preset_with_a_sweep_needs_m_unless_it_asks_for_one(presets, al_bench):
     text = (presets / "small.yaml").read_text().replace("  mode: MULTIRUN\n", "")
     (presets / "quiet.yaml").write_text(text)

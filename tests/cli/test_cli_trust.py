@@ -102,6 +102,7 @@ def test_ones_own_class_is_run_from_the_current_folder_once_it_was_shown(
     assert first.endswith(" runs strategy=own_trusted.Own (own_trusted.py).")
 
 
+@pytest.mark.slow
 @pytest.mark.promise("Repeating results builds only what al-bench ships")
 @pytest.mark.parametrize("name", ["own_trusted", "own_helper"])
 def test_edited_code_is_not_run_from_beside_the_folder_of_configuration(own, tmp_path, name):

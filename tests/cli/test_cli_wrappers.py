@@ -100,6 +100,7 @@ def test_a_weighted_score_takes_any_number_of_scores():
     assert weighted.needs == {"samples"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [

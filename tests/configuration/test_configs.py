@@ -54,6 +54,7 @@ def test_every_study_composes_with_its_classes_own_defaults_and_is_ready_without
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", files("pool"))
 def test_every_pool_composes_and_builds(name):
     more = {

@@ -21,6 +21,7 @@ def test_rounds_of_20_to_90_labels_buy_and_are_reweighted(strategy, samples):
     assert (composed.names["training"], config.training.patience) == ("stochastic", 20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mc_dropout", "deep_ensemble", "last_layer_laplace"])
 def test_models_have_the_samples_that_they_can_have(model):
     config = compose(["experiment=joint/cross_entropies", f"model={model}"]).config

@@ -31,6 +31,7 @@ def names(ood, *words):
     return list(compose([f"{OOD}={ood}", *words]).config.evaluation.ood)
 
 
+@pytest.mark.slow
 def test_data_sets_are_named_by_their_choice_and_parameters():
     assert names("[fashion_mnist,{emnist: {split: letters}}]") == [
         "fashion_mnist",

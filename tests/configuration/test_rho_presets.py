@@ -19,6 +19,7 @@ def test_the_mnist_preset_is_the_papers_protocol():
     assert composed.names["model"] == "deterministic"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("selection", "epochs"), [("uniform", None), ("rho_loss", 60)])
 def test_what_is_said_of_irreducible_losses_is_for_selections_that_have_them(selection, epochs):
     composed = compose(["experiment=rho/cifar10_small", f"selection={selection}"])

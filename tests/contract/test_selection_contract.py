@@ -96,11 +96,13 @@ def test_every_rule_of_active_learning_is_one_override_away():
         assert isinstance(build(config[rule], "selection").rule, kind)
 
 
+@pytest.mark.slow
 def test_boltzmann_sampling_is_two_overrides_away():
     selection = built("rho_loss", "selection/rule=softmax", "selection.rule.beta=4")
     assert selection.rule == Softmax(beta=4)
 
 
+@pytest.mark.slow
 def test_irreducible_losses_are_one_override_away():
     assert isinstance(model_of(built("rho_loss")), Holdout)
     assert isinstance(model_of(built("irreducible_loss")), Holdout)

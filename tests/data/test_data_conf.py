@@ -56,6 +56,7 @@ COLOR = dict.fromkeys(("cifar10", "cifar100", "cinic10", "svhn", "caltech101"), 
 SHAPES = {"arrays": (4,), "digits": (1, 8, 8), "usps": (1, 16, 16), **COLOR}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("dataset/*.yaml")))
 def test_a_data_set_brings_a_network_that_the_default_strategy_can_use(name: str) -> None:
     config = compose([f"dataset={name}"]).config

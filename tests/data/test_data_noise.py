@@ -13,6 +13,7 @@ MANY = torch.arange(4000)
 ZERO = torch.zeros(4000, dtype=torch.int64)
 
 
+@pytest.mark.slow
 def test_noise_has_the_moments_and_tails_of_a_standard_normal() -> None:
     noise = normal_noise(0, ZERO, MANY, 501).double().flatten()  # two million draws
     assert abs(noise.mean()) < 0.004

@@ -51,6 +51,7 @@ def test_a_smaller_draw_is_the_beginning_of_a_larger_one():
     assert torch.equal(targets.draw(4, seeded(1)), targets.draw(9, seeded(1))[:4])
 
 
+@pytest.mark.slow
 def test_targets_have_the_class_proportions_that_were_asked_for():
     targets = ClassTargets([1.0, 3.0, 0.0]).of(dataset(), pool(dataset()))
     labels = dataset().train.labels

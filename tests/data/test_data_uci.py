@@ -99,6 +99,7 @@ def with_first(line):
     return lambda lines: [line(lines[0]), *lines[1:]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [

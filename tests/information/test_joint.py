@@ -22,6 +22,7 @@ def outcomes_of(predicted, max_outcomes=10_000, seed=0):
     return outcomes
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     st.integers(1, 4),
@@ -134,6 +135,7 @@ def test_thinning_keeps_what_fits_and_is_unbiased_otherwise():
     torch.testing.assert_close(total / 2000, weights, atol=0.02, rtol=0.1)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     st.integers(1, 5),

@@ -93,6 +93,7 @@ def test_information_between_two_points_is_symmetric(k, c, seed, scale):
     assert (table <= pairs.alone + 1e-12).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @sizes
 def test_chain_rule_joins_the_gains_of_targets(k, c, seed, scale):

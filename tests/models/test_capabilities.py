@@ -89,6 +89,7 @@ def verdicts(posterior):
     return found
 
 
+@pytest.mark.slow
 def test_a_view_gives_what_a_line_adds_once(line, make_trials, posterior):
     (trial,) = make_trials("strategy=random", "seeds=1")
     posterior = High(posterior)
@@ -105,6 +106,7 @@ def test_a_view_gives_what_a_line_adds_once(line, make_trials, posterior):
         view.depth()
 
 
+@pytest.mark.slow
 def test_a_view_refuses_what_the_model_does_not_provide(line, make_trials):
     (trial,) = make_trials("strategy=random", "seeds=1")
     forest = ForestPosterior([], torch.empty(0, dtype=torch.int64), 2, 10, frozenset({SAMPLES}))

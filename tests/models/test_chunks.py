@@ -90,6 +90,7 @@ def test_memory_is_refused_in_several_words(make_trials, kind):
     assert notes == [{"chunks_halved": 1}]  # 500 test points
 
 
+@pytest.mark.slow
 def test_a_point_that_does_not_fit_is_an_error(make_trials):
     (trial,) = make_trials("strategy=random", "seeds=1", "budget.total=20")
     with pytest.raises(torch.OutOfMemoryError, match=r"CUDA out of memory\."):

@@ -115,6 +115,7 @@ def test_every_convolution_of_a_network_is_bounded_and_the_linear_layer_is_not()
     assert len(sizes) == 7
 
 
+@pytest.mark.slow
 def test_the_gradient_is_that_of_the_quotient():
     torch.manual_seed(0)
     layer = SpectralConv2d(2, 3, 3, (4, 4), 1, 0.5).double()

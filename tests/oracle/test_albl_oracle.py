@@ -122,6 +122,7 @@ def test_weights_probabilities_and_rewards_are_those_of_the_published_code(
     np.testing.assert_allclose(kept / kept.sum(), published.weights / published.weights.sum())
 
 
+@pytest.mark.slow
 def test_experts_are_drawn_as_often_as_their_probabilities_say():
     strategy = ALBL({"first": Counting(), "second": Counting(), "third": Counting()})
     weights = {"first": 0.0, "second": 1.5, "third": -40.0}

@@ -52,6 +52,7 @@ def test_jepig_buys_the_second_bit_though_the_first_told_nothing(seed):
     assert "fell_back" not in selection.notes
 
 
+@pytest.mark.slow
 def test_once_a_bit_is_bought_the_other_comes_next():
     pool = parity_pool(6)
     targets = ParityView(pool).target_log_probs(1)

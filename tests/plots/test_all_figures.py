@@ -63,6 +63,7 @@ def two_protocols(arms):
     return pd.concat([arms(), arms(protocol_id="p1", dataset="mnist")], ignore_index=True)
 
 
+@pytest.mark.slow
 def test_differences_are_drawn_in_points_around_the_baseline(arms):
     figure = only(draw("difference", arms()))
     [axes] = figure.axes
@@ -74,6 +75,7 @@ def test_differences_are_drawn_in_points_around_the_baseline(arms):
     assert edges[0].get_ydata()[1] < 0 < edges[1].get_ydata()[1]
 
 
+@pytest.mark.slow
 def test_the_difference_of_one_seed_is_a_line_without_a_band(arms):
     frame = arms()
     [axes] = only(draw("difference", frame[frame["seed"] == 1])).axes
@@ -88,6 +90,7 @@ def test_without_the_baseline_nothing_is_compared(arms, name):
     assert reasons == ["there is no baseline oracle; name one with baseline=…"]
 
 
+@pytest.mark.slow
 def test_labels_to_a_target_show_median_quartiles_and_who_never_gets_there(arms):
     figure = only(draw("labels_to_target", arms(), reach=(0.93,)))
     [axes] = figure.axes
@@ -99,6 +102,7 @@ def test_labels_to_a_target_show_median_quartiles_and_who_never_gets_there(arms)
     assert axes.get_title().replace("\n", " · ").endswith("to 93 %")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [0.6, 0.79])
 def test_the_axis_of_labels_shows_where_something_happens(make_frame, target):
     """Rounds at 10 to 410 labels; two of them matter, and no marker is cut at the axis."""
@@ -133,6 +137,7 @@ def test_labels_to_a_value_are_not_counted_in_one_round(arms):
     assert reason.endswith("one round is all that the budgets buy, so there are no curves.")
 
 
+@pytest.mark.slow
 def test_the_penalty_matrix_adds_up_its_columns(two_protocols):
     rows = two_protocols
     # entropy is 2, 4 and 6 points better, t = 3.46: not significant; make it so
@@ -190,6 +195,7 @@ def test_ranks_and_profiles_are_over_several_protocols(two_protocols, arms):
         assert "two data sets or models" in reason
 
 
+@pytest.mark.slow
 def test_time_is_drawn_with_its_phases(arms):
     figure = only(draw("time", arms().assign(**TIMES)))
     curves, bars = figure.axes
@@ -222,12 +228,14 @@ def test_what_was_not_stored_is_not_drawn(arms):
         assert draw(name, arms()) == ({}, ["no acquisitions are stored beside these curves."])
 
 
+@pytest.mark.slow
 def test_a_single_strategy_has_no_one_to_be_compared_with(make_frame):
     frame = make_frame("random", range(3), range(3))
     assert draw("difference", frame) == ({}, ["nothing shares a seed with random."])
     assert draw("penalties", frame) == ({}, ["it takes two strategies."])
 
 
+@pytest.mark.slow
 def test_missing_rounds_leave_the_other_seeds(arms):
     frame = arms()
     frame = frame[(frame["seed"] != 2) | (frame["round"] < 3)]
@@ -300,6 +308,7 @@ def test_the_audit_draws_classes_overlap_and_flaws(acquired):
     assert axes.get_title() == "copies of points bought before"
 
 
+@pytest.mark.slow
 def test_figures_of_inputs_say_what_they_lack(acquired):
     root, frame = acquired
     for name in ("contact_sheet", "pool_map"):
@@ -341,6 +350,7 @@ def test_uncertainty_is_the_share_of_each_test_set_in_the_mean_over_seeds(arms):
         assert np.trapezoid(y, x) == pytest.approx(1.0, abs=0.02)
 
 
+@pytest.mark.slow
 def test_uncertainty_has_nothing_to_show_where_nothing_fits(arms):
     nothing = ({}, ["no evaluation.ood is stored."])
     assert draw("uncertainty", arms()) == nothing

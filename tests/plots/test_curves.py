@@ -32,6 +32,7 @@ def two_strategies(make_frame):
     return pd.concat([make_frame("random", range(3), range(3)), make_frame("bald", [0], range(3))])
 
 
+@pytest.mark.slow
 def test_a_curve_shows_the_mean_in_percent_over_labels(two_strategies):
     axes = only(draw(two_strategies, Options())).axes[0]
     x, y = lines(axes)["random"]
@@ -42,10 +43,12 @@ def test_a_curve_shows_the_mean_in_percent_over_labels(two_strategies):
     assert axes.get_title() == "digits · full · mc_dropout · small"
 
 
+@pytest.mark.slow
 def test_the_legend_counts_the_seeds(two_strategies):
     assert legend_texts(only(draw(two_strategies, Options()))) == ["random (n = 3)", "bald (n = 1)"]
 
 
+@pytest.mark.slow
 def test_bands_span_the_interval_over_seeds(two_strategies):
     axes = only(draw(two_strategies, Options())).axes[0]
     drawn = [band.get_paths()[0].vertices[:, 1] for band in axes.collections if band.get_paths()]
@@ -54,6 +57,7 @@ def test_bands_span_the_interval_over_seeds(two_strategies):
     assert (band.min(), band.max()) == pytest.approx((51 - half, 71 + half))
 
 
+@pytest.mark.slow
 def test_a_curve_stops_where_a_round_is_missing_for_all_seeds(make_frame):
     frame = make_frame("random", range(3), [0, 1, 3, 5, 6])
     with pytest.warns(UserWarning, match="rounds 2, 4 missing for every seed"):
@@ -68,6 +72,7 @@ def test_a_curve_stops_where_a_round_is_missing_for_all_seeds(make_frame):
     assert segment[0, 1] < 81 < segment[1, 1]
 
 
+@pytest.mark.slow
 def test_seeds_that_differ_in_length_are_counted_in_the_legend(make_frame):
     frame = make_frame("random", range(4), range(4))
     frame = frame[(frame["seed"] != 2) | (frame["round"] < 2)]
@@ -76,6 +81,7 @@ def test_seeds_that_differ_in_length_are_counted_in_the_legend(make_frame):
     assert legend_texts(figure) == ["random (n = 3 to 4)"]
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_changes_nothing(two_strategies):
     shuffled = two_strategies.sample(frac=1, random_state=0)
     before, after = only(draw(two_strategies, Options())), only(draw(shuffled, Options()))
@@ -95,6 +101,7 @@ def test_every_protocol_has_a_panel_of_its_own(make_frame, count):
     assert legend_texts(figure) == ["random (n = 2)"]
 
 
+@pytest.mark.slow
 def test_panels_of_one_data_set_share_their_y_axis(make_frame):
     def low(seed, round):
         return 0.1 + 0.01 * round
@@ -147,6 +154,7 @@ def test_two_seeds_far_apart_do_not_flatten_the_means(make_frame):
     assert high < 75
 
 
+@pytest.mark.slow
 def test_the_wide_bands_of_two_seeds_are_pale(make_frame):
     opacity = {}
     for seeds in (2, 3):
@@ -171,6 +179,7 @@ def test_a_single_round_is_a_point_with_its_interval(make_frame):
     assert len(axes.collections[-1].get_segments()) == 1
 
 
+@pytest.mark.slow
 def test_points_that_no_line_joins_show_their_whole_intervals(make_frame):
     values = [0.30, 0.50, 0.70]
     frame = make_frame("random", range(3), [0], lambda seed, _: values[seed])
@@ -183,6 +192,7 @@ def test_points_that_no_line_joins_show_their_whole_intervals(make_frame):
     assert 50 - half < low < high < 50 + half
 
 
+@pytest.mark.slow
 def test_long_labels_fit_into_one_column(make_frame, tmp_path):
     labels = ["bald(rule=power, beta=4)", "batchbald(num_samples=20, joint=sampled)", "random"]
     frame = pd.concat([make_frame(label, [0, 1], range(2)) for label in labels])

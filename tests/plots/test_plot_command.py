@@ -189,10 +189,12 @@ def test_a_damaged_file_is_named_and_the_rest_drawn(results, caplog, capsys):
     assert "random" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_unknown_metric_names_its_neighbours(results):
     assert refusal(results, "metric=test_acuracy").endswith("Did you mean 'test_accuracy'?")
 
 
+@pytest.mark.slow
 def test_a_metric_that_these_results_lack_is_refused_before_anything_is_written(results):
     message = refusal(results, "metric=test_accuracy,seconds_fit")
     assert message == (

@@ -13,6 +13,7 @@ LETTERS = "abrndom_=()·@ ,0é$\\{\u202e"  # a few: tables of all that Unicode h
 WELL_KNOWN = ["bald", "batchbald", "powerbald", "entropy", "margin", "least_confidence"]
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.lists(st.text(LETTERS, min_size=1, max_size=20), max_size=40, unique=True))
 def test_no_two_strategies_look_alike(labels):

@@ -66,6 +66,7 @@ def test_what_a_module_imports_is_followed_wherever_the_import_stands(own):
     }
 
 
+@pytest.mark.slow
 def test_packages_relative_imports_and_classes_passed_on_are_followed(own):
     own(
         package__in____init__="from ._made import Own\n",
@@ -82,6 +83,7 @@ def test_packages_relative_imports_and_classes_passed_on_are_followed(own):
     assert set(hashes("spaces.inside.Own")) == {"spaces.inside", *inner}
 
 
+@pytest.mark.slow
 def test_functions_partials_and_bases_have_a_home_too(own):
     own(
         scores="from functools import partial\nfrom base import score\nhalf = partial(score, 2)\n"
@@ -102,6 +104,7 @@ def test_packages_are_told_by_name_and_others_code_is_not_ones_own(own):
     assert own_code([Random, given, dict, len, Path]).hashes == {}
 
 
+@pytest.mark.slow
 def test_links_are_followed_to_tell_whose_a_file_is(own, tmp_path):
     folder = own(elsewhere__in__linked="import x_of_linked\nclass Own: pass\n", x_of_linked="")
     site = folder / "lib" / "site-packages"

@@ -114,6 +114,7 @@ def test_copies_equal_but_for_times_and_engine_are_one_trial(
         assert_is(read(laptop, other), laptop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["test_class_accuracy", "test_nll", "strategy_state"])
 def test_the_first_column_that_differs_is_named(tmp_path: Path, laptop: Path, name: str) -> None:
     other = shutil.copytree(laptop, tmp_path / "other")
@@ -124,6 +125,7 @@ def test_the_first_column_that_differs_is_named(tmp_path: Path, laptop: Path, na
         read_curves([laptop, other])
 
 
+@pytest.mark.slow
 def test_a_column_that_an_older_file_lacks_is_no_difference(tmp_path: Path, laptop: Path) -> None:
     other = shutil.copytree(laptop, tmp_path / "other")
     rewrite(trial_paths(other).curve, lambda table: table.drop_columns(["test_class_accuracy"]))
@@ -163,6 +165,7 @@ def test_a_whole_copy_is_used_before_a_damaged_one(
         assert read_acquisitions([laptop, cluster]).empty  # those of the other are another order's
 
 
+@pytest.mark.slow
 def test_acquisitions_are_taken_from_an_equal_copy_that_has_them(
     tmp_path: Path, laptop: Path
 ) -> None:
@@ -182,6 +185,7 @@ def test_a_file_that_lies_in_another_runs_folder_is_that_trials_copy(laptop: Pat
     assert set(curves["seed"]) == {3}
 
 
+@pytest.mark.slow
 def test_where_an_engine_column_is_compared_its_values_are_no_copies(
     laptop: Path, cluster: Path
 ) -> None:

@@ -139,6 +139,7 @@ def test_a_configuration_written_anew_is_that_of_the_other_trials(tmp_path: Path
     assert {entry.message for entry in status(tmp_path, thorough=True)} == {""}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["cut", "edited"])
 def test_a_half_done_trial_whose_purchases_were_changed_starts_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, change: str
@@ -157,6 +158,7 @@ def test_a_half_done_trial_whose_purchases_were_changed_starts_again(
     assert stored(tmp_path) == stored(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_the_checkpoint_of_another_seed_is_not_gone_on_with(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

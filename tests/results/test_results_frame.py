@@ -43,6 +43,7 @@ def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     pq.write_table(change(table), path)
 
 
+@pytest.mark.slow
 def test_every_committed_round_is_a_row(results: Path) -> None:
     curves = read_curves(results)
     assert list(curves.columns) == WITH_OOD
@@ -55,6 +56,7 @@ def test_every_committed_round_is_a_row(results: Path) -> None:
     assert acquired["round"].isna().sum() == 3 * 4
 
 
+@pytest.mark.slow
 def test_types_do_not_depend_on_what_is_missing(results: Path) -> None:
     curves = read_curves(results)
     assert curves["pack_width"].isna().all()
@@ -98,6 +100,7 @@ def test_single_files_and_overlapping_paths_are_counted_once(results: Path) -> N
     assert len(read_acquisitions(everything)) == len(read_acquisitions(results))
 
 
+@pytest.mark.slow
 def test_hidden_folders_and_temporary_files_are_left_out(results: Path) -> None:
     path = trial_paths(results, 10).curve
     shutil.copytree(results / "digits", results / ".sweeps" / "digits")
@@ -106,6 +109,7 @@ def test_hidden_folders_and_temporary_files_are_left_out(results: Path) -> None:
     assert set(read_curves(results)["seed"]) == {0, 1}
 
 
+@pytest.mark.slow
 def test_a_damaged_file_among_good_ones_is_skipped_and_named(
     results: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -136,6 +140,7 @@ def test_flipped_bits_are_noticed(results: Path) -> None:
             assert found.attrs["skipped"] == [str(bad)]
 
 
+@pytest.mark.slow
 def test_no_changed_footer_gets_to_where_arrow_ends_the_process(results: Path) -> None:
     bad = trial_paths(results, 1).curve
     whole = bad.read_bytes()
@@ -154,6 +159,7 @@ def test_only_damaged_files_is_an_error(tmp_path: Path) -> None:
         read_curves(tmp_path)
 
 
+@pytest.mark.slow
 def test_another_parquet_file_is_skipped_as_not_ours(
     results: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -162,6 +168,7 @@ def test_another_parquet_file_is_skipped_as_not_ours(
     assert "column num_labeled is missing" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["once", "packed", "missing", "alike"])
 def test_what_would_fill_the_memory_is_skipped_and_not_unpacked(
     results: Path, way: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -193,6 +200,7 @@ def test_what_would_fill_the_memory_is_skipped_and_not_unpacked(
     assert "more than results take" in line or way == "alike"
 
 
+@pytest.mark.slow
 def test_a_file_larger_than_any_that_a_run_writes_is_not_read(
     results: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -240,6 +248,7 @@ def test_files_of_an_older_schema_get_nulls(results: Path) -> None:
         assert curves["best_epoch"].isna().all()
 
 
+@pytest.mark.slow
 def test_columns_of_a_newer_schema_are_left_out_with_a_warning(
     results: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -252,6 +261,7 @@ def test_columns_of_a_newer_schema_are_left_out_with_a_warning(
     assert "schema 99" in caplog.text
 
 
+@pytest.mark.slow
 def test_ood_metrics_are_columns_of_their_own(results: Path) -> None:
     curves = read_curves(results)
     stored = pq.read_table(trial_paths(results, 1).curve)["ood"].to_pylist()
@@ -302,6 +312,7 @@ def test_an_exported_file_has_the_ood_metrics_when_it_is_read_again(results: Pat
         read_curves(exported)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "entry",
     [
@@ -324,6 +335,7 @@ def test_ood_entries_that_no_run_writes_are_named(
     assert "ood has what no run writes there" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_list_of_other_records_is_not_read(
     results: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -336,6 +348,7 @@ def test_a_list_of_other_records_is_not_read(
     assert "column ood is list" in caplog.text
 
 
+@pytest.mark.slow
 def test_acquisitions_beyond_the_last_committed_round_are_trimmed(results: Path) -> None:
     rewrite(trial_paths(results, 0).curve, lambda table: table.slice(0, 1))
     acquired = read_acquisitions(results)
@@ -355,6 +368,7 @@ def test_nothing_to_read_says_what_to_do(tmp_path: Path) -> None:
         read_acquisitions([])
 
 
+@pytest.mark.slow
 def test_runs_of_the_same_names_stay_apart(results: Path) -> None:
     other = replace(IDENTITY, run_id="ffffffffffff", config="model: {num_samples: 50}\n")
     with Store(results).claim(other, 0, ENGINE) as files:
@@ -364,6 +378,7 @@ def test_runs_of_the_same_names_stay_apart(results: Path) -> None:
     assert counts == {"0123456789ab": 3 * ROUNDS, "ffffffffffff": 1}
 
 
+@pytest.mark.slow
 def test_what_a_run_is_comes_along_and_survives_what_frames_go_through(results: Path) -> None:
     other = replace(
         IDENTITY,

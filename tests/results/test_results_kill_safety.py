@@ -116,6 +116,7 @@ def test_rounds_of_two_engines_never_mix_when_a_fresh_start_is_killed(
     assert finished_on[-1] == last["device"]
 
 
+@pytest.mark.slow
 def test_a_curve_that_lags_behind_its_acquisitions_trims_them(tmp_path: Path) -> None:
     run_trial(tmp_path / "one", rounds=1)
     run_trial(tmp_path / "two", rounds=2)

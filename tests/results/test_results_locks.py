@@ -150,6 +150,7 @@ def test_a_second_claim_in_the_same_process_is_refused(
     take(path).release()
 
 
+@pytest.mark.slow
 def test_asking_who_holds_a_trial_does_not_free_it(path: Path) -> None:
     lock = take(path)
     try:

@@ -98,6 +98,7 @@ def test_the_target_can_be_preferred_and_can_be_overruled(typed, laptop, cluster
     assert is_done(laptop, 0, 1, 2)
 
 
+@pytest.mark.slow
 def test_a_trial_that_went_further_replaces_its_beginning(typed, laptop, tmp_path):
     run_trial(tmp_path / "begun", seed=0, rounds=2)
     assert typed("laptop", "merge=begun")[:2] == (0, "begun: 2 trials taken in\n")
@@ -165,6 +166,7 @@ def test_a_merge_that_was_killed_anywhere_is_completed_by_the_next(typed, laptop
     assert number >= 6
 
 
+@pytest.mark.slow
 def test_a_running_trial_is_left_out_and_named(typed, laptop):
     with Store(laptop).claim(IDENTITY, 2, ENGINE) as held:
         row = {"num_labeled": 4, "num_queried": 4, "num_validation": 0, "steps": 1}
@@ -210,6 +212,7 @@ def test_of_a_folder_that_cannot_be_written_only_finished_trials_are_taken(
     assert "is not finished" in err
 
 
+@pytest.mark.slow
 def test_what_is_damaged_is_left_out_where_no_whole_copy_is(typed, laptop, tmp_path):
     shutil.copytree(laptop, tmp_path / "copy")
     path = trial_paths(laptop, 0).acquisitions
@@ -223,6 +226,7 @@ def test_what_is_damaged_is_left_out_where_no_whole_copy_is(typed, laptop, tmp_p
     assert is_done(laptop, 0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["deleted", "truncated"])
 def test_a_curve_that_is_lost_is_told_unless_another_copy_has_it(typed, laptop, tmp_path, change):
     shutil.copytree(laptop, tmp_path / "copy")
@@ -252,6 +256,7 @@ def test_configurations_of_two_machines_are_one_runs(typed, laptop, cluster, tmp
     assert is_done(tmp_path / "all", 0, 1, 2)
 
 
+@pytest.mark.slow
 def test_parts_and_renamed_folders_come_to_where_they_belong(typed, laptop, tmp_path):
     folder = trial_paths(laptop).folder
     renamed = folder.rename(folder.with_name("best run"))
@@ -263,6 +268,7 @@ def test_parts_and_renamed_folders_come_to_where_they_belong(typed, laptop, tmp_
         }
 
 
+@pytest.mark.slow
 def test_a_folder_is_merged_with_itself_and_its_parts_in_silence(typed, laptop, tmp_path):
     before = files(laptop)
     assert typed("laptop", "merge=laptop") == (0, "laptop: 0 trials taken in\n", "")
@@ -294,6 +300,7 @@ def test_what_cannot_be_merged_is_told_and_nothing_is_made(
     assert not (tmp_path / "all").exists()
 
 
+@pytest.mark.slow
 def test_the_files_of_another_trial_are_not_taken_for_this_one(typed, laptop):
     shutil.copy(trial_paths(laptop, 0).curve, trial_paths(laptop, 1).curve)
     code, out, err = typed("laptop", "merge=all")

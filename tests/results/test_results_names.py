@@ -249,6 +249,7 @@ def test_names_in_papers_and_pages(name, tex, markdown):
     assert escaped(name) == markdown
 
 
+@pytest.mark.slow
 @settings(max_examples=30, derandomize=True)
 @given(st.text(alphabet=st.characters(codec=None), max_size=8))
 def test_whatever_a_name_is_the_terminal_gets_no_orders(name):
@@ -308,6 +309,7 @@ def test_only_one_module_makes_consoles_and_tables():
     assert "safe" not in (package / "report" / "page.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.promise("Nothing outside the folder is read or written")
 def test_figures_stay_in_their_folder_and_have_no_formulas(tmp_path):
     from matplotlib.figure import Figure

@@ -328,6 +328,7 @@ def test_no_odd_checkpoint_ends_a_run_or_is_obeyed(folder, half, data):
     assert not (folder.home / "touched").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.promise("Looking at results runs nothing of theirs")
 @given(data=st.data())
 @settings(EXAMPLES, max_examples=10)

@@ -98,6 +98,7 @@ def test_a_new_file_may_be_read_by_whom_the_old_one_could_be(results, tmp_path):
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 def test_what_is_no_file_is_not_written_to(results, tmp_path, capsys):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "folder.csv").mkdir()
@@ -107,6 +108,7 @@ def test_what_is_no_file_is_not_written_to(results, tmp_path, capsys):
     assert stat.S_ISFIFO((tmp_path / "pipe.csv").lstat().st_mode)
 
 
+@pytest.mark.slow
 def test_a_pipe_of_the_shell_takes_a_table(results, capfd):
     ours, theirs = os.pipe()
     read = []

@@ -241,6 +241,7 @@ def test_what_is_refused_or_fails_stops_no_other_arm(launcher, capsys):
     assert "failing is not decided, 0 seeds: no seed of 0 to 4 is done." in out
 
 
+@pytest.mark.slow
 def test_curves_without_an_area_end_it(launcher, capsys, monkeypatch):
     made = launcher(random=0.0, good=0.02)
     monkeypatch.setitem(globals(), "ROUNDS", 1)

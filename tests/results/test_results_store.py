@@ -89,6 +89,7 @@ def test_a_finished_trial_is_left_alone(tmp_path: Path) -> None:
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_more_seeds_join_the_folder(tmp_path: Path) -> None:
     for seed in (0, 1):
         run_trial(tmp_path, seed=seed)

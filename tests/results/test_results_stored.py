@@ -263,6 +263,7 @@ def test_what_is_no_configuration_is_refused_in_a_line(trial, capsys, name):
     assert cli.main(["info", str(trial.folder)]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pytest
 import torch
 
 from al_bench.results.schema import CURVE, Owner, filled_by, row_in_full
@@ -41,6 +42,7 @@ def filled_by_active_learning(trial):
     }
 
 
+@pytest.mark.slow
 def test_each_owner_fills_its_columns_and_no_others(make_trials):
     (trial,) = make_trials("strategy=random", "seeds=1")
     found = filled_by_active_learning(trial)

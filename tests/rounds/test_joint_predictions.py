@@ -58,6 +58,7 @@ def by_loops(predicted, labels, size):
     return sum(joint) / len(joint), sum(single) / len(single)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     n=st.integers(1, 30),

@@ -90,6 +90,7 @@ def test_a_confidence_on_an_edge_belongs_to_the_interval_it_closes(bins):
         assert counts.index(1) == min(edge, bins - 1)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     votes=st.integers(1, 30),

@@ -64,6 +64,7 @@ def test_a_full_budget_trains_once_on_everything_but_validation(make_trials):
     assert frame["num_labeled"].tolist() == [len(trial.labeled)]
 
 
+@pytest.mark.slow
 def test_per_class_initial_sets_are_balanced(make_trials):
     (trial,) = make_trials("seeds=1", "budget.init_size=null", "budget.init_per_class=2")
     labels = trial.pool.labels[trial.initial]
@@ -127,6 +128,7 @@ def test_test_sets_have_the_points_of_each_class_that_are_asked_for(make_trials)
     assert len(notebook.execute([first])) > 1
 
 
+@pytest.mark.slow
 def test_an_empty_start_trains_nothing_and_goes_on(make_trials):
     overrides = ("strategy=bald", "seeds=1", "budget.init_size=0", "budget.total=20")
     frame = notebook.execute(make_trials(*overrides))
@@ -144,6 +146,7 @@ def test_copies_of_initial_and_validation_points_leave_the_pool(make_trials):
     assert not left & set(sources)
 
 
+@pytest.mark.slow
 def test_a_missing_class_is_named_when_per_class_was_asked(make_trials):
     (trial,) = make_trials("seeds=1")
     pool = dataclasses.replace(trial.pool, num_classes=11)
@@ -274,6 +277,7 @@ def test_an_initial_strategy_is_named_in_the_protocol(make_trials):
     assert plain.run.identity.protocol_id != bought.run.identity.protocol_id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides", [["budget.init_size=0"], ["budget.init_size=null", "budget.init_per_class=2"]]
 )
@@ -334,6 +338,7 @@ def test_a_state_goes_to_the_strategy_that_left_it_alone(make_trials, is_same):
     assert handed[2] == {"of": "strategy", "round": 1}
 
 
+@pytest.mark.slow
 def test_a_stored_state_is_handed_on_where_the_trial_goes_on(make_trials):
     (trial,) = make_trials("strategy=random", "seeds=1")
     trial.rows = [{"round": 0, "strategy_state": '{"kept": 1}'}]

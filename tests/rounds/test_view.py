@@ -45,6 +45,7 @@ def test_chunks_do_not_change_what_a_view_shows(trial, posterior):
     assert plain.shape == (1277, 4, 10)
 
 
+@pytest.mark.slow
 def test_fewer_samples_are_the_first_ones(trial, posterior):
     view = trial.view(posterior, trial.run.strategy)
     few = view.log_probs(2)
@@ -55,6 +56,7 @@ def test_fewer_samples_are_the_first_ones(trial, posterior):
         view.log_probs(5)
 
 
+@pytest.mark.slow
 def test_positions_stand_for_available_pool_points(trial, posterior):
     view = trial.view(posterior, trial.run.strategy)
     assert len(view) == 1297 - 20
@@ -80,6 +82,7 @@ class SameSamples:
         return 100
 
 
+@pytest.mark.slow
 def test_identical_samples_stop_a_strategy_that_compares_them(trial):
     with pytest.raises(AlBenchError, match="All 4 posterior samples are identical"):
         trial.view(SameSamples(), trial.run.strategy).score([bald])
@@ -96,6 +99,7 @@ def test_scoring_and_selecting_leave_the_model_as_it_was(trial, posterior):
     assert torch.equal(view.log_probs(), before)
 
 
+@pytest.mark.slow
 def test_a_view_reaches_no_labels_but_those_of_the_labeled_set(trial, posterior):
     view = trial.view(posterior, trial.run.strategy)
     reachable = [
@@ -152,6 +156,7 @@ def test_an_honest_strategy_is_not_marked(make_trials):
     assert notebook.execute(make_trials("strategy=random", "seeds=1"))["label_access"].isna().all()
 
 
+@pytest.mark.slow
 def test_looking_ahead_is_the_next_rounds_model(trial, posterior):
     view = trial.view(posterior, Cheat())
     positions, reference = torch.tensor([3, 8, 1]), torch.arange(100, 160)
@@ -169,6 +174,7 @@ def test_looking_ahead_is_the_next_rounds_model(trial, posterior):
     assert expected == pytest.approx(float(likelihood), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_gradient_factors_are_those_of_autograd(trial, posterior):
     view = trial.view(posterior, trial.run.strategy)
     log_probs, features = view.gradient_factors()
@@ -184,6 +190,7 @@ def test_gradient_factors_are_those_of_autograd(trial, posterior):
     torch.testing.assert_close(labeled.features, view.labeled_features())
 
 
+@pytest.mark.slow
 def test_the_network_of_a_view_is_the_strategys_own(trial, posterior):
     view = trial.view(posterior, trial.run.strategy)
     before = view.gradient_factors().log_probs.clone()
@@ -274,6 +281,7 @@ def test_refused_points_are_not_predicted_by_a_look_ahead(trial):
     assert view.look_ahead(positions, torch.arange(50, 60)) == 0.0
 
 
+@pytest.mark.slow
 def test_a_forest_without_labels_is_no_mistake():
     words = ["model=random_forest", "model.num_trees=5", "strategy=bald", "seeds=1"]
     frame = notebook.execute(

@@ -72,6 +72,7 @@ def test_a_dry_run_prints_the_plan_and_trains_nothing(quick, tmp_path, capsys):
         al_bench.trials("dry_run=true", *quick)
 
 
+@pytest.mark.slow
 def test_threads_are_limited_before_any_seed_is_prepared(quick, monkeypatch):
     seen = []
     trial = Prepared.trial

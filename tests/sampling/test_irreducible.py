@@ -83,6 +83,7 @@ def test_losses_are_those_of_a_model_of_the_holdout(tmp_path):
     assert found.notes == {}
 
 
+@pytest.mark.slow
 def test_the_epoch_with_the_lowest_loss_on_the_watched_tenth_is_kept(tmp_path):
     given = known(tmp_path)
     steep = dataclasses.replace(RECIPE, learning_rate=0.5, max_epochs=12)
@@ -201,6 +202,7 @@ def test_equal_losses_are_noted(tmp_path):
     assert Holdout(RECIPE).of(given).notes == {"equal_irreducible_losses": True}
 
 
+@pytest.mark.slow
 def test_a_model_that_goes_on_learning_takes_the_steps_of_the_chosen_points(tmp_path):
     given = known(tmp_path)
     stored = Holdout(RECIPE).of(given)

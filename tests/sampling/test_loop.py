@@ -84,6 +84,7 @@ def test_with_as_many_candidates_as_points_a_step_it_is_plain_sgd_to_the_bit(sel
     assert not torch.equal(found["output.weight"], untrained["output.weight"])
 
 
+@pytest.mark.slow
 def test_every_arm_sees_the_same_candidates_at_the_same_step():
     shown = []
     for model in (None, SAMPLES):

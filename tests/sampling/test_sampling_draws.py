@@ -30,6 +30,7 @@ def test_probabilities_are_in_proportion_and_weights_undo_them():
     assert weights.tolist() == pytest.approx([4 / 3, math.inf, 4 / 9])
 
 
+@pytest.mark.slow
 def test_points_are_drawn_as_often_as_their_norms_say():
     view = FakeCandidates.of(FakeView(log_probs(4, 1, 3, seed=1)))
     norms = [

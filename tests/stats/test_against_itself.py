@@ -27,6 +27,7 @@ def two_arms(make_frame, num_seeds, spread=0.02):
     )
 
 
+@pytest.mark.slow
 def test_rates_of_all_verdicts_are_given_beside_the_nominal_ones(make_frame):
     result = compare(two_arms(make_frame, 12), aa=True)
     found = result.protocols[0].arms[0].against_itself
@@ -52,6 +53,7 @@ def test_a_baseline_without_noise_is_equivalent_to_itself(make_frame):
     assert found.rates["equivalent"] > 0.9
 
 
+@pytest.mark.slow
 def test_too_few_seeds_are_refused_and_a_protocol_among_others_is_named(make_frame):
     few = two_arms(make_frame, 5)
     with pytest.raises(ConfigError, match="needs 6 whole ones, there are 5") as caught:

@@ -64,6 +64,7 @@ def test_a_hand_computed_case(two_arms):
     assert protocol.batch_size == 10
 
 
+@pytest.mark.slow
 def test_seeds_needed_are_those_of_the_adjusted_test(make_frame):
     noise = [0.011, -0.02, 0.013, 0.0, -0.004]
     base = make_frame("random", range(5), ROUNDS, lambda s, r: 0.5)
@@ -77,6 +78,7 @@ def test_seeds_needed_are_those_of_the_adjusted_test(make_frame):
     assert both["entropy"].seeds_needed == seeds_needed(0.001 - np.array(noise))
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_is_without_meaning(two_arms):
     shuffled = two_arms.sample(frac=1, random_state=3)
     first, second = (arm_rows(compare(frame, reach=[0.7])) for frame in (two_arms, shuffled))
@@ -273,6 +275,7 @@ def test_arms_can_be_widened_on_purpose(two_arms):
     }
 
 
+@pytest.mark.slow
 def test_an_engine_that_differs_with_the_arm_is_named(two_arms):
     two_arms["device"] = np.where(two_arms["strategy"] == "random", "cpu", "cuda")
     result = compare(two_arms)
@@ -291,6 +294,7 @@ def test_controls_and_saturation_are_named(two_arms):
     assert any("noted saturation in 100 %" in caveat for caveat in result.caveats)
 
 
+@pytest.mark.slow
 def test_a_last_round_with_notes_of_its_model_is_no_batch(two_arms):
     last = two_arms["round"] == two_arms["round"].max()
     marked = two_arms.assign(
@@ -308,6 +312,7 @@ def test_validation_points_can_be_counted_as_labels(two_arms):
     assert only(counted).low == 110
 
 
+@pytest.mark.slow
 def test_several_protocols_are_ranked_together(two_arms):
     assert across(compare(two_arms)) is None
     other = two_arms.assign(protocol_id="p1", dataset="mnist", run_id="x" + two_arms["run_id"])
@@ -323,6 +328,7 @@ def test_several_protocols_are_ranked_together(two_arms):
     assert found.partly == ()
 
 
+@pytest.mark.slow
 def test_arms_that_never_met_are_named_and_not_compared(two_arms):
     other = two_arms.assign(protocol_id="p1", dataset="mnist", run_id="x" + two_arms["run_id"])
     other = other.replace({"strategy_label": {"entropy": "margin"}})
@@ -392,6 +398,7 @@ def test_refused_labels_are_counted_as_asked_for(two_arms):
     assert any("labels asked for are counted" in caveat for caveat in result.caveats)
 
 
+@pytest.mark.slow
 def test_a_ceiling_is_no_protocol(two_arms):
     full = two_arms[two_arms["round"] == 0].assign(
         budget="full", protocol_id="p9", num_labeled=1297

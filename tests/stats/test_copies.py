@@ -34,6 +34,7 @@ def test_a_trial_is_taken_whole_from_the_copy_with_more_rounds(make_frame, first
     assert values(joined) == values(cluster)
 
 
+@pytest.mark.slow
 def test_copies_of_one_engine_are_told_apart_by_their_order(make_frame):
     one, other = (make_frame("bald", [0], range(4), value) for value in (rising, lower))
     joined = pd.concat([one, other], ignore_index=True)

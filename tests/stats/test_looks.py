@@ -47,6 +47,7 @@ def notes(frame, spans):
     return [caveat for caveat in compare(frame, spans=spans).caveats if "began when" in caveat]
 
 
+@pytest.mark.slow
 def test_later_seeds_on_which_a_verdict_hangs_are_noted_in_one_line(frame):
     (note,) = notes(frame, spans_of({1: [0, 1, 2], 2: [3, 4]}))
     assert note.startswith("Seeds 3, 4 began when all others had ended")
@@ -66,12 +67,14 @@ def test_nothing_is_said_where_no_seeds_came_after_all_others(frame, spans):
     assert notes(frame, spans) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_said_where_the_verdict_is_the_same(frame):
     ahead = 0.2 * (frame["strategy"] == "bald")
     sure = frame.assign(test_accuracy=frame["test_accuracy"] + ahead)
     assert notes(sure, spans_of({1: [0, 1, 2], 2: [3, 4]})) == []
 
 
+@pytest.mark.slow
 def test_seeds_that_a_rule_has_added_are_told_and_no_reproach(frame):
     spans = spans_of({1: [0, 1, 2], 2: [3, 4]})
     decision = {"arm": "bald", "baseline": "random", "seeds": 5, "looks": [3, 5]}
@@ -86,6 +89,7 @@ def test_seeds_that_a_rule_has_added_are_told_and_no_reproach(frame):
     assert not [caveat for caveat in found if "until arms were decided" in caveat]
 
 
+@pytest.mark.slow
 def test_an_earlier_look_counts_too(frame):
     (note,) = notes(frame, spans_of({1: [0, 1], 2: [2, 3], 3: [4]}))
     assert "bald was not distinguishable and is better" in note

@@ -49,6 +49,7 @@ def between_starts(frame, metric="test_nll", **arguments):
     return comparison, protocol
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [FULL, ALL_INITIAL])
 def test_values_are_compared_seed_by_seed(starts, settings):
     comparison, protocol = between_starts(starts(settings))
@@ -70,6 +71,7 @@ def test_values_are_compared_seed_by_seed(starts, settings):
     assert arm.third_differences is None
 
 
+@pytest.mark.slow
 def test_several_arms_are_adjusted_as_elsewhere(starts):
     values = {**LOSS, "tepid": [0.31, 0.33, 0.28, 0.33, 0.32]}
     comparison, _ = between_starts(starts(FULL, values=values))
@@ -78,6 +80,7 @@ def test_several_arms_are_adjusted_as_elsewhere(starts):
     assert set(rows["verdict"]) == {"better", "not distinguishable"}
 
 
+@pytest.mark.slow
 def test_the_value_is_named_where_an_area_would_be(starts):
     accuracy = {start: [1 - value for value in values] for start, values in LOSS.items()}
     frame = starts(FULL, metric="test_accuracy", values=accuracy)
@@ -89,12 +92,14 @@ def test_the_value_is_named_where_an_area_would_be(starts):
     )
 
 
+@pytest.mark.slow
 def test_labels_to_a_value_are_of_curves(starts):
     comparison, _ = between_starts(starts(FULL), reach=[0.3])
     (sentence,) = [caveat for caveat in comparison.caveats if "One round" in caveat]
     assert sentence.endswith("labels to a value are counted along curves, and there are none.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [BEGUN, {}])
 def test_runs_that_have_only_begun_are_refused(starts, settings):
     comparison, protocol = between_starts(starts(settings))
@@ -104,6 +109,7 @@ def test_runs_that_have_only_begun_are_refused(starts, settings):
     assert set(arm_rows(comparison)["undefined"]) == {reason}
 
 
+@pytest.mark.slow
 def test_one_run_of_several_that_has_only_begun_is_enough_for_that(starts):
     whole, begun = starts(FULL, values={"cold": LOSS["cold"]}), starts(BEGUN, values=LOSS)
     begun = begun[begun["protocol_id"] == "p-warm"]

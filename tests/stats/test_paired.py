@@ -43,6 +43,7 @@ def test_a_one_sided_world_reaches_the_smallest_p():
     assert (result.wins, result.ties, result.losses) == (4, 0, 0)
 
 
+@pytest.mark.slow
 def test_many_seeds_are_resampled_and_agree_with_the_other_tests():
     d = np.random.default_rng(0).normal(0.4, 1.0, size=40)
     result = paired(d, 0.1)

@@ -109,6 +109,7 @@ def test_words_that_point_the_other_way_say_yet(saved):
     assert "Yet it never has random's final value" in sentence
 
 
+@pytest.mark.slow
 def test_a_metric_to_be_lowered(saved):
     losses = [2.0, 1.5, 1.0, 0.5]
     better = saved([2.0, 0.5, 0.4, 0.3], losses, metric="test_nll")

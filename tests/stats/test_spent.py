@@ -213,6 +213,7 @@ def test_protocols_of_equal_names_are_told_apart_by_how_often_they_evaluate():
     ]
 
 
+@pytest.mark.slow
 def test_an_undefined_area_is_told_in_steps():
     frame = fake_sampling.arms(range(2), {"uniform": 1.0, "loss": 0.5})
     [row, _] = arm_rows(compare(frame[frame["round"] == 0])).to_dict("records")
@@ -231,6 +232,7 @@ def test_reliability_is_that_of_the_last_step():
     assert reliability(frame)["spent"].unique().tolist() == [30]
 
 
+@pytest.mark.slow
 def test_time_begins_with_the_training_of_the_irreducible_loss_model():
     frame = fake_sampling.arms(range(2), {"uniform": 1.0, "rho_loss": 2.0})
     found = times(frame, "test_accuracy")

@@ -163,6 +163,7 @@ def test_of_several_rounds_at_one_label_count_the_last_one_stands(make_frame):
     assert summary["joined"].tolist() == [False, True, True]
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_folder_counts_once(make_frame):
     frame = make_frame("random", range(3), range(3), rising)
     curves = tidy(pd.concat([frame, frame]), "test_accuracy")

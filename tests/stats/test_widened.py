@@ -93,6 +93,7 @@ def test_each_arm_is_compared_with_the_baseline_of_its_own_keys(run):
     assert found.protocols[0].arms[0].arm == "random · start=cold"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other",
     [
@@ -130,6 +131,7 @@ def test_own_code_keeps_runs_apart_where_both_have_it(run):
     assert "Runs that also differ in own_code.mine are in protocols" in found.caveats[0]
 
 
+@pytest.mark.slow
 def test_batches_of_other_sizes_are_aligned_on_common_label_counts(run):
     five = {"budget__batch_size": 5, "rounds": range(9)}
     frame = both(run("random"), run("bald", 0.1), run("random", **five), run("bald", 0.1, **five))
@@ -147,6 +149,7 @@ def test_batches_of_other_sizes_are_aligned_on_common_label_counts(run):
     }
 
 
+@pytest.mark.slow
 def test_one_run_under_two_engines_is_two_arms(run):
     frames = [run("random"), run("bald", 0.1)]
     cuda = [frame.assign(device="cuda", test_accuracy=frame["test_accuracy"] + 0.01)
@@ -166,6 +169,7 @@ def test_groups_are_arms_with_what_differs_in_them(run):
     assert {"bald · num_samples=20", "random · num_samples=50"} < names
 
 
+@pytest.mark.slow
 def test_a_group_that_is_null_in_some_runs_is_an_arm_too(run):
     bought = {
         "init_strategy": "left out",
@@ -200,6 +204,7 @@ def test_arms_and_baselines_that_are_not_there_are_answered(run, typed, message)
     assert pd.Series([str(error.value)]).str.contains(message).all(), str(error.value)
 
 
+@pytest.mark.slow
 def test_an_arm_without_a_baseline_of_its_own_says_so(run):
     frame = both(run("random"), run("bald"), run("bald", training__start="warm"))
     result = compare(frame, arms=["strategy", "start"])
@@ -241,6 +246,7 @@ def test_over_protocols_each_arm_is_held_against_its_own_baseline(run):
     assert [bool(cell) for cell in column] == ["random" not in arm for arm in found.arms]
 
 
+@pytest.mark.slow
 def test_nothing_undefined_is_printed_as_a_number(run):
     frame = both(run("random", seeds=[0]), run("bald", 0.1, seeds=[0]), run("margin", seeds=[7]))
     frame = pd.concat([frame, run("entropy", seeds=[0], rounds=[0])])

@@ -44,6 +44,7 @@ def chance(points, order, first=None, nearest=None):
     return product
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{}, {"first": 2}, {"nearest": torch.tensor([0.5, 0.0, 2.0, 1.0, 4.0])}],

@@ -89,6 +89,7 @@ def test_the_prior_is_the_one_of_the_highest_evidence(labeled, last_layer):
     assert all(evidence(precision * factor) < best for factor in (0.5, 0.9, 1.1, 2.0))
 
 
+@pytest.mark.slow
 def test_correlations_are_over_all_points_and_over_the_upper_half_of_each_row():
     generator = np.random.default_rng(0)
     values = {name: generator.normal(size=11) for name in QUANTITIES}

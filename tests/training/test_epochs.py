@@ -60,6 +60,7 @@ def test_every_kind_of_recipe_learns_separable_classes(recipe):
     assert training.steps == recipe.max_epochs * recipe.steps_per_epoch(30)
 
 
+@pytest.mark.slow
 def test_training_twice_gives_the_same_bits():
     first, _ = fit(Recipe(max_epochs=2))
     second, _ = fit(Recipe(max_epochs=2))
@@ -219,6 +220,7 @@ def test_a_diverging_loss_is_an_error_that_names_the_learning_rate():
         fit(recipe)
 
 
+@pytest.mark.slow
 def test_batches_are_the_same_whether_gathered_at_once_or_one_by_one():
     small = dataclasses.replace(ENGINE, chunk_bytes=1)
     held, _ = fit(Recipe(max_epochs=1))
@@ -300,6 +302,7 @@ def test_a_schedule_runs_over_all_epochs_and_begins_anew_in_the_next_training(mo
     assert rates == first * 2
 
 
+@pytest.mark.slow
 def test_everything_together_learns():
     recipe = Recipe(
         optimizer="sgd",

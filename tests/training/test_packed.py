@@ -136,6 +136,7 @@ def test_packs_train_as_one_by_one(model):
     check_equal_to_sequential(MODELS[model], PLAIN)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("doubles", "as_on_a_gpu")
 @pytest.mark.parametrize("model", ["convolutional", "batch normalization", SPECTRAL_SLOW])
 def test_packs_train_as_one_by_one_where_all_is_computed_together(model):
@@ -316,6 +317,7 @@ def test_where_none_can_be_trained_each_fails_once(monkeypatch):
     assert sorted(outcomes) == [(seed, "too many weights") for seed in range(3)]
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_advanced_takes_the_next_free_slot():
     """Rounds of a trial follow each other while others are still in an earlier one."""
     recipe = changed(dict(max_epochs=2))
@@ -332,6 +334,7 @@ def test_a_trial_that_was_advanced_takes_the_next_free_slot():
     assert sorted(rounds) == [(0, 0), (0, 1), (0, 2), (1, 0), (2, 0), (2, 1), (2, 2)]
 
 
+@pytest.mark.slow
 def test_steps_are_told_of_every_trial_and_the_time_is_shared_out():
     steps = []
     trials = [FewPoints(ENSEMBLE, PLAIN, seed, width=3) for seed in range(3)]
@@ -343,6 +346,7 @@ def test_steps_are_told_of_every_trial_and_the_time_is_shared_out():
     assert all(fitted.diagnostics["seconds_fit"] > 0 for _, fitted in found)
 
 
+@pytest.mark.slow
 def test_packs_compute_in_the_precision_of_the_engine():
     def fitted(fit, width, precision):
         trial = FewPoints(CNN, PLAIN, 0, width=width)
