@@ -8,6 +8,7 @@ BROKEN = ("seeds=1", "training.learning_rate=1e30", "training.max_epochs=1", "mo
           "training.epoch_size=16", "training.batch_size=64", "budget.total=40")  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

@@ -58,6 +58,7 @@ def test_what_is_neither_good_nor_bad_is_compared_and_nothing_is_saved(results, 
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["csv", "json", "markdown", "latex"])
 def test_formats_go_to_the_terminal_or_a_file(results, format, capsys, tmp_path):
     assert cli.main(["compare", str(results), f"format={format}"]) == 0

@@ -38,6 +38,7 @@ def cost(network):
     return pytest.param(network, marks=[pytest.mark.slow] if network in LARGE else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [cost(network) for network in NETWORKS])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_builds_every_network(name, network):

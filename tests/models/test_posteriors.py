@@ -102,6 +102,7 @@ def test_results_are_ordinary_tensors_that_a_caller_may_train_on(make_model):
         assert not result.requires_grad
 
 
+@pytest.mark.slow
 def test_bfloat16_stays_close_and_still_answers_in_float32(make_model, factory_and_shape):
     factory, shape = factory_and_shape
     inputs = torch.randn(20, *shape)

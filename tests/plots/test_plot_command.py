@@ -130,6 +130,7 @@ def test_several_folders_are_drawn_together(make_frame, store, tmp_path, capsys)
     assert "bald" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ending", ["pdf", *(pytest.param(one, marks=pytest.mark.slow) for one in ("svg", "png"))]
 )

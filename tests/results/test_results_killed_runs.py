@@ -140,8 +140,9 @@ def assert_same(folder, expected):
 
 
 # Before an operation is after the one before it: every second one, both before and after, is all.
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("step", [61, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [61, 2])
 def test_a_run_killed_at_a_disk_operation_ends_as_if_undisturbed(
     tmp_path, runs, undisturbed, moment, step
 ):

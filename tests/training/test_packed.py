@@ -163,6 +163,7 @@ def test_looks_through_samples_draw_the_masks_of_each_trial():
     check_equal_to_sequential(MCDropout(functools.partial(mlp, hidden=(9,))), recipe)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", EVERY)
 def test_bits_depend_on_the_trial_alone(model):
     """Not on its neighbors, its slot, the order of the queue, nor on what was in the slot before.
