@@ -46,6 +46,16 @@ QUICK = (
 
 
 @pytest.fixture
+def available(tmp_path, monkeypatch):
+    """Says how many kilobytes of memory the machine has left."""
+    from al_bench.models import room
+
+    path = tmp_path / "meminfo"
+    monkeypatch.setattr(room, "MEMINFO", path)
+    return lambda kilobytes: path.write_text(f"MemTotal: 99999 kB\nMemAvailable: {kilobytes} kB\n")
+
+
+@pytest.fixture
 def quick(tmp_path):
     """Overrides of a run that is over in a second and writes below tmp_path."""
     return [*QUICK, f"results={tmp_path / 'results'}"]

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from al_bench.configuration.building import build
 from al_bench.configuration.own_hydra import BASE
+from al_bench.errors import AlBenchError
 
 CONF = Path(__file__).parents[1] / "conf"
 FILES = sorted((CONF / "strategy").rglob("*.yaml"))
@@ -41,3 +42,16 @@ def built(name, *overrides):
     if overrides:
         config = together(f"+strategy={name}", *overrides).strategy
     return build(config, "strategy")
+
+
+def assert_chosen_or_refused(choose, kilobytes):
+    """Calling ``choose`` gives five points, or says what takes more memory than there is."""
+    try:
+        selection = choose()
+    except AlBenchError as error:
+        said = str(error)
+        assert "\n" not in said
+        assert f" MB, and {kilobytes * 1024 / 1e6:,.0f} MB are available on cpu. " in said
+        assert "strategy=subsample strategy@strategy.of=… strategy.size=" in said
+    else:
+        assert len(selection.positions.unique()) == 5

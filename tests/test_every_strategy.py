@@ -4,10 +4,8 @@ import functools
 
 import pytest
 import torch
-from strategy_files import NAMES, built
+from strategy_files import NAMES, assert_chosen_or_refused, built
 
-from al_bench.errors import AlBenchError
-from al_bench.models import room
 from al_bench.models.base import DENSITY, SAMPLES
 from al_bench.running import notebook
 from al_bench.strategies.base import LABELS
@@ -83,22 +81,10 @@ def test_it_runs_end_to_end(tmp_path, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", [0, 50, 500])
 @pytest.mark.parametrize("name", NAMES)
-def test_it_chooses_within_the_memory_that_there_is_or_says_its_bytes(
-    name, kilobytes, tmp_path, monkeypatch
-):
+def test_it_chooses_within_the_memory_that_there_is_or_says_its_bytes(name, kilobytes, available):
     trial, posterior = fitted(words(name))
     strategy = built(name, *CHEAPER.get(name, []))
-    (tmp_path / "meminfo").write_text(f"MemAvailable: {kilobytes} kB\n")
-    monkeypatch.setattr(room, "MEMINFO", tmp_path / "meminfo")
+    available(kilobytes)
     view = trial.view(posterior, strategy)
-    said = ""
-    try:
-        selection = strategy.select(view, 5, torch.Generator().manual_seed(0))
-    except AlBenchError as error:
-        said = str(error)
-    if said:
-        assert "\n" not in said
-        assert f" MB, and {kilobytes * 1024 / 1e6:,.0f} MB are available on cpu. " in said
-        assert "strategy=subsample strategy@strategy.of=… strategy.size=" in said
-    else:
-        assert len(selection.positions.unique()) == 5
+    generator = torch.Generator().manual_seed(0)
+    assert_chosen_or_refused(lambda: strategy.select(view, 5, generator), kilobytes)

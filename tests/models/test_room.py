@@ -12,11 +12,9 @@ from al_bench.running import notebook
 
 
 @pytest.fixture
-def little(tmp_path, monkeypatch):
+def little(available):
     """A machine with four megabytes left."""
-    path = tmp_path / "meminfo"
-    path.write_text("MemTotal: 99999999 kB\nMemAvailable: 4000 kB\n")
-    monkeypatch.setattr(room, "MEMINFO", path)
+    available(4_000)
 
 
 def words(strategy, num_samples):

@@ -5,24 +5,11 @@ from typing import ClassVar
 import pytest
 import torch
 from pool_views import FakeView, log_probs, seeded
-from strategy_files import CONF, NAMES, built
+from strategy_files import CONF, NAMES, assert_chosen_or_refused, built
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from al_bench.errors import AlBenchError
-from al_bench.models import room
 from al_bench.strategies import parts
-
-
-@pytest.fixture
-def available(tmp_path, monkeypatch):
-    """Says how many kilobytes the machine has left."""
-
-    def say(kilobytes):
-        path = tmp_path / "meminfo"
-        path.write_text(f"MemTotal: 99999999 kB\nMemAvailable: {kilobytes} kB\n")
-        monkeypatch.setattr(room, "MEMINFO", path)
-
-    return say
 
 
 def chosen(name, view, *overrides, size=5):
@@ -33,17 +20,8 @@ def chosen(name, view, *overrides, size=5):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_strategy_chooses_or_says_its_bytes_and_a_way_out(name, kilobytes, available):
     available(kilobytes)
-    said = ""
-    try:
-        selection = chosen(name, FakeView(log_probs(120, 4, 3)))
-    except AlBenchError as error:
-        said = str(error)
-    if said:
-        assert "\n" not in said
-        assert f" MB, and {kilobytes * 1024 / 1e6:,.0f} MB are available on cpu. " in said
-        assert "strategy=subsample strategy@strategy.of=… strategy.size=" in said
-    else:
-        assert len(selection.positions.unique()) == 5
+    view = FakeView(log_probs(120, 4, 3))
+    assert_chosen_or_refused(lambda: chosen(name, view), kilobytes)
 
 
 REFUSED = {
