@@ -52,15 +52,15 @@ def page() -> str:
     parts.append("\n## Scores\n")
     for path in sorted((CONF / "score").glob("*.yaml")):
         parts.append(f"**`strategy/score={path.stem}`** {_first_line(path)}.\n")
-        parts.append(_text(get_object(_target(path))) + "\n")
+        parts.append(text(get_object(target(path))) + "\n")
     parts.append("## Batch rules\n")
     for path in sorted((CONF / "rule").glob("*.yaml")):
         parts.append(f"**`strategy/rule={path.stem}`** {_first_line(path)}.\n")
-        parts.append(_text(get_object(_target(path))) + "\n")
+        parts.append(text(get_object(target(path))) + "\n")
     parts.append("## Joint and diverse selections, wrappers, controls\n")
     for name, line, cls in own:
         parts.append(f"### {name}\n\n{line}.\n")
-        parts.append(_text(cls) + "\n")
+        parts.append(text(cls) + "\n")
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -68,7 +68,8 @@ def _first_line(path: Path) -> str:
     return path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ").strip()
 
 
-def _target(path: Path) -> str:
+def target(path: Path) -> str:
+    """The name of the one class or function that a file of ``conf/strategy`` builds."""
     (found,) = re.findall(r"^_target_: (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return str(found)
 
@@ -77,13 +78,12 @@ def _rule(node: object) -> str:
     return str(node["rule"]["_target_"]).rsplit(".", 1)[-1]  # type: ignore[index]
 
 
-def _text(item: object) -> str:
+def text(item: object) -> str:
     """The docstring as Markdown: its sections become lists."""
-    text = inspect.getdoc(item) or ""
-    text = re.sub(r"``([^`]+)``", r"`\1`", text)
+    docstring = re.sub(r"``([^`]+)``", r"`\1`", inspect.getdoc(item) or "")
     lines = []
     inside = False
-    for line in text.splitlines():
+    for line in docstring.splitlines():
         if re.fullmatch(r"(Args|Returns|Raises|Attributes):", line):
             inside = True
             lines.append(f"{line[:-1]}:\n" if line != "Args:" else "Parameters:\n")
