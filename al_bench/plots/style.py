@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from al_bench.text.natural import natural
 from al_bench.text.visible import in_a_line
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _hash(label: str) -> int:
 
 def order(labels: Iterable[str]) -> list[str]:
     """Labels as a legend lists them: the baseline, then by name."""
-    return sorted(set(labels), key=lambda label: (not is_baseline(label), label))
+    return sorted(set(labels), key=lambda label: (not is_baseline(label), natural(label)))
 
 
 def look() -> AbstractContextManager[None]:

@@ -12,6 +12,7 @@ from al_bench.stats.measures import Measure, check_reach, measure
 from al_bench.stats.protocols import titles
 from al_bench.stats.spent import Axis, by_axis
 from al_bench.stats.summary import CURVE, final_table, metrics, quartiles, tidy
+from al_bench.text.natural import natural
 
 if TYPE_CHECKING:
     from al_bench.text.console import Table
@@ -43,7 +44,7 @@ def tables(
     result = []
     for axis, part in _with_metric(frame, metric):
         numbers = final_table(tidy(part, metric), thresholds, descending, level)
-        numbers = numbers.sort_values("strategy_label")
+        numbers = numbers.sort_values("strategy_label", key=lambda labels: labels.map(natural))
         numbers = numbers.sort_values("final", ascending=not descending, kind="stable")
         for key, title in titles(part).items():
             rows = numbers[numbers["protocol_id"] == key].to_dict("records")

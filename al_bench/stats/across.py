@@ -20,6 +20,7 @@ from al_bench.stats.aggregate import (
 )
 from al_bench.stats.arms import ProtocolResult
 from al_bench.stats.comparison import Comparison
+from al_bench.text.natural import natural
 
 Array = NDArray[np.float64]
 
@@ -80,7 +81,7 @@ def across(comparison: Comparison) -> Across | None:
     ]
     if len(protocols) < 2:
         return None
-    names = sorted({name for result in protocols for name in _whole(result)})
+    names = sorted({name for result in protocols for name in _whole(result)}, key=natural)
     scores = _scores(protocols, names, sign)
     (ranks,) = mean_ranks(scores, every_seed(scores))
     order = np.nan_to_num(ranks, nan=math.inf).argsort(kind="stable")
@@ -127,7 +128,7 @@ def penalty_matrix(comparison: Comparison) -> tuple[tuple[str, ...], Array]:
     """
     sign = comparison.measure.sign
     results = [result for result in comparison.protocols if _whole(result)]
-    names = sorted({name for result in results for name in _whole(result)})
+    names = sorted({name for result in results for name in _whole(result)}, key=natural)
     total, met = np.zeros((2, len(names), len(names)))
     for result in results:
         here = np.isin(names, _whole(result))

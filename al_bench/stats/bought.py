@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from al_bench.stats.intervals import mean_interval
 from al_bench.stats.summary import CURVE, TRIAL, distinct_runs
+from al_bench.text.natural import natural
 
 Array = NDArray[np.float64]
 
@@ -113,7 +114,7 @@ def overlaps(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         (str(points["strategy_label"].iloc[0]), int(points["seed"].iloc[0])): _sets(points)
         for _, points in rows.groupby(["strategy_label", "seed"])
     }
-    labels = sorted({label for label, _ in trials})
+    labels = sorted({label for label, _ in trials}, key=natural)
     longest = max(map(len, trials.values()), default=0)
     parts: dict[str, list[dict[str, object]]] = {label: [] for label in labels}
     for one, other in itertools.combinations(labels, 2):

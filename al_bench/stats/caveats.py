@@ -6,6 +6,7 @@ import pandas as pd
 
 from al_bench.results.schema import ENGINE
 from al_bench.stats.arms import ProtocolResult
+from al_bench.text.natural import natural
 
 FEW_SEEDS = 5
 
@@ -15,7 +16,7 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
     where = f" ({result.title})" if several else ""
     sentences = []
     if result.baseline is None:
-        names = sorted(arm.arm for arm in result.arms)
+        names = sorted((arm.arm for arm in result.arms), key=natural)
         other = next((name for name in names if name.startswith(result.axis.baseline)), names[0])
         sentences.append(
             f"{result.title} has no baseline: its arms are not compared. Try baseline={other}."
@@ -31,7 +32,10 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
         )
     numbers = {arm.arm: len(arm.seeds) for arm in result.arms}
     if len({arm.seeds for arm in result.arms}) > 1:
-        text = ", ".join(f"{name} {count}" for name, count in sorted(numbers.items()))
+        text = ", ".join(
+            f"{name} {count}"
+            for name, count in sorted(numbers.items(), key=lambda item: natural(item[0]))
+        )
         sentences.append(
             f"Arms have different seeds{where}: {text}; pairs are made of common ones."
         )
@@ -61,7 +65,7 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
         )
     sentences += [f"{sentence}{where}." for sentence in _confounded(rows)]
     saturated = rows["notes"].astype("string").str.contains("saturated_at").fillna(False)
-    for name in sorted(set(rows.loc[saturated, "strategy_label"])):
+    for name in sorted(set(rows.loc[saturated, "strategy_label"]), key=natural):
         chose = saturated | rows["seconds_select"].notna()  # notes alone may be the model's
         batches = (rows["strategy_label"] == name) & chose
         share = saturated[batches].mean()

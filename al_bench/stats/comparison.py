@@ -40,6 +40,7 @@ from al_bench.stats.spent import LABELS, STEPS, Axis, by_axis
 from al_bench.stats.summary import tidy
 from al_bench.stats.verdicts import LEVEL, verdict
 from al_bench.stats.widened import STRATEGY, baselines, widened
+from al_bench.text.natural import natural
 
 Array = NDArray[np.float64]
 
@@ -384,9 +385,9 @@ def _protocol(
             fields["paired"] = replace(fields["paired"], seeds_needed=needed)
         arms.append(ArmResult(**fields))
 
-    def place(arm: ArmResult) -> tuple[bool, float, str]:
+    def place(arm: ArmResult) -> tuple[bool, float, tuple[str | float, ...]]:
         value = -sign * float(arm.areas.mean()) if len(arm.areas) else math.inf
-        return not arm.is_baseline, value, arm.arm
+        return not arm.is_baseline, value, natural(arm.arm)
 
     first = table[baseline] if baseline is not None else next(iter(table.values()))
     floors = [noise_floor(values) for values in base_areas.values()]

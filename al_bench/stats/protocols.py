@@ -8,6 +8,7 @@ import pandas as pd
 from al_bench.results.wording import distinctions
 from al_bench.stats.runs import by_protocol, by_run
 from al_bench.stats.spent import STEPS, axis_of, spent
+from al_bench.text.natural import natural
 
 NAMES = ("dataset", "pool", "model", "budget")
 
@@ -49,7 +50,7 @@ def titles(frame: pd.DataFrame) -> dict[str, str]:
         for key in group:
             parts[key].append(f"id {key[:8]}")
     names = {key: " · ".join(value) for key, value in parts.items()}
-    return dict(sorted(names.items(), key=lambda item: (item[1], item[0])))
+    return dict(sorted(names.items(), key=lambda item: (natural(item[1]), item[0])))
 
 
 def _equal(parts: dict[str, list[str]]) -> list[list[str]]:

@@ -52,6 +52,7 @@ def test_random_is_grey_and_first_in_the_legend():
     red, green, blue = (style.assign(["random"])["random"].color[i : i + 2] for i in (1, 3, 5))
     assert red == green == blue
     assert style.order(["bald", "random", "a"]) == ["random", "a", "bald"]
+    assert style.order(["power(β=16)", "power(β=2)"]) == ["power(β=2)", "power(β=16)"]
 
 
 @pytest.mark.parametrize(

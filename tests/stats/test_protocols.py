@@ -35,6 +35,12 @@ def test_an_initial_set_that_was_bought_is_no_batch(make_frame):
     assert titles(pd.concat(frames)) == expected
 
 
+def test_protocols_follow_the_numbers_in_their_names(make_frame):
+    pools = ["copies=16", "copies=4"]
+    frames = [make_frame("random", [0], [0, 1], value, protocol=p, pool=p) for p in pools]
+    assert [*titles(pd.concat(frames))] == ["copies=4", "copies=16"]
+
+
 def test_equal_names_are_told_apart_by_what_differs(make_frame):
     frame = pd.concat(
         [
