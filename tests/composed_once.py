@@ -5,38 +5,46 @@ what they type differs in values, which Hydra applies to a composed configuratio
 ``al-bench`` in a process of its own knows nothing of this.
 """
 
+import contextlib
 import copy
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import CachingConfigRepository
 from hydra._internal.defaults_list import DefaultsList
 from hydra.core.config_store import ConfigStore
 
 from al_bench.configuration.config_dir import config_dir
 
-_create = config_loader_impl.create_defaults_list
-_compose = ConfigLoaderImpl._compose_config_from_defaults_list
-_search = ConfigLoaderImpl._process_config_searchpath
 _read: dict[Hashable, dict[str, Any]] = {}
 _lists: dict[Hashable, DefaultsList] = {}
 _composed: dict[int, Any] = {}  # by the identity of the defaults that ``_lists`` keeps
 
+_search = ConfigLoaderImpl._process_config_searchpath
+_create = config_loader_impl.create_defaults_list
+_compose = ConfigLoaderImpl._compose_config_from_defaults_list
+
 
 def install() -> None:
-    CachingConfigRepository.__init__ = _begin
-    ConfigLoaderImpl._process_config_searchpath = _searched
-    config_loader_impl.create_defaults_list = _defaults
-    ConfigLoaderImpl._compose_config_from_defaults_list = _configuration
+    _put(_searched, _defaults, _configuration)
 
 
-def _begin(repository: Any, delegate: Any) -> None:
-    """Hydra copies all that ``delegate`` holds, and changes no more than its attributes."""
-    repository.delegate = copy.copy(delegate)
-    repository.cache = {}
+@contextlib.contextmanager
+def uninstalled() -> Iterator[None]:
+    """Within this context Hydra is as it is."""
+    _put(_search, _create, _compose)
+    try:
+        yield
+    finally:
+        install()
+
+
+def _put(search: Any, create: Any, compose: Any) -> None:
+    ConfigLoaderImpl._process_config_searchpath = search
+    config_loader_impl.create_defaults_list = create
+    ConfigLoaderImpl._compose_config_from_defaults_list = compose
 
 
 def _searched(loader: Any, config_name: str | None, overrides: Any, repo: Any) -> None:

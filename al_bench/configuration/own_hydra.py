@@ -5,6 +5,7 @@ public functions leave to the whole process.
 """
 
 import contextlib
+import copy
 import re
 import threading
 import warnings
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from hydra import __version__, initialize_config_dir, version
+from hydra._internal.config_repository import ConfigRepository
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
@@ -21,6 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
+from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import HydraContext, RunMode
@@ -94,6 +97,31 @@ class FurtherFolder(SearchPathPlugin):
             search_path.append(provider="command-line", path=f"file://{self.folder}")
 
 
+class ReadOnce(ConfigRepository):
+    """Hydra's repository of configuration files, of which each is read once.
+
+    Hydra reads the forty files of a job anew for every job, which is much of composing it.
+    """
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        """Look for files there, where none has been read yet."""
+        super().initialize_sources(config_search_path)
+        self._read: dict[str, ConfigResult] = {}
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """What a file holds, for the caller to change; ``None`` where there is no such file."""
+        if config_path not in self._read:
+            found = super().load_config(config_path)
+            if found is None:  # a class may get that name yet
+                return None
+            self._read[config_path] = found
+        return copy.deepcopy(self._read[config_path])
+
+    def __deepcopy__(self, memo: Any) -> "ReadOnce":
+        """What Hydra makes for each job, which may look for files elsewhere."""
+        return copy.copy(self)
+
+
 class Callbacks:
     """The objects of ``hydra.callbacks``, which are told of a sweep and of its jobs.
 
@@ -155,6 +183,8 @@ def started(schema: type, folder: str | Path | None = None) -> Iterator[Hydra]:
             finally:
                 FurtherFolder.folder = None
             hydra: Any = GlobalHydra.instance().hydra
+            loader = hydra.config_loader
+            loader.repository = ReadOnce(loader.config_search_path)
             yield hydra
         finally:
             _state_removed()

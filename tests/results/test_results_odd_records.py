@@ -222,8 +222,11 @@ def odd_files(draw, folder):
     return name, what, draw(st.booleans()), status
 
 
-def look(folder, data, more=()):
-    """Put something odd into the folder, and type what reads it."""
+@pytest.mark.slow
+@pytest.mark.promise("Looking at results runs nothing of theirs")
+@given(data=st.data())
+@settings(EXAMPLES, max_examples=30)
+def test_no_odd_file_ends_a_command_or_is_obeyed(folder, data):
     name, what, recorded, status = data.draw(odd_files(folder))
     with folder.holding(name, what, recorded=recorded, status=status):
         code, out, _ = folder.says("status", "results")
@@ -239,31 +242,14 @@ def look(folder, data, more=()):
             ("export", "results", "merge=out/merged"),
             ("info", str(folder.run)),
             ("info", str(folder.run), str(folder.other)),
-            *more,
         ):
             folder.says(*words)
-
-
-@pytest.mark.slow
-@pytest.mark.promise("Looking at results runs nothing of theirs")
-@given(data=st.data())
-@settings(EXAMPLES, max_examples=4)
-def test_no_odd_file_ends_a_command_or_is_obeyed(folder, data):
-    look(folder, data)
-
-
-@pytest.mark.promise("Looking at results runs nothing of theirs")
-@pytest.mark.slow
-@given(data=st.data())
-@settings(EXAMPLES, max_examples=60)
-def test_no_odd_file_of_many_ends_a_command_or_is_obeyed(folder, data):
-    look(folder, data)
 
 
 @pytest.mark.promise("One odd file is named and left out")
 @pytest.mark.slow
 @given(data=st.data())
-@settings(EXAMPLES, max_examples=12)
+@settings(EXAMPLES, max_examples=6)
 def test_no_odd_file_ends_what_draws_or_trains(folder, data):
     manifest = str(folder.manifest)
     name, what, recorded, status = data.draw(odd_files(folder))
@@ -303,7 +289,7 @@ def half(folder, tmp_path_factory):
 @pytest.mark.promise("Looking at results runs nothing of theirs")
 @pytest.mark.slow
 @given(data=st.data())
-@settings(EXAMPLES, max_examples=30)
+@settings(EXAMPLES, max_examples=15)
 def test_no_odd_checkpoint_ends_a_run_or_is_obeyed(folder, half, data):
     stored, name = half
     results = shutil.copytree(stored, stored.parent / "odd")
