@@ -67,7 +67,7 @@ BANDIT = (  # its state, and warm weights of trainings that end by themselves
     "training.stop_train_accuracy=0.5",
     "training.stop_after=2",
     "training.max_epochs=6",
-    "budget.total=50",
+    "budget.total=40",
 )
 TOGETHER = ("evaluation.joint_size=5", "evaluation.online=true")
 WARM = (*LABELS, "strategy=bald", "training.start=warm")

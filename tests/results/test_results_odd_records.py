@@ -249,7 +249,7 @@ def test_no_odd_file_ends_a_command_or_is_obeyed(folder, data):
 @pytest.mark.promise("One odd file is named and left out")
 @pytest.mark.slow
 @given(data=st.data())
-@settings(EXAMPLES, max_examples=6)
+@settings(EXAMPLES, max_examples=4)
 def test_no_odd_file_ends_what_draws_or_trains(folder, data):
     manifest = str(folder.manifest)
     name, what, recorded, status = data.draw(odd_files(folder))
