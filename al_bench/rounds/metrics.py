@@ -13,9 +13,10 @@ from torch import Tensor
 from al_bench.errors import TrainingError
 from al_bench.information.entropies import predictive_log_probs
 
-VERSION = 1
+VERSION = 2
 """Of the definitions below, stored with every row; raised when the same predictions give another
-value. Rows from before the first change have none. 1: confidences on an edge of an interval.
+value. Rows from before the first change have none. 1: confidences on an edge of an interval. 2: the
+largest probability tells points apart that are all but certain (``ood``).
 """
 
 EDGE = 1e-6

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from al_bench.errors import TrainingError
+from al_bench.information.average import average_prediction
 from al_bench.information.entropies import entropy as entropy_of
 from al_bench.information.entropies import mutual_information, predictive_log_probs
 from al_bench.models.base import DENSITY, LOGITS, SAMPLES, Posterior
@@ -39,8 +40,8 @@ def _entropy(posterior: Posterior, inputs: Tensor, log_probs: Tensor) -> Tensor:
 
 
 def _max_probability(posterior: Posterior, inputs: Tensor, log_probs: Tensor) -> Tensor:
-    """Minus the logarithm of the largest probability, which ranks as that does without rounding."""
-    return -predictive_log_probs(log_probs).amax(dim=1)
+    """One less the largest probability, as the sum of the others: near 1 that one has no digits."""
+    return average_prediction(log_probs).doubt.squeeze(1)
 
 
 def _mutual_information(posterior: Posterior, inputs: Tensor, log_probs: Tensor) -> Tensor:

@@ -10,8 +10,6 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from al_bench.stats.intervals import mean_interval
-
 Array = NDArray[np.float64]
 
 BOOTSTRAP_SEEDS = 20  # from here on intervals and p values are the studentised bootstrap's
@@ -134,8 +132,12 @@ class _Student:
         self.d = d
 
     def interval(self, level: float) -> tuple[float, float]:
-        student = mean_interval(self.d, level)
-        return float(student.low), float(student.high)
+        from scipy.special import stdtrit
+
+        if len(self.d) < 2:
+            return math.nan, math.nan
+        half = float(stdtrit(len(self.d) - 1, (1 + level) / 2) * _error(self.d))
+        return float(self.d.mean()) - half, float(self.d.mean()) + half
 
     def p(self, center: float) -> float:
         return float(_t_p(self.d, center))
@@ -199,7 +201,10 @@ def resampling_weights(num_seeds: int, resamples: int) -> Array:
 
 
 def t_test(d: Array) -> float:
-    """Two-sided p of the paired t-test; 1 where all differences are 0, NaN for one seed."""
+    """Two-sided p of the paired t-test; 1 where all differences are 0, NaN for one seed.
+
+    Where all differences are equal it is that of the sign-flip test: see ``_error``.
+    """
     return float(_t_p(d, 0.0))
 
 
@@ -217,10 +222,11 @@ def _t_p(d: Array, center: float) -> Array:
 
     if d.shape[-1] < 2:
         return np.full(d.shape[:-1], np.nan)
-    distance = np.abs(d.mean(axis=-1) - center)
-    constant = np.where(distance <= 1e-15, 1.0, 0.0)
-    p = 2 * stdtr(d.shape[-1] - 1, -distance / _error(d))
-    result: Array = np.where(_constant(d), constant, p)
+    distance, error = np.abs(d.mean(axis=-1) - center), _error(d)
+    constant = np.where(distance <= 1e-15, 1.0, 2 * _chance(d))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = 2 * stdtr(d.shape[-1] - 1, -distance / error)
+    result: Array = np.where(error == 0, constant, p)
     return result
 
 
@@ -230,18 +236,31 @@ def _t_p_within(d: Array, margin: float) -> Array:
 
     if d.shape[-1] < 2:
         return np.full(d.shape[:-1], np.nan)
-    distance = np.abs(d.mean(axis=-1))
-    constant = np.where(distance < margin, 0.0, 1.0)
-    p = stdtr(d.shape[-1] - 1, (distance - margin) / _error(d))
-    result: Array = np.where(_constant(d), constant, p)
+    distance, error = np.abs(d.mean(axis=-1)), _error(d)
+    with np.errstate(divide="ignore"):
+        p = stdtr(d.shape[-1] - 1, (distance - margin) / error)
+    result: Array = np.where(error == 0, np.where(margin > 0, 0.0, 1.0), p)
     return result
 
 
 def _error(d: Array) -> Array:
-    """Standard error of the mean of (…, S) differences; 1 where they are constant."""
+    """Standard error of the mean of (…, S) differences.
+
+    Accuracies are multiples of one test point, so that a few equal differences are no rarity, and
+    no sign that the mean is known. Where all are equal the error is the one with which a t-test
+    finds what the sign-flip test finds; where all are 0, as of arms that bought the same, it is 0.
+    """
+    from scipy.special import stdtrit
+
     error = d.std(axis=-1, ddof=1) / math.sqrt(d.shape[-1])
-    result: Array = np.where(_constant(d), 1.0, error)
+    of_equal = np.abs(d.mean(axis=-1)) / -stdtrit(d.shape[-1] - 1, _chance(d))
+    result: Array = np.where(_constant(d), of_equal, error)
     return result
+
+
+def _chance(d: Array) -> float:
+    """How likely it is that signs of (…, S) differences are all the one that is expected."""
+    return float(2.0 ** -min(d.shape[-1], 40))
 
 
 def sign_flip_test(d: Array) -> float:
@@ -266,7 +285,8 @@ def seeds_needed(d: Array, level: float = 0.95, power: float = POWER) -> float:
     """Seeds with which a paired t-test would find a mean like this one, with chance ``power``.
 
     From the noncentral t distribution; the differences at hand stand for those to come, so with
-    few seeds the number is rough.
+    few seeds the number is rough. Infinite where they are 0 on average, or where a million seeds
+    would not do.
     """
     from scipy.special import nctdtr, stdtrit
 
@@ -275,8 +295,8 @@ def seeds_needed(d: Array, level: float = 0.95, power: float = POWER) -> float:
     mean, spread = abs(float(d.mean())), float(d.std(ddof=1))
     if mean == 0:
         return math.inf
-    if _constant(d):
-        return 2.0
+    if _constant(d):  # as many as a sign-flip test needs
+        return float(math.ceil(1 - math.log2(1 - level)))
 
     def reaches(n: int) -> bool:
         bar = float(stdtrit(n - 1, (1 + level) / 2))

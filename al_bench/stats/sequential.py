@@ -8,9 +8,10 @@ what the sum |d₁ + … + d_n| was drawn from, and a flip of all S signs is a p
 At each look a boundary is put where the paths that have crossed it, at this look or at an earlier
 one, are no more than a share α · n / N of all (a linear spending of the level: Lan and DeMets
 1983; AdaStop, Mathieu et al. 2023, does the same with permutations of two groups). An arm is
-decided once its own path crosses. Over the J arms of a protocol the level is Holm's: α / r where r
-arms are still open, at all looks so far. That keeps the family-wise error whatever the arms have in
-common, since the decisions of a smaller level are among those of a larger one.
+decided once its own path has crossed and is on that side of 0 still. Over the J arms of a protocol
+the level is Holm's: α / r where r arms are still open, at all looks so far. That keeps the
+family-wise error whatever the arms have in common, since the decisions of a smaller level are among
+those of a larger one.
 """
 
 import math
@@ -78,13 +79,30 @@ def decide(
         while more := [
             arm
             for arm in differences
-            if arm not in decisions and crossed[arm][len(differences) - len(decisions) - 1, look]
+            if arm not in decisions
+            and _is_decided(
+                _checked(differences[arm]),
+                counts[arm][: look + 1],
+                crossed[arm][len(differences) - len(decisions) - 1],
+            )
         ]:
             for arm in more:  # Holm: the others are judged at the level of those that remain
                 d = _checked(differences[arm])[: counts[arm][look]]
                 verdict = BETTER if d.sum() > 0 else WORSE
                 decisions[arm] = Decided(verdict, look, len(d), float(d.mean()))
     return decisions
+
+
+def _is_decided(d: Array, counts: Sequence[int], crossed: NDArray[np.bool_]) -> bool:
+    """Whether the path has crossed by the last of these looks, and is on the same side now.
+
+    A level that other arms' decisions have freed may find that a path crossed at an earlier look;
+    it may have turned since.
+    """
+    if not crossed[len(counts) - 1]:
+        return False
+    then, now = (float(d[:count].sum()) for count in (counts[int(crossed.argmax())], counts[-1]))
+    return then * now > 0
 
 
 def boundaries(

@@ -44,11 +44,16 @@ def speed_up(base_places: Array, base: Array, places: Array, mine: Array) -> Spe
         base: (S, R) values of the baseline, higher is better, finite.
         places: The arm's, (R') or (S, R').
         mine: (S, R') its values of the same seeds.
+
+    Returns:
+        Of a seed on which both have that value at once, before anything is spent, it is 1; where
+        the baseline alone has, 0, as where the arm never gets there.
     """
     best = base.max(axis=1)
     base_first, first = _first(base_places, base, best), _first(places, mine, best)
+    at_once = (base[:, 0] >= best) & (mine[:, 0] >= best)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(base_first == first, 1.0, base_first / first)  # as one, at place 0 too
+        ratios = np.where(at_once | (base_first == first), 1.0, base_first / first)
     return summarized(ratios)
 
 

@@ -73,8 +73,9 @@ def el2n(log_probs: Tensor) -> Tensor:
 def _error_norm(log_probs: Tensor) -> Tensor:
     probs = log_probs.exp()
     labels = probs.mean(dim=1).argmax(dim=1).view(-1, 1, 1).expand(-1, probs.shape[1], 1)
-    of_label = log_probs.gather(2, labels).expm1_().squeeze(2)
-    squares = probs.scatter_(2, labels, 0.0).square_().sum(dim=2)
+    others = probs.scatter_(2, labels, 0.0)
+    of_label = others.sum(dim=2)  # 1 - p of the label, with the digits that p has lost near 1
+    squares = others.square_().sum(dim=2)
     return squares.add_(of_label.square_()).sqrt_().mean(dim=1)
 
 
@@ -92,14 +93,16 @@ def _expected_error(log_probs: Tensor) -> Tensor:
     """Σ_y p_y |p - e_y|, (n,).
 
     The squared norm is (1 - p_y)² plus the other classes' p². The largest p² is left out of the sum
-    and added where it belongs, so that nothing cancels.
+    and added where it belongs, so that nothing cancels; 1 less it is the sum of the others.
     """
     log_probs = log_probs.double()
     probs = log_probs.exp()
     label = log_probs.argmax(dim=1, keepdim=True)
     largest = probs.gather(1, label)
-    small = probs.scatter(1, label, 0.0).square()  # 0 at the label
+    small = probs.scatter(1, label, 0.0)  # 0 at the label
+    errors = (1 - probs).scatter_(1, label, small.sum(dim=1, keepdim=True))
+    small = small.square_()
     others = small.sum(dim=1, keepdim=True) - small  # p² of all but y and ŷ
     others += largest.square().expand_as(small).scatter(1, label, 0.0)
-    lengths = (others + log_probs.expm1().square()).sqrt()
+    lengths = (others + errors.square_()).sqrt()
     return (probs * lengths).sum(dim=1)

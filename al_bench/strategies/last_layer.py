@@ -77,12 +77,12 @@ def label_errors(log_probs: Tensor, labels: Tensor) -> Tensor:
         labels: y, (n,) int64.
 
     Returns:
-        (n, C) float64, exact to rounding where p_y is close to 1.
+        (n, C) float64. 1 - p_y is the sum of the other classes: the logarithm of a p_y that is
+        close to 1 has no digits of it in float32.
     """
-    log_probs = log_probs.double()
-    errors = log_probs.exp()
     at = labels[:, None]
-    return errors.scatter_(1, at, log_probs.gather(1, at).expm1())
+    others = log_probs.double().exp().scatter_(1, at, 0.0)
+    return others.scatter_(1, at, -others.sum(dim=1, keepdim=True))
 
 
 def pseudo_label_errors(log_probs: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ def pseudo_label_errors(log_probs: Tensor) -> Tensor:
         log_probs: Log-probabilities (n, C); of equals, the first is the pseudo-label.
 
     Returns:
-        (n, C) float64, exact to rounding where p_ŷ is close to 1.
+        (n, C) float64, as ``label_errors``.
     """
     errors = torch.empty_like(log_probs, dtype=torch.float64)
     size = block_size(24 * log_probs.shape[1])

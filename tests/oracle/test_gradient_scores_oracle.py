@@ -8,6 +8,7 @@ from pool_views import FakeView, log_probs, seeded
 
 from al_bench.errors import ConfigError
 from al_bench.strategies.gradient_scores import ExpectedGradientLength, GraNd, el2n
+from al_bench.strategies.last_layer import label_errors, pseudo_label_errors
 from al_bench.strategies.pointwise import Pointwise
 from al_bench.strategies.rules import TopB
 from al_bench.strategies.scores import bald
@@ -75,6 +76,29 @@ def test_nearly_certain_predictions_are_told_apart():
         expected = (factor * math.sqrt(2) * small).tolist()
         assert score.of_pool(view, None).tolist() == pytest.approx(expected, 1e-5)
     assert el2n(log_p[:, None]).tolist() == pytest.approx((math.sqrt(2) * small).tolist(), 1e-5)
+
+
+@pytest.mark.parametrize("gap", [8.0, 12.0, 15.0, 16.0, 17.0, 20.0, 40.0])
+def test_confident_networks_have_errors_to_rounding(gap):
+    """Float32 logits of a trained network: log p of the label is 0 or one of few numbers."""
+    logits = torch.tensor([[gap, *[0.0] * 9], [gap, math.log(4), *[-40.0] * 8]])
+    log_p, exact = logits.log_softmax(dim=1), logits.double().softmax(dim=1)
+    others = exact[:, 1:]
+    norms = (others.sum(dim=1).square() + others.square().sum(dim=1)).sqrt()
+    labels = torch.zeros(2, dtype=torch.int64)
+    errors = label_errors(log_p, labels)
+    assert errors.norm(dim=1).tolist() == pytest.approx(norms.tolist(), 1e-5)
+    assert torch.equal(pseudo_label_errors(log_p), errors)
+    assert el2n(log_p[:, None]).tolist() == pytest.approx(norms.tolist(), 1e-5)
+    lengths = exact[:, 0] * norms
+    for y in range(1, 10):
+        rest = exact.clone()
+        rest[:, y] -= 1
+        lengths += exact[:, y] * rest.norm(dim=1)
+    view = FakeView(log_p[:, None], torch.ones(2, 1))
+    view.gradient_factors = lambda: type(FakeView.gradient_factors(view))(log_p, torch.ones(2, 1))
+    found = ExpectedGradientLength().of_pool(view, None).tolist()
+    assert found == pytest.approx(lengths.tolist(), 1e-5)
 
 
 def test_gradients_are_not_those_of_posterior_samples():

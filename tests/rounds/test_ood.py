@@ -12,6 +12,7 @@ from al_bench.data.digits import Digits
 from al_bench.rounds.detection import detection
 from al_bench.rounds.evaluation import evaluate, validate
 from al_bench.rounds.histograms import BINS, histogram
+from al_bench.rounds.ood import SCORES
 from al_bench.running import notebook
 from al_bench.tracking.base import metrics
 from al_bench.training.trainer import SequentialTrainer
@@ -76,6 +77,20 @@ def test_scores_are_those_of_the_definitions(make_trials, noise):
         wanted = detection(own[entry["score"]], others[entry["score"]])
         found = {name: entry[name] for name in wanted}
         assert found == pytest.approx(wanted, abs=2e-4)
+
+
+@pytest.mark.parametrize("gaps", [(18.0, 14.0), (22.0, 16.0), (26.0, 20.0)])
+def test_confident_networks_are_told_apart_by_their_largest_probability(gaps):
+    generator = torch.Generator().manual_seed(0)
+    own, others = (torch.randn(500, 10, generator=generator) for _ in gaps)
+    wanted, found = [], []
+    for logits, gap in zip((own, others), gaps, strict=True):
+        logits[:, 0] += gap
+        exact = logits.double().softmax(dim=1)
+        wanted.append(exact[:, 1:].sum(dim=1))
+        log_probs = logits.log_softmax(dim=1)[:, None]
+        found.append(SCORES["max_probability"].of(None, logits, log_probs))
+    assert detection(*found) == pytest.approx(detection(*wanted), abs=1e-6)
 
 
 @pytest.mark.slow

@@ -108,6 +108,12 @@ def test_penalties_are_t_tests():
         assert result[a, b] == pytest.approx(wins / 5)
 
 
+@pytest.mark.parametrize(("num_seeds", "seen"), [(2, 0.0), (5, 0.0), (6, 1.0)])
+def test_equal_gains_of_few_seeds_are_no_certainty(num_seeds, seen):
+    values = np.stack([np.full((num_seeds, 3), gain) for gain in (0.5, 0.5 + 1 / 360)])
+    assert penalties(values)[1, 0] == seen
+
+
 def test_the_bootstrap_is_stratified_and_paired():
     scores = np.repeat(np.array([[0.0], [10.0]])[:, :, None], 5, axis=2)
     scores = np.concatenate([scores, scores + 1], axis=1)  # two arms that differ by 1 everywhere

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from al_bench.stats.paired import (
+    decide,
     equivalence_test,
     holm,
     interval,
@@ -158,9 +159,37 @@ def test_odd_differences_have_numbers_that_agree(num_seeds):
         assert result.p > 0.05
         assert result.p_equivalence > 0.025
         assert math.isfinite(result.low + result.high)
-    constant = paired(np.full(num_seeds, 0.004), 0.005)
-    assert (constant.low, constant.high) == pytest.approx((0.004, 0.004))
-    assert (constant.p, constant.p_equivalence) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("num_seeds", [2, 3, 5, 6, 20, 60])
+def test_equal_differences_are_as_significant_as_their_signs(num_seeds):
+    """Accuracies are multiples of one test point: a few equal differences are no certainty."""
+    d = np.full(num_seeds, 1 / 360)
+    result = paired(d, 0.005)
+    assert result.p == pytest.approx(2.0 ** (1 - min(num_seeds, 40)), rel=1e-3)
+    if num_seeds < 20:
+        assert result.p == pytest.approx(sign_flip_test(d))
+    assert result.low < result.mean < result.high
+    assert (result.low > 0) == (result.p < 0.05) == (num_seeds >= 6)
+    assert (result.high < 0.005) == (result.p_equivalence < 0.025)
+    assert result.seeds_needed == 6
+    p, within = decide(np.stack([d, -d]), 0.005)
+    assert p == pytest.approx([result.p] * 2)
+    assert within == pytest.approx([result.p_equivalence] * 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_seeds", [2, 3, 5])
+def test_differences_of_a_small_test_set_are_found_no_more_often_than_stated(num_seeds):
+    """Arms that are equal in truth, each count of labels by itself, with Holm's adjustment."""
+    rng = np.random.default_rng(num_seeds)
+    found = 0
+    for _ in range(400):
+        accuracies = rng.normal(0.8, 0.02, size=(11, num_seeds))
+        rounded = np.round(accuracies * 45) / 45
+        p = [paired(arm - rounded[0], 0.005).p for arm in rounded[1:]]
+        found += holm(p).min() < 0.05
+    assert found / 400 <= 0.08
 
 
 @pytest.mark.parametrize("draw", ["normal", "skewed"])

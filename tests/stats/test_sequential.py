@@ -109,6 +109,14 @@ def test_a_decision_says_when_it_fell_and_which_way():
     assert not decide({"a": d}, {"a": [5]}, 20)  # 2 of 32 flips are 6 %
 
 
+def test_an_arm_that_has_turned_since_it_crossed_stays_open():
+    """What B's decision frees at the second look would do for A's first, when it was better."""
+    turned = [1] * 7 + [-0.01, -5, -5]
+    other = [1, 1.1, 1.2, 1, 1, 1, 1, -0.01, 1.0, 1.3]
+    decided = decide({"A": turned, "B": other}, {"A": [8, 10], "B": [8, 10]}, 20)
+    assert {arm: one.verdict for arm, one in decided.items()} == {"B": "better"}
+
+
 def test_arms_without_any_difference_stay_open():
     assert not decide({"a": np.zeros(10), "b": []}, {"a": [5, 10], "b": [0, 0]}, 10, level=0.5)
 

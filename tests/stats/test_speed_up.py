@@ -118,6 +118,13 @@ def test_in_time_the_training_of_the_irreducible_loss_model_counts(walks, compar
     assert (rows["speed_up_time"].dropna() < rows["speed_up"].dropna()).any()
 
 
+def test_a_baseline_that_is_best_untrained_is_reached_at_once_on_every_clock():
+    base, mine = np.array([[0.9, 0.5, 0.5]]), np.array([[0.9, 0.4, 0.4]])
+    for places in ([[0, 1, 2]], [[5, 6, 7]]):  # a model of the holdout was trained before
+        found = speed_up(np.array([[0, 1, 2]]), base, np.array(places), mine)
+        assert (found.median, found.never) == (1.0, 0)
+
+
 def test_the_interval_is_that_of_the_median_over_resampled_pairs():
     values = np.array([0.0, 1.5, 2.0, 0.9, 3.0, 0.0, 1.2])
     found = summarized(values)
