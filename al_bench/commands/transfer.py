@@ -44,6 +44,7 @@ COMMAND = Command(
     words="results",
     words_help="folders of results whose orders are replayed (default: results)",
     reads_data=True,
+    keys_of_run=(*GROUPS, "model/network", *BUDGET),
 )
 
 _CHOICE = re.compile(r"(model|training|evaluation|budget)(/\w+)?(\.\w+)*=.*", re.DOTALL)

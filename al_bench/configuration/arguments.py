@@ -144,6 +144,7 @@ class Command:
             keys of their paths, and of secrets that are not stored, are understood as
             ``al-bench run`` does, and ``--config-dir`` and ``trust=`` say which classes they may
             name beside al-bench's.
+        keys_of_run: Keys of ``al-bench run`` that it reads by itself, for errors to name.
     """
 
     name: str
@@ -154,6 +155,7 @@ class Command:
     choices: Sequence[str] = ()
     max_words: int | None = None
     reads_data: bool = False
+    keys_of_run: Sequence[str] = ()
 
     def parse(self, arguments: Sequence[str]) -> "Arguments | None":
         """What was typed, complete with defaults; None when it was ``--help``, which is answered.
@@ -230,7 +232,7 @@ class Command:
     def _read(self, name: str, value: str) -> Any:
         option = {option.name: option for option in self._all}.get(name)
         if option is None:
-            valid = [option.name for option in self._all]
+            valid = [*(option.name for option in self._all), *self.keys_of_run]
             hint = choose(name, valid)
             if self.words and opened(f"{name}={value}").exists():
                 hint = f"For what is called so write ./{name}={value}."

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from hydra import __version__, initialize_config_dir, version
-from hydra._internal.config_repository import ConfigRepository
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
@@ -97,29 +96,43 @@ class FurtherFolder(SearchPathPlugin):
             search_path.append(provider="command-line", path=f"file://{self.folder}")
 
 
-class ReadOnce(ConfigRepository):
+class ReadOnce:
     """Hydra's repository of configuration files, of which each is read once.
 
     Hydra reads the forty files of a job anew for every job, which is much of composing it.
+
+    Args:
+        repository: Of Hydra's loader; it finds the files, and does all else.
     """
+
+    def __init__(self, repository: Any) -> None:
+        self._repository = repository
+        self._read: dict[str, ConfigResult] = {}
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         """Look for files there, where none has been read yet."""
-        super().initialize_sources(config_search_path)
-        self._read: dict[str, ConfigResult] = {}
+        self._repository.initialize_sources(config_search_path)
+        self._read = {}
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """What a file holds, for the caller to change; ``None`` where there is no such file."""
         if config_path not in self._read:
-            found = super().load_config(config_path)
+            found = self._repository.load_config(config_path)
             if found is None:  # a class may get that name yet
                 return None
             self._read[config_path] = found
         return copy.deepcopy(self._read[config_path])
 
+    def __getattr__(self, name: str) -> Any:
+        if name == "_repository":  # of one that is being unpickled
+            raise AttributeError(name)
+        return getattr(self._repository, name)
+
     def __deepcopy__(self, memo: Any) -> "ReadOnce":
         """What Hydra makes for each job, which may look for files elsewhere."""
-        return copy.copy(self)
+        twin = ReadOnce(copy.copy(self._repository))
+        twin._read = self._read
+        return twin
 
 
 class Callbacks:
@@ -184,7 +197,7 @@ def started(schema: type, folder: str | Path | None = None) -> Iterator[Hydra]:
                 FurtherFolder.folder = None
             hydra: Any = GlobalHydra.instance().hydra
             loader = hydra.config_loader
-            loader.repository = ReadOnce(loader.config_search_path)
+            loader.repository = ReadOnce(loader.repository)
             yield hydra
         finally:
             _state_removed()

@@ -164,6 +164,10 @@ def _check_override(override: Override, word: str) -> None:
     key = override.key_or_group
     if not key:
         raise ConfigError(f"{word!r} has no key.", "Write key=value.")
+    if key.startswith("evaluation.ood."):
+        other, _, parameter = key.removeprefix("evaluation.ood.").partition(".")
+        typed = f"{{{other}: {{{parameter}: {value_of(word)}}}}}" if parameter else other
+        raise ConfigError(f"{key}: evaluation.ood is a list.", f"Write evaluation.ood=[{typed}].")
     if key == "results" and override.is_sweep_override():
         raise ConfigError(
             f"{word}: a sweep has one results folder.",

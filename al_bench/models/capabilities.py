@@ -25,6 +25,8 @@ from al_bench.models.base import (
 
 ROUNDING = 1e-3  # of what is given for a point: between chunks, and of a sum of probabilities
 ONE_NETWORK = "Use model=deterministic or model=mc_dropout."
+OF_ONE_NETWORK = frozenset({GRADIENTS, NETWORK, LOGITS})  # which an ensemble has not
+MC_DROPOUT = "model=mc_dropout with a network that drops units (model.network.dropout=0.5)"
 
 Fault = Callable[[Posterior, Tensor], str | None]
 Example = Callable[[Tensor, Tensor], Any]
@@ -159,8 +161,7 @@ CAPABILITIES: dict[str, Capability] = {
         "log_probs",
         "Posterior samples differ where the model says that it has some",
         _samples_fault,
-        hint="Use model=deep_ensemble, model=mc_dropout with a network that drops units "
-        "(model.network.dropout=0.5), or strategy=entropy.",
+        hint=f"Use model=deep_ensemble, or {MC_DROPOUT}.",
     ),
     FEATURES: Capability(
         "features",

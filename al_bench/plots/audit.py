@@ -72,7 +72,7 @@ def _classes(
                 aspect=30,
             )
             bar.set_ticks([-2, -1, 0, 1, 2], labels=["≤ ¼", "½", "1", "2", "≥ 4"])
-            bar.set_label(f"Share of labels, times {options.baseline}'s")
+            bar.set_label(f"Share of labels,\ntimes that of\n{options.baseline}")
             bar.outline.set_visible(False)
         figures[name] = page.figure
     return figures

@@ -10,7 +10,7 @@ from al_bench.configuration.composing import Composed
 from al_bench.configuration.schema import CHOOSERS
 from al_bench.errors import ConfigError, choose, words_of
 from al_bench.models.base import SAMPLES, Model, NetworkModel
-from al_bench.models.capabilities import CAPABILITIES
+from al_bench.models.capabilities import CAPABILITIES, MC_DROPOUT, OF_ONE_NETWORK
 from al_bench.models.mc_dropout import MCDropout
 from al_bench.sampling.base import CoreSet, Selection
 from al_bench.seeding import isolated
@@ -171,12 +171,16 @@ def check_needs(
             )
     if missing:
         names = composed.names
-        hint = (hints or {}).get(missing[0], CAPABILITIES[missing[0]].hint)
+        hint = CAPABILITIES[missing[0]].hint
+        if SAMPLES in strategy.needs and strategy.needs & OF_ONE_NETWORK:
+            hint = f"Use {MC_DROPOUT}."
+        hint = (hints or {}).get(missing[0], hint)
         if missing[0] == SAMPLES:
+            other = "" if group == "study" else f", or {group}=entropy"
             for name, usual in (("num_samples", 20), ("num_members", 5)):
                 if composed.config.model.get(name) == 1:
-                    other = f", or {group}=entropy" if composed.config.get("study") is None else ""
-                    hint = f"Use model.{name}={usual}{other}."
+                    hint = f"Use model.{name}={usual}."
+            hint = f"{hint[:-1]}{other}."
         what = " and ".join(CAPABILITIES[name].words for name in missing)
         network = f" with network={names['network']}" if names["network"] else ""
         raise ConfigError(
@@ -211,7 +215,7 @@ def check_online(composed: Composed, model: Model) -> None:
     raise ConfigError(
         "evaluation.online=true reweights posterior samples; "
         f"model={composed.names['model']} has one.",
-        "Use model=mc_dropout, or another model of two samples or more.",
+        "Use model=mc_dropout, another model of two samples or more, or evaluation.online=null.",
     )
 
 

@@ -1,5 +1,6 @@
 """The data sets of ``evaluation.ood``: built, loaded and checked."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from al_bench.data.ood import OodSet, require_ood
 from al_bench.errors import DataError
 from al_bench.running.loading import Data
 
-_TYPED = "al-bench run takes parameters as in evaluation.ood=[{emnist: {split: letters}}]."
+_TYPED = "Parameters are typed as in evaluation.ood=[{emnist: {split: letters, root: FOLDER}}]."
 
 
 def build_ood(node: Any) -> dict[str, DatasetSource]:
@@ -41,7 +42,9 @@ def load_ood(
         try:
             other = data.dataset(evaluation["ood"][called], source)
         except DataError as error:
-            hint = f"{error.hint} {_TYPED}" if error.hint else _TYPED
+            key = rf"evaluation\.ood\.{re.escape(called)}\.(\w+)="
+            own = re.sub(key, r"\1: ", error.hint or "")
+            hint = f"{own} {_TYPED}".strip()
             raise DataError(f"evaluation.ood: {error.message}", hint) from error
         sets.append(require_ood(called, other, dataset, name))
         fingerprints.append(other.fingerprint)

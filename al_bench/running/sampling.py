@@ -12,6 +12,7 @@ from al_bench.configuration.composing import Composed
 from al_bench.data.base import Inputs
 from al_bench.errors import ConfigError
 from al_bench.models.base import SAMPLES, Model, Network
+from al_bench.models.capabilities import MC_DROPOUT
 from al_bench.models.deterministic import Deterministic
 from al_bench.models.mc_dropout import MCDropout
 from al_bench.rounds.loop import RoundStore
@@ -27,6 +28,7 @@ from al_bench.running.parts import num_targets
 from al_bench.running.setting import Round, Setting, Work
 from al_bench.sampling.base import IRREDUCIBLE, TARGETS, CoreSet, Selection
 from al_bench.sampling.budget import StepBudget
+from al_bench.sampling.core_sets import ProxyScored
 from al_bench.sampling.irreducible import Table, model_of
 from al_bench.sampling.loop import execute
 from al_bench.sampling.recipe import StepRecipe
@@ -36,10 +38,7 @@ from al_bench.seeding import isolated
 from al_bench.training.trainer import Trainer
 
 MODELS = (Deterministic, MCDropout)  # one network, of which a step makes another posterior
-HINTS = {
-    SAMPLES: "Use model=mc_dropout with a network that drops units (model.network.dropout=0.5), or "
-    "selection=entropy."
-}
+HINTS = {SAMPLES: f"Use {MC_DROPOUT}."}
 
 
 class Sampling(Setting):
@@ -153,6 +152,9 @@ class Sampling(Setting):
             model = model_of(selection)
             count = model.num_passes(len(trial.training), len(trial.holdout))
             sizes["losses"] = f"irreducible ones by {count:,} forward passes a seed, unless stored"
+        if isinstance(selection, ProxyScored):
+            count = selection.num_passes(len(trial.training))
+            sizes["core-set"] = f"chosen by {count:,} forward passes of proxies a seed"
         return Work(sizes, scored)
 
     @staticmethod

@@ -77,6 +77,10 @@ class ProxyScored:
         """M, how many of N training points are kept."""
         return max(1, math.floor(self.share * num_training + 0.5))
 
+    def num_passes(self, num_training: int) -> int:
+        """Forward passes of proxies over N training points: to train them, and to score by them."""
+        return self.num_proxies * (self.epochs + 1) * num_training
+
     def scores(self, training: TrainingSet, number: int) -> Tensor:
         """(N,) scores of the training points by one proxy, higher is kept first."""
         raise NotImplementedError
@@ -109,6 +113,10 @@ class Forgetting(ProxyScored):
     epochs: int = 25
     num_proxies: int = 1
     least_epochs: ClassVar[int] = 1
+
+    def num_passes(self, num_training: int) -> int:
+        """Forward passes: each epoch trains on all points, and looks at them."""
+        return self.num_proxies * 2 * self.epochs * num_training
 
     def scores(self, training: TrainingSet, number: int) -> Tensor:
         """(N,) counts, from 0; ``epochs`` for a point that is never right."""

@@ -140,8 +140,13 @@ class Discrepancy(StoredOrder, Study):
         """What the run bought under the trial's seed after its initial set, in its order."""
         seed = trial.streams.seed
         orders = self.orders((*COLUMNS, "origin"))
+        if not orders:
+            raise ConfigError(
+                f"{self.run} has bought no labels.",
+                "Name the folder of a run of active learning, with strategy=, not selection=.",
+            )
         if seed not in orders:
-            known = ", ".join(map(str, sorted(orders))) or "none"
+            known = ", ".join(map(str, sorted(orders)))
             raise ConfigError(
                 f"{self.run} has no seed {seed}, only {known}.",
                 "Choose among them with seeds=[…].",

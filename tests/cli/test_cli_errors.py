@@ -128,7 +128,8 @@ BAD = [
     (["evaluation.online=1"], "evaluation.online must be true or null, got 1. Leave it out, or"),
     (
         ["evaluation.online=true", "model=deterministic", "strategy=random"],
-        "reweights posterior samples; model=deterministic has one. Use model=mc_dropout",
+        "reweights posterior samples; model=deterministic has one. Use model=mc_dropout, "
+        "another model of two samples or more, or evaluation.online=null.",
     ),
     (["evaluation.online=true", "evaluation.num_samples=1"], "but evaluation.num_samples=1. Use 2"),
     (["evaluation.jointsize=5"], "Did you mean 'evaluation.joint_size'?"),
@@ -164,6 +165,9 @@ BAD = [
     (["pool=[subset]", "pool.subset.size=9000"], "9000"),
     (["+foo=1"], "There is no key 'foo'. Valid: baseline, budget,"),
     (["model.num_samples=1"], "does not provide. Use model.num_samples=20, or strategy=entropy."),
+    (["model=deterministic", "strategy=bald"], "=0.5), or strategy=entropy."),
+    (["evaluation.ood.usps.root=x"], "a list. Write evaluation.ood=[{usps: {root: x}}]."),
+    (["evaluation.ood=[usps]"], "Set root: ... to the folder that holds usps.bz2"),
     (["training=al_bench.data.digits.Digits"], "training: Digits is no Recipe. Derive the class"),
     (["pool=[nope]"], "There is no pool=nope. Valid: contaminate, full,"),
     (["dataset=my.npz"], "a file is no data set. Write dataset=arrays dataset.path=my.npz."),

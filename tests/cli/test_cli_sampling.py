@@ -89,6 +89,9 @@ def test_a_dry_run_says_steps_passes_and_folder(sample):
     assert "rounds     3 a seed, 6 in all" in out
     _, out, _ = sample(IMPORTANCE, "dry_run=true")
     assert f"scoring    at most {20 * 64:,} forward passes (points × samples) a seed" in out
+    for words, passes in (("selection=svp", 26), ("selection=forgetting", 50)):
+        _, out, _ = sample(words, "dry_run=true")
+        assert f"core-set   chosen by {passes * 649:,} forward passes of proxies a seed" in out
 
 
 def test_selections_are_listed(al_bench):

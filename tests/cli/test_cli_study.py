@@ -257,7 +257,8 @@ def test_the_configuration_of_a_study_can_be_looked_at(al_bench):
         (["initialization", "budget.init_size=1"], "1 labels cannot be ranked"),
         (["fisher", "study.num_points=9999"], "is more than the 1117 points without a label"),
         (["fisher", "study.num_targets=9999"], "is more than the 1297 target inputs"),
-        (["fisher", "model=deterministic"], "needs posterior samples that differ"),
+        (["fisher", "model=deterministic"], "provide. Use model=mc_dropout with a network that"),
+        (["fisher", "model=deep_ensemble"], "provide. Use model=mc_dropout with a network that"),
         (["initialization", "--sweep"], "al-bench study has no flag --sweep"),
     ],
 )

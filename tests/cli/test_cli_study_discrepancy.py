@@ -46,6 +46,12 @@ def test_each_seed_reads_its_own_order_round_by_round(al_bench, tmp_path, stored
         assert code == 2
         assert said in err
         assert err.count("\n") == 1
+    sampled = ("selection=uniform", "seeds=1", "budget.steps=2", "results=sampled")
+    assert al_bench("run", *sampled)[0] == 0
+    (run,) = tmp_path.glob("sampled/*/*/uniform/*")
+    code, _, err = al_bench(*SMALL, TWO, f"study.run={run}")
+    assert code == 2
+    assert "has bought no labels. Name the folder of a run of active learning" in err
     manifest = moved / "manifests" / "seed=0.json"
     manifest.write_text(manifest.read_text().replace('"status": "done"', '"status": "running"'))
     code, _, err = al_bench(*SMALL, "seeds=1", "results=other", f"study.run={moved}")

@@ -51,7 +51,7 @@ def test_jobs_of_a_command_share_what_is_read(own, read, tmp_path):
 def test_jobs_are_what_hydra_composes(own, tmp_path, monkeypatch):
     with uninstalled():
         once = composed(tmp_path)
-        monkeypatch.setattr(own_hydra, "ReadOnce", ConfigRepository)
+        monkeypatch.setattr(own_hydra, "ReadOnce", lambda repository: repository)
         assert composed(tmp_path) == once
 
 
