@@ -2,6 +2,7 @@
 
 import copy
 
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from al_bench.information.gradients import gradient_sum
 from al_bench.models.networks.cnn import digits_cnn
 from al_bench.models.networks.mlp import mlp
 from al_bench.models.networks.resnet import resnet18
-from al_bench.studies.approximation import changes_of
+from al_bench.studies.approximation import Approximation, changes_of
 
 
 def speed_of(network, inputs, labels):
@@ -58,3 +59,14 @@ def test_of_a_batch_of_one_nothing_is_lost():
     speed = gradient_sum(network, [(torch.randn(4, 5), torch.tensor([0, 1, 2, 0]))])
     (change,) = changes_of(network, speed, [[torch.randn(1, 5)]])
     assert change.summed == pytest.approx(change.joint, rel=1e-5)
+
+
+def test_one_batch_whose_joint_change_is_near_zero_does_not_make_the_ratio():
+    rows = [
+        {"seed": seed, "epochs": 0, "train_accuracy": 0.5, "batch_size": 25, "ratio": ratio}
+        for seed in (0, 1)
+        for ratio in (0.9, 1.0 + seed / 10, 4_000.0)
+    ]
+    table = Approximation(batch_sizes=[25], epochs=[0]).table(pd.DataFrame(rows))
+    (shown,) = table.columns[-1].cells
+    assert "1.050" in str(shown)
