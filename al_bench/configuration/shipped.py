@@ -27,6 +27,7 @@ OBJECTS = {
     "strategy": "strategy",
     "init_strategy": "strategy",
     "selection": "selection",
+    "study": "study",
     "target": "target",
     "evaluation": "dataset",  # those of evaluation.ood
 }
