@@ -24,7 +24,9 @@ def bought(make_frame):
     def make(**names):
         parts = [
             make_frame("random", range(3), range(4), lambda s, r: 0.5 + 0.1 * r, **names),
-            make_frame("entropy", range(3), range(4), lambda s, r: 0.55 + 0.1 * r, **names),
+            make_frame(
+                "entropy", range(3), range(4), lambda s, r: 0.55 + 0.1 * r + s / 1000, **names
+            ),
         ]
         return pd.concat(parts).assign(num_queried=pd.NA)
 
