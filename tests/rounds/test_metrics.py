@@ -168,7 +168,7 @@ def test_shapes_that_do_not_fit_are_refused(shape, num_labels):
 @pytest.mark.slow
 def test_rows_say_by_which_definitions_they_were_measured(quick):
     curves = al_bench.run(*quick, "seeds=1")
-    assert curves["metrics_version"].tolist() == [1] * len(curves)
+    assert curves["metrics_version"].tolist() == [metrics.VERSION] * len(curves)
     reference = Path(__file__).parents[2] / "results" / "reference"
     one = next(reference.rglob("curves/seed=0.parquet"))
     before = al_bench.read_curves(one)
