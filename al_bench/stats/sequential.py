@@ -70,24 +70,22 @@ def decide(
         ValueError: A difference is not finite, or there are more pairs than ``max_seeds``.
     """
     levels = [level / r for r in range(1, len(differences) + 1)]
-    crossed = {
-        arm: _crossed(_checked(differences[arm]), counts[arm], max_seeds, levels)
-        for arm in differences
-    }
+    of_arm = {arm: _checked(d) for arm, d in differences.items()}
+    crossed = {arm: _crossed(d, counts[arm], max_seeds, levels) for arm, d in of_arm.items()}
     decisions: dict[str, Decided] = {}
     for look in range(max((len(looks) for looks in counts.values()), default=0)):
         while more := [
             arm
-            for arm in differences
+            for arm in of_arm
             if arm not in decisions
             and _is_decided(
-                _checked(differences[arm]),
+                of_arm[arm],
                 counts[arm][: look + 1],
-                crossed[arm][len(differences) - len(decisions) - 1],
+                crossed[arm][len(of_arm) - len(decisions) - 1],
             )
         ]:
             for arm in more:  # Holm: the others are judged at the level of those that remain
-                d = _checked(differences[arm])[: counts[arm][look]]
+                d = of_arm[arm][: counts[arm][look]]
                 verdict = BETTER if d.sum() > 0 else WORSE
                 decisions[arm] = Decided(verdict, look, len(d), float(d.mean()))
     return decisions

@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from al_bench.information.average import Average
 from al_bench.information.precision import in_float32
 from al_bench.models.base import GRADIENTS
 from al_bench.strategies.base import PoolView
@@ -95,13 +96,11 @@ def _expected_error(log_probs: Tensor) -> Tensor:
     The squared norm is (1 - p_y)² plus the other classes' p². The largest p² is left out of the sum
     and added where it belongs, so that nothing cancels; 1 less it is the sum of the others.
     """
-    log_probs = log_probs.double()
-    probs = log_probs.exp()
-    label = log_probs.argmax(dim=1, keepdim=True)
+    average = Average(log_probs.double().exp())
+    probs, label = average.probs, average.top
     largest = probs.gather(1, label)
-    small = probs.scatter(1, label, 0.0)  # 0 at the label
-    errors = (1 - probs).scatter_(1, label, small.sum(dim=1, keepdim=True))
-    small = small.square_()
+    errors = (1 - probs).scatter_(1, label, average.doubt)
+    small = average.others.square()  # 0 at the label
     others = small.sum(dim=1, keepdim=True) - small  # p² of all but y and ŷ
     others += largest.square().expand_as(small).scatter(1, label, 0.0)
     lengths = (others + errors.square_()).sqrt()
