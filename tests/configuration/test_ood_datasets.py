@@ -97,4 +97,4 @@ def test_what_cannot_be_compared_is_refused(arrays, tmp_path):
     with pytest.raises(DataError, match="There is no folder") as caught:
         prepare(compose([f"{OOD}=[{{fashion_mnist: {{root: {tmp_path}}}}}]"]))
     assert caught.value.message.startswith("evaluation.ood: ")
-    assert "[{emnist: {split: letters}}]" in caught.value.hint
+    assert "evaluation.ood=[{emnist: {split: letters, root: FOLDER}}]" in caught.value.hint
