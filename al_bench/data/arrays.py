@@ -16,14 +16,14 @@ from al_bench.data.array_checks import (
     count_classes,
 )
 from al_bench.data.array_files import read_arrays
-from al_bench.data.base import Dataset, Examples, Inputs, TensorInputs
+from al_bench.data.base import Dataset, Examples, Inputs, Moments, TensorInputs
 from al_bench.data.build import blocks, fingerprint
 from al_bench.data.mapped import MappedInputs
 from al_bench.errors import ConfigError, keyed, require_whole
 from al_bench.paths import opened
 
 Array = NDArray[np.generic]
-Moments = NDArray[np.float64]  # broadcasts against one input
+Columns = NDArray[np.float64]  # broadcasts against one input
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Arrays:
         )
 
 
-def _identity(x: Array) -> tuple[Moments, Moments]:
+def _identity(x: Array) -> tuple[Columns, Columns]:
     """Mean and standard deviation that leave table and float inputs as they are."""
     shape = (x.shape[1],) + (1,) * (x.ndim - 2)
     return np.zeros(shape), np.full(shape, _unit(x))
@@ -128,7 +128,7 @@ def _unit(x: Array) -> float:
     return 255.0 if x.dtype == np.uint8 and x.ndim == 4 else 1.0
 
 
-def _moments(x: Array) -> tuple[Moments, Moments]:
+def _moments(x: Array) -> tuple[Columns, Columns]:
     """Mean and standard deviation of each feature or channel; 1 for a constant one's deviation."""
     axes = (0,) if x.ndim == 2 else (0, 2, 3)
     count = 0
@@ -147,19 +147,15 @@ def _moments(x: Array) -> tuple[Moments, Moments]:
     return mean, np.where(std > 1e-10 * np.abs(mean), std, _unit(x))
 
 
-def _inputs(x: Array, path: Path, mean: Moments, std: Moments) -> Inputs:
+def _inputs(x: Array, path: Path, mean: Columns, std: Columns) -> Inputs:
     """Inputs that standardise ``x``: from the disk, from uint8, or at once."""
-    if isinstance(x, np.memmap):
-        return MappedInputs(path, mean, std)
     unit = _unit(x)
+    if isinstance(x, np.memmap):
+        return MappedInputs(path, mean, std, unit)
+    moments = Moments(tuple((mean / unit).ravel().tolist()), tuple((std / unit).ravel().tolist()))
     if unit != 1.0:
-        return TensorInputs(
-            torch.from_numpy(np.ascontiguousarray(x)),
-            mean=tuple((mean / unit).ravel().tolist()),
-            std=tuple((std / unit).ravel().tolist()),
-        )
+        return TensorInputs(torch.from_numpy(np.ascontiguousarray(x)), *moments)
     values = np.empty(x.shape, dtype=np.float32)
     for part, block in blocks(x):
         values[part] = (block.astype(np.float64) - mean) / std
-    zero = tuple((-mean / std).ravel().tolist())
-    return TensorInputs(torch.from_numpy(values), normalized_zero=zero)
+    return TensorInputs(torch.from_numpy(values), before=moments)

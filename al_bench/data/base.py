@@ -4,8 +4,8 @@
 look the same to everyone else. N points of a pool, C classes.
 """
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -31,6 +31,54 @@ class Inputs(Protocol):
         """Inputs at ``indices`` (n,), normalised, float32, on ``device``: (n, *input_shape)."""
 
 
+class Moments(NamedTuple):
+    """By what values are normalised: (value - mean) / std.
+
+    Args:
+        mean: A number, or one for each channel or feature; of uint8 images after division by 255.
+        std: The same, positive.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def zero(self) -> tuple[float, ...]:
+        """What a value of 0 becomes."""
+        return tuple(-mean / std for mean, std in zip(self.mean, self.std, strict=True))
+
+    def followed_by(self, then: "Moments") -> "Moments":
+        """By what values are normalised that are normalised by these and by ``then``."""
+        (mean, std), (then_mean, then_std) = map(_columns, (self, then))
+        return _moments(mean + then_mean * std, std * then_std)
+
+    def following(self, first: "Moments") -> "Moments":
+        """By what values are yet to be normalised that were normalised by ``first``."""
+        (mean, std), (first_mean, first_std) = map(_columns, (self, first))
+        return _moments((mean - first_mean) / first_std, std / first_std)
+
+
+def _columns(moments: Moments) -> tuple[Tensor, Tensor]:
+    mean, std = (torch.tensor(part, dtype=torch.float64) for part in moments)
+    return mean, std
+
+
+def _moments(mean: Tensor, std: Tensor) -> Moments:
+    return Moments(tuple(mean.tolist()), tuple(std.tolist()))
+
+
+@runtime_checkable
+class Normalized(Inputs, Protocol):
+    """Inputs of which it is known how they were normalised."""
+
+    @property
+    def moments(self) -> Moments:
+        """By what their values, as they are stored, are normalised."""
+
+    def normalized_by(self, moments: Moments) -> Inputs:
+        """The same values, normalised by others' moments instead of their own."""
+
+
 @dataclass(frozen=True)
 class TensorInputs:
     """Inputs held in one tensor, moved to a device once and kept there.
@@ -39,14 +87,14 @@ class TensorInputs:
         values: (n, *input_shape), uint8 (read as value / 255) or floating point.
         mean: Subtracted per channel (axis 1) after the division; a number or one a channel.
         std: Divided by afterwards.
-        normalized_zero: Where the values are normalised already, what 0 was made into: a number or
-            one a channel. ``None`` where it follows from ``mean`` and ``std``.
+        before: By what ``values`` were normalised before ``mean`` and ``std``; ``None`` where they
+            were not.
     """
 
     values: Tensor
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
-    normalized_zero: tuple[float, ...] | None = None
+    before: Moments | None = None
     _resident: dict[torch.device, tuple[Tensor, Tensor, Tensor]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -59,9 +107,18 @@ class TensorInputs:
     @property
     def zero(self) -> Tensor:
         """What a value of 0 is after normalising."""
-        if self.normalized_zero is not None:
-            return torch.tensor(self.normalized_zero).view(-1, *(1,) * (self.values.ndim - 2))
-        return self._affine(torch.device("cpu"))[1][0]
+        return torch.tensor(self.moments.zero).view(-1, *(1,) * (self.values.ndim - 2))
+
+    @property
+    def moments(self) -> Moments:
+        """By what the values, as they were stored, are normalised."""
+        own = Moments(self.mean, self.std)
+        return own if self.before is None else self.before.followed_by(own)
+
+    def normalized_by(self, moments: Moments) -> "TensorInputs":
+        """The same values, normalised by others' moments instead of their own."""
+        own = moments if self.before is None else moments.following(self.before)
+        return replace(self, mean=own.mean, std=own.std, _resident={})
 
     def __len__(self) -> int:
         return len(self.values)

@@ -1,6 +1,6 @@
 """Inputs that stay on the disk, as memory maps, and are read where they are asked for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from al_bench.data.base import Moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,11 +20,13 @@ class MappedInputs:
         path: The file, (n, *input_shape).
         mean: Subtracted; broadcasts against one input.
         std: Divided by afterwards.
+        unit: What counts as 1 in the file: 255 in uint8 images.
     """
 
     path: Path
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
+    unit: float = 1.0
     _opened: list[NDArray[np.generic]] = field(default_factory=list, repr=False)
 
     @property
@@ -41,6 +45,18 @@ class MappedInputs:
     def zero(self) -> Tensor:
         """What a value of 0 is after normalising."""
         return torch.from_numpy((-self.mean / self.std).astype(np.float32))
+
+    @property
+    def moments(self) -> Moments:
+        """By what the values are normalised."""
+        mean, std = (tuple((part / self.unit).ravel().tolist()) for part in (self.mean, self.std))
+        return Moments(mean, std)
+
+    def normalized_by(self, moments: Moments) -> "MappedInputs":
+        """The same values, normalised by others' moments instead of their own."""
+        shape = (-1,) + (1,) * (len(self.input_shape) - 1)
+        mean, std = (np.array(part).reshape(shape) * self.unit for part in moments)
+        return replace(self, mean=mean, std=std)
 
     def __len__(self) -> int:
         return len(self.values)

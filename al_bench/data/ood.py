@@ -14,10 +14,12 @@ class OodSet:
     Args:
         name: In results.
         inputs: Normalised as the run's own are.
+        fingerprint: Of the other data set beside the run's.
     """
 
     name: str
     inputs: Inputs
+    fingerprint: str
 
 
 def require_ood(name: str, other: Dataset, dataset: Dataset, dataset_name: str) -> OodSet:
@@ -39,4 +41,5 @@ def require_ood(name: str, other: Dataset, dataset: Dataset, dataset_name: str) 
             "set.",
             "Name another one, such as evaluation.ood=[fashion_mnist].",
         )
-    return OodSet(name, beside(other, dataset, f"evaluation.ood: {name}").test.inputs)
+    shown = beside(other, dataset, f"evaluation.ood: {name}")
+    return OodSet(name, shown.test.inputs, shown.fingerprint)

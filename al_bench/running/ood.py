@@ -37,7 +37,7 @@ def load_ood(
         ConfigError: One has another shape, or is the run's own.
         DataError: One is missing or damaged.
     """
-    sets, fingerprints = [], []
+    sets = []
     for called, source in sources.items():
         try:
             other = data.dataset(evaluation["ood"][called], source)
@@ -47,5 +47,4 @@ def load_ood(
             hint = f"{own} {_TYPED}".strip()
             raise DataError(f"evaluation.ood: {error.message}", hint) from error
         sets.append(require_ood(called, other, dataset, name))
-        fingerprints.append(other.fingerprint)
-    return sets, fingerprints
+    return sets, [one.fingerprint for one in sets]

@@ -23,6 +23,10 @@ from al_bench.strategies.last_layer import (
 
 MOST_BYTES = 2**34  # of memory that a selection may take
 SAME = 1e-9  # gains that differ by less, relative to the largest, are equal
+# A is computed anew before rounding shows: once removals have left so little of the information in
+# some direction, and once what points change by has become so much smaller.
+LEAST_LEFT = 1e-3
+LEAST_CHANGE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -83,13 +87,14 @@ class Bait:
         precision = labeled.fisher()
         fisher = pool.fisher().add_(precision).div_(num_points + len(labeled))
         precision.div_(len(labeled) + batch_size).diagonal().add_(self.regularization)
-        factor = cholesky(precision, f"Raise {keyed('regularization', self)}.")
-        greedy = TraceGreedy(pool, math.sqrt(weight), factor, fisher)
+        hint = f"Raise {keyed('regularization', self)}."
+        greedy = TraceGreedy(pool, math.sqrt(weight), precision, fisher, hint)
         count = min(self.oversampling * batch_size, num_points)
         gains = {}
         for _ in range(count):
             position, gain = greedy.add()
             gains[position] = gain
+        greedy.renew()
         for _ in range(count - batch_size):
             del gains[greedy.remove()]
         notes: dict[str, float | int | str | bool] = {"objective": greedy.objective}
@@ -130,11 +135,11 @@ class Predictions:
                 "Use a network with fewer features, or strategy=badge.",
             )
 
-    def fisher(self) -> Tensor:
-        """Σ I(x), (p, p), weights ordered by class."""
+    def fisher(self, chosen: Tensor | None = None) -> Tensor:
+        """Σ I(x) of the chosen points, or of all, (p, p), weights ordered by class."""
         num_classes, dim = self.probs.shape[1], self.features.shape[1]
         total = self.features.new_zeros(num_classes, dim, num_classes, dim)
-        for rows in self.slices(2 * dim):
+        for rows in self.slices(2 * dim) if chosen is None else [chosen]:
             probs, features = self.probs[rows], self.features[rows]
             for c in range(num_classes):
                 for d in range(c, num_classes):
@@ -149,6 +154,14 @@ class Predictions:
         """R T for T = ``hidden`` (n, C, k) of the points at ``rows``."""
         probs = self.probs[rows, :, None]
         return probs.sqrt() * (hidden - (probs * hidden).sum(dim=1, keepdim=True))
+
+    def forms(self, rows: Tensor) -> Tensor:
+        """X of the points at ``rows``: (n, C, p)."""
+        num_classes, dim = self.probs.shape[1], self.features.shape[1]
+        eye = torch.eye(num_classes, dtype=torch.float64, device=rows.device)
+        roots = self.scaled(eye.expand(len(rows), -1, -1), rows)  # R, (n, C, C)
+        forms = roots[..., None] * self.features[rows, None, None, :]
+        return forms.view(len(rows), num_classes, num_classes * dim)
 
     def products(self, matrix: Tensor, rows: slice | Tensor) -> Tensor:
         """X V for V = ``matrix`` (p, k) of the points at ``rows``: (n, C, k)."""
@@ -185,26 +198,52 @@ class TraceGreedy:
     Args:
         pool: The candidates.
         scale: X is multiplied with it.
-        factor: The lower Cholesky factor of A⁻¹, the precision of the labeled set, (p, p).
+        precision: A⁻¹ of the labeled set, (p, p).
         fisher: F, (p, p).
+        hint: What to do where a precision cannot be factorised.
 
     Attributes:
         objective: tr(A F).
     """
 
-    def __init__(self, pool: Predictions, scale: float, factor: Tensor, fisher: Tensor) -> None:
+    def __init__(
+        self, pool: Predictions, scale: float, precision: Tensor, fisher: Tensor, hint: str
+    ) -> None:
         self._pool, self._scale, self._fisher = pool, scale, fisher
-        # Symmetric, and LAPACK writes columns: the transpose has its rows in order.
-        self._inverse = torch.cholesky_inverse(factor).mT.contiguous()
-        through = self._inverse @ fisher
-        self.objective = float(through.diagonal().sum())
-        self._inner = pool.quadratic(self._inverse) * scale**2  # X A Xᵀ, (N, C, C)
-        self._outer = pool.quadratic(through @ self._inverse) * scale**2  # X A F A Xᵀ, (N, C, C)
+        self._precision, self._hint = precision, hint
         self._added: list[int] = []
         self._eye = torch.eye(pool.probs.shape[1], dtype=torch.float64, device=fisher.device)
+        self._start()
+
+    def _start(self) -> None:
+        """Compute A of the points added, and from it the matrices of all candidates."""
+        self._factor()
+        through = self._inverse @ self._fisher
+        scale = self._scale**2
+        self._inner = self._pool.quadratic(self._inverse) * scale  # X A Xᵀ, (N, C, C)
+        self._outer = self._pool.quadratic(through @ self._inverse) * scale  # X A F A Xᵀ
+        self._largest = self._change
+
+    def _factor(self) -> Tensor:
+        """Compute A of the points added anew; the lower Cholesky factor of its inverse."""
+        precision = self._pool.fisher(self._rows).mul_(self._scale**2).add_(self._precision)
+        factor = cholesky(precision, self._hint)
+        del precision
+        # Symmetric, and LAPACK writes columns: the transpose has its rows in order.
+        self._inverse = torch.cholesky_inverse(factor).mT.contiguous()
+        self.objective = float((self._inverse * self._fisher).sum())
+        self._left = 1.0  # of the information in some direction, by removals since
+        return factor
+
+    @property
+    def _change(self) -> float:
+        """The most that a candidate would change if the others had no information like its own."""
+        return float(self._outer.diagonal(dim1=1, dim2=2).sum(dim=1).max())
 
     def add(self) -> tuple[int, float]:
         """Add the point that lowers tr(A F) most: its position and by how much."""
+        if self._change < LEAST_CHANGE * self._largest:
+            self._start()
         slices = self._pool.slices(4 * self._eye.numel())
         gains = torch.cat([self._changes(rows, 1) for rows in slices]).clamp_min_(0.0)
         gains[self._added] = -math.inf
@@ -217,14 +256,38 @@ class TraceGreedy:
 
     def remove(self) -> int:
         """Remove the added point that raises tr(A F) least, of equals the last added."""
-        rows = torch.tensor(self._added, device=self._eye.device)
+        rows = self._rows
         losses = self._changes(rows, -1).clamp_min(0.0)
         least = int((losses <= losses.min() * (1 + SAME)).nonzero()[-1])
         position = self._added.pop(least)
-        self.objective += float(losses[least])
-        rows = torch.tensor(self._added, device=self._eye.device)
-        self._update(position, -1, [rows])
+        self._left *= float(torch.linalg.eigvalsh(self._eye - self._inner[position])[0])
+        if self._left < LEAST_LEFT:
+            self.renew()
+        else:
+            self.objective += float(losses[least])
+            self._update(position, -1, [self._rows])
         return position
+
+    def renew(self) -> None:
+        """Compute A anew, and from it the matrices of the points added alone.
+
+        A removal divides by what information the others leave where the point has some, as little
+        as λ / ‖h‖², and multiplies what rounding has done to A by as much.
+        """
+        factor = self._factor()
+        width = factor.shape[0] * len(self._eye)
+        for part in torch.split(self._rows, block_size(8 * 3 * width)):
+            forms = self._pool.forms(part).mT * self._scale  # Xᵀ, (n, p, C)
+            # From the factor: I - X A Xᵀ may be tiny, and A itself has lost what that needs.
+            half = torch.linalg.solve_triangular(factor, forms, upper=False)
+            whole = torch.linalg.solve_triangular(factor.mT, half, upper=True)  # A Xᵀ
+            self._inner[part] = half.mT @ half
+            self._outer[part] = whole.mT @ (self._fisher @ whole)
+
+    @property
+    def _rows(self) -> Tensor:
+        """The positions of the points added."""
+        return torch.tensor(self._added, dtype=torch.int64, device=self._eye.device)
 
     def _changes(self, rows: slice | Tensor, sign: int) -> Tensor:
         """By how much tr(A F) changes when a point is added (1) or removed (-1), positive, (n,)."""

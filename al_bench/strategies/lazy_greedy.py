@@ -63,9 +63,11 @@ class LazyGreedy:
             self._bounds[block] = self._gains(block)
             best = max(best, float(self._bounds[block].max()))
             start, size = start + size, 2 * size
-        self._evaluated += min(start, len(queue))
-        chosen = int(self._bounds.argmax())
-        self.gains.append(float(self._bounds[chosen]))
+        evaluated = queue[:start]
+        self._evaluated += len(evaluated)
+        # A bound of another candidate may equal the best gain.
+        chosen = int(evaluated[self._bounds[evaluated] == best].min())
+        self.gains.append(best)
         self.picks.append(chosen)
         self._bounds[chosen] = -math.inf
         squared = squared_distances(self._pool[chosen : chosen + 1], self._pool)[0]

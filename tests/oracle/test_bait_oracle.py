@@ -77,6 +77,21 @@ def test_same_picks_as_the_published_form(
         assert batch.notes["objective"] == pytest.approx(objective, rel=1e-7)
 
 
+@pytest.mark.parametrize(("length", "regularization"), [(80.0, 1e-4), (300.0, 1e-3), (30.0, 1e-5)])
+@pytest.mark.parametrize("confidence", [1.0, 5.0])
+def test_long_features_beside_a_small_prior_cost_no_digits(length, regularization, confidence):
+    """Alone in its direction a point has 10⁷ to 10⁸ times the information that λ leaves there."""
+    embedding = torch.randn(16, 4, generator=seeded(3)).relu()
+    embedding *= length / embedding.norm(dim=1).mean()
+    certain = (confidence * log_probs(16, 1, 3)).log_softmax(dim=-1)
+    view = FakeView(certain, embedding, num_labeled=2)
+    picks, scores, objective = naive(view, 4, regularization)
+    batch = Bait(regularization=regularization).select(view, 4, seeded(0))
+    assert batch.positions.tolist() == picks
+    assert batch.scores.tolist() == pytest.approx(scores, rel=1e-4)
+    assert batch.notes["objective"] == pytest.approx(objective, rel=1e-5)
+
+
 def test_forward_pass_alone_is_the_greedy_order():
     view = FakeView(log_probs(12, 2, 3))
     longer, _, _ = naive(view, 4, oversampling=1)

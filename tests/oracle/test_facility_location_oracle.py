@@ -7,7 +7,9 @@ import torch
 from pool_views import FakeView, log_probs, seeded
 
 from al_bench.errors import ConfigError
+from al_bench.strategies.distances import Points
 from al_bench.strategies.facility_location import FacilityLocation, MaxHerding
+from al_bench.strategies.lazy_greedy import LazyGreedy
 from al_bench.strategies.spaces import LastLayer
 
 
@@ -52,6 +54,24 @@ def test_every_pick_of_facility_location_lowers_the_mean_distance_the_most(num_l
     view = pool(num_labeled=num_labeled, seed=seed)
     selection = FacilityLocation(LastLayer()).select(view, 50, seeded(1))
     check_greedy(lambda d: -d, -1e3, view, selection, first_scored=num_labeled > 0)
+
+
+@pytest.mark.parametrize(("seed", "size", "values"), [(19, 60, 3), (237, 76, 5), (405, 76, 5)])
+def test_a_bound_that_equals_the_best_gain_is_no_gain(seed, size, values):
+    """Points of few values have equal distances: of a candidate that ties only the bound is old."""
+    grid = torch.randint(0, values, (size, 2), generator=seeded(seed)).float()
+    points = Points.of(grid)
+    greedy = LazyGreedy(points, Points.of(grid[:0]), lambda squared: squared.neg_().exp_(), 0.0)
+    between = torch.exp(-torch.cdist(grid.double(), grid.double()).square())
+    best = torch.zeros(size, dtype=torch.float64)
+    for _ in range(10):
+        gains = (between - best).clamp_min(0).mean(dim=1)
+        gains[greedy.picks] = -1.0
+        greedy.pick()
+        pick = greedy.picks[-1]
+        assert float(gains[pick]) == pytest.approx(float(gains.max()), abs=1e-6)
+        assert greedy.gains[-1] == pytest.approx(float(gains[pick]), abs=1e-6)
+        best = torch.maximum(best, between[pick])
 
 
 def test_first_medoid_has_the_least_mean_distance():
