@@ -10,7 +10,6 @@ is in float64.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -120,16 +119,21 @@ def fisher_matrix(points: Points) -> Tensor:
     return total.view(num_classes * size, num_classes * size)
 
 
-class Posterior(Protocol):
-    """A Gaussian over last-layer weights with covariance Σ."""
-
-    structure: str
-
-    def times(self, vectors: Tensor) -> Tensor:
-        """Σ V, (C, H, r), for r weight vectors V (C, H, r)."""
-
-    def uncertainty(self, points: Points) -> Tensor:
-        """G = Xᵀ Σ X of every point, (n, C, C)."""
+def quadratic_forms(points: Points, matrix: Tensor) -> Tensor:
+    """Xᵀ A X of every point, (n, C, C), for a symmetric A (C H, C H): O(n C² H²), in blocks."""
+    num_classes, size = points.num_classes, points.inputs.shape[1]
+    parts = matrix.view(num_classes, size, num_classes, size)
+    forms = points.probs.new_empty(points.num_points, num_classes, num_classes)
+    for c in range(num_classes):
+        right = parts[c, :, c:].reshape(size, -1)
+        for block in points.blocks((num_classes - c + 1) * size):
+            inputs = points.inputs[block]
+            half = (inputs @ right).view(len(inputs), -1, size)
+            forms[block, c, c:] = forms[block, c:, c] = (half @ inputs[:, :, None]).squeeze(2)
+    for block in points.blocks(4 * num_classes**2):
+        part = points.at(block)
+        forms[block] = part.rooted(part.rooted(forms[block]).mT)
+    return forms
 
 
 class FullPosterior:
@@ -144,34 +148,24 @@ class FullPosterior:
 
     def __init__(self, precision: Tensor, num_classes: int) -> None:
         self._precision = precision
-        size = len(precision) // num_classes
-        covariance = torch.cholesky_inverse(cholesky(precision, "Raise the prior's precision."))
-        self._covariance = covariance.view(num_classes, size, num_classes, size)
+        self._num_classes = num_classes
+        self._covariance = torch.cholesky_inverse(
+            cholesky(precision, "Raise the prior's precision.")
+        )
 
     def times(self, vectors: Tensor) -> Tensor:
         """Σ V, (C, H, r), for r weight vectors V (C, H, r)."""
         num_classes, size, width = vectors.shape
-        matrix = self._covariance.view(num_classes * size, -1)
-        return (matrix @ vectors.reshape(num_classes * size, width)).view_as(vectors)
+        return (self._covariance @ vectors.reshape(num_classes * size, width)).view_as(vectors)
 
     def uncertainty(self, points: Points) -> Tensor:
-        """G = Xᵀ Σ X of every point, (n, C, C): O(n C² H²), by blocks of points."""
-        num_classes, size = self._covariance.shape[:2]
-        results = points.probs.new_empty(points.num_points, num_classes, num_classes)
-        for block in points.blocks(2 * size + 3 * num_classes**2):
-            part, outputs = points.at(block), results[block]
-            inputs = part.inputs
-            for c in range(num_classes):
-                for other in range(c + 1):
-                    seen = ((inputs @ self._covariance[c, :, other]) * inputs).sum(dim=1)
-                    outputs[:, c, other] = outputs[:, other, c] = seen  # z' Σ_cc' z
-            results[block] = part.rooted(part.rooted(outputs).mT)
-        return results
+        """G = Xᵀ Σ X of every point, (n, C, C)."""
+        return quadratic_forms(points, self._covariance)
 
     def conditioned_on(self, points: Points, weight: float) -> "FullPosterior":
         """The posterior once ``points`` are seen too, each ``weight`` times."""
         precision = self._precision + weight * fisher_matrix(points)
-        return FullPosterior(precision, len(self._covariance))
+        return FullPosterior(precision, self._num_classes)
 
 
 class KroneckerFisher:

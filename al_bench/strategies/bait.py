@@ -4,6 +4,7 @@ N pool points, M labeled points, C classes, D features, B batch size, p = C·D w
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from al_bench.errors import ConfigError, keyed, require_number, require_whole
 from al_bench.information.cholesky import cholesky
+from al_bench.information.last_layer import Points, fisher_matrix, projections, quadratic_forms
 from al_bench.models.base import GRADIENTS, GradientFactors
 from al_bench.strategies.base import PoolView, Selection
 from al_bench.strategies.last_layer import (
@@ -43,9 +45,9 @@ class Bait:
     are those of the published code; where that takes the last of equal candidates, this takes a
     random one.
 
-    A is never applied to candidates anew: each keeps the C × C matrices X A Xᵀ and X A F A Xᵀ
-    (XᵀX = I(x)), to which a point added or removed makes a change of rank C (Woodbury), and
-    X = R ⊗ hᵀ is never formed. O(N C² D + C² D²) time a point added or removed, before that
+    A is never applied to candidates anew: each keeps the C × C matrices Xᵀ A X and Xᵀ A F A X
+    (X Xᵀ = I(x)), to which a point added or removed makes a change of rank C (Woodbury), and
+    X (C·D, C) is never formed. O(N C² D + C² D²) time a point added or removed, before that
     O(N C² D² + C³ D³) once; memory O(C² D² + N (D + C²)); all in float64.
 
     Args:
@@ -80,15 +82,16 @@ class Bait:
         require_matrices(view, "BAIT", 3)
         factors = view.gradient_factors()
         require_float64("BAIT", *factors)
-        pool = Predictions(factors, order)
-        labeled = Predictions(view.labeled_gradient_factors())
-        pool.require_memory()
-        weight = batch_size / (len(labeled) + batch_size)
-        precision = labeled.fisher()
-        fisher = pool.fisher().add_(precision).div_(num_points + len(labeled))
-        precision.div_(len(labeled) + batch_size).diagonal().add_(self.regularization)
+        pool = _points(factors, order)
+        labeled = _points(view.labeled_gradient_factors())
+        _require_memory(pool)
+        num_labeled = labeled.num_points
+        precision = fisher_matrix(labeled)
+        fisher = fisher_matrix(pool).add_(precision).div_(num_points + num_labeled)
+        precision.div_(num_labeled + batch_size).diagonal().add_(self.regularization)
+        pool.inputs.mul_(math.sqrt(batch_size / (num_labeled + batch_size)))
         hint = f"Raise {keyed('regularization', self)}."
-        greedy = TraceGreedy(pool, math.sqrt(weight), precision, fisher, hint)
+        greedy = TraceGreedy(pool, precision, fisher, hint)
         count = min(self.oversampling * batch_size, num_points)
         gains = {}
         for _ in range(count):
@@ -104,100 +107,32 @@ class Bait:
         return Selection(order[list(gains)], scores, notes)
 
 
-class Predictions:
-    """Points with X = R ⊗ hᵀ, where R = diag(√p) (I - 1 pᵀ), so that XᵀX is I(x).
+def _points(factors: GradientFactors, order: Tensor | None = None) -> Points:
+    """All points, or those of ``order``; in last layers without a bias, z is h."""
+    log_probs, features = checked(factors)
+    if order is not None:
+        order = order.to(features.device)
+        log_probs, features = log_probs[order], features[order]
+    return Points(log_probs.double().softmax(dim=1), features.double())
 
-    Args:
-        factors: Log-probabilities and features of the points.
-        order: Which of them, all if not given.
-    """
 
-    def __init__(self, factors: GradientFactors, order: Tensor | None = None) -> None:
-        log_probs, features = checked(factors)
-        if order is not None:
-            order = order.to(features.device)
-            log_probs, features = log_probs[order], features[order]
-        self.probs = log_probs.double().softmax(dim=1)  # (n, C), sums to 1 in float64, too
-        self.features = features.double()  # (n, D)
-
-    def __len__(self) -> int:
-        return len(self.probs)
-
-    def require_memory(self) -> None:
-        """Raise ConfigError when p × p and n × C × C matrices would take too much memory."""
-        num_points, num_classes = self.probs.shape
-        num_features = self.features.shape[1]
-        size = 8 * (5 * (num_classes * num_features) ** 2 + 3 * num_points * num_classes**2)
-        if size > MOST_BYTES:
-            raise ConfigError(
-                f"BAIT needs {size / 2**30:.0f} GiB for {num_classes} classes and {num_features} "
-                f"features; {MOST_BYTES / 2**30:.0f} GiB is the most that is allowed.",
-                "Use a network with fewer features, or strategy=badge.",
-            )
-
-    def fisher(self, chosen: Tensor | None = None) -> Tensor:
-        """Σ I(x) of the chosen points, or of all, (p, p), weights ordered by class."""
-        num_classes, dim = self.probs.shape[1], self.features.shape[1]
-        total = self.features.new_zeros(num_classes, dim, num_classes, dim)
-        for rows in self.slices(2 * dim) if chosen is None else [chosen]:
-            probs, features = self.probs[rows], self.features[rows]
-            for c in range(num_classes):
-                for d in range(c, num_classes):
-                    weights = probs[:, c] * (float(c == d) - probs[:, d])
-                    total[c, :, d] += features.T @ (weights[:, None] * features)
-        for c in range(num_classes):
-            for d in range(c):
-                total[c, :, d] = total[d, :, c].T
-        return total.view(num_classes * dim, num_classes * dim)
-
-    def scaled(self, hidden: Tensor, rows: slice | Tensor) -> Tensor:
-        """R T for T = ``hidden`` (n, C, k) of the points at ``rows``."""
-        probs = self.probs[rows, :, None]
-        return probs.sqrt() * (hidden - (probs * hidden).sum(dim=1, keepdim=True))
-
-    def forms(self, rows: Tensor) -> Tensor:
-        """X of the points at ``rows``: (n, C, p)."""
-        num_classes, dim = self.probs.shape[1], self.features.shape[1]
-        eye = torch.eye(num_classes, dtype=torch.float64, device=rows.device)
-        roots = self.scaled(eye.expand(len(rows), -1, -1), rows)  # R, (n, C, C)
-        forms = roots[..., None] * self.features[rows, None, None, :]
-        return forms.view(len(rows), num_classes, num_classes * dim)
-
-    def products(self, matrix: Tensor, rows: slice | Tensor) -> Tensor:
-        """X V for V = ``matrix`` (p, k) of the points at ``rows``: (n, C, k)."""
-        features, width = self.features[rows], matrix.shape[1]
-        dim = features.shape[1]
-        by_feature = matrix.view(-1, dim, width).transpose(0, 1).reshape(dim, -1)  # (D, C·k)
-        return self.scaled((features @ by_feature).view(len(features), -1, width), rows)
-
-    def quadratic(self, matrix: Tensor) -> Tensor:
-        """X A Xᵀ for a symmetric A = ``matrix`` (p, p): (n, C, C)."""
-        num_points, num_classes = self.probs.shape
-        dim = self.features.shape[1]
-        blocks = matrix.view(num_classes, dim, num_classes, dim)
-        forms = self.features.new_empty(num_points, num_classes, num_classes)
-        for c in range(num_classes):
-            right = blocks[c, :, c:].reshape(dim, -1)
-            for rows in self.slices((num_classes - c + 1) * dim):
-                features = self.features[rows]
-                half = (features @ right).view(len(features), -1, dim)
-                forms[rows, c, c:] = forms[rows, c:, c] = (half @ features[:, :, None]).squeeze(2)
-        for rows in self.slices(4 * num_classes**2):
-            forms[rows] = self.scaled(self.scaled(forms[rows], rows).mT, rows)
-        return forms
-
-    def slices(self, numbers: int) -> list[slice]:
-        """All points in blocks, for working memory of so many numbers a point."""
-        size = block_size(8 * numbers)
-        return [slice(start, start + size) for start in range(0, len(self), size)]
+def _require_memory(points: Points) -> None:
+    """Raise ConfigError when p × p and n × C × C matrices would take too much memory."""
+    num_classes, num_features = points.num_classes, points.inputs.shape[1]
+    size = 8 * (5 * (num_classes * num_features) ** 2 + 3 * points.num_points * num_classes**2)
+    if size > MOST_BYTES:
+        raise ConfigError(
+            f"BAIT needs {size / 2**30:.0f} GiB for {num_classes} classes and {num_features} "
+            f"features; {MOST_BYTES / 2**30:.0f} GiB is the most that is allowed.",
+            "Use a network with fewer features, or strategy=badge.",
+        )
 
 
 class TraceGreedy:
     """Adds and removes points, keeping A and what determines every point's change of tr(A F).
 
     Args:
-        pool: The candidates.
-        scale: X is multiplied with it.
+        pool: The candidates; of one that is added, A⁻¹ gets X Xᵀ.
         precision: A⁻¹ of the labeled set, (p, p).
         fisher: F, (p, p).
         hint: What to do where a precision cannot be factorised.
@@ -206,27 +141,24 @@ class TraceGreedy:
         objective: tr(A F).
     """
 
-    def __init__(
-        self, pool: Predictions, scale: float, precision: Tensor, fisher: Tensor, hint: str
-    ) -> None:
-        self._pool, self._scale, self._fisher = pool, scale, fisher
-        self._precision, self._hint = precision, hint
+    def __init__(self, pool: Points, precision: Tensor, fisher: Tensor, hint: str) -> None:
+        self._pool, self._precision, self._fisher = pool, precision, fisher
+        self._hint = hint
         self._added: list[int] = []
-        self._eye = torch.eye(pool.probs.shape[1], dtype=torch.float64, device=fisher.device)
+        self._eye = torch.eye(pool.num_classes, dtype=torch.float64, device=fisher.device)
         self._start()
 
     def _start(self) -> None:
         """Compute A of the points added, and from it the matrices of all candidates."""
         self._factor()
         through = self._inverse @ self._fisher
-        scale = self._scale**2
-        self._inner = self._pool.quadratic(self._inverse) * scale  # X A Xᵀ, (N, C, C)
-        self._outer = self._pool.quadratic(through @ self._inverse) * scale  # X A F A Xᵀ
+        self._inner = quadratic_forms(self._pool, self._inverse)  # Xᵀ A X, (N, C, C)
+        self._outer = quadratic_forms(self._pool, through @ self._inverse)  # Xᵀ A F A X
         self._largest = self._change
 
     def _factor(self) -> Tensor:
         """Compute A of the points added anew; the lower Cholesky factor of its inverse."""
-        precision = self._pool.fisher(self._rows).mul_(self._scale**2).add_(self._precision)
+        precision = fisher_matrix(self._pool.at(self._rows)).add_(self._precision)
         factor = cholesky(precision, self._hint)
         del precision
         # Symmetric, and LAPACK writes columns: the transpose has its rows in order.
@@ -244,20 +176,19 @@ class TraceGreedy:
         """Add the point that lowers tr(A F) most: its position and by how much."""
         if self._change < LEAST_CHANGE * self._largest:
             self._start()
-        slices = self._pool.slices(4 * self._eye.numel())
-        gains = torch.cat([self._changes(rows, 1) for rows in slices]).clamp_min_(0.0)
+        blocks = list(self._pool.blocks(4 * self._eye.numel()))
+        gains = torch.cat([self._changes(rows, 1) for rows in blocks]).clamp_min_(0.0)
         gains[self._added] = -math.inf
         best = gains.max()
         position = int((gains >= best * (1 - SAME)).int().argmax())
         self.objective -= float(gains[position])
-        self._update(position, 1, slices)
+        self._update(position, 1, blocks)
         self._added.append(position)
         return position, float(gains[position])
 
     def remove(self) -> int:
         """Remove the added point that raises tr(A F) least, of equals the last added."""
-        rows = self._rows
-        losses = self._changes(rows, -1).clamp_min(0.0)
+        losses = self._changes(self._rows, -1).clamp_min(0.0)
         least = int((losses <= losses.min() * (1 + SAME)).nonzero()[-1])
         position = self._added.pop(least)
         self._left *= float(torch.linalg.eigvalsh(self._eye - self._inner[position])[0])
@@ -275,14 +206,19 @@ class TraceGreedy:
         as λ / ‖h‖², and multiplies what rounding has done to A by as much.
         """
         factor = self._factor()
-        width = factor.shape[0] * len(self._eye)
-        for part in torch.split(self._rows, block_size(8 * 3 * width)):
-            forms = self._pool.forms(part).mT * self._scale  # Xᵀ, (n, p, C)
-            # From the factor: I - X A Xᵀ may be tiny, and A itself has lost what that needs.
-            half = torch.linalg.solve_triangular(factor, forms, upper=False)
-            whole = torch.linalg.solve_triangular(factor.mT, half, upper=True)  # A Xᵀ
-            self._inner[part] = half.mT @ half
-            self._outer[part] = whole.mT @ (self._fisher @ whole)
+        num_classes = len(self._eye)
+        for rows in torch.split(self._rows, block_size(8 * 4 * len(factor) * num_classes)):
+            columns = self._pool.at(rows).columns.flatten(0, 1)  # X side by side, (p, n C)
+            # From the factor: I - Xᵀ A X may be tiny, and A itself has lost what that needs.
+            half = torch.linalg.solve_triangular(factor, columns, upper=False)
+            whole = torch.linalg.solve_triangular(factor.mT, half, upper=True)  # A X
+            through = self._fisher @ whole
+            half, whole, through = (
+                part.unflatten(1, (-1, num_classes)).transpose(0, 1)
+                for part in (half, whole, through)
+            )
+            self._inner[rows] = half.mT @ half
+            self._outer[rows] = whole.mT @ through
 
     @property
     def _rows(self) -> Tensor:
@@ -295,22 +231,20 @@ class TraceGreedy:
         solved = torch.linalg.solve(inner, self._outer[rows])
         return solved.diagonal(dim1=1, dim2=2).sum(dim=1)
 
-    def _update(self, position: int, sign: int, parts: list[slice] | list[Tensor]) -> None:
+    def _update(self, position: int, sign: int, parts: Sequence[slice] | Sequence[Tensor]) -> None:
         """A, and the matrices of the points in ``parts``, after an addition (1) or removal (-1)."""
-        num_classes, dim = len(self._eye), self._pool.features.shape[1]
-        here = slice(position, position + 1)
-        root = self._pool.scaled(self._eye[None], here)[0] * self._scale  # R, (C, C)
-        column = self._inverse.view(-1, dim) @ self._pool.features[position]
-        column = column.view(-1, num_classes) @ root.T  # V = A Xᵀ, (p, C)
+        num_classes = len(self._eye)
+        own = self._pool.at(slice(position, position + 1)).columns.flatten(0, 1)  # X, (p, C)
+        column = self._inverse @ own  # V = A X, (p, C)
         through = self._fisher @ column  # F V
-        small = self._pool.products(column, here)[0] * self._scale  # X A Xᵀ, (C, C)
-        middle = torch.linalg.inv(sign * self._eye + small)  # Q
+        middle = torch.linalg.inv(sign * self._eye + own.T @ column)  # Q
         middle = (middle + middle.T) / 2
         between = column.T @ through  # Vᵀ F V
         both = torch.cat([column, self._inverse @ through], dim=1)  # (p, 2 C)
+        both = both.view(num_classes, -1, 2 * num_classes)
         for rows in parts:
-            products = self._pool.products(both, rows) * self._scale
-            left, outer = products[..., :num_classes], products[..., num_classes:]
+            seen = projections(self._pool.at(rows), both)
+            left, outer = seen[..., :num_classes], seen[..., num_classes:]
             right = left @ middle
             self._inner[rows] -= right @ left.mT
             change = (outer - right @ (between / 2)) @ right.mT
