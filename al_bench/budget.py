@@ -45,8 +45,7 @@ class Budget:
         if self.total is not None and (self.init_size is None) == (self.init_per_class is None):
             raise ConfigError(
                 f"Give one of {keyed('init_size')} and {keyed('init_per_class')}, got "
-                f"{self.init_size} "
-                f"and {self.init_per_class}.",
+                f"{self.init_size} and {self.init_per_class}.",
                 "Set the other to null.",
             )
         if self.init_size is not None:
@@ -70,15 +69,13 @@ class Budget:
         if multiple and not re.fullmatch(r"\d+x", str(self.validation_size)):
             raise ConfigError(
                 f"{keyed('validation_size')}={self.validation_size} is neither a number "
-                f"nor a multiple "
-                "of the initial labels.",
+                "nor a multiple of the initial labels.",
                 "Write for example 100 or 5x.",
             )
         if multiple and self.total is None:
             raise ConfigError(
                 f"{keyed('validation_size')}={self.validation_size} is a multiple of an "
-                f"initial set, "
-                "which budget=full lacks.",
+                "initial set, which budget=full lacks.",
                 "Write a number.",
             )
         if not multiple:

@@ -45,8 +45,6 @@ class Streams:
         for name, offset in self.offsets.items():
             if name not in STREAMS:
                 raise ConfigError(f"There is no stream {name!r}.", choose(name, STREAMS))
-            if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
-                raise ConfigError(f"streams.{name} must be a whole number from 0, got {offset!r}.")
             require_whole(f"streams.{name}", offset, 0)
 
     def key(self, name: str, round: int = 0, member: int = 0) -> int:

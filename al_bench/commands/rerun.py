@@ -132,9 +132,10 @@ def _repeat(composed: Any, before: "StoredTrial") -> "tuple[pd.DataFrame, pa.Tab
     from al_bench.results import parquet
     from al_bench.results.frame import read_curves
     from al_bench.results.history import TrialPaths
+    from al_bench.results.manifest import DONE
     from al_bench.results.schema import ACQUISITIONS
     from al_bench.results.source_hash import differing
-    from al_bench.running.execution import DONE, assignments, run_trials
+    from al_bench.running.execution import assignments, run_trials
     from al_bench.running.prepare import prepare
     from al_bench.running.progress import LogReport, set_up_logging
 

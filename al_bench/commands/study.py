@@ -67,8 +67,9 @@ def _composed(request: "Words") -> "Composed":
 def _study(composed: "Composed") -> int:
     from al_bench.commands.run.together import execute_shown, title_of
     from al_bench.errors import within
+    from al_bench.results.manifest import DONE
     from al_bench.running import dry_run, progress
-    from al_bench.running.execution import DONE, assignments
+    from al_bench.running.execution import assignments
     from al_bench.running.prepare import prepare
     from al_bench.running.remaining import remaining_of
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from al_bench.data.base import Dataset
 from al_bench.data.build import in_memory
-from al_bench.data.files import missing, read_checked
+from al_bench.data.files import check_source, missing, read_checked
 from al_bench.data.vision import DIGITS, MNIST
-from al_bench.errors import ConfigError, DataError, keyed
+from al_bench.errors import DataError, keyed
 from al_bench.paths import opened
 
 SAMPLES = "amnist_samples.pt"
@@ -43,11 +43,7 @@ class AmbiguousMNIST:
     }
 
     def __post_init__(self) -> None:
-        if not isinstance(self.root, str) or not self.root:
-            raise ConfigError(
-                f"{keyed('root')} must be a folder, got {self.root!r}.",
-                f"Use {keyed('root')}=data.",
-            )
+        check_source(self.root, False)
 
     def load(self) -> Dataset:
         """Read both files; raises DataError where one is missing, damaged or of another kind."""

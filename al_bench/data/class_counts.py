@@ -39,11 +39,11 @@ def of_each_class(
     return chosen
 
 
-def require_one_a_class(counts: Sequence[int], num_classes: int, key: str) -> None:
+def require_one_a_class(numbers: Sequence[float], num_classes: int, key: str) -> None:
     """Raise ConfigError unless there is a number for every class."""
-    if len(counts) != num_classes:
+    if len(numbers) != num_classes:
         raise ConfigError(
-            f"{key} has {len(counts)} numbers for {num_classes} classes.", "Give one a class."
+            f"{key} has {len(numbers)} numbers for {num_classes} classes.", "Give one a class."
         )
 
 

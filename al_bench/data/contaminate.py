@@ -142,8 +142,7 @@ class Contamination:
         if self.num_classes != pool.num_classes:
             raise ConfigError(
                 f"{keyed('labels', self.owner)}=own: {self.name} has {self.num_classes} "
-                f"classes and the "
-                f"pool {pool.num_classes}.",
+                f"classes and the pool {pool.num_classes}.",
                 f"Use {keyed('labels', self.owner)}=refused or wasted.",
             )
         return true_labels

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from al_bench.data.base import Pool
+from al_bench.data.class_counts import require_one_a_class
 from al_bench.data.pool import Stage
 from al_bench.data.subset import part_of
 from al_bench.errors import ConfigError, choose, keyed, require_list, require_number, require_whole
@@ -98,11 +99,8 @@ class Imbalance:
         num_classes = pool.num_classes
         for name in ("proportions", "counts"):
             values = getattr(self, name)
-            if values is not None and len(values) != num_classes:
-                raise ConfigError(
-                    f"{keyed(name)} has {len(values)} numbers for {num_classes} classes.",
-                    "Give one a class.",
-                )
+            if values is not None:
+                require_one_a_class(values, num_classes, keyed(name))
         missing = set(self.missing_classes or ())
         beyond = [label for label in missing if label >= num_classes]
         if beyond:

@@ -158,13 +158,7 @@ class ClassTargets:
 
     def of(self, dataset: Dataset, pool: Pool) -> Targets:
         """The pool points of the wanted classes."""
-        if len(self.proportions) != pool.num_classes:
-            raise ConfigError(
-                f"{keyed('proportions')} has {len(self.proportions)} numbers for "
-                f"{pool.num_classes} "
-                "classes.",
-                "Give one a class.",
-            )
+        require_one_a_class(self.proportions, pool.num_classes, keyed("proportions", self))
         own = pool.origin == 0
         counts = torch.bincount(pool.true_labels[own], minlength=pool.num_classes)
         wanted = torch.tensor(self.proportions, dtype=torch.float64)
@@ -237,8 +231,7 @@ class FileTargets:
         if not integer and not (values.dtype.kind == "f" and np.isfinite(values).all()):
             raise DataError(
                 f"{keyed('path')}={self.path} must hold uint8 or finite floating point "
-                f"numbers, got "
-                f"{values.dtype}."
+                f"numbers, got {values.dtype}."
             )
         tensor = torch.from_numpy(values if integer else values.astype(np.float32))
         known = dataset.train.inputs

@@ -83,7 +83,7 @@ class PairwiseInformation:
 
         Returns:
             Nats, float64, between 0 and either point's I[Y; Ω | x], (n,); good to about 3e-6, the
-        smaller the value the better.
+            smaller the value the better.
         """
         num_samples, n, num_classes = self._deviation.shape
         mean = self._mean[point].flatten()  # (C,)

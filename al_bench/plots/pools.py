@@ -26,7 +26,7 @@ class Bought:
     Args:
         seed: The seed.
         pool: The pool of that seed, which all strategies share.
-        rows: Acquisitions, of the seed and as ``named`` returns them.
+        rows: Acquisitions, of the seed and as ``stats.bought.with_names`` returns them.
     """
 
     seed: int
@@ -46,7 +46,7 @@ def bought_by(rows: pd.DataFrame, options: Options) -> Bought | None:
     """One protocol's purchases with the first seed that all its strategies have.
 
     Args:
-        rows: Acquisitions of the protocol, as ``named`` returns them.
+        rows: Acquisitions of the protocol, as ``stats.bought.with_names`` returns them.
         options: Where results and data are.
 
     Returns:

@@ -36,9 +36,8 @@ _MODULES = frozenset(
 
 def command() -> str:
     """The command line of this process, its secrets masked."""
-    return (
-        f"{Path(sys.argv[0]).name} {shlex.join(masked_words(sys.argv[1:]))}".rstrip()
-    )  # argv[0] is "al-bench run"
+    name = Path(sys.argv[0]).name  # of argv[0], which may be "al-bench run"
+    return f"{name} {shlex.join(masked_words(sys.argv[1:]))}".rstrip()
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from al_bench import engine
 from al_bench.errors import AlBenchError, Stopped, error_line, within
 from al_bench.results import locks
 from al_bench.results.locks import TrialHeld
-from al_bench.results.manifest import INTERRUPTED
+from al_bench.results.manifest import DONE, FAILED, INTERRUPTED
 from al_bench.results.own_code import require_unedited
 from al_bench.results.spending import Spent, spent_by
 from al_bench.results.store import TrialFiles
@@ -21,7 +21,7 @@ from al_bench.rounds.trial import Trial
 from al_bench.running.prepare import Prepared
 from al_bench.running.settings import setting_of
 
-DONE, FAILED, HELD = "done", "failed", "held"
+HELD = "held"  # of a trial that another process has, beside the statuses of manifests
 FIRST_STEPS_SECONDS = 10.0  # after which they tell how long the others will take
 AT_ONCE = 100  # trials under way: each has an open lock
 BYTES_AT_ONCE = 2 * 2**30  # about, of what trials under way hold, pools and warm weights

@@ -16,10 +16,11 @@ from al_bench.configuration.until_decided import design_of
 from al_bench.configuration.words import check_overrides
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.paths import opened
+from al_bench.results.manifest import DONE
 from al_bench.results.schema import row_in_full
 from al_bench.rounds.trial import Trial
 from al_bench.running.dry_run import describe
-from al_bench.running.execution import DONE, assignments, first_seeds_first, run_trials
+from al_bench.running.execution import assignments, first_seeds_first, run_trials
 from al_bench.running.loading import Data
 from al_bench.running.names import names, trial_name
 from al_bench.running.prepare import Prepared, prepare

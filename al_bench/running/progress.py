@@ -11,9 +11,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from al_bench import process
 from al_bench.masking import masked_text
+from al_bench.results.manifest import DONE
 from al_bench.results.spending import spent_by
 from al_bench.results.trial_key import TrialKey
-from al_bench.running.execution import DONE, TrialOutcome
+from al_bench.running.execution import TrialOutcome
 from al_bench.running.names import trial_name
 from al_bench.running.remaining import Remaining, seconds_of
 from al_bench.text.console import Console, Table

@@ -37,8 +37,6 @@ KIND = "irreducible"  # folder of the cache
 WATCHED = 10  # one point in so many is not trained on, but decides which epoch is kept
 ROUND = 1  # of stream ``split``: pool transforms and the trial's own split draw from round 0
 
-Weights = Mapping[str, Tensor]
-
 
 @dataclass(frozen=True)
 class Known:

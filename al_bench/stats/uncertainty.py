@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from al_bench.stats.spent import spent
 from al_bench.stats.summary import TRIAL, distinct_runs
 
 COLUMN = "ood_histograms"
@@ -26,13 +25,11 @@ class Spread:
         densities: Data set to (PLACES,) shares of its test points for each unit of the score, the
             mean over seeds; the run's own data set first.
         num_seeds: How many.
-        num_spent: The most labels, or steps, of these trials.
     """
 
     values: NDArray[np.float64]
     densities: Mapping[str, NDArray[np.float64]]
     num_seeds: int
-    num_spent: int
 
 
 def spreads(frame: pd.DataFrame) -> dict[tuple[str, str, str], Spread]:
@@ -47,18 +44,16 @@ def spreads(frame: pd.DataFrame) -> dict[tuple[str, str, str], Spread]:
         return {}
     rows = distinct_runs(frame)
     rows = rows[rows[COLUMN].notna()]
-    rows = rows.assign(spent=spent(rows)).sort_values("round").drop_duplicates(TRIAL, keep="last")
-    collected: dict[tuple[str, str, str], list[tuple[int, dict[str, Any]]]] = {}
-    names = ["protocol_id", "strategy_label", "spent", COLUMN]
-    for protocol, label, number, text in rows.sort_values(TRIAL)[names].to_numpy():
+    rows = rows.sort_values("round").drop_duplicates(TRIAL, keep="last")
+    collected: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    names = ["protocol_id", "strategy_label", COLUMN]
+    for protocol, label, text in rows.sort_values(TRIAL)[names].to_numpy():
         for score, histogram in _histograms(text):
-            key = (str(protocol), str(label), score)
-            collected.setdefault(key, []).append((int(number), histogram))
-    return {key: _spread(parts) for key, parts in collected.items()}
+            collected.setdefault((str(protocol), str(label), score), []).append(histogram)
+    return {key: _spread(histograms) for key, histograms in collected.items()}
 
 
-def _spread(parts: list[tuple[int, dict[str, Any]]]) -> Spread:
-    histograms = [histogram for _, histogram in parts]
+def _spread(histograms: list[dict[str, Any]]) -> Spread:
     low, high = min(one["low"] for one in histograms), max(one["high"] for one in histograms)
     values = np.linspace(low, high, PLACES)
     first, *others = (one["counts"] for one in histograms)
@@ -67,7 +62,7 @@ def _spread(parts: list[tuple[int, dict[str, Any]]]) -> Spread:
         name: np.mean([_density(histogram, name, values) for histogram in histograms], axis=0)
         for name in names
     }
-    return Spread(values, densities, len(parts), max(number for number, _ in parts))
+    return Spread(values, densities, len(histograms))
 
 
 def _density(

@@ -109,8 +109,7 @@ class Embeddings:
         if len(rows) and rows.max() >= len(values):
             raise DataError(
                 f"{keyed('path', self)}={self.path} has {len(values)} rows; the data "
-                f"set has a point "
-                f"{rows.max()}.",
+                f"set has a point {rows.max()}.",
                 "Give one row a training point, in the data set's order.",
             )
         with np.errstate(over="ignore"):  # an infinite number is reported below

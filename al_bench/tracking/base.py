@@ -11,6 +11,7 @@ from al_bench.errors import ConfigError
 from al_bench.results import ood
 from al_bench.results.identity import RunIdentity, safe_name
 from al_bench.results.schema import ENGINE
+from al_bench.results.settings import flat
 from al_bench.results.spending import LABELS, STEPS, spent_by
 
 
@@ -65,7 +66,7 @@ class TrackedTrial:
     @property
     def parameters(self) -> dict[str, Any]:
         """The configuration, flat: dotted key to plain value or list."""
-        return _flat(self.config, "")
+        return flat(self.config)
 
 
 class Tracker(Protocol):
@@ -112,11 +113,3 @@ def require_package(name: str) -> None:
             f"tracker={name} needs the package {name}, which is not installed.",
             f'Type uv pip install -e ".[{name}]" where al-bench lies, or leave tracker={name} out.',
         )
-
-
-def _flat(config: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        key = f"{prefix}{name}"
-        flat |= _flat(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
-    return flat

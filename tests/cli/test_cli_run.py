@@ -247,11 +247,8 @@ def start(tmp_path, *words):
 @pytest.mark.parametrize(
     ("signal_name", "words"),
     [
-        ("SIGINT", ["seeds=1"]),
         ("SIGINT", ["seeds=4", "workers=2"]),
         ("SIGTERM", ["seeds=1"]),
-        ("SIGTERM", ["seeds=4", "workers=2"]),
-        ("SIGUSR1", ["seeds=1"]),
         ("SIGUSR1", ["seeds=4", "workers=2"]),
     ],
 )

@@ -91,8 +91,7 @@ def test_a_sweep_is_together_or_is_not(al_bench, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", ["workers=1", "workers=2"])
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(("name", "workers"), [("SIGINT", "workers=2"), ("SIGTERM", "workers=1")])
 def test_an_interrupted_sweep_keeps_the_rounds_of_all_its_runs_and_goes_on(
     tmp_path, quick_run, curves, al_bench, name, workers
 ):

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from every_launcher import JOBLIB, LOCAL
+from every_launcher import LOCAL
 
 # Picks the first points, which are all of one class: far worse than random on every seed.
 FIRST = """
@@ -49,7 +49,7 @@ def seeds_of(results, strategy):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", [[], JOBLIB, LOCAL])
+@pytest.mark.parametrize("launcher", [[], LOCAL])
 def test_seeds_are_added_until_an_arm_is_decided(sweep, al_bench, tmp_path, launcher):
     words = ("-m", "strategy=random,first_picks.First", *SEQUENTIAL, "max_seeds=7", "look_every=3")
     code, out, err = sweep(*words, "dry_run=true")

@@ -41,7 +41,7 @@ COMMAND = Command(
         Option("metric", "column to compare", "test_accuracy"),
         Option(
             "arms",
-            "what is compared: strategy, or [strategy,model] and more of network, training, budget",
+            "what is compared: strategy, or [strategy,model] and any further keys",
             ["strategy"],
             listed(text),
         ),

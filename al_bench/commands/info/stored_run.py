@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from al_bench.errors import ConfigError, ResultsError, choose
+from al_bench.paths import opened
 from al_bench.results import ledger, manifest, parquet, settings
 from al_bench.results.history import TrialPaths
 from al_bench.results.schema import CURVE, ENGINE, IDENTITY, MEASURED
@@ -103,7 +104,7 @@ def find(word: str, root: Path) -> StoredRun:
     Raises:
         ConfigError: There is no such run, or there are several.
     """
-    path = Path(word).expanduser()
+    path = opened(word)
     if path.is_file():
         return _of_file(path)
     if path.is_dir():

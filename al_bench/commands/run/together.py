@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 
 def run_composed(composed: Composed, record: sweep.JobRecord) -> int:
     """Run one composed configuration to its end; 0 when every seed is done, else 1."""
+    from al_bench.results.manifest import DONE
     from al_bench.running import dry_run, progress
-    from al_bench.running.execution import DONE
     from al_bench.running.prepare import prepare
 
     progress.set_up_logging()
@@ -187,7 +187,7 @@ def _say_outcomes(prepared: "Prepared", outcomes: "Sequence[TrialOutcome]", name
 
 
 def _failures(outcomes: "Sequence[TrialOutcome]") -> "dict[TrialKey, str]":
-    from al_bench.running.execution import FAILED
+    from al_bench.results.manifest import FAILED
 
     return {one.key: one.message or "" for one in outcomes if one.status == FAILED}
 
