@@ -13,7 +13,7 @@ from torch import Tensor
 
 from al_bench.errors import ConfigError, keyed, require_number
 from al_bench.information.entropies import predictive_log_probs
-from al_bench.strategies.base import PoolView, Selection, Strategy
+from al_bench.strategies.base import Notes, PoolView, Selection, Strategy, require_batch_size
 from al_bench.strategies.wrapped import check_wrapped, samples_asked
 
 LEAST_SHARE = 10  # an expert is asked in one of so many times E rounds, at least
@@ -79,11 +79,10 @@ class ALBL:
         from the second round on. State: weights, the expert asked last, its probability, what each
         probability has bought, and the experts' states.
         """
-        if not 1 <= batch_size <= len(view):
-            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        require_batch_size(batch_size, len(view))
         before = view.state
         log_weights = dict.fromkeys(self.experts, 0.0)
-        notes: dict[str, float | int | str | bool] = {}
+        notes: Notes = {}
         if before is not None:
             log_weights = dict(before["log_weights"])
             notes["reward"] = earned = reward(view, before["bought"])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from al_bench.errors import ConfigError, choose, keyed
 from al_bench.models.base import GRADIENTS
-from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.base import PoolView, Selection, require_batch_size
 from al_bench.strategies.d2_sampling import d2_sample
 from al_bench.strategies.last_layer import block_size, pseudo_gradients, row_norms
 from al_bench.strategies.rules import top
@@ -59,8 +59,7 @@ class Badge:
         Scores are squared distances to the nearest embedding drawn before, NaN for the first.
         Notes ``fell_back`` = ``random`` when every embedding is 0.
         """
-        if not 1 <= batch_size <= len(view):
-            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        require_batch_size(batch_size, len(view))
         errors, features = pseudo_gradients(view)
         distances = FactoredDistances(errors, features)
         first = None

@@ -15,7 +15,7 @@ from al_bench.errors import ConfigError, keyed, require_number, require_whole
 from al_bench.information.cholesky import cholesky
 from al_bench.information.last_layer import Points, fisher_matrix, projections, quadratic_forms
 from al_bench.models.base import GRADIENTS, GradientFactors
-from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.base import Notes, PoolView, Selection, require_batch_size
 from al_bench.strategies.last_layer import (
     block_size,
     checked,
@@ -75,8 +75,7 @@ class Bait:
                 available.
         """
         num_points = len(view)
-        if not 1 <= batch_size <= num_points:
-            raise ValueError(f"cannot pick {batch_size} of {num_points} points")
+        require_batch_size(batch_size, num_points)
         # In a random order, "the first" of equals is a fair choice.
         order = torch.randperm(num_points, generator=generator)
         require_matrices(view, "BAIT", 3)
@@ -100,7 +99,7 @@ class Bait:
         greedy.renew()
         for _ in range(count - batch_size):
             del gains[greedy.remove()]
-        notes: dict[str, float | int | str | bool] = {"objective": greedy.objective}
+        notes: Notes = {"objective": greedy.objective}
         if not any(gains.values()):
             notes["fell_back"] = "random"
         scores = torch.tensor(list(gains.values()), dtype=torch.float64)

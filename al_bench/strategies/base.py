@@ -17,6 +17,7 @@ from al_bench.models.base import GradientFactors, Network
 LABELS = "labels"  # the pool's labels before they are bought: the privilege of controls
 REFUSED = -1  # among those labels: the annotator declines, so the point has no class
 
+Notes = dict[str, float | int | str | bool]  # of a selection, by short name
 ScoreFn = Callable[[Tensor], Tensor]  # (n, K, C) log-probabilities to (n,) scores, higher is wanted
 
 
@@ -38,6 +39,12 @@ class Selection:
     scores: Tensor
     notes: Mapping[str, float | int | str | bool] = field(default_factory=dict)
     state: Mapping[str, Any] | None = None
+
+
+def require_batch_size(batch_size: int, num_points: int) -> None:
+    """Raise ValueError unless so many of the points can be picked."""
+    if not 1 <= batch_size <= num_points:
+        raise ValueError(f"cannot pick {batch_size} of {num_points} points")
 
 
 class PoolView(Protocol):

@@ -14,10 +14,15 @@ from al_bench.errors import require_number, require_whole
 from al_bench.information.entropies import mutual_information
 from al_bench.information.joint import JointOutcomes
 from al_bench.models.base import SAMPLES
-from al_bench.strategies.base import PoolView, Selection, check_num_samples
-from al_bench.strategies.rules import Power
+from al_bench.strategies.base import (
+    Notes,
+    PoolView,
+    Selection,
+    check_num_samples,
+    require_batch_size,
+)
+from al_bench.strategies.joint_batch import filled_up, pick_jointly
 
-SATURATED = 0.05  # nats left below log K
 LEAST_GAIN = 1e-6  # nats: a joint gain below that is rounding
 MERGED = (64, 256)  # outcomes that bound gains, the cheap bounds first
 LEAST_OUTCOMES = 3  # a table of so many times more is worth bounding
@@ -29,7 +34,7 @@ ROUNDING = 1e-6  # nats: more than float32 adds to or takes from a gain or its b
 class BatchBALD:
     """Greedy maximisation of I[Y_1, …, Y_B; Ω]; Kirsch et al. (2019), arXiv:1906.08158.
 
-    The joint information of K posterior samples cannot exceed log K. With less than ``SATURATED``
+    The joint information of K posterior samples cannot exceed log K. With less than 0.05
     nats left the batch is noted as saturated: further picks follow the accidents of these K
     samples, and more samples or a smaller batch would help. They go on as published all the same,
     until less than ``tolerance`` is left or a pick gains nothing; then the rest of the batch is
@@ -70,40 +75,19 @@ class BatchBALD:
         when no point has any information.
         """
         log_probs = view.log_probs(self.num_samples)  # (N, K, C)
-        if not 1 <= batch_size <= len(log_probs):
-            raise ValueError(f"cannot pick {batch_size} of {len(log_probs)} points")
-        greedy = LazyGreedy(log_probs, self.max_configurations, generator)
-        positions: list[int] = []
-        gains: list[float] = []
-        notes: dict[str, float | int | str | bool] = {"num_exact": 0}
-        while len(positions) < batch_size:
-            if positions and greedy.outcomes.remaining < SATURATED:
-                notes.setdefault("saturated_at", len(positions))
-            if positions and (greedy.outcomes.remaining < self.tolerance or gains[-1] < LEAST_GAIN):
-                break
-            if greedy.outcomes.exact:
-                notes["num_exact"] = len(positions) + 1
-            position, gain = greedy.pick()
-            positions.append(position)
-            gains.append(gain)
+        require_batch_size(batch_size, len(log_probs))
+        greedy = BatchBALDGreedy(log_probs, self.max_configurations, generator)
+        notes: Notes = {}
+        positions, gains = pick_jointly(greedy, batch_size, self.tolerance, notes, LEAST_GAIN)
         notes["information"] = greedy.outcomes.information
         notes["monte_carlo_error"] = math.sqrt(greedy.outcomes.variance)
         notes["share_evaluated"] = greedy.work / greedy.full_work
         if not greedy.bald.any():
             notes["fell_back"] = "random"
-        missing = batch_size - len(positions)
-        if missing:
-            notes["num_drawn"] = missing
-            left = torch.ones(len(log_probs), dtype=torch.bool)
-            left[positions] = False
-            candidates = left.nonzero().squeeze(1)
-            drawn = Power()(greedy.bald[candidates], missing, generator)
-            positions += candidates[drawn].tolist()
-            gains += [math.nan] * missing
-        return Selection(torch.tensor(positions), torch.tensor(gains, dtype=torch.float64), notes)
+        return filled_up(positions, gains, greedy.bald, batch_size, generator, notes)
 
 
-class LazyGreedy:
+class BatchBALDGreedy:
     """Finds the candidate with the highest gain without evaluating all of them.
 
     Candidates are evaluated from the highest upper bound down, until no bound exceeds the best
@@ -136,6 +120,16 @@ class LazyGreedy:
         self._num_left = num_points
         self.outcomes = JointOutcomes.none(num_samples, log_probs.device)
         self.work = self.full_work = 0
+
+    @property
+    def remaining(self) -> float:
+        """Nats of Ω that the labels of the points picked leave in doubt."""
+        return self.outcomes.remaining
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all outcomes are present."""
+        return self.outcomes.exact
 
     def pick(self) -> tuple[int, float]:
         """Pick the candidate with the highest gain: its position and its gain, in nats."""

@@ -14,7 +14,13 @@ from al_bench.errors import require_number, require_whole
 from al_bench.information.changes import information_between, squared_change
 from al_bench.information.entropies import mutual_information
 from al_bench.models.base import SAMPLES
-from al_bench.strategies.base import PoolView, Selection, check_num_samples
+from al_bench.strategies.base import (
+    Notes,
+    PoolView,
+    Selection,
+    check_num_samples,
+    require_batch_size,
+)
 from al_bench.strategies.clusters import k_means
 
 
@@ -64,8 +70,7 @@ class BEMPS(ABC):
         Notes: ``num_drawn``, picks drawn uniformly because clusters were empty or too few points
         are expected to change anything; ``fell_back`` = ``random`` when none is.
         """
-        if not 1 <= batch_size <= len(view):
-            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        require_batch_size(batch_size, len(view))
         log_probs = view.log_probs(self.num_samples)
         targets = view.target_log_probs(self.num_targets, self.num_samples)
         order = torch.randperm(len(view), generator=generator)
@@ -81,7 +86,7 @@ class BEMPS(ABC):
         else:
             picks = kept[_representatives(vectors[kept], batch_size, generator)]
         picks = picks[scores[picks].argsort(descending=True, stable=True)]
-        notes: dict[str, float | int | str | bool] = {}
+        notes: Notes = {}
         missing = batch_size - len(picks)
         if missing:
             notes["num_drawn"] = missing

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from al_bench.information.entropies import predictive_log_probs
 from al_bench.strategies.balance import balanced_classes, histogram
-from al_bench.strategies.base import PoolView, Selection, Strategy
+from al_bench.strategies.base import Notes, PoolView, Selection, Strategy, require_batch_size
 from al_bench.strategies.wrapped import check_wrapped, samples_asked
 
 
@@ -59,8 +59,7 @@ class ClassBalance:
         ``num_predicted_classes``, ``fell_back`` where the strategy fell back in every class, and
         the other notes of the strategy with ``.class`` behind their name (``information.3``).
         """
-        if not 1 <= batch_size <= len(view):
-            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        require_batch_size(batch_size, len(view))
         predicted = predicted_classes(view)
         counts = [0] * view.num_classes
         if self.count_labeled:
@@ -103,8 +102,8 @@ def _predicted(log_probs: Tensor) -> Tensor:
     return best.where(~average.isnan().any(dim=-1), torch.nan)
 
 
-def _notes(chosen: Mapping[int, Selection]) -> dict[str, float | int | str | bool]:
-    notes: dict[str, float | int | str | bool] = {"num_predicted_classes": len(chosen)}
+def _notes(chosen: Mapping[int, Selection]) -> Notes:
+    notes: Notes = {"num_predicted_classes": len(chosen)}
     fell_back = {selection.notes.get("fell_back") for selection in chosen.values()}
     if len(fell_back) == 1 and (how := fell_back.pop()) is not None:
         notes["fell_back"] = how

@@ -16,7 +16,12 @@ from torch import Tensor
 
 from al_bench.errors import ConfigError, keyed, require_whole
 from al_bench.models.room import require_room
-from al_bench.strategies.base import PoolView, Selection, check_num_samples
+from al_bench.strategies.base import (
+    PoolView,
+    Selection,
+    check_num_samples,
+    require_batch_size,
+)
 from al_bench.strategies.distances import Points, blocks, nearest, squared_distances
 from al_bench.strategies.rules import top
 from al_bench.strategies.scores import margin
@@ -82,8 +87,7 @@ class ClusterMargin:
         Raises:
             AlBenchError: Distances of all pairs do not fit into memory; said before any work.
         """
-        if not 1 <= batch_size <= len(view):
-            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        require_batch_size(batch_size, len(view))
         clusters = _unpacked(view.state)  # by pool index
         indices = view.indices.cpu()
         unknown = len(clusters) <= int(indices.max()) or bool((clusters[indices] < 0).any())

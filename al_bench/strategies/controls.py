@@ -11,7 +11,7 @@ import torch
 
 from al_bench.errors import require_whole
 from al_bench.strategies.balance import balanced_classes, histogram
-from al_bench.strategies.base import LABELS, REFUSED, PoolView, Selection
+from al_bench.strategies.base import LABELS, REFUSED, PoolView, Selection, require_batch_size
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ class BalancedRandom:
 
         Notes ``num_refused``: picks that will be refused, where there are any.
         """
-        if not 1 <= batch_size <= len(view):
-            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        require_batch_size(batch_size, len(view))
         labels = view.pool_labels().cpu()
         counts = [0] * view.num_classes
         if self.count_labeled:
@@ -87,8 +86,7 @@ class Oracle:
 
         Notes ``num_trained``: models trained to choose this batch.
         """
-        if not 1 <= batch_size <= len(view):
-            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        require_batch_size(batch_size, len(view))
         order = torch.randperm(len(view), generator=generator)
         size = min(max(self.candidates, batch_size), len(view))
         left: list[int] = order[:size].tolist()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.base import Notes, PoolView, Selection
 from al_bench.strategies.distances import Points, centered, nearest, to_point
 from al_bench.strategies.spaces import Space, in_order, located, random_order
 
@@ -146,7 +146,7 @@ class Centers:
         scores = torch.cat(self._worth).cpu().double().sqrt()
         scores[scores.isinf()] = math.nan
         drawn = int((scores == 0).sum()) + int(is_first_drawn and scores[0].isnan())
-        notes: dict[str, float | int | str | bool] = {"num_drawn": drawn} if drawn else {}
+        notes: Notes = {"num_drawn": drawn} if drawn else {}
         if drawn == len(self.picks):
             notes["fell_back"] = "random"
         return Selection(order[torch.cat(self.picks).cpu()], scores, notes)

@@ -14,7 +14,7 @@ from torch import Tensor
 from al_bench.errors import require_number
 from al_bench.information.gradients import gradient_sum, squared_norms_and_products
 from al_bench.models.base import NETWORK
-from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.base import PoolView, Selection, require_batch_size
 from al_bench.strategies.point_gradients import chunk_size
 from al_bench.strategies.rules import top
 
@@ -61,8 +61,7 @@ class Dynamical:
         Notes ``fell_back`` = ``random`` when all scores are equal.
         """
         count = len(view)
-        if not 1 <= batch_size <= count:
-            raise ValueError(f"cannot pick {batch_size} of {count} points")
+        require_batch_size(batch_size, count)
         network = view.network().eval()
         size = chunk_size(network, view.inputs(torch.tensor([0])))
         speed = gradient_sum(network, _labeled(view, size))

@@ -22,7 +22,7 @@ from al_bench.information.fisher import (
 )
 from al_bench.information.last_layer import Points, posterior_of
 from al_bench.models.base import GRADIENTS, GradientFactors
-from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.base import Notes, PoolView, Selection, require_batch_size
 from al_bench.strategies.last_layer import require_float64, require_matrices
 from al_bench.strategies.rules import top
 
@@ -66,7 +66,7 @@ class FisherEIG:
         """
         pool, order = _permuted(view, batch_size, generator, 1)
         posterior = posterior_of(_points(view.labeled_gradient_factors()), self.prior_precision)
-        notes: dict[str, float | int | str | bool] = {"structure": posterior.structure}
+        notes: Notes = {"structure": posterior.structure}
         if self.form == "trace":
             scores = cleaned(half_trace(posterior.uncertainty(pool))).cpu()
             places = top(scores, batch_size, generator)
@@ -168,8 +168,7 @@ def _permuted(
 
     Refused where ``num_matrices`` (C, C) for each of its points do not fit into memory.
     """
-    if not 1 <= batch_size <= len(view):
-        raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+    require_batch_size(batch_size, len(view))
     require_matrices(view, "Fisher information", num_matrices)
     order = torch.randperm(len(view), generator=generator)
     factors = view.gradient_factors()
@@ -198,5 +197,5 @@ def _greedy(
         best = int(current.argmax())
         places.append(best)
         scores.append(float(current[best]))
-    notes: dict[str, float | int | str | bool] = {} if any(scores) else {"fell_back": "random"}
+    notes: Notes = {} if any(scores) else {"fell_back": "random"}
     return Selection(order[places], torch.tensor(scores, dtype=torch.float64), notes)

@@ -6,6 +6,7 @@ point adds the difference of two gains in information about Ω, without V and wi
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,16 +19,65 @@ from al_bench.information.entropies import ROUNDING, mutual_information
 from al_bench.information.joint import JointOutcomes
 from al_bench.information.predictive import joint_outcomes, soft_outcome
 from al_bench.models.base import SAMPLES
-from al_bench.strategies.base import PoolView, Selection, check_num_samples
-from al_bench.strategies.rules import Power
+from al_bench.strategies.base import (
+    Notes,
+    PoolView,
+    Selection,
+    check_num_samples,
+    require_batch_size,
+)
+from al_bench.strategies.joint_batch import filled_up, pick_jointly
 
-SATURATED = 0.05  # nats left below log K
 COARSE = 2e-6  # nats: scores computed in float32 cannot be told apart when they differ by less
 SAME = 1e-7  # of the information about Ω: nor can those of float32 predictions, however computed
 
 
 @dataclass(frozen=True)
-class JEPIG:
+class Targeted(ABC):
+    """Greedy picks by the information about Ω that labels add without V less that with it.
+
+    Parameters are those of ``JEPIG``.
+    """
+
+    num_targets: int = 10
+    max_configurations: int = 2_000
+    tolerance: float = 0.0001
+    num_samples: int | None = None
+    numerics_version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[str]] = frozenset({SAMPLES})
+
+    def __post_init__(self) -> None:
+        require_whole("num_targets", self.num_targets, 1)
+        require_whole("max_configurations", self.max_configurations, 1)
+        require_number("tolerance", self.tolerance, 0)
+        check_num_samples(self.num_samples)
+
+    def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
+        """Picks in greedy order; scores are what each pick added, in nats.
+
+        Picks drawn after the joint computation has ended have no score (NaN). Notes as those of
+        BatchBALD, and one of what V is.
+        """
+        require_batch_size(batch_size, len(view))
+        targets = view.target_log_probs(self.num_targets, self.num_samples)
+        known, notes = self._known(targets, generator)
+        greedy = DifferenceGreedy(
+            view.log_probs(self.num_samples), known, self.max_configurations, generator
+        )
+        positions, scores = pick_jointly(greedy, batch_size, self.tolerance, notes)
+        notes["information"] = sum(scores)
+        notes["monte_carlo_error"] = math.sqrt(max(greedy.variance, 0.0))
+        if not any(scores):
+            notes["fell_back"] = "random"
+        return filled_up(positions, scores, greedy.alone, batch_size, generator, notes)
+
+    @abstractmethod
+    def _known(self, targets: Tensor, generator: torch.Generator) -> tuple[JointOutcomes, Notes]:
+        """V, from log-probabilities of targets (T, K, C), and what is to be told of it."""
+
+
+@dataclass(frozen=True)
+class JEPIG(Targeted):
     """Greedy maximisation of I[Y_1, …, Y_B; Y*_1, …, Y*_T]; Kirsch et al. (2021), arXiv:2106.11719.
 
     The joint expected predictive information gain: what the labels of the batch and the labels of T
@@ -62,37 +112,14 @@ class JEPIG:
         num_samples: Posterior samples to score with; ``None`` takes all K of the model.
     """
 
-    num_targets: int = 10
-    max_configurations: int = 2_000
-    tolerance: float = 0.0001
-    num_samples: int | None = None
-    numerics_version: ClassVar[int] = 1
-    needs: ClassVar[frozenset[str]] = frozenset({SAMPLES})
-
-    def __post_init__(self) -> None:
-        _check(self.num_targets, self.max_configurations, self.tolerance, self.num_samples)
-
-    def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
-        """Picks in greedy order; scores are what each pick added, in nats.
-
-        Picks drawn after the joint computation has ended have no score (NaN). Notes as those of
-        BatchBALD, and ``target_information`` = I[Y*_1, …, Y*_T; Ω], in nats.
-        """
-        _check_batch_size(batch_size, len(view))
-        targets = joint_outcomes(
-            view.target_log_probs(self.num_targets, self.num_samples),
-            self.max_configurations,
-            generator,
-        )
-        greedy = DifferenceGreedy(
-            view.log_probs(self.num_samples), targets, self.max_configurations, generator
-        )
-        notes: dict[str, float | int | str | bool] = {"target_information": targets.information}
-        return _selection(greedy, batch_size, self.tolerance, generator, notes)
+    def _known(self, targets: Tensor, generator: torch.Generator) -> tuple[JointOutcomes, Notes]:
+        """The targets' labels, and their ``target_information`` I[Y*_1, …, Y*_T; Ω], in nats."""
+        known = joint_outcomes(targets, self.max_configurations, generator)
+        return known, {"target_information": known.information}
 
 
 @dataclass(frozen=True)
-class EvalBALD:
+class EvalBALD(Targeted):
     """Evaluation information gain, greedily; Kirsch et al. (2021), arXiv:2106.11719.
 
     I[Y_1, …, Y_B; Ω] - I[Y_1, …, Y_B; Ω | evaluation]: BatchBALD of the model minus that of an
@@ -118,31 +145,10 @@ class EvalBALD:
         num_samples: Posterior samples to score with; ``None`` takes all K of the model.
     """
 
-    num_targets: int = 10
-    max_configurations: int = 2_000
-    tolerance: float = 0.0001
-    num_samples: int | None = None
-    numerics_version: ClassVar[int] = 1
-    needs: ClassVar[frozenset[str]] = frozenset({SAMPLES})
-
-    def __post_init__(self) -> None:
-        _check(self.num_targets, self.max_configurations, self.tolerance, self.num_samples)
-
-    def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
-        """Picks in greedy order; scores are what each pick added, in nats.
-
-        Picks drawn after the joint computation has ended have no score (NaN). Notes as those of
-        BatchBALD, and ``effective_samples`` of the evaluation model, between 1 and K.
-        """
-        _check_batch_size(batch_size, len(view))
-        outcome = soft_outcome(view.target_log_probs(self.num_targets, self.num_samples))
-        greedy = DifferenceGreedy(
-            view.log_probs(self.num_samples), outcome, self.max_configurations, generator
-        )
-        notes: dict[str, float | int | str | bool] = {
-            "effective_samples": effective_samples(outcome.posterior[0])
-        }
-        return _selection(greedy, batch_size, self.tolerance, generator, notes)
+    def _known(self, targets: Tensor, generator: torch.Generator) -> tuple[JointOutcomes, Notes]:
+        """The evaluation model, and its ``effective_samples``, between 1 and K."""
+        known = soft_outcome(targets)
+        return known, {"effective_samples": effective_samples(known.posterior[0])}
 
 
 class DifferenceGreedy:
@@ -192,6 +198,16 @@ class DifferenceGreedy:
     def variance(self) -> float:
         """Of the sum of the scores so far through sampling, estimated, squared nats."""
         return self.without.variance + self.given.variance - self._known_variance
+
+    @property
+    def remaining(self) -> float:
+        """Nats of Ω that the labels of the points picked leave in doubt."""
+        return self.without.remaining
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all joint labelings are present, without V and with it."""
+        return self.without.exact and self.given.exact
 
     def pick(self) -> tuple[int, float]:
         """Pick the candidate with the highest score: its position and its score, in nats."""
@@ -247,53 +263,3 @@ class DifferenceGreedy:
             points = self._order[block].to(self._log_probs.device)
             parts.append(outcomes.gains(self._log_probs[points], dtype).cpu())
         return torch.cat(parts)
-
-
-def _selection(
-    greedy: DifferenceGreedy,
-    batch_size: int,
-    tolerance: float,
-    generator: torch.Generator,
-    notes: dict[str, float | int | str | bool],
-) -> Selection:
-    positions: list[int] = []
-    scores: list[float] = []
-    notes["num_exact"] = 0
-    while len(positions) < batch_size:
-        if positions and greedy.without.remaining < SATURATED:
-            notes.setdefault("saturated_at", len(positions))
-        if positions and greedy.without.remaining < tolerance:
-            break
-        if greedy.without.exact and greedy.given.exact:
-            notes["num_exact"] = len(positions) + 1
-        position, score = greedy.pick()
-        positions.append(position)
-        scores.append(score)
-    notes["information"] = sum(scores)
-    notes["monte_carlo_error"] = math.sqrt(max(greedy.variance, 0.0))
-    if not any(scores):
-        notes["fell_back"] = "random"
-    missing = batch_size - len(positions)
-    if missing:
-        notes["num_drawn"] = missing
-        left = torch.ones(len(greedy.alone), dtype=torch.bool)
-        left[positions] = False
-        candidates = left.nonzero().squeeze(1)
-        weights = greedy.alone[candidates].clamp_min(0.0)
-        positions += candidates[Power()(weights, missing, generator)].tolist()
-        scores += [math.nan] * missing
-    return Selection(torch.tensor(positions), torch.tensor(scores, dtype=torch.float64), notes)
-
-
-def _check(
-    num_targets: int, max_configurations: int, tolerance: float, num_samples: int | None
-) -> None:
-    require_whole("num_targets", num_targets, 1)
-    require_whole("max_configurations", max_configurations, 1)
-    require_number("tolerance", tolerance, 0)
-    check_num_samples(num_samples)
-
-
-def _check_batch_size(batch_size: int, num_points: int) -> None:
-    if not 1 <= batch_size <= num_points:
-        raise ValueError(f"cannot pick {batch_size} of {num_points} points")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.base import Notes, PoolView, Selection
 from al_bench.strategies.clusters import k_means
 from al_bench.strategies.d2_sampling import d2_sample
 from al_bench.strategies.distances import blocks, nearest, to_point
@@ -57,7 +57,7 @@ class KMeans:
         picks = ranked[starts[largest]]
         scores = torch.full((batch_size,), torch.nan, dtype=torch.float64)
         scores[: len(picks)] = sizes[largest].double()
-        notes: dict[str, float | int | str | bool] = {}
+        notes: Notes = {}
         missing = batch_size - len(picks)
         if missing:
             left = torch.ones(len(pool), dtype=torch.bool)
@@ -110,7 +110,7 @@ class KMeansPlusPlus:
             nearest=start,
         )
         drawn = int((~(squared > 0)).sum())
-        notes: dict[str, float | int | str | bool] = {"num_drawn": drawn} if drawn else {}
+        notes: Notes = {"num_drawn": drawn} if drawn else {}
         if drawn == batch_size:
             notes["fell_back"] = "random"
         return Selection(order[picks], squared.sqrt(), notes)

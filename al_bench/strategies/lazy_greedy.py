@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from al_bench.strategies.base import Selection
+from al_bench.strategies.base import Notes, Selection
 from al_bench.strategies.distances import Points, blocks, squared_distances
 
 FIRST_BLOCK = 16  # candidates evaluated first, then twice as many, and so on
@@ -83,7 +83,7 @@ class LazyGreedy:
         """
         while len(self.picks) < batch_size:
             self.pick()
-        notes: dict[str, float | int | str | bool] = {"share_evaluated": self.share_evaluated}
+        notes: Notes = {"share_evaluated": self.share_evaluated}
         drawn = sum(gain == 0 for gain in self.gains)
         if drawn:
             notes["num_drawn"] = drawn

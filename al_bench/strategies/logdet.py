@@ -10,7 +10,7 @@ from torch import Tensor
 
 from al_bench.errors import ConfigError, choose, keyed, require_number, require_whole
 from al_bench.models.base import FEATURES, GRADIENTS, GradientFactors
-from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.base import Notes, PoolView, Selection, require_batch_size
 from al_bench.strategies.last_layer import (
     block_size,
     checked,
@@ -83,8 +83,7 @@ class LogDet:
         anything.
         """
         num_points = len(view)
-        if not 1 <= batch_size <= num_points:
-            raise ValueError(f"cannot pick {batch_size} of {num_points} points")
+        require_batch_size(batch_size, num_points)
         # In a random order, "the first" of equals is a fair choice.
         order = torch.randperm(num_points, generator=generator)
         make = Products.of_gradients if self.kernel == "gradients" else Products.of_factors
@@ -104,7 +103,7 @@ class LogDet:
             both = labeled.joined(make(view.target_gradient_factors(self.num_targets)))
             informed = ConditionalKernel(pool, both, self.regularization, batch_size)
         positions, scores = _greedy(known, informed, batch_size)
-        notes: dict[str, float | int | str | bool] = {"information": float(scores.sum())}
+        notes: Notes = {"information": float(scores.sum())}
         if not bool(scores.any()):
             notes["fell_back"] = "random"
         return Selection(order[positions], scores, notes)

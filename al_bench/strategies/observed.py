@@ -11,7 +11,7 @@ from torch import Tensor
 
 from al_bench.information.crossentropy import effective_samples
 from al_bench.information.observed import label_log_probs, posterior, uniform
-from al_bench.strategies.base import REFUSED, PoolView, Selection
+from al_bench.strategies.base import REFUSED, Notes, PoolView, Selection, require_batch_size
 
 LEAST_GAIN = 1e-6  # nats: less is rounding
 
@@ -41,8 +41,7 @@ def select_observed(
         gain: What is greedily gained, 0 where the weights stay.
         generator: Breaks ties and draws the rest.
     """
-    if not 1 <= batch_size <= len(view):
-        raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+    require_batch_size(batch_size, len(view))
     labels = view.pool_labels()
     log_probs = view.log_probs(num_samples)
     of_label = label_log_probs(log_probs, labels.clamp_min(0))  # (N, K)
@@ -54,7 +53,7 @@ def select_observed(
     left = torch.ones(len(of_label), dtype=torch.bool, device=of_label.device)
     picks: list[int] = []
     values: list[float] = []
-    notes: dict[str, float | int | str | bool] = {}
+    notes: Notes = {}
     while len(picks) < batch_size:
         after = posterior(of_label, weights)
         gains = gain(weights, after)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from al_bench.errors import ConfigError, keyed
 from al_bench.models.room import require_room
-from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.base import Notes, PoolView, Selection
 from al_bench.strategies.clusters import k_means
 from al_bench.strategies.distances import Points, blocks, joined, nearest, squared_distances
 from al_bench.strategies.spaces import Space, located
@@ -89,7 +89,7 @@ class ProbCover:
             picks.append(best)
             left[best] = False
             scores.append(graph.add(best))
-        notes: dict[str, float | int | str | bool] = {"coverage": graph.coverage}
+        notes: Notes = {"coverage": graph.coverage}
         if delta < math.inf:
             notes["delta"] = delta
         drawn = scores.count(0)

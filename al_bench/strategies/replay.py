@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from al_bench.errors import AlBenchError, ConfigError, ResultsError, keyed, require_whole
-from al_bench.strategies.base import LABELS, PoolView, Selection
+from al_bench.strategies.base import LABELS, PoolView, Selection, require_batch_size
 from al_bench.strategies.stored_order import COLUMNS, StoredOrder, begins
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ class Replay(StoredOrder):
                 several do; or it has points that cannot be bought here.
             AlBenchError: The order ends before B points.
         """
-        if not 1 <= batch_size <= len(view):
-            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        require_batch_size(batch_size, len(view))
         seed, order = self._order(view)
         position_of = {index: place for place, index in enumerate(view.indices.tolist())}
         available = order["index"].isin(list(position_of)).to_numpy()

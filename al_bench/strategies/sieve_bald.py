@@ -13,7 +13,13 @@ from torch import Tensor
 from al_bench.information.changes import PairwiseInformation
 from al_bench.models.base import SAMPLES
 from al_bench.models.room import require_room
-from al_bench.strategies.base import PoolView, Selection, check_num_samples
+from al_bench.strategies.base import (
+    Notes,
+    PoolView,
+    Selection,
+    check_num_samples,
+    require_batch_size,
+)
 
 ROUNDING = 1e-6  # a score no further below 0 is rounding
 
@@ -54,8 +60,7 @@ class SieveBALD:
         Notes: ``negative_from`` (rank of the first pick with a negative score), ``fell_back`` =
         ``random`` when no point has any information.
         """
-        if not 1 <= batch_size <= len(view):
-            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        require_batch_size(batch_size, len(view))
         log_probs = view.log_probs(self.num_samples)  # (N, K, C)
         if log_probs.isnan().any():
             raise ValueError("log-probabilities are NaN")
@@ -75,7 +80,7 @@ class SieveBALD:
             if rank + 1 < batch_size:
                 scores -= pairs.with_point(best)
         found = torch.cat(values).cpu()
-        notes: dict[str, float | int | str | bool] = {}
+        notes: Notes = {}
         negative = (found < -ROUNDING).tolist()
         if True in negative:
             notes["negative_from"] = negative.index(True)

@@ -14,7 +14,7 @@ from al_bench.data.array_files import read_array
 from al_bench.errors import DataError, keyed
 from al_bench.models.base import FEATURES
 from al_bench.models.room import rows_of
-from al_bench.strategies.base import PoolView
+from al_bench.strategies.base import PoolView, require_batch_size
 from al_bench.strategies.distances import Points, centered
 from al_bench.strategies.parts import parts_of
 
@@ -162,8 +162,7 @@ def random_order(view: PoolView, batch_size: int, generator: torch.Generator) ->
     Raises:
         ValueError: The pool has no ``batch_size`` points.
     """
-    if not 1 <= batch_size <= len(view):
-        raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+    require_batch_size(batch_size, len(view))
     return torch.randperm(len(view), generator=generator)
 
 

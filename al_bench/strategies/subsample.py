@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from al_bench.errors import require_whole
-from al_bench.strategies.base import PoolView, Selection, Strategy
+from al_bench.strategies.base import PoolView, Selection, Strategy, require_batch_size
 from al_bench.strategies.wrapped import check_wrapped, samples_asked
 
 
@@ -48,8 +48,7 @@ class Subsample:
 
         In a pool of at most ``size`` points the strategy sees the view itself.
         """
-        if not 1 <= batch_size <= len(view):
-            raise ValueError(f"cannot pick {batch_size} of {len(view)} points")
+        require_batch_size(batch_size, len(view))
         size = max(self.size, batch_size)
         if size >= len(view):
             return self.of.select(view, batch_size, generator)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from al_bench.errors import require_whole
-from al_bench.strategies.base import PoolView, Selection
+from al_bench.strategies.base import Notes, PoolView, Selection
 from al_bench.strategies.clusters import k_means
 from al_bench.strategies.distances import Points, blocks, joined, squared_distances
 from al_bench.strategies.spaces import Space, located
@@ -87,7 +87,7 @@ class TypiClust:
                         of_pool[members[best]] = -1
                 if len(picks) == before:
                     break
-        notes: dict[str, float | int | str | bool] = {
+        notes: Notes = {
             "num_clusters": int((clusters.labels.bincount() > 0).sum()),
         }
         if (pool.values == pool.values[0]).all():

@@ -12,7 +12,7 @@ from torch import Tensor
 from al_bench.checking.views import FakeView, seeded
 from al_bench.information.joint import joint_entropy
 from al_bench.strategies.base import Selection
-from al_bench.strategies.batchbald import BatchBALD, LazyGreedy
+from al_bench.strategies.batchbald import BatchBALD, BatchBALDGreedy
 from strategy_benchmarks.case import Case, Facts, Floor, Options, Peer, Work
 from strategy_benchmarks.inputs import (
     LABELS,
@@ -95,7 +95,7 @@ def _batchbald(
 
 def work_of(log_probs: Tensor, batch_size: int, table: int) -> int:
     """Joint labelings × candidates that the greedy search evaluates."""
-    greedy = LazyGreedy(log_probs, table, seeded(0))
+    greedy = BatchBALDGreedy(log_probs, table, seeded(0))
     for _ in range(batch_size):
         greedy.pick()
     return greedy.work
