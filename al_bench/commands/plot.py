@@ -176,6 +176,8 @@ def _plot(
             if not figures:
                 reason = f": {reasons[0]}" if reasons else "."
                 sentences[f"{name} has nothing to show for {column}{reason}"] = None
+            else:
+                sentences |= {f"{name} does not show all: {one}": None for one in reasons}
     for sentence in sentences:
         print(in_a_line(sentence), file=sys.stderr)
     console = wide_console()

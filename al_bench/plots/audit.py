@@ -16,8 +16,8 @@ from al_bench.stats.protocols import titles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
 
 _KINDS = {
     "copies": "copies of points bought before",
@@ -25,6 +25,7 @@ _KINDS = {
     "foreign": "out-of-pool points",
     "refused": "refused labels",
 }
+_MAX_CLASSES = 6  # that are all named at an axis
 _OCTAVES = 2.0  # the color scale ends at a quarter and at four times the reference
 
 
@@ -78,29 +79,36 @@ def _classes(
     return figures
 
 
-def _heat(axes: "Axes", own: ClassShares, reference: NDArray[np.float64]) -> "AxesImage":
+def _heat(axes: "Axes", own: ClassShares, reference: NDArray[np.float64]) -> "QuadMesh":
     """Shares over rounds relative to the reference, classes from below."""
     from matplotlib.ticker import MaxNLocator
 
     with np.errstate(divide="ignore", invalid="ignore"):
         times = np.log2(own.shares.T / reference[:, None])  # (C, R)
-    middle = len(own.counts) // 2
-    step = float(np.diff(own.counts)[middle - 1]) if len(own.counts) > 1 else 1.0
-    edges = (own.counts[0] - step / 2, own.counts[-1] + step / 2)
-    image = axes.imshow(
+    image = axes.pcolormesh(
+        _edges(own.counts),
+        np.arange(len(reference) + 1) - 0.5,
         np.clip(times, -_OCTAVES, _OCTAVES),
         cmap="PuOr_r",
         vmin=-_OCTAVES,
         vmax=_OCTAVES,
-        origin="lower",
-        aspect="auto",
-        interpolation="nearest",
-        extent=(*edges, -0.5, len(reference) - 0.5),
+        rasterized=True,
     )
     axes.grid(visible=False)
-    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    if len(reference) > _MAX_CLASSES:
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    else:
+        axes.set_yticks(range(len(reference)))
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 2.5, 5, 10]))
     return image
+
+
+def _edges(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where the column of each count ends: half way to its neighbors, (R + 1,)."""
+    between = (counts[1:] + counts[:-1]) / 2
+    first = 2 * counts[0] - between[0] if len(between) else counts[0] - 0.5
+    last = 2 * counts[-1] - between[-1] if len(between) else counts[-1] + 0.5
+    return np.array([first, *between, last], dtype=np.float64)
 
 
 def _overlap(

@@ -22,11 +22,12 @@ def by_protocol(frame: pd.DataFrame, options: Options) -> Mapping[str, pd.DataFr
         rows = read_acquisitions(options.folders) if options.folders else None
     except AlBenchError:
         rows = None
-    if rows is not None:
-        rows = with_names(rows, without_ceilings(frame))
-        rows = None if (rows["round"] < 0).all() else rows
     if rows is None:
         options.explain("no acquisitions are stored beside these curves.")
+        return {}
+    rows = with_names(rows, without_ceilings(frame))
+    if (rows["round"] < 0).all():
+        options.explain("nothing was bought after the initial set.")
         return {}
     parts = {str(key): part for key, part in rows.groupby("protocol_id")}
     return {key: parts[key] for key in titles(frame) if key in parts}

@@ -8,21 +8,39 @@ from al_bench.plots.figures import Options
 from al_bench.stats.ceilings import without_ceilings
 from al_bench.stats.comparison import Comparison, compare
 from al_bench.stats.measures import Measure, measure
+from al_bench.text.natural import natural
 
 PARTLY = "* not in every protocol"
 
 
 def comparison(
-    frame: pd.DataFrame, options: Options, reach: tuple[float, ...] = ()
+    frame: pd.DataFrame,
+    options: Options,
+    reach: tuple[float, ...] = (),
+    needs_baseline: bool = True,
 ) -> Comparison | None:
-    """All strategies beside the baseline; None, with the reason told, where there is none."""
+    """All strategies beside the baseline.
+
+    Args:
+        frame: Rows of curves.
+        options: The metric and the baseline.
+        reach: Values of the metric to which labels or steps are counted.
+        needs_baseline: Whether what is drawn is beside the baseline; otherwise another strategy
+            stands in for one that is not there.
+
+    Returns:
+        None, with the reason told, where nothing can be compared.
+    """
     if measure(options.metric).higher_is_better is None:
         options.explain(f"{options.metric} is neither to be raised nor lowered.")
         return None
-    if options.baseline not in set(frame["strategy_label"]):
-        options.explain(f"there is no baseline {options.baseline}; name one with baseline=…")
-        return None
-    return compare(without_ceilings(frame), options.metric, options.baseline, reach=reach)
+    baseline, arms = options.baseline, sorted(set(frame["strategy_label"]), key=natural)
+    if baseline not in arms:
+        if needs_baseline:
+            options.explain(f"there is no baseline {baseline}; name one with baseline=…")
+            return None
+        baseline = arms[0]
+    return compare(without_ceilings(frame), options.metric, baseline, reach=reach)
 
 
 def marked(names: Sequence[str], partly: Collection[str]) -> list[str]:

@@ -35,7 +35,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     if not reach:
         options.explain(f"name values of {options.metric} with reach=…")
         return {}
-    found = comparison(frame, options, reach)
+    found = comparison(frame, options, reach, needs_baseline=False)
     if found is None:
         return {}
     along = [result for result in found.protocols if not result.is_one_count]
@@ -60,10 +60,12 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     for name, page_titles in panels.pages(titles, f"labels_to_target_{options.metric}"):
         with style.look():
             columns = {1: 1, 2: 2, 4: 2}.get(len(page_titles), 3)
-            page = panels.page(page_titles, columns, 0.85 + 0.19 * most, beside=0.6)
+            names = {arm for key in page_titles for arm in content[key][0].curves}
+            _, row = panels.row_names(names, _limit(columns))
+            page = panels.page(page_titles, columns, 0.85 + row * most, beside=0.6)
             alike = len({tuple(sorted(content[key][0].curves)) for key in page_titles}) == 1
             for key, axes in page.axes.items():
-                _panel(axes, *content[key], styles)
+                _panel(axes, *content[key], styles, columns)
                 if alike and not page.is_left(key):
                     axes.tick_params(labelleft=False)
             page.label(axis_of(frame).title)
@@ -71,12 +73,21 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     return figures
 
 
+def _limit(columns: int) -> int:
+    """Signs of an arm's name in a line, so that most of a panel is left to what it shows."""
+    return 24 if columns < 3 else 16
+
+
 def _reached(result: ProtocolResult, target: float) -> bool:
     return any(np.isfinite(arm.labels_to[target]).any() for arm in result.arms)
 
 
 def _panel(
-    axes: "Axes", result: ProtocolResult, target: float, styles: dict[str, style.Style]
+    axes: "Axes",
+    result: ProtocolResult,
+    target: float,
+    styles: dict[str, style.Style],
+    columns: int,
 ) -> None:
     from matplotlib.ticker import MaxNLocator
 
@@ -94,7 +105,7 @@ def _panel(
                 text, (1, row), (3, 0), ("axes fraction", "data"), "offset points",
                 va="center", fontsize=6,
             )  # fmt: skip
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), panels.row_names(labels, _limit(columns))[0])
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_xlim(low - 0.08 * width, high + 0.1 * width)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 2.5, 5, 10]))

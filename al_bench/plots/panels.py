@@ -3,7 +3,7 @@
 import math
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MAX_PANELS = 12  # to a figure; more go to further figures
 PANEL_HEIGHT = 2.3  # inches, with title and labels
 _MARKERS = 9  # to a curve, at most
+_LINE = 1.25  # height of a line of text, of its size
+_ROW = 0.19  # inches of a row that has a name of one line
+_TICKS = 0.4  # inches beside a panel that its labels take and its title cannot
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,6 @@ def page(
     panels: Mapping[str, str],
     columns: int | None = None,
     height: float = PANEL_HEIGHT,
-    width: float | None = None,
     beside: float = 0.0,
 ) -> Page:
     """A figure with an empty panel for each key of ``panels`` under its title.
@@ -69,23 +71,33 @@ def page(
     Args:
         panels: Key to title; the parts of a title are joined by " · ".
         columns: ``None`` chooses by the number of panels: one to four side by side.
-        height: Of a row of panels, inches.
-        width: Of the figure, inches; ``None`` is a column for one panel, else a page.
-        beside: Room beside a panel that its title cannot use, inches.
+        height: Of a row of panels, inches; further lines of titles come on top of it.
+        beside: Room beside a panel that its title cannot use, inches, if more than usual.
     """
     from matplotlib.figure import Figure
 
     columns = columns or {1: 1, 2: 2, 4: 2}.get(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
-    width = width or (style.COLUMN_WIDTH if columns == 1 else style.PAGE_WIDTH)
-    figure = Figure(figsize=(width, height * rows), layout="constrained")
+    width = style.COLUMN_WIDTH if columns == 1 else style.PAGE_WIDTH
+    titles = [wrapped(title, width / columns - max(beside, _TICKS)) for title in panels.values()]
+    further = sum(
+        max(title.count("\n") for title in titles[start : start + columns])
+        for start in range(0, len(titles), columns)
+    )
+    inches = height * rows + further * lines_height(1, style.RC["axes.titlesize"])
+    figure = Figure(figsize=(width, inches), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for unused in grid.flat[len(panels) :]:
         unused.remove()
     axes = dict(zip(panels, grid.flat, strict=False))
-    for key, title in panels.items():
-        axes[key].set_title(wrapped(title, width / columns - beside))
+    for own, title in zip(axes.values(), titles, strict=True):
+        own.set_title(title)
     return Page(figure, axes, columns)
+
+
+def lines_height(count: int, size: float) -> float:
+    """Inches that so many lines of text take; ``size`` is of their font, points."""
+    return count * size * _LINE / 72
 
 
 def curves(
@@ -154,10 +166,13 @@ def limits(summary: pd.DataFrame, shown: Measure, room: float = 1 / 3) -> tuple[
     With two seeds an interval is 13 standard errors wide to either side and would flatten the rest.
     """
     means = summary["mean"] * shown.scale
-    span = max(means.max() - means.min(), 1e-3 * abs(means).max(), 1e-3 * shown.scale)
+    least = max(1e-3 * abs(means).max(), 1e-2 * shown.scale)  # less is not worth a picture
+    span = max(means.max() - means.min(), least)
     beyond = span * room / (1 if summary["num_seeds"].max() > 2 else 2)
     low = np.fmin(means.min(), max(summary["low"].min() * shown.scale, means.min() - beyond))
     high = np.fmax(means.max(), min(summary["high"].max() * shown.scale, means.max() + beyond))
+    lacking = max(least - (high - low), 0.0)
+    low, high = low - lacking / 2, high + lacking / 2
     margin = 0.04 * max(high - low, span)
     # Never beyond what is possible, but for half a marker.
     return (
@@ -179,10 +194,34 @@ def wrapped(title: str, width: float) -> str:
     """``title`` in lines that fit ``width`` inches, broken between its parts."""
     limit = int(width * 72 / (0.58 * style.RC["axes.titlesize"]))
     lines = [""]
-    for part in style.shown(title).split(" · "):
+    parts = style.shown(title).split(" · ")
+    for part in (piece for whole in parts for piece in broken(whole, limit)):
         joined = f"{lines[-1]} · {part}" if lines[-1] else part
         lines = [*lines[:-1], joined] if len(joined) <= limit or not lines[-1] else [*lines, part]
     return "\n".join(lines)
+
+
+def broken(text: str, limit: int) -> list[str]:
+    """``text`` in lines of at most ``limit`` signs, broken behind a sign where it can be."""
+    lines = [""]
+    for piece in re.findall(r"[^\s(,./_-]*[\s(,./_-]?", text):
+        if len(lines[-1] + piece.rstrip()) > limit and lines[-1]:
+            lines.append("")
+        lines[-1] += piece
+        while len(lines[-1].rstrip()) > limit:
+            lines = [*lines[:-1], lines[-1][:limit], lines[-1][limit:]]
+    return [line.strip() for line in lines if line.strip()]
+
+
+def row_names(names: Iterable[str], limit: int = 24) -> tuple[list[str], float]:
+    """Names at the left of rows, in lines of at most ``limit`` signs, and the height of a row.
+
+    The height is in inches, that of the name with most lines.
+    """
+    lines = [broken(style.shown(name), limit) for name in names]
+    most = max((len(each) for each in lines), default=1)
+    height = max(_ROW, lines_height(most, style.RC["ytick.labelsize"]) + 0.05)
+    return ["\n".join(each) for each in lines], height
 
 
 def counted(summary: pd.DataFrame) -> dict[str, str]:

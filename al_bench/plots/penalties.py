@@ -1,5 +1,6 @@
 """Pairwise penalties: in how many rounds the row is significantly better than the column."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from al_bench.plots import style
+from al_bench.plots import panels, style
 from al_bench.plots.compared import PARTLY, comparison, marked
 from al_bench.plots.figures import Options
 from al_bench.stats.across import partly, penalty_matrix
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _MAX_IN_COLUMN = 8  # strategies that one column of a page has room for
 _MAX_NUMBERS = 14  # and those whose cells have room for numbers
+_ROW = 0.24  # inches of a row of cells
 
 
 def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
@@ -31,7 +33,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     """
     from matplotlib.figure import Figure
 
-    found = comparison(frame, options)
+    found = comparison(frame, options, needs_baseline=False)
     if found is None:
         return {}
     names, matrix = penalty_matrix(found)
@@ -39,27 +41,40 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
         options.explain(f"it takes two {axis_of(frame).choices}.")
         return {}
     size = len(names)
-    column = size <= _MAX_IN_COLUMN
+    count = len(found.protocols)
+    lacking = partly(found.protocols, names)
+    shown, row = panels.row_names(marked(names, lacking))
+    longest = max(len(line) for name in shown for line in name.split("\n"))
+    # Names below the columns lean; those of several lines stand, or they would cross each other.
+    slope = 90 if any("\n" in name for name in shown) else 40
+    column = size <= _MAX_IN_COLUMN and slope < 90
     width = style.COLUMN_WIDTH if column else style.PAGE_WIDTH
+    text = style.RC["ytick.labelsize"]
+    below = 0.2 + math.sin(math.radians(slope)) * longest * 0.55 * text / 72
+    height = max(row, _ROW) * (size + 1) + below + 0.7
     with style.look():
-        figure = Figure(figsize=(width, width * (size + 1.5) / (size + 4)), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         cells, totals = figure.subplots(
             2, 1, sharex=True, height_ratios=[size, 1], gridspec_kw={"hspace": 0.02}
         )
-        count = len(found.protocols)
-        lacking = partly(found.protocols, names)
-        shown = marked(names, lacking)
         _cells(cells, matrix, shown, "Blues", float(count))
         most = float(count * (size - 1))
-        _cells(totals, np.nansum(matrix, axis=0)[None], ["total"], "Greys", most)
+        _cells(totals, _totals(matrix)[None], ["total"], "Greys", most)
         cells.tick_params(labelbottom=False)
-        totals.set_xticks(range(size), shown, rotation=40, ha="right", rotation_mode="anchor")
+        leaning = {"ha": "right", "rotation_mode": "anchor"} if slope < 90 else {}
+        totals.set_xticks(range(size), shown, rotation=slope, **leaning)
         if lacking:
-            totals.set_xlabel(f"{PARTLY}: less to lose")
+            figure.supxlabel(f"{PARTLY}: less to lose", fontsize=text)
         what = "share of all" + (f", summed over {count} protocols" if count > 1 else "")
         title = f"Rounds in which the row beats the column\n{found.measure.words}, {what}"
         figure.suptitle(title, fontsize=style.RC["axes.titlesize"])
     return {f"penalties_{options.metric}": figure}
+
+
+def _totals(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each strategy loses to the others, (A,); NaN where it met none."""
+    others = matrix + np.where(np.eye(len(matrix)) > 0, np.nan, 0.0)
+    return np.where(np.isnan(others).all(axis=0), np.nan, np.nansum(others, axis=0))
 
 
 def _cells(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from al_bench.plots import style
+from al_bench.plots import panels, style
 from al_bench.plots.compared import PARTLY, comparison, marked
 from al_bench.plots.figures import Options
 from al_bench.stats.across import across
@@ -29,7 +29,8 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     styles = style.assign(together.arms)
     ranks = together.ranks
     with style.look():
-        size = (style.COLUMN_WIDTH, 0.85 + 0.19 * len(together.arms))
+        names, height = panels.row_names(marked(together.arms, together.partly))
+        size = (style.COLUMN_WIDTH, 0.85 + height * len(together.arms))
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
         for row, arm in enumerate(together.arms):
@@ -37,7 +38,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
             axes.plot([ranks.low[row], ranks.high[row]], [row, row], color=look.color, alpha=0.5,
                       linewidth=2.2)  # fmt: skip
             axes.plot([ranks.value[row]], [row], color=look.color, marker=look.marker, markersize=5)
-        axes.set_yticks(range(len(together.arms)), marked(together.arms, together.partly))
+        axes.set_yticks(range(len(together.arms)), names)
         axes.set_ylim(len(together.arms) - 0.4, -0.6)
         axes.set_xlim(0.85, len(together.arms) + 0.15)
         axes.set_xticks(range(1, len(together.arms) + 1))

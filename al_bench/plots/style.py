@@ -49,6 +49,7 @@ RC: dict[str, Any] = {
     "text.parse_math": False,
     "text.usetex": False,
     "axes.formatter.use_mathtext": False,
+    "axes.formatter.useoffset": False,  # numbers of an axis are whole, not what is to be added
 }
 
 

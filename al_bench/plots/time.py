@@ -47,7 +47,10 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
         keys = {panel: panel.split(" ")[0] for panel in page_titles}
         own = found.curves[found.curves["protocol_id"].isin(set(keys.values()))]
         with style.look():
-            page = panels.page(page_titles, columns=2)
+            _, row = panels.row_names(own["strategy_label"].unique())
+            most = own.groupby("protocol_id")["strategy_label"].nunique().max()
+            height = max(panels.PANEL_HEIGHT, 1.1 + 0.95 * row * most)
+            page = panels.page(page_titles, columns=2, height=height)
             for panel, axes in page.axes.items():
                 rows = own[own["protocol_id"] == keys[panel]]
                 if panel.endswith("curves"):
@@ -95,7 +98,7 @@ def _bars(axes: "Axes", totals: pd.DataFrame, names: Sequence[str]) -> None:
         axes.barh(range(len(rows)), width, left=left, height=0.7, color=shade,
                   label=_WORDS.get(phase, phase))  # fmt: skip
         left = left + width
-    axes.set_yticks(range(len(rows)), labels)
+    axes.set_yticks(range(len(rows)), panels.row_names(labels)[0])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"Time ({unit})")

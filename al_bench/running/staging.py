@@ -254,7 +254,7 @@ class Stages:
         table.add_column("decided", overflow="fold")
         for arm in group.others:
             mean, pairs = group.differences[arm.name]
-            difference = "" if np.isnan(mean) else f"{100 * mean:+.2f}"
+            difference = "" if np.isnan(mean) else f"{100 * mean:+z.2f}"
             table.add_row(arm.name, str(pairs), difference, _state(arm, group))
         return table
 

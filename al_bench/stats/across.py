@@ -41,7 +41,8 @@ class Across:
             same resampled seeds), in units of the metric, more is better, (A,).
         improvement: Probability that the row's arm beats the column's on a seed, (A, A).
         penalties: Rounds, as a share, in which the row's arm is significantly better than the
-            column's, summed over protocols, (A, A): between 0 and P.
+            column's, summed over protocols, (A, A): between 0 and P; NaN where no protocol has two
+            seeds of both.
         thresholds: Gains at which the profile is known, (T,).
         profile: Share of trials that gain more than the threshold, (A, T).
     """
@@ -56,6 +57,13 @@ class Across:
     penalties: Array
     thresholds: Array
     profile: Estimate
+
+    @property
+    def lost(self) -> Array:
+        """What each arm loses to the others in all, (A,); NaN where it met none."""
+        met = ~np.isnan(self.penalties)
+        lost: Array = np.where(met.any(axis=0), np.nansum(self.penalties, axis=0), np.nan)
+        return lost
 
 
 def across(comparison: Comparison) -> Across | None:
@@ -103,7 +111,6 @@ def across(comparison: Comparison) -> Across | None:
 
     reach = np.nanmax(np.abs(gains(every_seed(scores))))
     thresholds = np.linspace(-reach, reach, PROFILE_POINTS)
-    total = sum((_penalties(result, names, sign) for result in protocols), np.zeros(1))
     return Across(
         arms=tuple(names),
         baselines=tuple(baseline_of.get(name) for name in names),
@@ -112,7 +119,7 @@ def across(comparison: Comparison) -> Across | None:
         ranks=bootstrap(scores, mean_ranks),
         gain=bootstrap(scores, lambda _, counts: interquartile_mean(gains(counts), counts)),
         improvement=bootstrap(scores, probability_of_improvement),
-        penalties=total,
+        penalties=_summed_penalties(protocols, names, sign),
         thresholds=thresholds,
         profile=bootstrap(
             scores, lambda _, counts: performance_profile(gains(counts), counts, thresholds)
@@ -124,17 +131,12 @@ def penalty_matrix(comparison: Comparison) -> tuple[tuple[str, ...], Array]:
     """Arms and their pairwise penalties summed over protocols, one suffices; least loss first.
 
     Entry (a, b) is the share of rounds in which a is significantly better than b, summed; NaN where
-    no protocol has both. Arms without whole curves are left out.
+    no protocol has two seeds of both. Arms without whole curves are left out.
     """
     sign = comparison.measure.sign
     results = [result for result in comparison.protocols if _whole(result)]
     names = sorted({name for result in results for name in _whole(result)}, key=natural)
-    total, met = np.zeros((2, len(names), len(names)))
-    for result in results:
-        here = np.isin(names, _whole(result))
-        total += _penalties(result, names, sign)
-        met += np.outer(here, here)
-    total[met == 0] = np.nan
+    total = _summed_penalties(results, names, sign)
     order = np.argsort(np.nansum(total, axis=0), kind="stable")
     return tuple(names[place] for place in order), total[np.ix_(order, order)]
 
@@ -161,6 +163,15 @@ def _scores(protocols: Sequence[ProtocolResult], names: Sequence[str], sign: flo
 def _whole(result: ProtocolResult) -> list[str]:
     """The arms that have curves from end to end."""
     return [arm.arm for arm in result.arms if len(arm.areas)]
+
+
+def _summed_penalties(
+    results: Sequence[ProtocolResult], names: Sequence[str], sign: float
+) -> Array:
+    """Over the protocols that have a number; NaN where none has."""
+    found = np.array([_penalties(result, names, sign) for result in results])
+    summed: Array = np.where(np.isnan(found).all(axis=0), np.nan, np.nansum(found, axis=0))
+    return summed
 
 
 def _penalties(result: ProtocolResult, names: Sequence[str], sign: float) -> Array:

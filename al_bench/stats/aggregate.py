@@ -179,7 +179,8 @@ def penalties(values: Array, level: float = 0.05) -> Array:
     Entry (a, b) is the share of rounds in which arm a is significantly better than arm b by a
     two-sided paired t-test, each by itself: nothing is adjusted for the number of rounds and arms.
     Equal differences, which have no spread, are as significant as a sign-flip test finds them.
-    Summed over protocols its columns are what an arm loses in all.
+    NaN where the arms share two seeds in no round. Summed over protocols its columns are what an
+    arm loses in all.
 
     Args:
         values: (A, S, R), the metric after R rounds, higher is better.
@@ -199,7 +200,8 @@ def penalties(values: Array, level: float = 0.05) -> Array:
             bar = stdtrit(np.maximum(count - 1, 1), 1 - level / 2) * error
             spread = squares > 1e-24 * count * mean**2
             is_seen = spread | (2.0 ** (1 - count) <= level)
-            result[a] = ((count > 1) & (mean > bar) & is_seen).sum(axis=1) / max(num_rounds, 1)
+            share = ((count > 1) & (mean > bar) & is_seen).sum(axis=1) / max(num_rounds, 1)
+            result[a] = np.where((count > 1).any(axis=1), share, np.nan)
     return result
 
 

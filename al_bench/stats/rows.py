@@ -182,6 +182,6 @@ def across_rows(across: Across, baseline: str) -> pd.DataFrame:
         for name, part in (("", better.value), ("_low", better.low), ("_high", better.high)):
             value = math.nan if base is None or base == a else float(part[a, base])
             row[f"improvement{name}"] = value
-        row["penalty"] = float(across.penalties[:, a].sum())
+        row["penalty"] = float(across.lost[a])
         rows.append(row)
     return pd.DataFrame(rows)

@@ -1,10 +1,12 @@
 """What the figures beside learning curves draw."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from al_bench.plots import figures
 from al_bench.plots.figures import Options
@@ -83,11 +85,94 @@ def test_the_difference_of_one_seed_is_a_line_without_a_band(arms):
     assert np.isnan(lines(axes)["_edge"]).all()
 
 
-@pytest.mark.parametrize("name", ["difference", "penalties", "ranks", "profile"])
+@pytest.mark.parametrize("name", ["difference", "ranks", "profile"])
 def test_without_the_baseline_nothing_is_compared(arms, name):
     found, reasons = draw(name, arms(), baseline="oracle")
     assert found == {}
     assert reasons == ["there is no baseline oracle; name one with baseline=…"]
+
+
+def test_what_needs_no_baseline_is_drawn_without_one(arms):
+    for name, more in (("penalties", {}), ("labels_to_target", {"reach": [0.7]})):
+        found, reasons = draw(name, arms(), baseline="oracle", **more)
+        assert len(found) == 1
+        assert reasons == []
+
+
+LONG = "my_strategy.FarthestFromMean(power=3)"
+
+
+@pytest.fixture
+def long_names(make_frame):
+    """Seven arms with long names in four protocols, whose titles are long too."""
+    rows = []
+    for number in range(4):
+        key = {
+            "protocol_id": f"p{number}",
+            "dataset": "a_data_set_of_my_own" * (1 + number % 2),
+            "model": f"my_models.Posterior(samples={number})",
+        }
+        labels = ["random", *(f"{LONG[:-1]}, seed={n})" for n in range(6))]
+        rows += [make_frame(label, range(3), range(4), **key) for label in labels]
+    return pd.concat(rows, ignore_index=True)
+
+
+def outside(figure):
+    """Words that leave the figure by more than two pixels."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure).draw()
+    box = figure.bbox
+    texts = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
+    texts = [text for text in texts if re.search("[a-z]", text.get_text())]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+    return [
+        text
+        for text, own in boxes
+        if own.x0 < -2 or own.y0 < -2 or own.x1 > box.width + 2 or own.y1 > box.height + 2
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("curves", {}),
+        ("difference", {}),
+        ("labels_to_target", {"reach": [0.6, 0.7, 0.8]}),
+        ("penalties", {}),
+        ("ranks", {}),
+        ("profile", {}),
+    ],
+)
+def test_long_names_stay_inside_and_leave_room_to_what_is_drawn(long_names, name, more):
+    found, _ = draw(name, long_names, **more)
+    assert found
+    for figure in found.values():
+        assert outside(figure) == []
+        for axes in figure.axes:
+            width, height = axes.get_window_extent().size / figure.dpi
+            assert min(width, height) > 0.2
+            assert axes.get_window_extent().width > 0.25 * figure.bbox.width / 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["curves", "difference"])
+def test_equal_values_have_an_axis_of_a_point_at_least(make_frame, name):
+    frame = pd.concat(
+        [make_frame(label, [0], [0, 1], lambda s, r: 1 / 3) for label in ("random", "bald")]
+    )
+    axes = only(draw(name, frame)).axes[0]
+    low, high = axes.get_ylim()
+    assert 1 <= high - low < 2
+    axes.figure.draw_without_rendering()
+    assert axes.yaxis.get_offset_text().get_text() == ""
+
+
+def test_one_seed_has_no_penalties(arms):
+    frame = arms()
+    cells, totals = only(draw("penalties", frame[frame["seed"] == 0])).axes
+    assert {text.get_text() for axes in (cells, totals) for text in axes.texts} == {"–"}
 
 
 @pytest.mark.slow
@@ -162,7 +247,7 @@ def test_arms_that_a_protocol_lacks_have_a_star_and_pairs_that_never_met_a_dash(
     starred = {"random", "entropy *", "bald *"}  # and without what failed
     assert {text.get_text() for text in cells.get_yticklabels()} == starred
     assert [text.get_text() for text in cells.texts].count("–") == 2
-    assert totals.get_xlabel().startswith("* not in every protocol")
+    assert totals.figure.get_supxlabel().startswith("* not in every protocol")
     figure = only(draw("ranks", rows))
     assert starred <= {text.get_text() for text in figure.axes[0].get_yticklabels()}
     assert "* not in every protocol" in figure.get_supxlabel()
@@ -295,8 +380,10 @@ def test_the_audit_draws_classes_overlap_and_flaws(acquired):
     found, reasons = draw("audit", frame, folders=[root])
     assert list(found) == ["audit_classes", "audit_overlap", "audit_flaws"]
     assert reasons == []
-    heat = found["audit_classes"].axes[0].get_images()[0].get_array()
+    axes = found["audit_classes"].axes[0]
+    heat = axes.collections[0].get_array()
     assert heat.shape == (4, 5)
+    assert axes.get_yticks().tolist() == [0, 1, 2, 3]
     assert np.abs(heat[:, -1]).max() < 0.1  # random buys all classes alike
     random, entropy = found["audit_overlap"].axes
     # random buys from 10 on, entropy from 35 on: after 40 points 15 of 65 are shared

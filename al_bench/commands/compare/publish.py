@@ -96,10 +96,10 @@ def _row(row: dict[Any, Any]) -> list[str]:
     cells = [name, str(row["seeds"]), _number(row["area"], scale, digits)]
     if row.get("difference") is None or math.isnan(row.get("difference", math.nan)):
         return [*cells, *("" for _ in (*TESTS, *_gains(row)))]
-    difference = f"{row['difference'] * scale:+.{digits}f}"
+    difference = f"{row['difference'] * scale:+z.{digits}f}"
     if not math.isnan(row["difference_low"]):
         low, high = row["difference_low"] * scale, row["difference_high"] * scale
-        difference += f" [{low:+.{digits}f}, {high:+.{digits}f}]"
+        difference += f" [{low:+z.{digits}f}, {high:+z.{digits}f}]"
     counts = "/".join(f"{row[name]:.0f}" for name in ("wins", "ties", "losses"))
     tests = [difference, counts, p_value(row["p_holm"]), str(row["verdict"] or "")]
     return [*cells, *tests, *_gains(row).values()]

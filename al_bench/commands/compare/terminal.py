@@ -109,7 +109,7 @@ def _thirds(arm: ArmResult, measure: Measure) -> list[str]:
     if arm.third_differences is None:
         return ["", "", ""]
     factor = measure.sign * measure.scale
-    return [f"{factor * d:+.{measure.digits}f}" for d in arm.third_differences]
+    return [f"{factor * d:+z.{measure.digits}f}" for d in arm.third_differences]
 
 
 def _has_direction(measure: Measure) -> bool:
@@ -189,10 +189,10 @@ def _interval(mean: float, low: float, high: float, measure: Measure) -> str:
     if math.isnan(mean):
         return ""
     digits = measure.digits
-    text = f"{mean * measure.scale:+.{digits}f}"
+    text = f"{mean * measure.scale:+z.{digits}f}"
     if math.isnan(low):
         return text
-    return f"{text} [{low * measure.scale:+.{digits}f}, {high * measure.scale:+.{digits}f}]"
+    return f"{text} [{low * measure.scale:+z.{digits}f}, {high * measure.scale:+z.{digits}f}]"
 
 
 def _chance(value: float, low: float, high: float) -> str:
@@ -288,6 +288,6 @@ def across_table(across: Across, baseline: str, measure: Measure) -> Table:
             f"{ranks.value[a]:.2f} [{ranks.low[a]:.2f}, {ranks.high[a]:.2f}]",
             _interval(gain.value[a], gain.low[a], gain.high[a], measure),
             "" if a == base or math.isnan(chance[0]) else _chance(*chance),
-            f"{across.penalties[:, a].sum():.2f}",
+            "" if math.isnan(across.lost[a]) else f"{across.lost[a]:.2f}",
         )
     return table
