@@ -78,6 +78,24 @@ def of_other_code(results: Path, seeds: Collection[int], identity: RunIdentity) 
     return sentences
 
 
+def of_another_name(results: Path, identity: RunIdentity) -> list[str]:
+    """A sentence where equal data have this run already, and the data set's name is another one.
+
+    Args:
+        results: The results folder.
+        identity: The run.
+    """
+    own = identity.folder
+    names = sorted({path.parts[-4] for path in results.glob(f"*/{'/'.join(own.parts[1:])}")})
+    others = [name for name in names if name != own.parts[0]]
+    if not others or own.parts[0] in names:
+        return []
+    return [
+        f"Trained anew: {results} has this run, of the same data, under the name {others[0]}. "
+        f"dataset.name={others[0]} goes on with it."
+    ]
+
+
 def _done_trials(folder: Path, seeds: Collection[int]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Seeds that are done, with their manifests: those that are stored are looked at, not all."""
     members = seeds if isinstance(seeds, range) else set(seeds)

@@ -22,7 +22,7 @@ from al_bench.results.store import Resume
 from al_bench.results.trial_key import TrialKey
 from al_bench.rounds.trial import Run, Trial
 from al_bench.running.compatibility import check_joint_size
-from al_bench.running.earlier import of_other_code, under_another_engine
+from al_bench.running.earlier import of_another_name, of_other_code, under_another_engine
 from al_bench.running.identity import identify
 from al_bench.running.loading import Data
 from al_bench.running.ood import build_ood, load_ood
@@ -214,6 +214,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     there = (
         *under_another_engine(prepared.results / identity.folder, seeds, engine.columns()),
         *of_other_code(prepared.results, seeds, identity),
+        *of_another_name(prepared.results, identity),
     )
     return replace(prepared, notes=(*loaded.notes, *notes, *there))
 
