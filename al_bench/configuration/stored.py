@@ -70,8 +70,8 @@ class StoredTrial:
             ResultsError: The manifest or the run's configuration cannot be read, or was changed and
             is not known from elsewhere.
         """
-        seed = path.name.removeprefix("seed=").removesuffix(".json")
-        if path.parent.name != "manifests" or path.name != f"seed={seed}.json":
+        paths = TrialPaths.of(path)
+        if paths is None or path.parent.name != "manifests" or path.suffix != ".json":
             raise ConfigError(
                 f"{path} is not the manifest of a trial.",
                 "Name one such as results/digits/mc_dropout/bald/RUN/manifests/seed=0.json.",
@@ -79,9 +79,8 @@ class StoredTrial:
         if not _is_there(path):
             raise ConfigError(f"There is no manifest {path}.", "al-bench status lists trials.")
         content = manifest.read(path)
-        if content is None or not seed.isdecimal():
+        if content is None:
             raise ResultsError(f"{path} cannot be read as a manifest.")
-        paths = TrialPaths(path.parent.parent, int(seed))
         footer = configured.instead(paths, content)
         if footer is not None:
             _check_edited(paths.config, footer)

@@ -47,10 +47,7 @@ class Copy:
     @property
     def paths(self) -> TrialPaths | None:
         """Its files; ``None`` where the curve does not lie in a run's folder."""
-        seed = self.curve.name.removeprefix("seed=").removesuffix(".parquet")
-        if self.curve.parent.name != "curves" or not seed.isdecimal():
-            return None
-        return TrialPaths(self.curve.parent.parent, int(seed))
+        return TrialPaths.of(self.curve) if self.curve.parent.name == "curves" else None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from al_bench.paths import opened
 from al_bench.results import inside, ood, parquet, settings
 from al_bench.results.copies import Copy, warn
 from al_bench.results.copies import choose as choose_copy
+from al_bench.results.history import TrialPaths
 from al_bench.results.schema import ACQUISITIONS, CURVE, ENGINE, SCHEMA_VERSION, beyond
 from al_bench.results.settings import CONFIG
 
@@ -272,9 +273,9 @@ def _without_acquisitions(
     beside = set(curves)
     rivals: dict[tuple[str, int], list[Path]] = {}
     for curve in by_kind["curves"]:
-        seed = curve.name.removeprefix("seed=").removesuffix(".parquet")
-        if curve not in beside and seed.isdecimal():
-            rivals.setdefault((curve.parent.parent.name, int(seed)), []).append(curve)
+        paths = TrialPaths.of(curve)
+        if curve not in beside and paths is not None:
+            rivals.setdefault((paths.folder.name, paths.seed), []).append(curve)
     return rivals
 
 

@@ -48,6 +48,16 @@ class TrialPaths:
     folder: Path
     seed: int
 
+    @classmethod
+    def of(cls, file: Path) -> "TrialPaths | None":
+        """Those of the trial that a file ``…/RUN/KIND/seed=3.ENDING`` is of.
+
+        ``None`` where the file has no such name: ``seed=03`` is nobody's.
+        """
+        number = file.stem.removeprefix("seed=")
+        paths = cls(file.parent.parent, int(number) if number.isdecimal() else -1)
+        return paths if file.stem == paths.name else None
+
     @property
     def name(self) -> str:
         """The trial's name within its run."""

@@ -107,9 +107,9 @@ def _trials(root: Path) -> Iterator[TrialPaths]:
         if os.path.basename(folder) != "manifests":
             continue
         for name in names:
-            seed = name.removeprefix("seed=").removesuffix(".json")
-            if name == f"seed={seed}.json" and seed.isdecimal():
-                yield TrialPaths(Path(folder).parent, int(seed))
+            paths = TrialPaths.of(Path(folder, name))
+            if paths is not None and name.endswith(".json"):
+                yield paths
 
 
 def _trial(paths: TrialPaths, thorough: bool) -> Entry:

@@ -100,12 +100,12 @@ def _done_trials(folder: Path, seeds: Collection[int]) -> Iterator[tuple[int, di
     """Seeds that are done, with their manifests: those that are stored are looked at, not all."""
     members = seeds if isinstance(seeds, range) else set(seeds)
     for path in folder.glob("manifests/seed=*.json"):
-        name = path.stem.removeprefix("seed=")
-        if not name.isdecimal() or int(name) not in members:
+        paths = TrialPaths.of(path)
+        if paths is None or paths.seed not in members:
             continue
-        content = manifest.read(TrialPaths(folder, int(name)).manifest)
+        content = manifest.read(path)
         if content is not None and content.get("status") == manifest.DONE:
-            yield int(name), content
+            yield paths.seed, content
 
 
 def _seeds_in_words(seeds: Collection[int]) -> str:

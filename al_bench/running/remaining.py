@@ -470,9 +470,7 @@ def _measured(rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, float]]:
 def _rounds_done(folder: Path) -> dict[int, int | None]:
     rounds: dict[int, int | None] = {}
     for path in folder.glob("curves/seed=*.parquet"):
-        number = path.stem.removeprefix("seed=")
-        if number.isdecimal():
-            paths = TrialPaths(folder, int(number))
+        if paths := TrialPaths.of(path):
             content = manifest.read(paths.manifest) or {}
             if content.get("status") != manifest.DONE:
                 rounds[paths.seed] = _num_rounds(path)
