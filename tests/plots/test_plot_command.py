@@ -244,6 +244,7 @@ def test_a_figure_of_ones_own_is_a_module_with_draw(results, tmp_path, monkeypat
         "def draw(frame, options):\n"
         "    figure = Figure()\n"
         "    figure.suptitle(f'{len(frame)} rows of {options.metric}')\n"
+        "    options.explain('the other data set is not here.')\n"
         "    return {'rows': figure}\n"
     )
     (tmp_path / "mine" / "several.py").write_text(
@@ -265,6 +266,7 @@ def test_a_figure_of_ones_own_is_a_module_with_draw(results, tmp_path, monkeypat
     ):
         assert said in refusal(results, f"figure=mine.several.{name}", kind=kind)
     assert "mine.nothing has nothing to show for test_accuracy." in printed.err
+    assert "mine.rows does not show all: the other data set is not here.\n" in printed.err
 
 
 @pytest.mark.slow
