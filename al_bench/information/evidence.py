@@ -4,10 +4,10 @@ import math
 
 from torch import Tensor
 
+LEAST, MOST = 1e-4, 1e4  # of a prior precision
 
-def evidence_precision(
-    eigenvalues: Tensor, squared_norm: float, least: float = 1e-4, most: float = 1e4
-) -> float:
+
+def evidence_precision(eigenvalues: Tensor, squared_norm: float) -> float:
     """The prior precision δ that maximises the Laplace evidence of the labeled set.
 
     Up to what does not depend on δ the log evidence is (MacKay 1992; Immer et al. 2021,
@@ -18,15 +18,14 @@ def evidence_precision(
     Args:
         eigenvalues: λ, those that are not 0 (any shape).
         squared_norm: ‖w‖².
-        least: Smallest answer.
-        most: Largest answer.
 
     Returns:
-        δ; 1 when there is no information at all, so that the evidence says nothing.
+        δ, between ``LEAST`` and ``MOST``; 1 when there is no information at all, so that the
+        evidence says nothing.
     """
     if not bool((eigenvalues > 0).any()):
         return 1.0
-    low, high = math.log(least), math.log(most)
+    low, high = math.log(LEAST), math.log(MOST)
     for _ in range(60):
         middle = math.exp((low + high) / 2)
         slope = float((eigenvalues / (middle * (eigenvalues + middle))).sum()) - squared_norm

@@ -3,8 +3,6 @@
 S seeds, R counts of what was spent, X resamples.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -72,14 +70,11 @@ def _critical(centered: Array, level: float) -> float:
     return float(np.quantile(np.concatenate(largest), level))
 
 
-def difference_bands(
-    protocol: ProtocolResult, labels: Sequence[str] | None = None, level: float = 0.95
-) -> pd.DataFrame:
+def difference_bands(protocol: ProtocolResult, level: float = 0.95) -> pd.DataFrame:
     """Arm less baseline at every count that both have, over the seeds that lack none of them.
 
     Args:
         protocol: Of a comparison, with the baseline.
-        labels: Arms wanted; None for all but the baseline.
         level: Of the simultaneous band.
 
     Returns:
@@ -92,7 +87,7 @@ def difference_bands(
     bases = {arm.arm: arm.baseline for arm in protocol.arms}
     for name, curve in protocol.curves.items():
         base = protocol.curves.get(bases[name] or "")
-        if base is None or name == bases[name] or (labels is not None and name not in labels):
+        if base is None or name == bases[name]:
             continue
         counts, mine, theirs = np.intersect1d(curve.counts, base.counts, return_indices=True)
         seeds, of_mine, of_base = np.intersect1d(curve.seeds, base.seeds, return_indices=True)

@@ -136,6 +136,6 @@ def row_norms(rows: Tensor) -> Tensor:
     return torch.cat([torch.linalg.vector_norm(b, dim=1, dtype=torch.float64) for b in blocks])
 
 
-def block_size(row_bytes: int, budget: int = BLOCK_BYTES) -> int:
-    """Rows of ``row_bytes`` that fit ``budget``, at least 1."""
-    return max(1, budget // max(1, row_bytes))
+def block_size(row_bytes: int) -> int:
+    """Rows of ``row_bytes`` that fit ``BLOCK_BYTES``, at least 1."""
+    return max(1, BLOCK_BYTES // max(1, row_bytes))
