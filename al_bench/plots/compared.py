@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 
 from al_bench.plots.figures import Options
+from al_bench.stats.across import Across, across
 from al_bench.stats.ceilings import without_ceilings
 from al_bench.stats.comparison import Comparison, compare
 from al_bench.stats.measures import Measure, measure
@@ -41,6 +42,26 @@ def comparison(
             return None
         baseline = arms[0]
     return compare(without_ceilings(frame), options.metric, baseline, reach=reach)
+
+
+def over_protocols(
+    frame: pd.DataFrame, options: Options, what: str
+) -> tuple[Comparison, Across] | None:
+    """All strategies over several protocols; None, with the reason told, where there are none.
+
+    Args:
+        frame: Rows of curves.
+        options: The metric and the baseline.
+        what: Is over several of them, the subject of a sentence.
+    """
+    found = comparison(frame, options)
+    if found is None:
+        return None
+    together = across(found)
+    if together is None:
+        options.explain(f"{what} over two data sets or models at least.")
+        return None
+    return found, together
 
 
 def marked(names: Sequence[str], partly: Collection[str]) -> list[str]:

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from al_bench.plots import panels, style
-from al_bench.plots.compared import PARTLY, comparison, marked, points
+from al_bench.plots.compared import PARTLY, marked, over_protocols, points
 from al_bench.plots.figures import Options
-from al_bench.stats.across import across
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,12 +18,10 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     A higher curve is better at every threshold; bands are 95 % intervals of the bootstrap over
     seeds within each protocol (Agarwal et al. 2021, arXiv:2108.13264).
     """
-    found = comparison(frame, options)
-    together = across(found) if found is not None else None
-    if found is None or together is None:
-        if found is not None:
-            options.explain("a profile is over two data sets or models at least.")
+    compared = over_protocols(frame, options, "a profile is")
+    if compared is None:
         return {}
+    found, together = compared
     styles = style.assign(together.arms)
     shown, profile = found.measure, together.profile
     x = together.thresholds * shown.scale

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from al_bench.plots import panels, style
-from al_bench.plots.compared import PARTLY, comparison, marked
+from al_bench.plots.compared import PARTLY, marked, over_protocols
 from al_bench.plots.figures import Options
-from al_bench.stats.across import across
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,12 +19,10 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
     """
     from matplotlib.figure import Figure
 
-    found = comparison(frame, options)
-    together = across(found) if found is not None else None
-    if found is None or together is None:
-        if found is not None:
-            options.explain("ranks are means over two data sets or models at least.")
+    compared = over_protocols(frame, options, "ranks are means")
+    if compared is None:
         return {}
+    found, together = compared
     styles = style.assign(together.arms)
     ranks = together.ranks
     with style.look():

@@ -32,6 +32,7 @@ from al_bench.sampling.beside import Beside
 from al_bench.training.optimization import Optimization
 from al_bench.training.recipe import Recipe
 from al_bench.training.step import Points, take_step
+from al_bench.training.trainer import weights_of
 
 KIND = "irreducible"  # folder of the cache
 WATCHED = 10  # one point in so many is not trained on, but decides which epoch is kept
@@ -263,7 +264,7 @@ class Holdout(_Trained):
             network = self._learned(beside, 1, known.holdout, each)
             log_probs = beside.log_probs(network, known.training)
             stored = _measured(log_probs, known.training, started)
-            return {**stored, "weights": _weights(network)} if self.update else stored
+            return {**stored, "weights": weights_of(network)} if self.update else stored
 
         about = {**self._about(known, beside, range(1, 2)), "update": self.update}
         stored = cached(known.results, KIND, about, compute)
@@ -395,7 +396,7 @@ class Learning:
     def state(self) -> dict[str, Any]:
         """Weights, buffers and the state of the optimizer."""
         of_optimizer = None if self._optimizer is None else self._optimizer.state_dict()
-        return {"weights": _weights(self._network), "optimizer": copy.deepcopy(of_optimizer)}
+        return {"weights": weights_of(self._network), "optimizer": copy.deepcopy(of_optimizer)}
 
     def restore(self, state: Mapping[str, Any], how: Optimization) -> None:
         """Go on from a state."""
@@ -481,10 +482,6 @@ def _measured(log_probs: Tensor, points: LabeledSet, started: float) -> dict[str
         "irreducible_nll": float(losses.mean()),
         "seconds_irreducible": time.perf_counter() - started,
     }
-
-
-def _weights(network: Network) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 
 
 def _described(network: Network) -> str:

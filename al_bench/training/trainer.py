@@ -144,8 +144,10 @@ def fit_posterior(
         "train_loss": _mean([run.train_loss for run in runs]),
         "train_accuracy": _mean([run.train_accuracy for run in runs]),
     }
-    warm = trial.recipe.start == "warm"
-    return Fitted(posterior, diagnostics, _weights(networks) if warm else None)
+    weights = None
+    if trial.recipe.start == "warm":
+        weights = [weights_of(network) for network in networks]
+    return Fitted(posterior, diagnostics, weights)
 
 
 def _load(network: Network, weights: Weights, member: int) -> None:
@@ -173,11 +175,9 @@ def initial_network(trial: Trainable, model: NetworkModel, member: int) -> Netwo
         return model.build(trial.labeled_set().inputs.input_shape, trial.num_classes)
 
 
-def _weights(networks: Sequence[Network]) -> Weights:
-    return [
-        {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-        for network in networks
-    ]
+def weights_of(network: Network) -> dict[str, Tensor]:
+    """A copy of the network's state dict on the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
