@@ -25,13 +25,13 @@ from al_bench.strategies.base import (
 from al_bench.strategies.distances import Points, blocks, nearest, squared_distances
 from al_bench.strategies.rules import top
 from al_bench.strategies.scores import margin
-from al_bench.strategies.spaces import Space, located
+from al_bench.strategies.spaces import InSpace, Space, located
 
 PAIR_BYTES = 8  # of a distance and scipy's copy of it, for half of the pairs
 
 
 @dataclass(frozen=True)
-class ClusterMargin:
+class ClusterMargin(InSpace):
     """Of the points of smallest margin, one of each cluster in turn, small clusters first.
 
     Citovsky et al. (2021), arXiv:2107.14263. Once, in the first round, the pool is clustered by
@@ -72,11 +72,6 @@ class ClusterMargin:
         require_whole("cluster_size", self.cluster_size, 1)
         require_whole("max_points", self.max_points, 2)
         check_num_samples(self.num_samples)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the space needs."""
-        return self.space.needs
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in round-robin order; scores are margins as ``margin`` gives them, 0 to 1.

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from al_bench.strategies.base import Notes, PoolView, Selection
 from al_bench.strategies.distances import Points, centered, nearest, to_point
-from al_bench.strategies.spaces import Space, in_order, located, random_order
+from al_bench.strategies.spaces import InSpace, Space, in_order, located, random_order
 
 
 @dataclass(frozen=True)
-class CoreSet:
+class CoreSet(InSpace):
     """k-center greedy: the point farthest from what is labeled or picked, again and again.
 
     Sener and Savarese (2018), arXiv:1708.00489, algorithm 1. With S the labeled and picked points,
@@ -30,11 +30,6 @@ class CoreSet:
     """
 
     space: Space
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the space needs."""
-        return self.space.needs
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are distances to the nearest center at that moment.
@@ -51,7 +46,7 @@ class CoreSet:
 
 
 @dataclass(frozen=True)
-class LCMD:
+class LCMD(InSpace):
     """Largest cluster maximum distance: the farthest point of the cluster that is worst covered.
 
     Holzmüller et al. (2023), arXiv:2203.09410, in the mode that counts labeled points (TP). Every
@@ -68,11 +63,6 @@ class LCMD:
     """
 
     space: Space
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the space needs."""
-        return self.space.needs
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are distances to the nearest center at that moment.

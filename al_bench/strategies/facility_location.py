@@ -12,11 +12,11 @@ import torch
 from al_bench.errors import ConfigError, keyed
 from al_bench.strategies.base import PoolView, Selection
 from al_bench.strategies.lazy_greedy import LazyGreedy
-from al_bench.strategies.spaces import Space, located
+from al_bench.strategies.spaces import InSpace, Space, located
 
 
 @dataclass(frozen=True)
-class FacilityLocation:
+class FacilityLocation(InSpace):
     """Lowers the mean distance of the pool to its nearest labeled or picked point the most.
 
     Greedy maximisation of F with k(x, s) = d_max - |x - s|, that is greedy k-medoids; Wei, Iyer and
@@ -33,11 +33,6 @@ class FacilityLocation:
 
     space: Space
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the space needs."""
-        return self.space.needs
-
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are the drop in mean distance that each pick brought.
 
@@ -53,7 +48,7 @@ class FacilityLocation:
 
 
 @dataclass(frozen=True)
-class MaxHerding:
+class MaxHerding(InSpace):
     """Raises the mean over the pool of the kernel with its most similar labeled or picked point.
 
     Bae et al. (2024), arXiv:2407.12212: greedy maximisation of F, the generalized coverage, with
@@ -79,11 +74,6 @@ class MaxHerding:
                 f"{keyed('sigma')} must be a positive number, got {self.sigma}.",
                 "1 is the paper's for features of unit length.",
             )
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the space needs."""
-        return self.space.needs
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are the coverage that each pick added, 0 to 1.

@@ -11,11 +11,11 @@ from al_bench.strategies.base import Notes, PoolView, Selection
 from al_bench.strategies.clusters import k_means
 from al_bench.strategies.d2_sampling import d2_sample
 from al_bench.strategies.distances import blocks, nearest, to_point
-from al_bench.strategies.spaces import Space, located
+from al_bench.strategies.spaces import InSpace, Space, located
 
 
 @dataclass(frozen=True)
-class KMeans:
+class KMeans(InSpace):
     """The points nearest to the centroids of B clusters of the pool, largest cluster first.
 
     Clustering the pool before labeling: Nguyen and Smeulders (2004); as a batch strategy Zhdanov
@@ -29,11 +29,6 @@ class KMeans:
     """
 
     space: Space
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the space needs."""
-        return self.space.needs
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks by size of their cluster, which is also their score.
@@ -70,7 +65,7 @@ class KMeans:
 
 
 @dataclass(frozen=True)
-class KMeansPlusPlus:
+class KMeansPlusPlus(InSpace):
     """D² sampling: each pick with probability ∝ squared distance to the nearest center.
 
     The seeding of k-means++, Arthur and Vassilvitskii (2007), as a batch strategy Holzmüller et al.
@@ -87,11 +82,6 @@ class KMeansPlusPlus:
 
     space: Space
     use_labeled: bool = True
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the space needs."""
-        return self.space.needs
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks as drawn; scores are distances to the nearest center at that moment.

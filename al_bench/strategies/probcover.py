@@ -15,13 +15,13 @@ from al_bench.models.room import require_room
 from al_bench.strategies.base import Notes, PoolView, Selection
 from al_bench.strategies.clusters import k_means
 from al_bench.strategies.distances import Points, blocks, joined, nearest, squared_distances
-from al_bench.strategies.spaces import Space, located
+from al_bench.strategies.spaces import InSpace, Space, located
 
 BITMAP_BYTES = 2**30  # most of a stored graph (N = 92,681); a larger one is computed again by rows
 
 
 @dataclass(frozen=True)
-class ProbCover:
+class ProbCover(InSpace):
     """The point whose ball holds most of what no labeled or picked point's ball holds.
 
     Yehuda et al. (2022), arXiv:2205.11320: greedy maximum coverage of the pool by balls
@@ -63,11 +63,6 @@ class ProbCover:
             raise ConfigError(
                 f"{keyed('purity')} must be above 0 and at most 1, got {self.purity}."
             )
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the space needs."""
-        return self.space.needs
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in greedy order; scores are the numbers of points that each newly covers.

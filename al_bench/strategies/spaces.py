@@ -33,6 +33,17 @@ class Space(Protocol):
         """(M, D) float32, the labeled set in the order in which it was labeled; finite."""
 
 
+class InSpace:
+    """A strategy that measures distances: it needs what its space needs."""
+
+    space: Space
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the space needs."""
+        return self.space.needs
+
+
 @dataclass(frozen=True)
 class LastLayer:
     """The inputs of the network's last linear layer; they change with every round's training.

@@ -13,14 +13,14 @@ from al_bench.errors import require_whole
 from al_bench.strategies.base import Notes, PoolView, Selection
 from al_bench.strategies.clusters import k_means
 from al_bench.strategies.distances import Points, blocks, joined, squared_distances
-from al_bench.strategies.spaces import Space, located
+from al_bench.strategies.spaces import InSpace, Space, located
 
 MOST_LLOYD = 50  # more clusters than that are found by mini-batch k-means, as published
 LEAST_DISTANCE = 1e-5  # added to the mean distance, as published: copies have finite typicality
 
 
 @dataclass(frozen=True)
-class TypiClust:
+class TypiClust(InSpace):
     """A typical point of each of the largest uncovered clusters.
 
     Hacohen et al. (2022), arXiv:2202.02794. Pool and labeled points together are clustered into
@@ -53,11 +53,6 @@ class TypiClust:
     def __post_init__(self) -> None:
         for name in ("max_clusters", "min_cluster_size", "num_neighbors"):
             require_whole(name, getattr(self, name), 1)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the space needs."""
-        return self.space.needs
 
     def select(self, view: PoolView, batch_size: int, generator: torch.Generator) -> Selection:
         """Picks in the order of the clusters; scores are typicalities, NaN for a lone point.
