@@ -331,15 +331,14 @@ def _curve(folder: Path, seed: int) -> Curve | None:
 
 
 def _differences(arm: Mapping[int, Curve], base: Mapping[int, Curve]) -> dict[int, float]:
-    """Seed to difference in normalised area, over the counts that both curves cover."""
+    """Seed to difference in normalised area, over the counts that both curves have."""
     differences = {}
     for seed in sorted(set(arm) & set(base)):
-        low = max(curve[0][0] for curve in (arm[seed], base[seed]))
-        high = min(curve[0][-1] for curve in (arm[seed], base[seed]))
-        if low < high:
-            mine, theirs = (
-                float(normalized_area(counts, values, low, high))
-                for counts, values in (arm[seed], base[seed])
+        (mine, own), (theirs, others) = arm[seed], base[seed]
+        counts, of_mine, of_theirs = np.intersect1d(mine, theirs, return_indices=True)
+        if len(counts) > 1:
+            difference = own[of_mine] - others[of_theirs]
+            differences[seed] = float(
+                normalized_area(counts, difference, float(counts[0]), float(counts[-1]))
             )
-            differences[seed] = mine - theirs
     return differences

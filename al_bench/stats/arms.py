@@ -35,14 +35,18 @@ class Curves:
     values: Array
     seeds: tuple[int, ...]
 
-    def whole(self, low: float, high: float) -> "Curves":
-        """The seeds that lack no count between ``low`` and ``high``."""
-        inside = (self.counts >= low) & (self.counts <= high)
-        is_whole = ~np.isnan(self.values[:, inside]).any(axis=1)
-        places = np.flatnonzero(is_whole)
-        return Curves(
-            self.counts, self.values[places], tuple(self.seeds[place] for place in places)
-        )
+    @property
+    def of_all_seeds(self) -> Array:
+        """The counts at which no seed is missing."""
+        return self.counts[~np.isnan(self.values).any(axis=0)]
+
+    def over(self, counts: Sequence[float]) -> "Curves":
+        """The seeds that lack none of these counts, and their curves over them."""
+        inside = np.isin(self.counts, counts)
+        values = self.values[:, inside]
+        places = np.flatnonzero(~np.isnan(values).any(axis=1))
+        seeds = tuple(self.seeds[place] for place in places)
+        return Curves(self.counts[inside], values[places], seeds)
 
     def within(self, low: float, high: float) -> tuple[Array, Array]:
         """Counts between ``low`` and ``high``, and the values there."""
@@ -79,7 +83,8 @@ class ArmResult:
         third_differences: Mean difference in the low, middle and high third of the counts; None
             for the baseline and at a single count.
         labels_to: Target to the labels, or steps, at which each seed first gets there, (S,),
-            infinite for never.
+            infinite for never; without the seeds that have not come so far yet.
+        labels_before: Target to the stored count before that one, of the same seeds.
         saved: Labels, or steps, saved at the baseline's final value, with its interval; see
             ``saved.labels_saved``.
         saved_at_most: The arm ends below the baseline and never has that value: it saves no more.
@@ -105,6 +110,7 @@ class ArmResult:
     verdict: str | None = None
     third_differences: tuple[float, float, float] | None = None
     labels_to: Mapping[float, Array] = field(default_factory=dict)
+    labels_before: Mapping[float, Array] = field(default_factory=dict)
     saved: tuple[float, float, float] | None = None
     saved_at_most: bool = False
     saved_at_start: bool = False
@@ -134,7 +140,6 @@ class ProtocolResult:
             None where the protocol lacks it.
         low: Where the common range of labels, or steps, begins; NaN where there is none.
         high: Where it ends; ``low`` where the budgets are spent in one round.
-        batch_size: Labels, or steps, between the first two rounds of the baseline.
         noise_floor: Half of the interval of baseline against baseline; of several the widest.
         margin: Of equivalence, in units of the metric.
         arms: The baseline first, then by area.
@@ -150,7 +155,6 @@ class ProtocolResult:
     baseline: str | None
     low: float
     high: float
-    batch_size: int
     noise_floor: float
     margin: float
     arms: tuple[ArmResult, ...]

@@ -1,6 +1,7 @@
 """Sentences that belong beside the numbers of a comparison."""
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -63,7 +64,8 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
         sentences.append(
             f"Only {max(few)} seeds{where}: intervals are wide, 5 are a common minimum."
         )
-    sentences += [f"{sentence}{where}." for sentence in _confounded(rows)]
+    bases = {arm.arm: arm.baseline for arm in result.arms if arm.paired is not None}
+    sentences += [f"{sentence}{where}." for sentence in _confounded(rows, bases)]
     saturated = rows["notes"].astype("string").str.contains("saturated_at").fillna(False)
     for name in sorted(set(rows.loc[saturated, "strategy_label"]), key=natural):
         chose = saturated | rows["seconds_select"].notna()  # notes alone may be the model's
@@ -76,8 +78,13 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
     return sentences
 
 
-def _confounded(rows: pd.DataFrame) -> list[str]:
-    """Engine columns that differ between arms, but not within any."""
+def _confounded(rows: pd.DataFrame, bases: Mapping[str, str | None]) -> list[str]:
+    """Engine columns that differ between an arm and its baseline on the same seed.
+
+    Args:
+        rows: Of the protocol.
+        bases: Of each arm that is compared, the baseline.
+    """
     sentences = []
     for name in ENGINE:
         if name not in rows or rows[name].nunique(dropna=False) < 2:
@@ -88,6 +95,18 @@ def _confounded(rows: pd.DataFrame) -> list[str]:
                 f"{arm} {'/'.join(map(str, values)) or 'none'}" for arm, values in per_arm.items()
             )
             sentences.append(f"The engine's {name} differs with the arm ({text})")
+            continue
+        trials = rows.groupby(["strategy_label", "seed"])[name].agg(_distinct)
+        for arm, base in bases.items():
+            if base is None or arm not in trials or base not in trials:
+                continue
+            pairs = pd.concat([trials[arm], trials[base]], axis=1, join="inner")
+            differing = int((pairs.iloc[:, 0] != pairs.iloc[:, 1]).sum())
+            if differing:
+                sentences.append(
+                    f"The engine's {name} differs from that of {base} in {differing} of "
+                    f"{len(pairs)} pairs of {arm}"
+                )
     return sentences
 
 

@@ -34,9 +34,10 @@ from al_bench.stats.paired import (
     seeds_needed,
 )
 from al_bench.stats.protocols import titles
+from al_bench.stats.runs import by_run
 from al_bench.stats.saved import labels_saved
 from al_bench.stats.sooner import with_speed_ups
-from al_bench.stats.spent import LABELS, STEPS, Axis, by_axis
+from al_bench.stats.spent import LABELS, STEPS, Axis, by_axis, labels_asked_for
 from al_bench.stats.summary import tidy
 from al_bench.stats.verdicts import LEVEL, verdict
 from al_bench.stats.widened import STRATEGY, baselines, widened
@@ -169,7 +170,8 @@ def _of_axis(
     """The protocols that spend labels, or those that spend steps, and sentences on them."""
     quantity, rows, refused = measure(arguments.metric), frame, False
     if axis is LABELS:
-        rows, refused = _by_labels_asked_for(frame)
+        labels, refused = labels_asked_for(frame)
+        rows = frame.assign(num_labeled=labels)
         if arguments.count_validation:
             rows = rows.assign(num_labeled=rows["num_labeled"] + rows["num_validation"])
     wide = widened(rows, arguments.arms)
@@ -199,7 +201,8 @@ def _of_axis(
             continue
         its_rows = rows[rows["protocol_id"] == key]
         table = {str(name): curves_of(part) for name, part in its_curves.groupby("strategy_label")}
-        one_budget = list(arguments.arms) == [STRATEGY]
+        one_budget = not any(key.split(".")[0] == "budget" for key in arguments.arms)
+        stops_early = axis is LABELS and _stops_early(its_rows)
         one_round = axis is LABELS and is_one_round(its_rows)
         result = _protocol(
             table,
@@ -211,6 +214,7 @@ def _of_axis(
             axis,
             one_budget,
             one_round,
+            stops_early,
         )
         result = replace(
             result,
@@ -240,10 +244,17 @@ def _of_axis(
                 axis=axis,
                 one_budget=one_budget,
                 one_round=one_round,
+                stops_early=stops_early,
             ),
             len(names) > 1,
         )
         without_arms = its_rows.drop(columns=[k for k in arguments.arms if k in ENGINE])
+        if stops_early:
+            where = f" in {names[key]}" if len(names) > 1 else ""
+            sentences.append(
+                f"Trials end at budget.target_accuracy{where}: areas go on to the count at which "
+                "the first of them ended, and no further."
+            )
         sentences += caveats(result, without_arms, len(names) > 1)  # what arms are is no caveat
         protocols.append(result)
     return protocols, sentences
@@ -292,18 +303,6 @@ def _without_aa(protocols: Sequence[ProtocolResult]) -> list[str]:
     return [f"{text} in {title}." for text, (title, _) in zip(texts, lacking, strict=True)]
 
 
-def _by_labels_asked_for(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
-    """Rows counted by labels asked for in protocols where annotators refused some.
-
-    What is refused differs from seed to seed, what is asked for does not: seeds stay comparable.
-    """
-    queried, labeled = frame["num_queried"].astype("Float64"), frame["num_labeled"]
-    refused = (queried > labeled).fillna(False)
-    concerned = refused.groupby(frame["protocol_id"]).transform("any")
-    counts = labeled.where(~concerned.astype(bool), queried.astype(float))
-    return frame.assign(num_labeled=counts.astype("int64")), bool(refused.any())
-
-
 def _flag(rows: pd.DataFrame, name: str) -> "pd.Series[bool]":
     if name not in rows:
         return pd.Series(False, index=rows.index)
@@ -320,23 +319,27 @@ def _protocol(
     axis: Axis,
     one_budget: bool,
     one_round: bool,
+    stops_early: bool,
 ) -> ProtocolResult:
     """The arms of a protocol; ``baseline_of`` says which arm each is compared with.
 
     Areas take two counts; where ``one_round`` is all that the budgets buy, values are compared.
+    Where trials stop early, areas end where the first of them does: later on those are missing that
+    learn fastest.
     """
     together = table
     bases = {name: baseline_of[name] for name in table if baseline_of.get(name) in table}
     baseline = next(iter(bases.values()), None)
-    if baseline is not None and one_budget:
-        # All arms of a protocol have one budget: one that ends before the baseline is unfinished.
-        end = table[baseline].counts[-1]
+    if bases and one_budget and not stops_early:
+        # All arms of a protocol have one budget: one that ends before the baselines is unfinished.
+        end = max(table[name].counts[-1] for name in bases.values())
         together = {name: curve for name, curve in table.items() if curve.counts[-1] >= end}
-    shared = sorted(set.intersection(*(set(curve.counts) for curve in together.values())))
+    counts = (curve.of_all_seeds if stops_early else curve.counts for curve in together.values())
+    shared = sorted(set.intersection(*map(set, counts)))
     is_known = len(shared) > 1 or (one_round and len(shared) == 1)
     low, high = (shared[0], shared[-1]) if is_known else (math.nan, math.nan)
     whole = {
-        name: curve.whole(low, high)
+        name: curve.over(shared)
         if is_known and name in together
         else Curves(curve.counts, curve.values[:0], ())
         for name, curve in table.items()
@@ -350,16 +353,19 @@ def _protocol(
         every = np.concatenate([*base_areas.values(), np.empty(0)])
         size = abs(float(every.mean())) if len(every) else 0.0
         margin = MARGIN if quantity.unit == "%" else max(RELATIVE_MARGIN * size, 1e-12)
+    end_of_all = max(curve.counts[-1] for curve in table.values())
     results = []
     differences: dict[str, Array] = {}
     for name, curve in whole.items():
-        labels_to = {target: _first_stored(table[name], target, sign) for target in reach}
+        known_to = end_of_all if one_budget else curve.counts[-1]
+        reached = {target: _first_stored(table[name], target, sign, known_to) for target in reach}
         fields: dict[str, Any] = {
             "arm": name,
             "baseline": bases.get(name),
             "seeds": curve.seeds,
             "areas": areas[name],
-            "labels_to": labels_to,
+            "labels_to": {target: counts for target, (counts, _) in reached.items()},
+            "labels_before": {target: counts for target, (_, counts) in reached.items()},
         }
         base = whole[bases.get(name, name)]
         mine, theirs = curve.only(base.seeds), base.only(curve.seeds)
@@ -389,15 +395,12 @@ def _protocol(
         value = -sign * float(arm.areas.mean()) if len(arm.areas) else math.inf
         return not arm.is_baseline, value, natural(arm.arm)
 
-    first = table[baseline] if baseline is not None else next(iter(table.values()))
     floors = [noise_floor(values) for values in base_areas.values()]
-    step = int(np.diff(first.counts)[:1].sum())
     arms.sort(key=place)
     return ProtocolResult(
         baseline=baseline,
         low=low,
         high=high,
-        batch_size=step,
         noise_floor=max((floor for floor in floors if not math.isnan(floor)), default=math.nan),
         margin=margin,
         arms=tuple(arms),
@@ -443,9 +446,29 @@ def _saved(arm: Curves, base: Curves, sign: float, low: float, high: float) -> d
     }
 
 
-def _first_stored(curve: Curves, target: float, sign: float) -> Array:
-    """The first stored count at which each seed reaches ``target``; infinite for never."""
+def _first_stored(curve: Curves, target: float, sign: float, end: float) -> tuple[Array, Array]:
+    """The first stored count at which each seed reaches ``target``, and the stored one before it.
+
+    Infinite for never; a seed that has not reached it and ends before ``end`` may do so yet, and is
+    left out. Before the first count there is none: that count itself.
+    """
     with np.errstate(invalid="ignore"):
         reached = sign * curve.values >= sign * target
-    first = curve.counts[reached.argmax(axis=1)]
-    return np.where(reached.any(axis=1), first, math.inf)
+    place = reached.argmax(axis=1)
+    there = ~np.isnan(curve.values)
+    before = np.array(
+        [np.flatnonzero(row[:at])[-1] if row[:at].any() else at
+         for row, at in zip(there, place, strict=True)], dtype=np.intp
+    )  # fmt: skip
+    last = curve.counts[there.shape[1] - 1 - there[:, ::-1].argmax(axis=1)]
+    known = reached.any(axis=1) | (last >= end)
+    never = ~reached.any(axis=1)
+    found = (np.where(never, math.inf, curve.counts[at])[known] for at in (place, before))
+    first, earlier = found
+    return first, earlier
+
+
+def _stops_early(rows: pd.DataFrame) -> bool:
+    """Whether trials end at an accuracy rather than at the end of their budgets."""
+    runs = by_run(rows).values()
+    return any(run.settings.get("budget.target_accuracy") is not None for run in runs)

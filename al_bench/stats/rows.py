@@ -92,17 +92,16 @@ def _row(comparison: Comparison, result: ProtocolResult, arm: ArmResult) -> dict
         column = f"{spent}_saved"
         row |= dict(zip((column, f"{column}_low", f"{column}_high"), arm.saved, strict=True))
         row |= {f"{column}_at_most": arm.saved_at_most, f"{column}_at_start": arm.saved_at_start}
-    batch = result.batch_size
-    if result.compared:  # arms may have batches of their own
-        batch = int(np.diff(result.curves[arm.arm].counts)[:1].sum())
     for target, counts in arm.labels_to.items():
-        low, median, high = quartiles(counts)
+        unknown = (math.nan, math.nan, math.nan)
+        low, median, high = quartiles(counts) if len(counts) else unknown
+        before = quartiles(arm.labels_before[target])[1] if len(counts) else math.nan
         name = f"{spent}_to_{target:g}"
         row |= {
             f"{name}_q25": low,
             name: median,
             f"{name}_q75": high,
-            **({f"{name}_less_a_batch": median - batch} if result.axis is LABELS else {}),
+            **({f"{name}_less_a_batch": before} if result.axis is LABELS else {}),
             f"{name}_never": int(np.isinf(counts).sum()),
         }
     for name, speed_up in speed_ups(arm).items():

@@ -47,6 +47,8 @@ STEPS = Axis("step", "steps", "selection", "selections", "uniform")
 def spent(frame: pd.DataFrame) -> "pd.Series[int]":
     """What each row has spent: labels, or optimizer steps where ``setting`` is ``sampling``.
 
+    Labels that were asked for count where annotators refused some (``labels_asked_for``).
+
     Args:
         frame: Rows of curves; without the column ``setting`` all of them have bought labels.
 
@@ -54,8 +56,9 @@ def spent(frame: pd.DataFrame) -> "pd.Series[int]":
         ResultsError: A row of sampling does not say how many steps were taken.
     """
     is_sampling = _is_sampling(frame)
+    labels, _ = labels_asked_for(frame)
     if not is_sampling.any():
-        return frame["num_labeled"]
+        return labels
     steps = frame["total_steps"]
     if (lacking := is_sampling & steps.isna()).any():
         run = frame.loc[lacking, "run_id"].iloc[0]
@@ -63,7 +66,24 @@ def spent(frame: pd.DataFrame) -> "pd.Series[int]":
             f"Rows of run {run} say setting={SAMPLING} and have no total_steps.",
             "Leave its folder out, or run it again.",
         )
-    return frame["num_labeled"].where(~is_sampling, steps.astype("float64")).astype("int64")
+    return labels.astype("float64").where(~is_sampling, steps.astype("float64")).astype("int64")
+
+
+def labels_asked_for(frame: pd.DataFrame) -> tuple["pd.Series[int]", bool]:
+    """Labels of each row, in protocols with refused ones those asked for; whether there are such.
+
+    What is refused differs from seed to seed, what is asked for does not: seeds stay comparable.
+    """
+    labeled = frame["num_labeled"]
+    if "num_queried" not in frame:
+        return labeled, False
+    queried = frame["num_queried"].astype("Float64")
+    refused = (queried > labeled).fillna(False)
+    if not refused.any():
+        return labeled, False
+    concerned = refused.groupby(frame["protocol_id"]).transform("any")
+    counts = labeled.mask(concerned.astype(bool), queried.astype("int64"))
+    return counts.astype("int64"), True
 
 
 def axis_of(rows: pd.DataFrame) -> Axis:
