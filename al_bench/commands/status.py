@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.text import Text
 
@@ -21,6 +20,8 @@ from al_bench.text.terminal import spans, warnings_as_lines
 from al_bench.text.visible import in_a_line
 
 COLORS = {DONE: "green", DAMAGED: "red", FAILED: "red", RUNNING: "cyan", STALE: "yellow"}
+_LEAST_NAME = 5  # columns of a name that gives way to what is whole
+_LEAST_WIDTH = 70  # of the table; a terminal that is narrower breaks its lines
 CHOSEN = ("strategy=", "selection=", "model=")  # words that tell what a job is of
 
 COMMAND = Command(
@@ -38,8 +39,7 @@ COMMAND = Command(
         ),
     ],
     words="results",
-    words_help="the results folder (default: results)",
-    max_words=1,
+    words_help="results folders, each with a table of its own (default: results)",
 )
 
 
@@ -52,14 +52,16 @@ def status(arguments: list[str]) -> int:
     parsed = COMMAND.parse(arguments)
     if parsed is None:
         return 0
-    root = Path(parsed.words[0] if parsed.words else "results")
+    roots = {Path(word).resolve(): Path(word) for word in parsed.words or ["results"]}
     with warnings_as_lines():
-        entries = ledger(root, thorough=parsed["check"])
-    wrong = any(entry.message for entry in entries if entry.state in (DONE, DAMAGED, STALE))
-    if parsed["state"]:
-        entries = [entry for entry in entries if entry.state == parsed["state"]]
-    show(entries)
-    print(counts(entries))
+        ledgers = {root: ledger(root, thorough=parsed["check"]) for root in roots.values()}
+    wrong = False
+    for root, entries in ledgers.items():
+        wrong |= any(entry.message for entry in entries if entry.state in (DONE, DAMAGED, STALE))
+        asked = [entry for entry in entries if parsed["state"] in (None, entry.state)]
+        none = f"none {parsed['state']}, " if entries and not asked else ""
+        show(asked)
+        print(f"{f'{root}: ' * (len(ledgers) > 1)}{none}{counts(asked or entries)}")
     return int(wrong and parsed["check"])
 
 
@@ -113,6 +115,7 @@ def show(entries: Sequence[Entry]) -> None:
     """Print a row a run and state, then what went wrong and who runs what, a line each."""
     width = None if sys.stdout.isatty() else 160
     console = Console(width=width, soft_wrap=True)
+    console.width = max(console.width, _LEAST_WIDTH)
     words = distinctions(entries)
     everywhere = _everywhere(entries)
     if rows := [entry for entry in entries if entry.run_id or entry.state == PLANNED]:
@@ -169,10 +172,11 @@ def table(
     amounts = {entry.spent.word for entry in entries if entry.spent}
     mixed = len(amounts) != 1
     amount = "spent" if mixed else amounts.pop()
-    for name in ("data set", "model", "strategy", *differs, "state", "seeds", amount, "run"):
-        justify: Any = "right" if name == amount else "left"
+    for name in ("data set", "model", "strategy", *differs):
         # Words are folded rather than cut: they are what tells rows apart.
-        result.add_column(name, justify=justify, no_wrap=name != "what differs", overflow="fold")
+        result.add_column(name, overflow="fold", min_width=_LEAST_NAME)
+    for name in ("state", "seeds", amount, "run"):
+        result.add_column(name, justify="right" if name == amount else "left")
     for group in _grouped(entries):
         first = group[0]
         distinction = ", ".join(words.get(first.folder, ())) if first.folder else ""
@@ -186,6 +190,7 @@ def table(
             _amount(group, with_word=mixed),
             first.run_id,
         )
+    result.keep_whole("state", "seeds", amount, "run")
     return result
 
 

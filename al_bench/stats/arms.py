@@ -170,6 +170,11 @@ class ProtocolResult:
         """Values at a single count are compared, since one round is all that the budgets buy."""
         return self.low == self.high
 
+    @property
+    def is_compared(self) -> bool:
+        """Whether there is a difference at all: an arm that shares seeds with its baseline."""
+        return any(arm.paired is not None for arm in self.arms)
+
 
 def speed_ups(arm: ArmResult) -> dict[str, SpeedUp | None]:
     """The speed-ups of an arm by the columns that they are stored in."""

@@ -16,7 +16,7 @@ def caveats(result: ProtocolResult, rows: pd.DataFrame, several: bool) -> list[s
     """Sentences about one protocol that belong beside its numbers."""
     where = f" ({result.title})" if several else ""
     sentences = []
-    if result.baseline is None:
+    if result.baseline is None and len(result.arms) > 1:
         names = sorted((arm.arm for arm in result.arms), key=natural)
         other = next((name for name in names if name.startswith(result.axis.baseline)), names[0])
         sentences.append(

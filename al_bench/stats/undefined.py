@@ -13,6 +13,8 @@ def reason(result: ProtocolResult, arm: ArmResult) -> str | None:
         return f"arms share fewer than two {result.axis.one} counts, so there is no area"
     if not arm.seeds:
         return "no seed with all rounds, so no area"
+    if len(result.arms) == 1:
+        return "the only arm, so there is nothing to compare it with"
     if arm.baseline is None:
         return "no baseline, so no difference"
     if arm.is_baseline:

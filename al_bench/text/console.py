@@ -9,12 +9,15 @@ from collections.abc import Iterable
 from typing import IO, Any
 
 import rich.table
+from rich.cells import cell_len
 from rich.console import Console as _Console
 from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
 from al_bench.text.visible import in_a_line, visible
+
+_SHORT = 12  # columns of a cell that is not broken at all
 
 
 class Console(_Console):
@@ -72,6 +75,17 @@ class Table(rich.table.Table):
     def add_row(self, *cells: RenderableType | None, **settings: Any) -> None:
         """Add a row of strings, or of texts with their colors."""
         super().add_row(*map(_cell, cells), **settings)
+
+    def keep_whole(self, *headers: str) -> None:
+        """Let these columns keep their width, and the others give way, once all rows are there.
+
+        A cell of many words, such as a long list of seeds, is broken between them where need be.
+        """
+        for column in self.columns:
+            if column.header in headers:
+                cells = [str(cell) for cell in (column.header, *column.cells)]
+                column.no_wrap = max(map(cell_len, cells)) <= _SHORT
+                column.min_width = max(cell_len(word) for cell in cells for word in cell.split())
 
 
 def _cell(content: Any) -> Any:

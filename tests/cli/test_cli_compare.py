@@ -134,3 +134,17 @@ def test_a_file_that_cannot_be_written_is_a_failure(results, tmp_path, capsys):
 def test_an_empty_folder_is_a_failure(tmp_path, capsys):
     assert cli.main(["compare", str(tmp_path)]) == 1
     assert "No curves under" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_of_one_arm_nothing_is_shown_that_takes_two(results, capsys):
+    alone = str(results / "digits" / "mc_dropout" / "random")
+    assert cli.main(["compare", alone]) == 0
+    out = capsys.readouterr().out
+    assert "random: the only arm, so there is nothing to compare it with." in out
+    for word in ("less random", "verdict", "third", "saved"):
+        assert word not in out
+    assert cli.main(["compare", alone, "reach=0.01"]) == 0
+    out = capsys.readouterr().out
+    assert "labels to 1 %" in out
+    assert "saved" not in out

@@ -116,6 +116,7 @@ def _print(result: "Comparison", parsed: Arguments, stream: IO[str]) -> None:
         itself_table,
         labels_table,
         speed_up_table,
+        targets_of,
         verdict_table,
     )
     from al_bench.stats.across import across
@@ -123,7 +124,8 @@ def _print(result: "Comparison", parsed: Arguments, stream: IO[str]) -> None:
     console = wide_console(stream)
     for protocol in result.protocols:
         print_table(console, verdict_table(result, protocol))
-        if protocol.baseline is not None and not protocol.is_one_count:
+        says_more = protocol.is_compared or targets_of(protocol)
+        if protocol.baseline is not None and says_more and not protocol.is_one_count:
             print_table(console, labels_table(result, protocol))
             if any(arm.speed_up is not None for arm in protocol.arms):
                 print_table(console, speed_up_table(protocol))

@@ -35,9 +35,9 @@ def verdict_table(comparison: Comparison, result: ProtocolResult) -> Table:
         [title, result.compared] if result.compared else [title],
         " ".join(filter(None, captions)),
         ["seeds", area_in_words(rows[0])]
-        + ([f"less {result.baseline}", counted, "p (Holm)"] if result.baseline else []),
+        + ([f"less {result.baseline}", counted, "p (Holm)"] if result.is_compared else []),
     )
-    if result.baseline:
+    if result.is_compared:
         table.add_column("verdict", overflow="fold")
     for arm in result.arms:
         area = f"{arm.areas.mean() * measure.scale:.{measure.digits}f}" if len(arm.areas) else ""
@@ -60,10 +60,19 @@ def verdict_table(comparison: Comparison, result: ProtocolResult) -> Table:
 def labels_table(comparison: Comparison, result: ProtocolResult) -> Table:
     """A row an arm: where on the curve it gains, and what that is in labels, or in steps.
 
-    Nothing is saved of a metric that is neither to be raised nor lowered.
+    Nothing is saved of a metric that is neither to be raised nor lowered, and nothing gained where
+    nothing is compared.
     """
     measure, spent = comparison.measure, result.axis.many
-    targets = list(result.arms[0].labels_to) if result.arms else []
+    targets = targets_of(result)
+    unit = " %" if measure.unit == "%" else ""
+    to_targets = [f"{spent} to {target * measure.scale:g}{unit}" for target in targets]
+    reaching = f"{spent.capitalize()} to a value: median and quartiles over seeds."
+    if not result.is_compared:
+        table = _table([f"{spent.capitalize()} to a value"], reaching, to_targets)
+        for arm in result.arms:
+            table.add_row(_name(arm), *(_labels(arm, target) for target in targets))
+        return table
     where = f"Differences in the low, middle and high third of the {spent}"
     thirds = ("low", "middle", "high")
     if not _has_direction(measure):
@@ -83,25 +92,23 @@ def labels_table(comparison: Comparison, result: ProtocolResult) -> Table:
     if any(arm.saved_at_start for arm in result.arms):
         began = "with the initial set" if result.axis is LABELS else "from the first evaluation on"
         caption += f" At the start: both have that value {began}."
-    unit = " %" if measure.unit == "%" else ""
     table = _table(
         [f"{where}, and {spent}"],
-        caption
-        + (
-            f" {spent.capitalize()} to a value: median and quartiles over seeds." if targets else ""
-        ),
-        [
-            *(*thirds, f"{spent} saved"),
-            *(f"{spent} to {target * measure.scale:g}{unit}" for target in targets),
-        ],
+        f"{caption} {reaching}" if targets else caption,
+        [*thirds, f"{spent} saved", *to_targets],
     )
     for arm in result.arms:
         saved = ""
         if arm.saved is not None:
             saved = labels_saved(*arm.saved, at_most=arm.saved_at_most, at_start=arm.saved_at_start)
-        to_targets = (_labels(arm, target) for target in targets)
-        table.add_row(_name(arm), *_thirds(arm, measure), saved, *to_targets)
+        reached = (_labels(arm, target) for target in targets)
+        table.add_row(_name(arm), *_thirds(arm, measure), saved, *reached)
     return table
+
+
+def targets_of(result: ProtocolResult) -> list[float]:
+    """The values of the metric for which it was asked how many labels, or steps, they take."""
+    return list(result.arms[0].labels_to) if result.arms else []
 
 
 def _thirds(arm: ArmResult, measure: Measure) -> list[str]:
