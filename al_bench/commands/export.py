@@ -99,5 +99,8 @@ def _merge(folders: Sequence[Path], target: Path, prefer: Path | None) -> int:
         merged = merge(folders, target, prefer)
     for reason in (*merged.spared, *merged.lost):
         print(f"warning: left out: {in_a_line(reason.rstrip('.'))}.", file=sys.stderr)
+    for reason in merged.edited:
+        text = f"taken, as prefer={prefer} asks: {reason}; al-bench status check=true tells of it"
+        print(f"warning: {in_a_line(text)}.", file=sys.stderr)
     print(f"{target}: {merged.taken} trials taken in")
     return 1 if merged.lost else 0

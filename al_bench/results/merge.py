@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from al_bench.errors import ConfigError, ResultsError
+from al_bench.errors import ConfigError, ResultsError, near
 from al_bench.results import (
     atomic,
     configured,
@@ -50,11 +50,30 @@ class Merged:
             finished and could not be taken, damaged copies of trials of which others are whole.
         lost: What was left out beside that: damaged trials, files of another trial than their
             place says, trials whose new place is in use.
+        edited: What was taken since ``prefer`` asks for it, though it is not what was stored.
     """
 
     taken: int
     spared: tuple[str, ...]
     lost: tuple[str, ...]
+    edited: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Pick:
+    """What becomes of the sources' copies of a trial.
+
+    Args:
+        trial: The copy that is to be taken; ``None`` where what is there is as good.
+        faults: What is wrong with copies that are not taken, in words.
+        edited: What is wrong with the one that is, since it is preferred; else empty.
+        has_whole: Whether nothing is lost: a copy is whole, or the preferred one is taken.
+    """
+
+    trial: "_Trial | None"
+    faults: list[str]
+    edited: list[str]
+    has_whole: bool
 
 
 @dataclass(frozen=True)
@@ -100,12 +119,12 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
         prefer: One of the folders, or ``target``: its copy is taken where copies differ.
 
     Raises:
-        ConfigError: A folder does not exist, or ``prefer`` is none of them.
+        ConfigError: A folder does not exist, ``prefer`` is none of them, or ``target`` lies in one.
         ResultsError: There is nothing to merge, copies differ, or ``target`` cannot be written.
     """
     place_of = _places(sources, target, prefer)
     preferred = None if prefer is None else place_of[prefer.resolve()]
-    trials, unreadable, lost = _gather(sources, target, place_of)
+    trials, unreadable, lost = _gather(sources, place_of)
     if not trials and not unreadable and not lost and set(place_of.values()) != {-1}:
         where = ", ".join(map(str, sources))
         raise ResultsError(f"No trials to merge under {where}.", "al-bench status lists trials.")
@@ -113,16 +132,18 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
     for key, message in unreadable:  # no loss where another copy is whole
         (spared if key in trials or _has(target, key) else lost).append(message)
     picks = []
+    edited: list[str] = []
     conflicts = []
     for (run, seed), group in trials.items():
         try:
-            pick, wrong, whole = _pick(group, TrialPaths(target / run, seed), preferred)
+            pick = _pick(group, TrialPaths(target / run, seed), preferred)
         except _Differ as error:
             conflicts.append(error)
             continue
-        (spared if whole else lost).extend(wrong)
-        if pick is not None:
-            picks.append(pick)
+        (spared if pick.has_whole else lost).extend(pick.faults)
+        edited += pick.edited
+        if pick.trial is not None:
+            picks.append(pick.trial)
     if conflicts:
         more = f"; so are those of {len(conflicts) - 1} more trials" if len(conflicts) > 1 else ""
         raise ResultsError(
@@ -140,7 +161,7 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
             spared.append(str(error))
         except (_Differ, locks.TrialHeld, inside.LedOutside) as error:
             lost.append(str(error))
-    return Merged(count, tuple(spared), tuple(lost))
+    return Merged(count, tuple(spared), tuple(lost), tuple(edited))
 
 
 class _Differ(Exception):
@@ -159,7 +180,7 @@ def _places(sources: Sequence[Path], target: Path, prefer: Path | None) -> dict[
     """The position of each folder among the sources; the target's is -1.
 
     Raises:
-        ConfigError: A folder does not exist, or ``prefer`` is none of them.
+        ConfigError: A folder does not exist, ``prefer`` is none of them, or the target lies in one.
     """
     for folder in sources:
         if not folder.is_dir():
@@ -167,6 +188,13 @@ def _places(sources: Sequence[Path], target: Path, prefer: Path | None) -> dict[
                 f"There is no results folder {folder}.",
                 "Name the ones that al-bench run has written.",
             )
+    around = [folder for folder in sources if folder.resolve() in target.resolve().parents]
+    if around:
+        outermost = min(around, key=lambda folder: len(folder.resolve().parts))
+        raise ConfigError(
+            f"merge={target} lies in {outermost}, whose trials would be there twice.",
+            f"Try merge={near(outermost.resolve().parent / target.name)}.",
+        )
     place_of = {target.resolve(): -1}
     for place, folder in enumerate(sources):
         place_of.setdefault(folder.resolve(), place)
@@ -179,7 +207,7 @@ def _places(sources: Sequence[Path], target: Path, prefer: Path | None) -> dict[
 
 
 def _gather(
-    sources: Sequence[Path], target: Path, place_of: Mapping[Path, int]
+    sources: Sequence[Path], place_of: Mapping[Path, int]
 ) -> tuple[dict[_Key, list[_Trial]], list[tuple[_Key | None, str]], list[str]]:
     """The sources' copies of each trial.
 
@@ -192,7 +220,7 @@ def _gather(
     for place, folder in enumerate(sources):
         if place_of[folder.resolve()] != place:
             continue  # named again, or the target itself
-        for paths in _trials_below(folder, target):
+        for paths in _trials_below(folder):
             try:
                 trial = _trial(paths, place)
             except _Stranger as error:
@@ -208,14 +236,9 @@ def _gather(
     return trials, unreadable, strangers
 
 
-def _trials_below(folder: Path, target: Path) -> Iterator[TrialPaths]:
-    """Trials with a curve below a folder, without those of a target that lies in it."""
-    root, target = folder.resolve(), target.resolve()
+def _trials_below(folder: Path) -> Iterator[TrialPaths]:
+    """Trials with a curve below a folder."""
     for place, below, _ in inside.walk(folder):
-        here = Path(place).resolve()
-        if target in (here, *here.parents) and target not in (root, *root.parents):
-            below.clear()
-            continue
         below.sort()
         run = Path(place)
         names = [path.name for kind in ("curves", "manifests") for path in (run / kind).glob("*")]
@@ -273,12 +296,11 @@ def _trial(paths: TrialPaths, place: int) -> _Trial:
     return _Trial(copy, paths, run, len(rows), content or {})
 
 
-def _pick(
-    group: Sequence[_Trial], place: TrialPaths, preferred: int | None
-) -> tuple[_Trial | None, list[str], bool]:
-    """Which of the sources' copies is to be taken; ``None`` where what is there is as good.
+def _pick(group: Sequence[_Trial], place: TrialPaths, preferred: int | None) -> _Pick:
+    """Which of the sources' copies is to be taken, and which are damaged.
 
-    And which are damaged, in words, and whether any is whole.
+    Raises:
+        _Differ: Copies differ, and none is preferred.
     """
     candidates = list(group)
     if place.curve.exists():
@@ -286,12 +308,12 @@ def _pick(
             candidates.insert(0, _trial(place, -1))
     wrong = {id(trial): _wrong(trial) for trial in candidates}
     whole = [trial for trial in candidates if not wrong[id(trial)]]
-    faults = [f"{trial}: {wrong[id(trial)]}" for trial in group if wrong[id(trial)]]
+    faults = {id(trial): f"{trial}: {wrong[id(trial)]}" for trial in group if wrong[id(trial)]}
     # Copies that were edited are no damage to a choice that the user makes.
     usable = [trial for trial in candidates if not copies.damaged(trial.copy)]
     favored = [trial for trial in usable if trial.copy.place == preferred]
     if not whole and not favored:
-        return None, faults, False
+        return _Pick(None, [*faults.values()], [], has_whole=False)
     best = max(whole or favored, key=lambda trial: trial.rounds)  # the first of the longest
     others = [trial for trial in usable if trial is not best]
     differing = {id(trial): copies.compare(best.copy, trial.copy) for trial in others}
@@ -307,7 +329,9 @@ def _pick(
     else:
         equal = [trial for trial in whole if trial.rounds == best.rounds]
         best = max(equal or [best], key=lambda trial: trial.is_complete)
-    return (None if best.copy.place == -1 else best), faults, True
+    edited = [faults.pop(id(best))] if id(best) in faults else []
+    taken = None if best.copy.place == -1 else best
+    return _Pick(taken, [*faults.values()], edited, has_whole=True)
 
 
 def _wrong(trial: _Trial) -> str:
@@ -329,7 +353,7 @@ def _take(trial: _Trial, place: TrialPaths, preferred: int | None) -> bool:
         _hold(trial, stack)
         for folder in place.folders:
             atomic.clean(folder, place.name)
-        pick, *_ = _pick([_trial(trial.paths, trial.copy.place)], place, preferred)
+        pick = _pick([_trial(trial.paths, trial.copy.place)], place, preferred).trial
         if pick is None:
             return False
         files = _files(pick, place)

@@ -274,8 +274,6 @@ def test_a_folder_is_merged_with_itself_and_its_parts_in_silence(typed, laptop, 
     assert typed("laptop", "merge=laptop") == (0, "laptop: 0 trials taken in\n", "")
     assert typed("laptop", "laptop/digits", "laptop", "merge=laptop")[0] == 0
     assert files(laptop) == before
-    assert typed("laptop", "merge=laptop/all")[:2] == (0, "laptop/all: 2 trials taken in\n")
-    assert typed("laptop", "merge=laptop/all")[:2] == (0, "laptop/all: 0 trials taken in\n")
     (tmp_path / "link").symlink_to(laptop)
     assert typed("link", "merge=laptop")[:2] == (0, "laptop: 0 trials taken in\n")
 
@@ -287,6 +285,9 @@ def test_a_folder_is_merged_with_itself_and_its_parts_in_silence(typed, laptop, 
         (["laptop", "merge=all", "prefer=cluster"], 2, "prefer=cluster is none of the folders"),
         (["laptop", "out=x.csv", "prefer=laptop"], 2, "prefer= chooses among folders"),
         (["empty", "merge=all"], 1, "No trials to merge under empty"),
+        (["laptop", "merge=laptop/all"], 2, "lies in laptop, whose trials would be there twice"),
+        (["laptop", "merge=laptop/all"], 2, "Try merge=all."),
+        (["laptop/digits", "laptop", "merge=laptop/digits/all"], 2, "Try merge=all."),
     ],
 )
 def test_what_cannot_be_merged_is_told_and_nothing_is_made(
@@ -335,4 +336,7 @@ def test_an_edited_copy_is_refused_beside_another_and_taken_only_on_demand(typed
     code, out, err = typed("other", "merge=laptop", "prefer=other")
     assert (code, out) == (0, "laptop: 1 trials taken in\n")
     assert "curves/seed=0.parquet is not what was stored" in err
+    assert "warning: taken, as prefer=other asks: seed=0 in other/" in err
+    assert "left out" not in err
+    assert not is_done(laptop, 0, 1)
     assert set(stored(laptop, 0)[0]["test_accuracy"].to_pylist()) == {0.5}
