@@ -49,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run al-bench with these words (default: the command line's); the exit code.
 
     0 is success, 1 a failure, 2 bad input, 130 an interruption by Ctrl-C, 75 one by a scheduler's
-    SIGTERM or SIGUSR1 of a command that goes on where it is typed again.
+    SIGTERM or SIGUSR1, or by the SIGHUP of a terminal that is closed, of a command that goes on
+    where it is typed again.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     masked_words(words)  # so that what was typed is known in messages

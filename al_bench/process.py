@@ -15,17 +15,20 @@ from typing import Any
 from al_bench.errors import AlBenchError
 from al_bench.text.visible import visible
 
-# What a scheduler sends to a job whose time is up, or whose place another job gets.
-_OF_SCHEDULERS = tuple(getattr(signal, n) for n in ("SIGTERM", "SIGUSR1") if hasattr(signal, n))
-_SIGNALS = (signal.SIGINT, *_OF_SCHEDULERS)
+# What a scheduler sends to a job whose time is up, or whose place another job gets, and a terminal
+# that is closed to what runs in it.
+_FROM_OUTSIDE = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, name)
+)
+_SIGNALS = (signal.SIGINT, *_FROM_OUTSIDE)
 _PLAIN = dict(
     zip("–—−×·±→≤≥…", ["-", "-", "-", "x", ".", "+-", "->", "<=", ">=", "..."], strict=True)
 )
 _SECONDS_TO_END = 0.5  # at most, after the parent
-_SECONDS_TO_STOP = 15.0  # at most, after a scheduler's signal: it kills in half a minute
+_SECONDS_TO_STOP = 15.0  # at most, after such a signal: a scheduler kills in half a minute
 INTERRUPTED, GOES_ON = 130, 75  # exit codes
 _parents: set[int] = set()  # with which this process ends
-_preempted: list[str] = []  # the signal of a scheduler by which the command has been ended
+_preempted: list[str] = []  # the signal from outside by which the command has been ended
 _staying = threading.Event()  # the process goes on after the command
 
 
@@ -160,15 +163,16 @@ def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def catch_signals(goes_on: bool = False) -> dict[signal.Signals, Any]:
-    """Let Ctrl-C, SIGTERM and SIGUSR1 interrupt the command, and a second one end it at once.
+    """Let Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP interrupt the command, and a second one end it.
 
     Args:
-        goes_on: Whether the command goes on where it is typed again: then SIGTERM and SIGUSR1 are a
-            scheduler's (``preempted``), and end the process a while later whatever it is at.
+        goes_on: Whether the command goes on where it is typed again: then all but Ctrl-C are a
+            scheduler's or those of a terminal that is closed (``preempted``), and end the process a
+            while later whatever it is at.
 
     Returns:
         The handlers there were, for ``signal.signal``. Other handlers than Python's own, signals
-        that are ignored, and threads but the main one are left alone.
+        that are ignored (as SIGHUP is under nohup), and threads but the main one are left alone.
     """
     before: dict[signal.Signals, Any] = {}
     _preempted.clear()
@@ -178,7 +182,7 @@ def catch_signals(goes_on: bool = False) -> dict[signal.Signals, Any]:
             handler = signal.getsignal(number)
             if handler in (signal.SIG_DFL, signal.default_int_handler):
                 before[number] = handler
-                preempts = goes_on and number in _OF_SCHEDULERS
+                preempts = goes_on and number in _FROM_OUTSIDE
                 signal.signal(number, _preempt if preempts else _interrupt)
     return before
 
@@ -196,7 +200,7 @@ def _preempt(signum: int, frame: FrameType | None) -> None:
 
 
 def preempted() -> str | None:
-    """The signal of a scheduler that has ended a command which can go on; ``None`` for none."""
+    """The signal from outside that has ended a command which can go on; ``None`` for none."""
     return _preempted[0] if _preempted else None
 
 

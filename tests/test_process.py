@@ -33,7 +33,7 @@ from al_bench.errors import ResultsError
 from al_bench.results import locks
 
 ROOT = Path(__file__).parents[1]
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 
 def state():
@@ -255,7 +255,7 @@ def test_a_second_signal_ends_a_command_at_once():
     assert ended.stderr == "al-bench: stopped at once.\n"
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGHUP"])
 @pytest.mark.parametrize(
     ("words", "code"), [(["run"], 75), (["transfer"], 75), (["rerun"], 130), (["plot"], 130)]
 )
@@ -270,6 +270,21 @@ def test_a_schedulers_signal_says_whether_to_go_on(monkeypatch, capsys, name, wo
     assert said.count("\n") == 1
     assert said.startswith("al-bench: stopped")
     assert (f" by {name}" in said) == (code == 75) == ("Run it again to go on" in said)
+
+
+def test_a_closed_terminal_does_not_end_what_ignores_it(monkeypatch, capsys):
+    def work(rest):
+        os.kill(os.getpid(), signal.SIGHUP)
+        return 0
+
+    monkeypatch.setattr("al_bench.commands.run.command.run", work)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        assert cli.main(["run"]) == 0
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_what_a_schedulers_signal_has_ended_beside_is_no_failure(monkeypatch, capsys):

@@ -263,7 +263,8 @@ def _send(messages: "Connection[Any, Any]", name: str, content: Any) -> None:
 
 def _work(parent: int, own_folders: Sequence[str], messages: "Connection[Any, Any]") -> None:
     """Run trials as they are asked for, until the parent hangs up."""
-    for name in ("SIGINT", "SIGUSR1", "SIGUSR2"):  # a terminal and Slurm send them to all processes
+    # A terminal and Slurm send these to all processes.
+    for name in ("SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)  # the parent decides for all
     signal.signal(signal.SIGTERM, functools.partial(_interrupt, messages))

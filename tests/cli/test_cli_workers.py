@@ -103,7 +103,7 @@ def of_first_seed(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_stopped_worker_does_not_keep_a_run_from_its_end(tmp_path, al_bench, name):
     words = ("strategy=random", "seeds=2", "budget.total=1000", "workers=2")
     process = start(tmp_path, *WORDS, *words)
