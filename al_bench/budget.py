@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from al_bench.errors import ConfigError, keyed, require_counts, require_number, require_whole
+from al_bench.errors import ConfigError, keyed, require_counts, require_number, require_whole, typed
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,20 @@ class Budget:
     target_accuracy: float | None = None
 
     def __post_init__(self) -> None:
-        if self.total is None and (self.init_size, self.init_per_class) != (None, None):
+        given = [n for n in ("init_size", "init_per_class") if getattr(self, n) is not None]
+        if self.total is None and given:
             raise ConfigError(
                 f"{keyed('total')}=null labels the whole pool at once, without an initial set.",
                 f"Write how many there are at the end, {keyed('total')}=100 for example, or use "
-                "budget=full.",
+                f"budget=full and leave {keyed(given[0])} out.",
             )
-        if self.total is not None and (self.init_size is None) == (self.init_per_class is None):
+        if self.total is not None and not given:
+            raise ConfigError(
+                f"{keyed('init_size')} and {keyed('init_per_class')} are both null, and one of "
+                "them says how many labels there are at the beginning.",
+                f"Write {keyed('init_size')}=20 for example.",
+            )
+        if len(given) == 2:
             raise ConfigError(
                 f"Give one of {keyed('init_size')} and {keyed('init_per_class')}, got "
                 f"{self.init_size} and {self.init_per_class}.",
@@ -59,7 +66,7 @@ class Budget:
         if self.validation_per_class is not None and self.validation_size != 0:
             raise ConfigError(
                 f"Give one of {keyed('validation_size')} and {keyed('validation_per_class')}, got "
-                f"{self.validation_size} and {self.validation_per_class}.",
+                f"{typed(self.validation_size)} and {self.validation_per_class}.",
                 f"Set {keyed('validation_size')}=0.",
             )
         require_whole("batch_size", self.batch_size, 1)
@@ -137,10 +144,10 @@ class Budget:
         validation = self.validation_labels(num_classes)
         if self.total is None:
             if validation >= pool_size:
-                said = f"{keyed('validation_size')}={validation}"
-                if self.validation_per_class is not None:
-                    said = f"{keyed('validation_per_class')}={self.validation_per_class}"
-                raise ConfigError(f"{said} leaves nothing of the pool's {pool_size} points.")
+                raise ConfigError(
+                    f"{self._validation} leaves nothing of the pool's {pool_size} points.",
+                    self._less_validation(pool_size - 1, num_classes),
+                )
             self._check_target(validation)
             return
         initial = self.initial_labels(num_classes)
@@ -150,6 +157,14 @@ class Budget:
                 f"The initial set has {initial} labels, more than {keyed('total')}={self.total}.",
                 f"Lower {keyed(key)} or raise {keyed('total')}.",
             )
+        least = max(initial, 1)
+        if validation > pool_size - least >= 0:  # no lower total would help
+            beside = self.total if self.total < pool_size else least
+            raise ConfigError(
+                f"{self._validation} leaves too little of the pool's {pool_size} points for "
+                f"{keyed('total')}={self.total}.",
+                self._less_validation(pool_size - beside, num_classes),
+            )
         if self.total + validation > pool_size:
             spare = f" beside {validation} validation points" if validation else ""
             raise ConfigError(
@@ -157,6 +172,21 @@ class Budget:
                 f"Use {keyed('total')}={max(pool_size - validation, 1)} or less.",
             )
         self._check_target(validation)
+
+    @property
+    def _validation(self) -> str:
+        """What was typed of the validation set."""
+        if self.validation_per_class is not None:
+            return f"{keyed('validation_per_class')}={self.validation_per_class}"
+        return f"{keyed('validation_size')}={self.validation_size}"
+
+    def _less_validation(self, most: int, num_classes: int) -> str:
+        """What to type so that there are at most so many validation points."""
+        if self.validation_per_class is None:
+            return f"Use {keyed('validation_size')}={most} or less."
+        if (each := most // num_classes) == 0:
+            return f"Leave {keyed('validation_per_class')} out."
+        return f"Use {keyed('validation_per_class')}={each} or less."
 
     def _check_target(self, validation: int) -> None:
         if self.target_accuracy is not None and validation == 0:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from al_bench import process
-from al_bench.errors import AlBenchError, ConfigError, barred, choose, error_line, scarce
+from al_bench.errors import AlBenchError, ConfigError, barred, choose, error_line, overlong, scarce
 from al_bench.masking import masked_text, masked_words
 
 # Command: module in al_bench.commands, function, what it does. Modules are imported on use.
@@ -94,7 +94,7 @@ def _answer(words: list[str]) -> int:
     except BrokenPipeError:
         return 1  # who read the output has seen enough
     except Exception as error:
-        return _complain(error, 1, verbose)
+        return _complain(error, ConfigError.exit_code if overlong(error) else 1, verbose)
 
 
 def _say_stopped(words: Sequence[str]) -> int:
@@ -142,7 +142,7 @@ def _complain(error: Exception, code: int, verbose: bool) -> int:
 
         print(masked_text("".join(traceback.format_exception(error))), file=sys.stderr, end="")
     is_ours = isinstance(error, AlBenchError)
-    line = str(error) if is_ours else scarce(error) or barred(error)
+    line = str(error) if is_ours else scarce(error) or barred(error) or overlong(error)
     text = line or f"{error_line(error)}. Add verbose=true for more."
     print(f"al-bench: {' '.join(masked_text(text).split())}", file=sys.stderr)
     return code

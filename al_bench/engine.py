@@ -139,9 +139,13 @@ def parse_device(name: str) -> torch.device:
             cards = f"{count} CUDA device{'s' if count > 1 else ''}" if count else "no CUDA device"
             raise ConfigError(f"device={name}: this machine has {cards}.", "Try device=cpu.")
         return torch.device("cuda", device.index or 0)
+    if device.index:
+        raise ConfigError(
+            f"device={name}: there is one {device.type}.", f"Try device={device.type}."
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device=mps: this machine has no Metal device.", "Try device=cpu.")
-    return device
+    return torch.device(device.type)
 
 
 def device_name(device: torch.device) -> str:

@@ -16,6 +16,7 @@ from al_bench.masking import masked_text
 from al_bench.text.visible import without_colors
 
 PLACE = "_key_in_configuration"
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095  # bytes, of nearly every file system
 MOST = 2**63 - 1  # that a column of whole numbers holds
 
 
@@ -221,6 +222,24 @@ def barred(error: BaseException) -> str | None:
     return f"No permission for {error.filename}. Have it made readable, or name another."
 
 
+def overlong(error: BaseException) -> str | None:
+    """In one line which name or path an error says is too long; ``None`` if it says none."""
+    if not isinstance(error, OSError) or error.errno != errno.ENAMETOOLONG:
+        return None
+    return too_long(error.filename or "")
+
+
+def too_long(path: str | bytes | os.PathLike[str]) -> str | None:
+    """In one line which part of a path no file or folder can be called; ``None`` if none is."""
+    whole = os.fsencode(path)
+    name = max(whole.split(os.sep.encode()), key=len)
+    for kind, text, most in (("name", name, _LONGEST_NAME), ("path", whole, _LONGEST_PATH)):
+        if len(text) > most:
+            start = text[:20].decode(errors="ignore")
+            return f"The {kind} {start}… has {len(text)} bytes, and {most} is the most."
+    return None
+
+
 _OUT_OF_MEMORY = (  # of libraries that have no type for it
     "failed to map segment",
     "annot allocate memory",
@@ -290,12 +309,17 @@ def require_whole(name: str, value: object, least: int, most: int = MOST) -> Non
     if not whole or not least <= value <= most:  # type: ignore[operator]
         limit = f" to {most}" if whole and value > most else ""  # type: ignore[operator]
         raise ConfigError(
-            f"{_parameter(name)} must be a whole number from {least}{limit}, got {value!r}."
+            f"{_parameter(name)} must be a whole number from {least}{limit}, got {typed(value)}."
         )
 
 
 def _parameter(name: str) -> str:
     return keyed(name) if name.isidentifier() else name
+
+
+def typed(value: object) -> str:
+    """A value in a message: null as one types it, and all else as Python writes it."""
+    return "null" if value is None else repr(value)
 
 
 def require_number(
@@ -325,11 +349,11 @@ def require_number(
     limits = ((least, "from"), (above, "above"), (most, "at most"), (below, "below"))
     bounds = " and ".join(f"{word} {limit:g}" for limit, word in limits if math.isfinite(limit))
     raise ConfigError(
-        f"{_parameter(name)} must be {f'a number {bounds}'.rstrip()}, got {value!r}.", hint
+        f"{_parameter(name)} must be {f'a number {bounds}'.rstrip()}, got {typed(value)}.", hint
     )
 
 
 def require_list(name: str, value: object) -> None:
     """Raise ConfigError unless ``value`` is a list."""
     if not isinstance(value, list | tuple):
-        raise ConfigError(f"{_parameter(name)} must be a list such as [0,1], got {value!r}.")
+        raise ConfigError(f"{_parameter(name)} must be a list such as [0,1], got {typed(value)}.")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from al_bench.errors import ConfigError, choose
+from al_bench.errors import ConfigError, choose, too_long
 
 _NAMES = re.compile(r"(.*_)?(path|root|folder|file)")
 _STRATEGY = re.compile(r"(init_)?strategy\.(.*\.)?run")
@@ -33,10 +33,33 @@ def opened(path: str | os.PathLike[str]) -> Path:
         return Path(path)
 
 
-def refuse_empty(key: str, value: Any) -> None:
-    """Raise ConfigError where the text of a path is empty: it would be the current folder."""
-    if is_path(key) and value == "":
+def refuse_unusable(key: str, value: Any) -> None:
+    """Raise ConfigError where the text of a path can be none.
+
+    An empty one would be the current folder, one that is too long can be no name, and results go
+    to a folder, not to a file.
+    """
+    if not is_path(key) or not isinstance(value, str):
+        return
+    if not value:
         raise ConfigError(f"{key} is empty.", "Name a file or a folder; . is the current one.")
+    if sentence := too_long(opened(value)):
+        raise ConfigError(f"{key} is no path. {sentence}", f"Type a shorter {key}=….")
+    if key == "results" and (file := file_in_the_way(opened(value))):
+        raise ConfigError(
+            f"results={value}: {file} is a file, and a folder is needed.",
+            "Move it away, or choose another folder with results=….",
+        )
+
+
+def file_in_the_way(folder: Path) -> Path | None:
+    """What is there and no folder, of a folder or of those above it; ``None`` where nothing is."""
+    for place in (folder, *folder.parents):
+        if os.path.isdir(place):
+            return None
+        if os.path.lexists(place):
+            return place
+    return None
 
 
 def keys_in(config: Mapping[str, Any], before: str = "") -> list[str]:

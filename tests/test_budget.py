@@ -46,7 +46,10 @@ def test_a_full_budget_labels_everything_in_one_round():
         ({"batch_size": 0}, "batch_size must be a whole number from 1"),
         ({"init_size": -1}, "init_size must be a whole number from 0"),
         ({"init_size": 20, "init_per_class": 2}, "Set the other to null"),
-        ({"init_size": None}, "init_size and init_per_class"),
+        ({"init_size": None}, "init_size and init_per_class are both null.*Write init_size=20"),
+        ({"init_size": 20, "total": None}, "use budget=full and leave init_size out"),
+        ({"validation_size": None}, "validation_size must be a whole number from 0, got null"),
+        ({"validation_size": None, "validation_per_class": 1}, "got null and 1"),
         ({"total": None}, "without an initial set.*total=100 for example, or use budget=full"),
         ({"init_size": None, "total": None, "validation_size": "5x"}, "budget=full lacks"),
         ({"total": 0}, "total must be a whole number from 1"),
@@ -76,6 +79,18 @@ def test_a_wrong_budget_is_refused_with_a_reason(wrong, said):
         (Budget(total=90, validation_per_class=2), "beside 20 validation points"),
         (Budget(init_size=None, total=None, validation_per_class=10), "=10 leaves nothing of the"),
         (Budget(total=50, target_accuracy=0.9), "needs a validation set"),
+        (
+            Budget(total=60, validation_size=200),
+            "validation_size=200 leaves too little of the pool's 100 points for total=60. "
+            "Use validation_size=40 or less",
+        ),
+        (Budget(total=600, validation_size="10x"), "=10x leaves .* Use validation_size=80 or less"),
+        (Budget(total=60, validation_per_class=20), "Use validation_per_class=4 or less"),
+        (Budget(total=95, validation_per_class=20), "Leave validation_per_class out"),
+        (
+            Budget(init_size=None, total=None, validation_size=100),
+            "leaves nothing of the pool's 100 points. Use validation_size=99 or less",
+        ),
     ],
 )
 def test_a_budget_that_does_not_fit_the_pool_is_refused(budget, said):

@@ -4,7 +4,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from al_bench.configuration.arguments import Arguments, Command, Option, file_or_folder, one_of
+from al_bench.configuration.arguments import (
+    Arguments,
+    Command,
+    Option,
+    new_file,
+    new_folder,
+    one_of,
+)
 from al_bench.errors import ConfigError
 from al_bench.masking import masked_text
 from al_bench.report.publishing import PUBLISH, published_frame, without_places
@@ -18,12 +25,12 @@ COMMAND = Command(
     summary="Writes stored results as one tidy file, or merges results folders into one.",
     options=(
         Option(
-            "out", "file to write (.csv or .parquet), or with merge= nothing", read=file_or_folder
+            "out",
+            "file to write (.csv or .parquet), or with merge= nothing",
+            read=new_file("curves.csv"),
         ),
         Option("kind", "curves or acquisitions", "curves", one_of("curves", "acquisitions")),
-        Option(
-            "merge", "results folder that takes the trials of all others in", read=file_or_folder
-        ),
+        Option("merge", "results folder that takes the trials of all others in", read=new_folder),
         Option(
             "prefer",
             "with merge=: which of the folders has the copy that is taken where copies of a trial "

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from al_bench.configuration.arguments import (
     Command,
     Option,
-    file_or_folder,
     listed,
+    new_folder,
     number,
     one_of,
     text,
@@ -38,7 +38,7 @@ COMMAND = Command(
             "out",
             "folder of the figures (default: plots in the first folder of results, or here for "
             "single runs and files)",
-            read=file_or_folder,
+            read=new_folder,
         ),
         Option(
             "figure",

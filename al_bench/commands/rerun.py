@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from al_bench.configuration.arguments import Command, Option, file_or_folder
+from al_bench.configuration.arguments import Command, Option, new_folder
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.paths import check_moved
 from al_bench.text.visible import in_a_line
@@ -26,7 +26,7 @@ COMMAND = Command(
         Option(
             "out",
             "results folder to keep the repetition in (default: it is thrown away)",
-            read=file_or_folder,
+            read=new_folder,
         ),
     ),
     words="manifest",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from al_bench.configuration.arguments import Command, Option, file_or_folder, switch
+from al_bench.configuration.arguments import Command, Option, new_folder, switch
 from al_bench.errors import ConfigError, ResultsError
 from al_bench.paths import check_moved
 from al_bench.text.terminal import warnings_as_lines
@@ -37,7 +37,7 @@ COMMAND = Command(
         Option(
             "out",
             "results folder of the new runs (default: the first one named)",
-            read=file_or_folder,
+            read=new_folder,
         ),
         Option("dry_run", "say what would be done, and stop", False, switch),
     ),

@@ -1,5 +1,6 @@
 """The command lines of every command but ``run``: words and ``key=value``, nothing else."""
 
+import os
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -7,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from al_bench.errors import ConfigError, choose
+from al_bench.errors import ConfigError, choose, too_long
 from al_bench.masking import is_secret, masked_text
-from al_bench.paths import is_path, opened, refuse_empty
+from al_bench.paths import file_in_the_way, is_path, opened, refuse_unusable
 
 MOVED = "dataset.path=, dataset.root=, …"
 _KEY_VALUE = re.compile(r"([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
@@ -24,7 +25,37 @@ def text(value: str) -> str:
 
 def file_or_folder(value: str) -> str:
     """A path with the home folder in place of ``~``."""
-    return str(opened(text(value)))
+    path = str(opened(text(value)))
+    if sentence := too_long(path):
+        raise ValueError(f"must be a path: {sentence.rstrip('.')}", "Type a shorter one.")
+    return path
+
+
+def new_folder(value: str) -> str:
+    """A path, with the home folder in place of ``~``, at which a folder is or can be made."""
+    path = file_or_folder(value)
+    if file := file_in_the_way(Path(path)):
+        raise ValueError(
+            f"must be a folder, and {file} is a file", "Move it away, or name another folder."
+        )
+    return path
+
+
+def new_file(example: str) -> Callable[[str], str]:
+    """A reader of ``out``, a path with the home folder in place of ``~`` at which no folder is.
+
+    Args:
+        example: How a file may be called.
+    """
+
+    def read(value: str) -> str:
+        path = file_or_folder(value)
+        if os.path.isdir(path):
+            hint = f"Try out={Path(path, example)}."
+            raise ValueError(f"must be a file, and {path} is a folder", hint)
+        return path
+
+    return read
 
 
 def number(minimum: float = float("-inf"), maximum: float = float("inf")) -> Callable[[str], float]:
@@ -288,7 +319,7 @@ def _is_masked(name: str, value: str) -> bool:
 
 def _unquoted(name: str, value: str) -> str:
     """A path without the quotes that ``al-bench run`` may need."""
-    refuse_empty(name, value)
+    refuse_unusable(name, value)
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
     return value[1:-1] if quoted else value
 

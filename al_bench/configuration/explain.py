@@ -1,5 +1,6 @@
 """Hydra's complaints, each as one line: what is wrong, what was typed, what is valid."""
 
+import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -70,6 +71,33 @@ def explain(
     return ConfigError(f"{full[1]}: {complaint}." if full else f"{complaint}.")
 
 
+def check_part(config: DictConfig, kind: str, part: str) -> None:
+    """Raise ConfigError unless there is something to show of a part of a configuration.
+
+    Args:
+        config: Of the job, with Hydra's own part.
+        kind: ``job``, ``hydra`` or ``all``, which of it is shown.
+        part: What was typed after ``--package``.
+    """
+    if part == "_global_":
+        return
+    names = [
+        name
+        for name in _paths(config)
+        if kind == "all" or (name.partition(".")[0] == "hydra") == (kind == "hydra")
+    ]
+    if part not in names:
+        raise ConfigError(f"There is no part {part!r} of the configuration.", _parts(part, names))
+    if OmegaConf.select(config, part) is None:
+        raise ConfigError(f"{part} is null, so there is nothing to show of it.", "Leave -p out.")
+
+
+def _parts(part: str, names: Sequence[str]) -> str:
+    """Near names, or else those at the top: all would be a page."""
+    near_names = difflib.get_close_matches(part, names)
+    return choose(part, near_names or [name for name in names if "." not in name])
+
+
 def _no_yaml(error: YAMLError | UnicodeDecodeError, folder: Path | None) -> ConfigError:
     """Which file cannot be read, and the line, or the one in which its end was met."""
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
@@ -133,7 +161,7 @@ def _no_key(key: str, overrides: Sequence[str], folder: Path | None) -> ConfigEr
     if not OmegaConf.is_dict(node):
         return ConfigError(message, f"{where} has no keys of its own.")
     if not path:
-        return ConfigError(message, _nested(word, node) or choose(parts[0], top_level_keys()))
+        return ConfigError(message, _nested(word, node) or _whole_keys(parts, node))
     valid = {str(name) for name in node if not str(name).startswith("_")}
     if "_target_" in node and not node.get("_partial_"):
         parameters = parameters_of(node) or {}
@@ -168,6 +196,14 @@ def _nested(word: str, node: DictConfig) -> str | None:
         for name in keys
     ]
     return f"Did you mean {' or '.join(f'{name}{sign}{value}' for name in keys)}?" if keys else None
+
+
+def _whole_keys(parts: Sequence[str], node: DictConfig) -> str:
+    """Near names of a key whose first part is not there, with what was typed behind it."""
+    rest = ".".join(parts[1:])
+    groups = difflib.get_close_matches(parts[0], top_level_keys())
+    keys = [f"{group}.{rest}" for group in groups if f"{group}.{rest}" in set(_paths(node))]
+    return choose(".".join(parts), keys) if keys else choose(parts[0], top_level_keys())
 
 
 def _paths(node: Any, prefix: str = "") -> Iterator[str]:

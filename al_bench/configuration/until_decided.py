@@ -28,6 +28,10 @@ class Design:
         require_whole("look_every", self.look_every, 1)
         require_whole("max_seeds", self.max_seeds, 1)
         if self.look_every > self.max_seeds:
+            from al_bench.stats.sequential import first_deciding
+
+            if first_deciding(1, self.max_seeds) is None:  # what matters more
+                raise decides_nothing(self.max_seeds)
             raise ConfigError(
                 f"look_every={self.look_every} is more than max_seeds={self.max_seeds}: there "
                 "would be no look.",
@@ -38,6 +42,14 @@ class Design:
     def looks(self) -> list[int]:
         """Seeds at each look; the last is at ``max_seeds``."""
         return [*range(self.look_every, self.max_seeds, self.look_every), self.max_seeds]
+
+
+def decides_nothing(max_seeds: int) -> ConfigError:
+    """So few seeds have no difference that could be significant."""
+    return ConfigError(
+        f"max_seeds={max_seeds} can decide nothing: so few seeds have too few sign flips.",
+        f"Try max_seeds={MAX_SEEDS}.",
+    )
 
 
 def design_of(config: Any) -> Design | None:

@@ -1,6 +1,7 @@
 """What is typed after ``al-bench run``, checked word by word before Hydra reads it."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from al_bench.configuration.schema import CHOOSERS, REQUIRED, RunConfig
 from al_bench.errors import ConfigError
 
 FOLDER = "--config-dir"
+_EXAMPLES = {FOLDER: "FOLDER", "--cfg": "job", "--package": "training"}  # of flags with a value
 FLAGS = "Keys are written key=value; flags are -m, --config-dir FOLDER, --cfg job and --help."
 
 
@@ -34,6 +36,7 @@ class Words:
         folder: Of ``--config-dir``.
         multirun: Whether ``-m`` is there.
         only_shows: Whether they ask for a page, the configuration or a completion, not for a run.
+        shown: Of ``--cfg``: which configuration, and of ``--package``: which part of it.
     """
 
     arguments: list[str]
@@ -41,6 +44,7 @@ class Words:
     folder: Path | None
     multirun: bool
     only_shows: bool
+    shown: tuple[str | None, str | None] = (None, None)
 
 
 def read(arguments: Sequence[str], command: str = "run") -> Words:
@@ -76,7 +80,8 @@ def read(arguments: Sequence[str], command: str = "run") -> Words:
         check_overrides(parsed.overrides, folder)
         check_once(parsed.overrides)
     shows = (parsed.help, parsed.hydra_help, parsed.shell_completion, parsed.cfg, parsed.info)
-    return Words(ordered, parsed.overrides, folder, parsed.multirun, any(shows))
+    shown = (parsed.cfg, parsed.package)
+    return Words(ordered, parsed.overrides, folder, parsed.multirun, any(shows), shown)
 
 
 def _flags() -> argparse.ArgumentParser:
@@ -126,12 +131,28 @@ def check_overrides(overrides: Sequence[str], folder: Path | None = None) -> Non
         try:
             (override,) = OverridesParser.create().parse_overrides([word])
         except OverrideParseException as error:
+            if (fewer := _without_comma(word)) is not None:
+                raise ConfigError(f"{word} has a comma too many.", f"Write {fewer}") from error
             reason = " ".join(str(error).split()).split(" See https")[0]
             raise ConfigError(
                 f"{word!r} cannot be read ({reason}).",
                 "Values with special signs take quotes of their own: \"key='my value'\".",
             ) from error
         _check_override(override, word)
+
+
+def _without_comma(word: str) -> str | None:
+    """The word without commas beside which there is no value, where it can be read so."""
+    key, sign, value = word.partition("=")
+    value = re.sub(r",\s*(?=,|$|[\])}])|(?<![^\[({])\s*,", "", value)
+    fewer = f"{key}{sign}{value}"
+    if fewer == word or not value:
+        return None
+    try:
+        OverridesParser.create().parse_overrides([fewer])
+    except OverrideParseException:
+        return None
+    return fewer
 
 
 def check_once(overrides: Sequence[str]) -> None:
@@ -175,7 +196,7 @@ def _check_override(override: Override, word: str) -> None:
             "its own: \"results='a,b'\".",
         )
     if not (override.is_delete() or override.is_sweep_override()):
-        paths.refuse_empty(key, override.value())
+        paths.refuse_unusable(key, override.value())
     if key in KINDS.values() and (override.package or key not in REQUIRED):
         _check_null(override, word)
     if override.is_sweep_override():
@@ -245,6 +266,9 @@ def _suggestion(word: str, folder: Path | None) -> str:
 
 def _refuse_flag(command: str, message: str) -> NoReturn:
     unknown = message.removeprefix("unrecognized arguments: ")
+    if lacking := re.fullmatch(r"argument \S*?(--[\w-]+)\S*: expected one argument", message):
+        flag = lacking[1]
+        raise ConfigError(f"{flag} needs a value.", f"Write {flag} {_EXAMPLES.get(flag, '…')}")
     if unknown == message:
         raise ConfigError(f"{message}.", FLAGS)
     flag = unknown.split()[0]

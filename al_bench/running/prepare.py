@@ -17,7 +17,7 @@ from al_bench.engine import MOST_TOGETHER, Engine, parse_device
 from al_bench.errors import AlBenchError, ConfigError, choose, placed, require_counts, require_whole
 from al_bench.masking import remember
 from al_bench.models.base import DirectModel, Model, NetworkModel
-from al_bench.paths import opened, refuse_empty
+from al_bench.paths import opened, refuse_unusable
 from al_bench.results.store import Resume
 from al_bench.results.trial_key import TrialKey
 from al_bench.rounds.trial import Run, Trial
@@ -117,7 +117,7 @@ def prepare(composed: Composed, data: Data | None = None) -> Prepared:
     check_complete(config)
     resolved = composed.resolved()
     remember(resolved)
-    refuse_empty("results", config.results)
+    refuse_unusable("results", config.results)
     seeds = parse_seeds(config.seeds)
     for key, valid in (("resume", RESUMES), ("on_error", ON_ERROR)):
         if config[key] not in valid:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from al_bench.configuration.overrides import key_of
-from al_bench.configuration.until_decided import MAX_SEEDS, Design
+from al_bench.configuration.until_decided import Design, decides_nothing
 from al_bench.errors import ConfigError, ResultsError, choose
 from al_bench.results import manifest, parquet, sweeps
 from al_bench.results.history import TrialPaths
@@ -120,11 +120,7 @@ class Group:
             )
         self.first_deciding = first_deciding(len(self.others), design.max_seeds)
         if self.first_deciding is None:
-            raise ConfigError(
-                f"max_seeds={design.max_seeds} can decide nothing: so few seeds have too few sign "
-                "flips.",
-                f"Try max_seeds={MAX_SEEDS}.",
-            )
+            raise decides_nothing(design.max_seeds)
         self.decided: dict[str, Decided] = {}
         self.differences: dict[str, tuple[float, int]] = {}
 

@@ -103,7 +103,9 @@ REFUSED = [
         "differ in max_seeds, of which a sweep has one",
     ),
     (["-m", "strategy=random,bald", *SEQUENTIAL, "look_every=x"], "must be a whole number"),
-    (["-m", "strategy=random,bald", *SEQUENTIAL, "max_seeds=4"], "look_every=5 is more than"),
+    (["-m", "strategy=random,bald", *SEQUENTIAL, "max_seeds=9", "look_every=10"], "is more than"),
+    (["-m", "strategy=random,bald", *SEQUENTIAL, "max_seeds=3"], "can decide nothing: so few"),
+    (["-m", "strategy=random,bald", *SEQUENTIAL, "max_seeds=3", "look_every=3"], "Try max_seeds=2"),
 ]
 
 

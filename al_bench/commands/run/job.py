@@ -16,7 +16,7 @@ from al_bench.commands.run.together import run_composed
 from al_bench.configuration import launchers, own_hydra, sweep
 from al_bench.configuration.composing import composed_job, from_hydra
 from al_bench.configuration.config_dir import config_dir
-from al_bench.configuration.explain import UNREADABLE
+from al_bench.configuration.explain import UNREADABLE, check_part
 from al_bench.configuration.own_hydra import Hydra
 from al_bench.configuration.planning import Plan, plan
 from al_bench.configuration.schema import RunConfig
@@ -33,6 +33,9 @@ def main(request: Words) -> int:
     with own_hydra.started(RunConfig, request.folder) as hydra:
         if request.only_shows:
             own_hydra.store_classes(request.overrides)
+            kind, part = request.shown
+            if kind is not None and part is not None:  # Hydra would only exit where it is not there
+                check_part(own_hydra.compose(hydra, request.overrides), kind, part)
             return _show()
         planned = plan(hydra, request.overrides, request.multirun, request.folder)
         if not planned.is_sweep:
