@@ -64,9 +64,12 @@ def _check_finite(key: str, x: Array) -> None:
             finite = np.isfinite(block.astype(np.float32)).reshape(len(block), -1).all(axis=1)
         if not finite.all():
             row = part.start + int(finite.argmin())
+            axes = 1 if x.ndim == 2 else tuple(range(1, x.ndim))
             raise DataError(
                 f"{key} has NaN, infinity or a number too large for float32 in row {row}; "
-                "every input must be finite."
+                "every input must be finite.",
+                f"Leave such rows out: keep = np.isfinite({key}.astype(np.float32)).all(axis={axes}"
+                f"); {key}, y{key[1:]} = {key}[keep], y{key[1:]}[keep].",
             )
 
 

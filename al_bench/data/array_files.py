@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from al_bench.data.classes import RENUMBER
 from al_bench.errors import DataError, choose, keyed, words_of
 from al_bench.paths import opened
 
@@ -20,6 +21,11 @@ KEYS = ("x_train", "y_train", "x_test", "y_test")
 OPTIONAL = ("class_names",)
 NEEDED = f"Needed: {', '.join(KEYS)}; optional: {', '.join(OPTIONAL)}."
 DAMAGED = (zipfile.BadZipFile, zlib.error, pickle.UnpicklingError)
+_TABLES = (".csv", ".tsv")
+_FROM_TABLE = (
+    "Read its columns with pandas.read_csv, and write them as numbers with np.savez('data.npz', "
+    "x_train=…, y_train=…, x_test=…, y_test=…)."
+)
 ZIP = b"PK\x03\x04"  # how an .npz file begins
 RESIDENT_BYTES = 2**30  # a .npy file above this is memory-mapped
 
@@ -36,6 +42,8 @@ def read_arrays(path: Path) -> dict[str, Array]:
         raise DataError(
             f"There is no file or folder {path}.", f"Set {keyed('path')}=... to your arrays."
         )
+    if path.suffix.lower() in _TABLES:
+        raise DataError(f"{path} is a table, and arrays are read.", _FROM_TABLE)
     with _reading(path), _file(path) as file:
         archive = np.load(file, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -96,7 +104,7 @@ def _read_folder(path: Path) -> dict[str, Array]:
     _require(path, files, ".npy")
     arrays = {}
     for key in _keys_among(files):
-        with _reading(files[key]):
+        with _reading(files[key], name=key):
             large = files[key].stat().st_size > RESIDENT_BYTES
             arrays[key] = _open(files[key], large)
     return arrays
@@ -107,6 +115,14 @@ def _open(path: Path, mapped: bool) -> Array:
         if mapped:
             return np.lib.format.open_memmap(path, mode="r")
         return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _of_objects(name: str) -> str:
+    """How an array of objects is to be written instead."""
+    if name.startswith("y_"):
+        return f"Number the labels before np.savez: {RENUMBER}."
+    kind = "str" if name == "class_names" else "np.float32"
+    return f"Write it with {name}.astype({kind})."
 
 
 def _file(path: Path) -> BinaryIO:
@@ -128,19 +144,28 @@ def _require(path: Path, names: Iterable[str], ending: str) -> None:
 
 
 def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> Array:
-    with _reading(f"{key} in {path}"):
+    with _reading(f"{key} in {path}", name=key):
         return archive[key]
 
 
 @contextlib.contextmanager
 def _reading(
-    what: Path | str, hint: str = "Write it again with np.savez or np.save."
+    what: Path | str, hint: str = "Write it again with np.savez or np.save.", name: str = ""
 ) -> Iterator[None]:
-    """Turn what NumPy raises about a damaged file into DataError."""
+    """Turn what NumPy raises about a damaged file into DataError.
+
+    Args:
+        what: What is read, as a message begins.
+        hint: How it is to be written.
+        name: Of the array, where it is one of ``KEYS`` or ``OPTIONAL``.
+    """
     try:
         yield
     except (OSError, ValueError, EOFError, *DAMAGED) as error:
         reason = words_of(error).rstrip(".") or type(error).__name__
-        if "it holds objects" in reason or "magic string" in reason or "Python object" in reason:
+        if name and str(error).startswith("Object arrays cannot be loaded"):
+            reason = "it has dtype object, such as pandas gives to text, and is no array of numbers"
+            hint = _of_objects(name)
+        elif "it holds objects" in reason or "magic string" in reason or "Python object" in reason:
             reason = "it is not an array of numbers or strings, or not a NumPy file at all"
         raise DataError(f"{what} cannot be read: {reason}.", hint) from error

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from al_bench.data.array_files import read_arrays
 from al_bench.data.base import Dataset, Examples, Inputs, Moments, TensorInputs
 from al_bench.data.build import blocks, fingerprint
 from al_bench.data.mapped import MappedInputs
-from al_bench.errors import ConfigError, keyed, require_whole
+from al_bench.errors import ConfigError, DataError, keyed, require_whole
 from al_bench.paths import opened
 
 Array = NDArray[np.generic]
@@ -79,6 +80,13 @@ class Arrays:
         """Read and check the arrays; raises DataError that names the one that is wrong."""
         path = opened(self.path).absolute()
         arrays = read_arrays(path)
+        try:
+            return self._checked(arrays, path)
+        except DataError as error:
+            raise DataError(f"{self.path}: {error.args[0]}", error.args[1]) from error
+
+    def _checked(self, arrays: Mapping[str, Array], path: Path) -> Dataset:
+        """The data set of these arrays."""
         names = check_class_names(arrays.get("class_names"), self.num_classes)
         said = f"class_names has {len(names or ())} names"
         if names is None and self.num_classes is not None:

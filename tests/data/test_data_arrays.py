@@ -1,6 +1,7 @@
 """A user's own arrays become a data set, or are refused by the key that is wrong."""
 
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from al_bench.data.repeat import RepeatedInputs
 from al_bench.data.subset import IndexedInputs
 from al_bench.errors import ConfigError, DataError
 
+PARTS = ("train", "test")
 CPU = torch.device("cpu")
 Values = dict[str, Any]
 
@@ -199,6 +201,14 @@ BAD: list[tuple[Values, str]] = [
     (images(x_train=np.ones((30, 8, 8, 3), np.uint8)), r"looks like \(n, height, width, chan"),
     (images(x_train=np.ones((30, 8, 8, 1), np.uint8)), r"x_train .* np.moveaxis\(x, -1, 1\)"),
     (images(x_test=np.ones((9, 3, 8, 8), np.float32)), r"x_test has dtype float32 and x_train ui"),
+    (with_nan("x_test", 3, np.inf), r"data.npz: x_test .*keep = .*all\(axis=1\); x_test, y_test ="),
+    (images(x_train=np.full((30, 3, 8, 8), np.nan)), r"all\(axis=\(1, 2, 3\)\); x_train, y_train"),
+    (table(y_train=np.array(["a"] * 30, object)), r"y_train in .* dtype object.*np.union1d"),
+    (table(x_train=np.ones((30, 4), object)), r"Write it with x_train.astype\(np.float32\)"),
+    (
+        table(class_names=np.array(["a", "b", "c"], object)),
+        r"Write it with class_names.astype\(str\)",
+    ),
     (table(y_train=np.arange(29)), r"y_train has 29 labels and x_train has 30 inputs"),
     (table(y_train=np.ones((30, 3), int)), r"y_train has shape \(30, 3\).*argmax"),
     (table(y_test=np.arange(9) / 2), r"y_test has the label 0.5 in row 1; labels must be whole"),
@@ -226,6 +236,26 @@ def test_arrays_of_the_wrong_form_are_refused_in_one_line(
     with pytest.raises(DataError, match=message) as caught:
         Arrays(npz(tmp_path, values)).load()
     assert "\n" not in str(caught.value)
+
+
+def test_the_remedies_for_numbers_and_labels_work_as_they_are_typed(tmp_path: Path) -> None:
+    values = with_nan("x_train", 17, np.nan)
+    values |= {f"y_{part}": values[f"y_{part}"].astype(str).astype(object) for part in PARTS}
+    for remedy in (r"np.savez: (classes = .*)\.$", r"rows out: (keep = .*)\.$"):
+        with pytest.raises(DataError) as refused:
+            Arrays(npz(tmp_path, values)).load()
+        code = re.search(remedy, str(refused.value))
+        assert code is not None
+        exec(code[1], {"np": np}, values)
+    kept = {key: values[key] for part in PARTS for key in (f"x_{part}", f"y_{part}")}
+    assert len(Arrays(npz(tmp_path, kept)).load().train.labels) == 29
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.TSV"])
+def test_a_table_is_told_how_it_becomes_arrays(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match=r"is a table.*pandas.read_csv.*np.savez\('data.npz', x_tr"):
+        Arrays(str(tmp_path / name)).load()
 
 
 def test_a_signal_of_many_channels_and_width_one_is_no_mistake(tmp_path: Path) -> None:
