@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     process.set_up_path()
     signals = process.catch_signals(goes_on="".join(words[:1]) in GOES_ON)
     try:
-        return _answer(words)
+        with process.logged_as_warnings():
+            return _answer(words)
     finally:
         process.end_on_signals()
         with contextlib.suppress(OSError, AlBenchError):  # what it meets is told already

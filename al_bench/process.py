@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -127,6 +128,28 @@ def set_up_streams(output_is_for_show: bool = True) -> None:
                 stream.reconfigure(errors="al_bench.plain")
             if not isinstance(stream, _Stream):
                 setattr(sys, name, _Stream(name, stream, output_is_for_show or name == "stderr"))
+
+
+@contextlib.contextmanager
+def logged_as_warnings() -> Iterator[None]:
+    """Within this context what is logged and no handler is set up for begins with its level."""
+    handler = logging.lastResort
+    if handler is None:
+        yield
+        return
+    before = handler.formatter
+    handler.setFormatter(_Level())
+    try:
+        yield
+    finally:
+        handler.setFormatter(before)
+
+
+class _Level(logging.Formatter):
+    """``warning: what is logged``, as warnings of commands are printed."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {super().format(record)}"
 
 
 def set_up_environment() -> None:

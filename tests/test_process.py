@@ -272,6 +272,16 @@ def test_a_schedulers_signal_says_whether_to_go_on(monkeypatch, capsys, name, wo
     assert (f" by {name}" in said) == (code == 75) == ("Run it again to go on" in said)
 
 
+def test_what_is_logged_is_told_as_a_warning_within_a_command(monkeypatch, capsys):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # but pytest's
+    log = logging.getLogger("al_bench.results.frame")
+    monkeypatch.setattr("al_bench.commands.list.list_choices", lambda rest: log.warning("A file."))
+    cli.main(["list"])
+    assert capsys.readouterr().err == "warning: A file.\n"
+    log.warning("A file.")
+    assert capsys.readouterr().err == "A file.\n"  # of who imports the package
+
+
 def test_a_closed_terminal_does_not_end_what_ignores_it(monkeypatch, capsys):
     def work(rest):
         os.kill(os.getpid(), signal.SIGHUP)

@@ -83,7 +83,8 @@ def rerun(arguments: Sequence[str]) -> int:
     if not differences:
         print(f"The same: {len(curve)} rounds, every column but timings and memory.")
         return 0
-    print(f"Not the same: {len(differences)} columns differ.")
+    number = len(differences)
+    print(f"Not the same: {number} column{' differs' if number == 1 else 's differ'}.")
     for line in differences:
         print(f"  {in_a_line(line)}")
     return 1

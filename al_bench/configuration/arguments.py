@@ -1,5 +1,6 @@
 """The command lines of every command but ``run``: words and ``key=value``, nothing else."""
 
+import math
 import os
 import re
 import textwrap
@@ -67,7 +68,9 @@ def number(minimum: float = float("-inf"), maximum: float = float("inf")) -> Cal
         except ValueError:
             raise ValueError("must be a number") from None
         if not minimum <= result <= maximum:  # also refuses nan
-            raise ValueError(f"must be a number from {minimum:g} to {maximum:g}")
+            ends = ((minimum, "from"), (maximum, "to"))
+            words = [f"{word} {limit:g}" for limit, word in ends if math.isfinite(limit)]
+            raise ValueError(f"must be a number {' '.join(words)}".rstrip())
         return result
 
     return read

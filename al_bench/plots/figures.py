@@ -89,7 +89,7 @@ def find(name: str) -> Draw:
     if name in figures:
         return figures[name]
     if "." not in name:
-        raise ConfigError(f"There is no figure {name!r}.", choose(name, figures))
+        raise ConfigError(f"There is no figure {name!r}.", choose(name, [*figures, "all"]))
     found = locate(name, "figure")
     own: Draw | None = getattr(found, "draw", None) if isinstance(found, ModuleType) else found
     if not callable(own):

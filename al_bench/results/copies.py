@@ -136,7 +136,12 @@ def warn(choices: Sequence[Choice]) -> None:
             warnings.warn(sentence + likewise, stacklevel=5)
     if len(runs) > MAX_LINES:
         rest = sum(map(len, list(runs.values())[MAX_LINES:]))
-        warnings.warn(f"Likewise {rest} trials of {len(runs) - MAX_LINES} more runs.", stacklevel=5)
+        more = len(runs) - MAX_LINES
+        trials, rest_of_runs = (
+            f"{rest} trial{'s' * (rest > 1)}",
+            f"{more} more run{'s' * (more > 1)}",
+        )
+        warnings.warn(f"Likewise {trials} of {rest_of_runs}.", stacklevel=5)
 
 
 def compare(one: Copy, other: Copy) -> str | None:

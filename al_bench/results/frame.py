@@ -150,7 +150,10 @@ def _frame(
         else:
             table_of[path] = answer
     if not table_of:
-        raise ResultsError(f"None of {len(files)} files can be read, the first is {files[0]}.")
+        raise ResultsError(
+            f"None of {len(files)} files can be read, the first is {files[0]}.",
+            "The command line that made it computes it again.",
+        )
     tables = list(table_of.values())
     _warn_of_newer(tables)
 

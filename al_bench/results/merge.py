@@ -145,7 +145,8 @@ def merge(sources: Sequence[Path], target: Path, prefer: Path | None = None) -> 
         if pick.trial is not None:
             picks.append(pick.trial)
     if conflicts:
-        more = f"; so are those of {len(conflicts) - 1} more trials" if len(conflicts) > 1 else ""
+        others = len(conflicts) - 1
+        more = f"; so are those of {others} more trial{'s' * (others > 1)}" if others else ""
         raise ResultsError(
             f"{conflicts[0]}{more}. Nothing was merged.",
             "Add prefer=FOLDER, the one whose copies are to be taken, or keep them in two folders.",

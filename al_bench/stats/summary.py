@@ -90,7 +90,8 @@ def unequal_seeds(frame: pd.DataFrame) -> str | None:
             sentences.append(f"the {axis_of(rows).choices}{where} have different seeds ({text})")
     if not sentences:
         return None
-    more = f", as in {len(sentences) - 1} more protocols" if len(sentences) > 1 else ""
+    others = len(sentences) - 1
+    more = f", as in {others} more protocol{'s' * (others > 1)}" if others else ""
     return f"{sentences[0]}{more}: means are not over the same ones; al-bench compare pairs them."
 
 

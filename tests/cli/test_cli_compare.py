@@ -100,7 +100,7 @@ def test_the_margin_is_in_points_as_it_is_printed(results, capsys):
         (["format=parquet"], "format=parquet needs a file"),
         (["basline=random"], "has no key 'basline'"),
         (["baseline=bald"], "There is no baseline 'bald'"),
-        (["margin=-1"], "margin must be a number from 0"),
+        (["margin=-1"], "margin must be a number from 0, got '-1'"),
     ],
 )
 def test_wrong_input_is_one_line(results, words, message, capsys):

@@ -68,6 +68,14 @@ def test_a_trial_repeated_is_the_same(results, capsys):
     assert sorted(results.rglob("*")) == before
 
 
+def test_a_trial_whose_curve_is_cut_is_told_how_it_comes_back(results, capsys):
+    manifest = manifest_of(results, "entropy")
+    curve = manifest.parent.parent / "curves" / "seed=0.parquet"
+    curve.write_bytes(curve.read_bytes()[:500])
+    assert cli.main(["rerun", str(manifest)]) == 1
+    assert capsys.readouterr().err.endswith("The command line that made it computes it again.\n")
+
+
 @pytest.mark.slow
 def test_a_trial_that_has_not_ended_is_not_repeated(results, capsys):
     path = manifest_of(results, "entropy")
@@ -90,7 +98,7 @@ def test_a_trial_that_was_tampered_with_is_not_the_same(results, capsys):
     pq.write_table(table.set_column(place, table.schema.field(place), [column]), curve)
     assert cli.main(["rerun", str(manifest)]) == 1
     out = capsys.readouterr().out
-    assert "Not the same: 1 columns differ" in out
+    assert "Not the same: 1 column differs.\n" in out
     assert "test_nll: round 1 was" in out
 
 

@@ -202,7 +202,10 @@ BAD: list[tuple[Values, str]] = [
     (images(x_train=np.ones((30, 8, 8, 1), np.uint8)), r"x_train .* np.moveaxis\(x, -1, 1\)"),
     (images(x_test=np.ones((9, 3, 8, 8), np.float32)), r"x_test has dtype float32 and x_train ui"),
     (with_nan("x_test", 3, np.inf), r"data.npz: x_test .*keep = .*all\(axis=1\); x_test, y_test ="),
-    (images(x_train=np.full((30, 3, 8, 8), np.nan)), r"all\(axis=\(1, 2, 3\)\); x_train, y_train"),
+    (
+        images(x_train=np.full((30, 3, 8, 8), np.nan), x_test=np.ones((9, 3, 8, 8))),
+        r"all\(axis=\(1, 2, 3\)\); x_train, y_train",
+    ),
     (table(y_train=np.array(["a"] * 30, object)), r"y_train in .* dtype object.*np.union1d"),
     (table(x_train=np.ones((30, 4), object)), r"Write it with x_train.astype\(np.float32\)"),
     (

@@ -207,6 +207,7 @@ def test_a_metric_that_these_results_lack_is_refused_before_anything_is_written(
 
 def test_an_unknown_figure_or_key_names_its_neighbours(results):
     assert refusal(results, "figure=curve").endswith("Did you mean 'curves'?")
+    assert "Valid: all, audit, " in refusal(results, "figure=foo")
     assert refusal(results, "metrics=test_nll").endswith("Did you mean 'metric'?")
     assert "there is no module 'no'" in refusal(results, "figure=no.such.module")
 

@@ -196,6 +196,15 @@ def test_older_results_are_told(info):
     assert "They belong to one protocol: al-bench compare pairs them seed by seed." in out
 
 
+def test_an_id_that_several_folders_have_is_named_once(tmp_path, info):
+    folder = store(tmp_path)
+    for name in ("copied", "again"):
+        shutil.copytree(folder, folder.parent.with_name(name) / folder.name)
+    code, _, err = info("zzzz", f"results={tmp_path}")
+    assert code == 2
+    assert err.endswith(f"There is no run zzzz in {tmp_path}. Valid: 0123456789ab.\n")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from al_bench.errors import ConfigError
-from al_bench.stats.summary import final_table, metrics, summarize, tidy
+from al_bench.stats.summary import final_table, metrics, summarize, tidy, unequal_seeds
 
 
 def rising(seed, round):
@@ -251,3 +251,13 @@ def test_a_metric_that_cannot_be_drawn_is_refused(make_frame, metric, message):
 
 def test_only_columns_with_numbers_are_metrics(make_frame):
     assert metrics(make_frame("random", range(2), range(2), rising)) == ["test_accuracy"]
+
+
+@pytest.mark.parametrize(("more", "words"), [(1, "1 more protocol: "), (2, "2 more protocols: ")])
+def test_protocols_with_unequal_seeds_are_counted_in_words(make_frame, more, words):
+    frames = []
+    for protocol in "abc"[: more + 1]:
+        for name, seeds in (("random", range(3)), ("bald", range(2))):
+            frame = make_frame(name, seeds, range(3), lambda s, r: 0.5, protocol=protocol)
+            frames.append(frame.assign(budget=protocol))
+    assert f", as in {words}" in unequal_seeds(pd.concat(frames))

@@ -124,7 +124,7 @@ def find(word: str, root: Path) -> StoredRun:
         return StoredRun((exact or matches)[0])
     if matches:
         raise _several(f"Run id {word} in {root} is not one run", matches, "")
-    ids = [run.name for run in _runs(root, "*/*/*/*")]
+    ids = {run.name for run in _runs(root, "*/*/*/*")}
     hint = choose(word, ids) if 0 < len(ids) <= 20 else "al-bench status lists them."
     raise ConfigError(f"There is no run {word} in {root}.", hint)
 
