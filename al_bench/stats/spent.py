@@ -77,13 +77,12 @@ def labels_asked_for(frame: pd.DataFrame) -> tuple["pd.Series[int]", bool]:
     labeled = frame["num_labeled"]
     if "num_queried" not in frame:
         return labeled, False
-    queried = frame["num_queried"].astype("Float64")
-    refused = (queried > labeled).fillna(False)
+    queried = frame["num_queried"].astype("Float64").fillna(labeled).astype("int64")
+    refused = queried > labeled
     if not refused.any():
         return labeled, False
     concerned = refused.groupby(frame["protocol_id"]).transform("any")
-    counts = labeled.mask(concerned.astype(bool), queried.astype("int64"))
-    return counts.astype("int64"), True
+    return labeled.mask(concerned, queried).astype("int64"), True
 
 
 def axis_of(rows: pd.DataFrame) -> Axis:

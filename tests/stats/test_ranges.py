@@ -160,6 +160,14 @@ def test_where_labels_are_refused_seeds_meet_at_those_asked_for(refusing):
     assert bins["num_seeds"].tolist() == [5, 5]
 
 
+def test_curves_that_do_not_say_what_was_asked_for_stand_beside_those_that_do(refusing, make_frame):
+    older = make_frame("random", range(2), range(3), concave, protocol="p1", dataset="mnist")
+    older["num_queried"] = pd.array([None] * len(older), dtype="Int64")
+    curves = tidy(pd.concat([refusing, older]), "test_accuracy")
+    assert set(curves.loc[curves["protocol_id"] == "p1", "spent"]) == {10, 20, 30}
+    assert set(curves.loc[curves["protocol_id"] == "p0", "spent"]) == {10, 20, 30, 40, 50, 60}
+
+
 def test_pairs_of_other_engines_are_told_though_one_trial_has_the_same(make_frame):
     rows = [make_frame(label, range(5), range(4), concave) for label in ("random", "bald")]
     frame = pd.concat(rows)
