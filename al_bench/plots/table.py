@@ -51,7 +51,7 @@ def tables(
             columns = [
                 t
                 for t in thresholds
-                if reach or any(r[f"never_{t:g}"] < r["num_seeds"] for r in rows)
+                if reach or any(r[f"never_{t:g}"] < r[f"known_{t:g}"] for r in rows)
             ]
             if rows:
                 result.append(_table(title, rows, shown, axis, columns, level))
@@ -169,8 +169,8 @@ def _with_interval(row: dict[Any, Any], name: str, shown: Measure) -> str:
 
 def _to(row: dict[Any, Any], threshold: float) -> str:
     """The median count, and how many seeds never got there."""
-    median, never = row[f"to_{threshold:g}"], row[f"never_{threshold:g}"]
-    if never == row["num_seeds"]:
-        return "never"
+    median, never, known = (row[f"{name}_{threshold:g}"] for name in ("to", "never", "known"))
+    if never == known:
+        return "never" if never else ""
     text = "more" if math.isinf(median) else f"{median:g}"
-    return f"{text} ({never} of {row['num_seeds']} never)" if never else text
+    return f"{text} ({never} of {known} never)" if never else text

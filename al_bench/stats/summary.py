@@ -220,7 +220,9 @@ def final_table(
         count, and NaN where a count is all there is;
         for each threshold t ``to_t``, the median over seeds of the first
         stored count at which it is reached (infinite where half of the seeds or more never do),
-        and ``never_t``, how many never do.
+        ``never_t``, how many never do, and
+        ``known_t``, of how many that is known: not of those that have not got there and end before
+        the last count.
     """
     rows = []
     for keys, curve in curves.groupby(CURVE):
@@ -237,8 +239,10 @@ def final_table(
             row |= {name: mean, f"{name}_low": low, f"{name}_high": high, f"{name}_seeds": count}
         for threshold in thresholds:
             first = _first_crossing(counts, table, threshold, higher_is_better)
-            row[f"to_{threshold:g}"] = quartiles_of(first)[1]
-            row[f"never_{threshold:g}"] = int(np.isinf(first).sum())
+            known = first[np.isfinite(first) | ~np.isnan(table[:, -1])]
+            row[f"to_{threshold:g}"] = quartiles_of(known)[1] if len(known) else math.nan
+            row[f"never_{threshold:g}"] = int(np.isinf(known).sum())
+            row[f"known_{threshold:g}"] = len(known)
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -225,6 +225,11 @@ def test_labels_to_a_threshold_are_the_median_first_crossing(make_frame):
     assert table["never_0.8"].item() == 1
     assert table["to_0.95"].item() == math.inf
     assert table["never_0.95"].item() == 3
+    begun = drop(frame, seed=2, round=2)
+    with pytest.warns(UserWarning, match="seed 2"):
+        row = final_table(tidy(begun, "test_accuracy"), [0.8, 0.95]).iloc[0]
+    assert (row["to_0.8"], row["never_0.8"], row["known_0.8"]) == (15, 0, 2)
+    assert (row["never_0.95"], row["known_0.95"]) == (2, 2)
 
 
 def test_a_loss_reaches_a_threshold_from_above(make_frame):
