@@ -1,5 +1,6 @@
 """Quick runs and trials that tests of all folders share."""
 
+import signal
 import sys
 
 import composed_once
@@ -7,6 +8,12 @@ import pytest
 from hypothesis import settings
 
 composed_once.install()
+
+# Whoever starts the tests may ignore these, as nohup and a shell's background do; what they do is
+# asked here, of this process and of those that it starts.
+for _name, _usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, _name), _usual)
 
 # The same examples in every run, so that a change and not chance decides whether a test passes;
 # others are drawn with --hypothesis-profile=default.

@@ -103,10 +103,11 @@ def test_paths_may_be_called_anything(al_bench, tmp_path, home):
 def test_data_may_be_called(al_bench, tmp_path, name):
     write(tmp_path, [0, 1], [0, 1])
     (tmp_path / "link").symlink_to((tmp_path / "own.npz").rename(tmp_path / name))
+    (tmp_path / "all" / name).mkdir(parents=True)
     for typed in (name, "link"):
-        code, out, err = al_bench(*OWN, f"dataset.path={typed}", f"results={name}")
+        code, out, err = al_bench(*OWN, f"dataset.path={typed}", f"results=all/{name}")
         assert (code, err) == (0, "")
-        assert f"results    {name}/" in out
+        assert f"results    all/{name}/" in out
 
 
 @pytest.mark.parametrize(

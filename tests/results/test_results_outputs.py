@@ -102,9 +102,10 @@ def test_a_new_file_may_be_read_by_whom_the_old_one_could_be(results, tmp_path):
 def test_what_is_no_file_is_not_written_to(results, tmp_path, capsys):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "folder.csv").mkdir()
-    for name in ("pipe", "folder"):
-        assert cli.main(typed("export", results=results, out=tmp_path / name)) == 1
-        assert f"Cannot write {tmp_path / name}.csv" in capsys.readouterr().err
+    assert cli.main(typed("export", results=results, out=tmp_path / "pipe")) == 1
+    assert f"Cannot write {tmp_path / 'pipe'}.csv" in capsys.readouterr().err
+    assert cli.main(typed("export", results=results, out=tmp_path / "folder")) == 2
+    assert f"{tmp_path / 'folder'}.csv is a folder" in capsys.readouterr().err
     assert stat.S_ISFIFO((tmp_path / "pipe.csv").lstat().st_mode)
 
 
