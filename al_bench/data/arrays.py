@@ -83,7 +83,7 @@ class Arrays:
         try:
             return self._checked(arrays, path)
         except DataError as error:
-            raise DataError(f"{self.path}: {error.args[0]}", error.args[1]) from error
+            raise DataError(f"{self.path}: {error.message}", error.hint) from error
 
     def _checked(self, arrays: Mapping[str, Array], path: Path) -> Dataset:
         """The data set of these arrays."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from al_bench.plots import panels, style
 from al_bench.plots.compared import PARTLY, comparison, marked
 from al_bench.plots.figures import Options
-from al_bench.stats.across import partly, penalty_matrix
+from al_bench.stats.across import lost, partly, penalty_matrix
 from al_bench.stats.spent import axis_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
         )
         _cells(cells, matrix, shown, "Blues", float(count))
         most = float(count * (size - 1))
-        _cells(totals, _totals(matrix)[None], ["total"], "Greys", most)
+        _cells(totals, lost(matrix)[None], ["total"], "Greys", most)
         cells.tick_params(labelbottom=False)
         leaning = {"ha": "right", "rotation_mode": "anchor"} if slope < 90 else {}
         totals.set_xticks(range(size), shown, rotation=slope, **leaning)
@@ -69,12 +69,6 @@ def draw(frame: pd.DataFrame, options: Options) -> "dict[str, Figure]":
         title = f"Rounds in which the row beats the column\n{found.measure.words}, {what}"
         figure.suptitle(title, fontsize=style.RC["axes.titlesize"])
     return {f"penalties_{options.metric}": figure}
-
-
-def _totals(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What each strategy loses to the others, (A,); NaN where it met none."""
-    others = matrix + np.where(np.eye(len(matrix)) > 0, np.nan, 0.0)
-    return np.where(np.isnan(others).all(axis=0), np.nan, np.nansum(others, axis=0))
 
 
 def _cells(

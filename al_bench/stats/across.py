@@ -61,9 +61,7 @@ class Across:
     @property
     def lost(self) -> Array:
         """What each arm loses to the others in all, (A,); NaN where it met none."""
-        met = ~np.isnan(self.penalties)
-        lost: Array = np.where(met.any(axis=0), np.nansum(self.penalties, axis=0), np.nan)
-        return lost
+        return lost(self.penalties)
 
 
 def across(comparison: Comparison) -> Across | None:
@@ -139,6 +137,13 @@ def penalty_matrix(comparison: Comparison) -> tuple[tuple[str, ...], Array]:
     total = _summed_penalties(results, names, sign)
     order = np.argsort(np.nansum(total, axis=0), kind="stable")
     return tuple(names[place] for place in order), total[np.ix_(order, order)]
+
+
+def lost(penalties: Array) -> Array:
+    """What each arm loses to the others in all, (A,), from (A, A); NaN where it met none."""
+    others = np.where(np.eye(len(penalties), dtype=np.bool_), np.nan, penalties)
+    summed: Array = np.where(np.isnan(others).all(axis=0), np.nan, np.nansum(others, axis=0))
+    return summed
 
 
 def partly(results: Sequence[ProtocolResult], names: Sequence[str]) -> tuple[str, ...]:

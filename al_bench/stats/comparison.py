@@ -454,18 +454,14 @@ def _first_stored(curve: Curves, target: float, sign: float, end: float) -> tupl
     """
     with np.errstate(invalid="ignore"):
         reached = sign * curve.values >= sign * target
-    place = reached.argmax(axis=1)
-    there = ~np.isnan(curve.values)
-    before = np.array(
-        [np.flatnonzero(row[:at])[-1] if row[:at].any() else at
-         for row, at in zip(there, place, strict=True)], dtype=np.intp
-    )  # fmt: skip
-    last = curve.counts[there.shape[1] - 1 - there[:, ::-1].argmax(axis=1)]
-    known = reached.any(axis=1) | (last >= end)
-    never = ~reached.any(axis=1)
-    found = (np.where(never, math.inf, curve.counts[at])[known] for at in (place, before))
-    first, earlier = found
-    return first, earlier
+    arrives, place = reached.any(axis=1), reached.argmax(axis=1)
+    stored = np.where(np.isnan(curve.values), -1, np.arange(len(curve.counts)))
+    latest = np.maximum.accumulate(stored, axis=1)  # the last stored place up to each one
+    earlier = np.where(place > 0, latest[np.arange(len(place)), place - 1], -1)
+    before = np.where(earlier < 0, place, earlier)
+    known = arrives | (curve.counts[latest[:, -1]] >= end)
+    first, less = (np.where(arrives, curve.counts[at], math.inf)[known] for at in (place, before))
+    return first, less
 
 
 def _stops_early(rows: pd.DataFrame) -> bool:
